@@ -1,0 +1,1 @@
+"""batchprophet: hindsight-optimal LLM-inference scheduling, and how far each policy is from it."""

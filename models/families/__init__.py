@@ -1,0 +1,1 @@
+"""Named instance families: arrival models, trace-like workloads, adversaries."""

@@ -1,0 +1,1 @@
+"""The mixed-batching MILP in Pyomo, in two forms."""

@@ -1,0 +1,132 @@
+"""What a schedule is judged by: total latency, weighted completion, makespan, reward."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from types import MappingProxyType
+
+import numpy as np
+
+from .errors import InputError
+from .instance import FloatArray, Instance, IntArray
+
+#: Objective values are exact: integers where the data are, fractions elsewhere.
+Exact = int | Fraction
+
+
+def total_latency(instance: Instance, completion: IntArray) -> int:
+    """Total end-to-end latency ``Σ_i (c_i − a_i)`` (minimised)."""
+    return int((completion - instance.arrival).sum())
+
+
+def weighted_completion(instance: Instance, completion: IntArray) -> Exact:
+    """Weighted completion ``Σ_i w_i·c_i`` (minimised)."""
+    return _exact_dot(instance.weight, completion)
+
+
+def makespan(instance: Instance, completion: IntArray) -> int:
+    """Completion of the last request, ``max_i c_i`` (minimised)."""
+    return int(completion.max())
+
+
+def reward(instance: Instance, completion: IntArray) -> Exact:
+    """Reward ``Σ_i r_i·1{c_i ≤ min(T, deadline_i)}`` of what is done in time (maximised)."""
+    in_time = (completion <= latest_completion(instance)).astype(np.int64)
+    return _exact_dot(instance.reward, in_time)
+
+
+def latest_completion(instance: Instance) -> IntArray:
+    """Latest completion that earns each request's reward, ``min(T, deadline_i)``, shape (n,).
+
+    Raises
+    ------
+    InputError
+        If the instance has no horizon.
+    """
+    if instance.horizon is None:
+        raise InputError("horizon: the reward objective needs one, found none in the instance")
+    limit = np.full(instance.n, instance.horizon, dtype=np.int64)
+    return limit if instance.deadline is None else np.minimum(limit, instance.deadline)
+
+
+def _exact_dot(coefficients: FloatArray, integers: IntArray) -> Exact:
+    """Σ coefficient·integer without rounding; a coefficient means the decimal that it prints as."""
+    numbers: list[float] = coefficients.tolist()
+    pairs = zip(numbers, integers.tolist(), strict=True)
+    if _all_integers(coefficients):
+        return int(sum(int(c) * x for c, x in pairs))
+    total = sum((Fraction(repr(c)) * x for c, x in pairs), Fraction(0))
+    return int(total) if total.denominator == 1 else total
+
+
+def _all_integers(coefficients: FloatArray) -> bool:
+    return bool(np.all(coefficients == np.floor(coefficients)))
+
+
+#: Objectives by their name on the command line and in files.
+OBJECTIVES: Mapping[str, Callable[[Instance, IntArray], Exact]] = MappingProxyType(
+    {
+        "latency": total_latency,
+        "weighted": weighted_completion,
+        "makespan": makespan,
+        "reward": reward,
+    }
+)
+
+#: Objectives that are maximised; the others are minimised.
+MAXIMISED = frozenset({"reward"})
+
+
+def evaluate(instance: Instance, completion: IntArray, objective: str = "latency") -> Exact:
+    """Value of a schedule's completions under a named objective, in exact arithmetic.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    completion : ndarray of int64, shape (n,)
+        Completion of each request.
+    objective : {"latency", "weighted", "makespan", "reward"}
+        The objective.
+
+    Returns
+    -------
+    int or Fraction
+        The value; an integer where it is one.
+
+    Raises
+    ------
+    InputError
+        If the objective is unknown, or "reward" and the instance has no horizon.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> evaluate(instance, np.array([4, 4]))
+    6
+    """
+    if objective not in OBJECTIVES:
+        known = ", ".join(OBJECTIVES)
+        raise InputError(f"objective: expected one of {known}; found {objective!r}")
+    return OBJECTIVES[objective](instance, completion)
+
+
+def value_step(instance: Instance, objective: str) -> Fraction:
+    """Step of the objective: every schedule's value is a multiple of it, so bounds round to it.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> gpu = Gpu(kv_capacity=9)
+    >>> instance = Instance(gpu=gpu, arrival=[0], prompt=[3], output=[4], weight=[0.5])
+    >>> value_step(instance, "latency"), value_step(instance, "weighted")
+    (Fraction(1, 1), Fraction(1, 2))
+    """
+    coefficients = {"weighted": instance.weight, "reward": instance.reward}.get(objective)
+    if coefficients is None or _all_integers(coefficients):
+        return Fraction(1)
+    denominators = (Fraction(repr(c)).denominator for c in set(coefficients.tolist()))
+    return Fraction(1, math.lcm(*denominators))

@@ -1,0 +1,1 @@
+"""Decisions without the future: simulator, policies, evaluation against hindsight."""

@@ -1,0 +1,1 @@
+"""Online policies, one a file, each with its source."""

@@ -1,0 +1,1 @@
+"""How a hindsight optimum is found and certified."""

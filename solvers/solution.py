@@ -1,0 +1,190 @@
+"""What a solve returns: a schedule, its exact value, a proved bound, and the account of both."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from ..models.errors import BatchprophetError
+from ..models.feasibility import check_mixed
+from ..models.files import SOLUTION_FORMAT, VERSION, json_number, schedule_record
+from ..models.instance import Instance
+from ..models.objectives import MAXIMISED, Exact, evaluate, value_step
+from ..models.schedule import MixedSchedule
+
+Status = Literal["optimal", "feasible"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """A hindsight solution with its proof.
+
+    For a minimised objective ``bound ≤ optimum ≤ objective``; for a maximised one (reward)
+    ``objective ≤ optimum ≤ bound``. Build it with `certified`, which recomputes the value from
+    the schedule, checks the schedule, and rounds the bound where values are integers.
+
+    Attributes
+    ----------
+    instance_name : str
+        Name of the instance.
+    objective_name : {"latency", "weighted", "makespan", "reward"}
+        What was optimised.
+    schedule : MixedSchedule
+        The best schedule found; feasible.
+    objective : int or Fraction
+        Its value, recomputed from the schedule in exact arithmetic.
+    bound : int, Fraction or None
+        Proved bound on the optimum; None if nothing was proved.
+    method : str
+        What found the schedule and what proved the bound.
+    seconds : float
+        Wall-clock time of the solve.
+    bounds : tuple of (str, bound value)
+        Every bound that was computed, by name, as proved (before rounding).
+    log : str
+        The solver's own log ("" if no solver ran).
+    """
+
+    instance_name: str
+    objective_name: str
+    schedule: MixedSchedule
+    objective: Exact
+    bound: Exact | None
+    method: str
+    seconds: float
+    bounds: tuple[tuple[str, int | float | Fraction], ...] = ()
+    log: str = ""
+
+    @property
+    def status(self) -> Status:
+        """``"optimal"`` only where incumbent and bound are equal; else ``"feasible"``."""
+        return "optimal" if self.bound == self.objective else "feasible"
+
+    @property
+    def lower_bound(self) -> Exact | None:
+        """Proved lower bound on the optimum (for reward: the schedule's own value)."""
+        return self.objective if self.objective_name in MAXIMISED else self.bound
+
+    @property
+    def upper_bound(self) -> Exact | None:
+        """Proved upper bound on the optimum (for minimised objectives: the schedule's value)."""
+        return self.bound if self.objective_name in MAXIMISED else self.objective
+
+    @property
+    def gap(self) -> float | None:
+        """``|objective − bound| / objective``; None without a bound, or at objective 0 ≠ bound."""
+        if self.bound is None:
+            return None
+        if self.bound == self.objective:
+            return 0.0
+        if self.objective == 0:
+            return None
+        return float(abs(Fraction(self.bound) / self.objective - 1))
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the solution as the object that is written to ``solution.json``."""
+        record: dict[str, Any] = {
+            "format": SOLUTION_FORMAT,
+            "version": VERSION,
+            "instance": self.instance_name,
+            "model": self.schedule.model,
+            "objective_name": self.objective_name,
+            "objective": json_number(self.objective),
+            "lower_bound": json_number(self.lower_bound),
+        }
+        if self.objective_name in MAXIMISED:
+            record["upper_bound"] = json_number(self.upper_bound)
+        return record | {
+            "status": self.status,
+            "gap": self.gap,
+            "method": self.method,
+            "seconds": round(self.seconds, 3),
+            "schedule": schedule_record(self.schedule),
+        }
+
+
+def certified(
+    instance: Instance,
+    schedule: MixedSchedule,
+    *,
+    objective_name: str = "latency",
+    bounds: tuple[tuple[str, int | float | Fraction], ...] = (),
+    method: str,
+    seconds: float,
+    log: str = "",
+) -> Solution:
+    """Check a schedule, recompute its value, take the best bound, and make the `Solution`.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    schedule : MixedSchedule
+        The schedule to certify.
+    objective_name : str
+        The objective.
+    bounds : tuple of (str, bound value)
+        Proved bounds by name: lower bounds for a minimised objective, upper for a maximised one.
+    method, seconds, log
+        As in `Solution`; the name of the bound that won is appended to `method`.
+
+    Raises
+    ------
+    BatchprophetError
+        If the schedule violates a rule or a bound contradicts it: a defect in whatever made them.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> solution = certified(
+    ...     instance, MixedSchedule([0, 4]), bounds=(("Σ output", 6),), method="hand", seconds=0.0
+    ... )
+    >>> solution.objective, solution.bound, solution.status, solution.gap
+    (8, 6, 'feasible', 0.25)
+    """
+    violations = check_mixed(instance, schedule)
+    if violations:
+        raise BatchprophetError(f"{method}: made an infeasible schedule: {violations[0].message}")
+    value = evaluate(instance, schedule.completion(instance), objective_name)
+    maximised = objective_name in MAXIMISED
+    step = value_step(instance, objective_name)
+    bound: Exact | None = None
+    winner = None
+    for name, proved in bounds:
+        rounded = _round(proved, step, maximised)
+        better = bound is None or (rounded < bound if maximised else rounded > bound)
+        if better:
+            bound, winner = rounded, name
+    if bound is not None and (bound < value if maximised else bound > value):
+        raise BatchprophetError(
+            f"{winner}: the bound {bound} contradicts a feasible schedule of value {value}"
+        )
+    return Solution(
+        instance_name=instance.name,
+        objective_name=objective_name,
+        schedule=schedule,
+        objective=value,
+        bound=bound,
+        method=method if winner is None else f"{method}; bound: {winner}",
+        seconds=seconds,
+        bounds=bounds,
+        log=log,
+    )
+
+
+def _round(bound: int | float | Fraction, step: Fraction, maximised: bool) -> Exact:
+    """Round to the next multiple of `step`, the next value that a schedule can have.
+
+    A float comes from a solver whose tolerances are about 1e-9 relative: it is first moved by
+    1e-6 (absolute and relative), the wrong way for the proof to profit.
+    """
+    exact = Fraction(bound)
+    if isinstance(bound, float):
+        slack = Fraction(1, 10**6) * max(Fraction(1), abs(exact))
+        exact += slack if maximised else -slack
+    steps = math.floor(exact / step) if maximised else math.ceil(exact / step)
+    rounded = steps * step
+    return int(rounded) if rounded.denominator == 1 else rounded
