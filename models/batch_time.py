@@ -105,6 +105,7 @@ class AffineTime:
                     f"gpu.batch_time.{field}: expected a number of milliseconds from 0 to 10^9, "
                     f"found {value!r}"
                 )
+            object.__setattr__(self, field, float(value))
         if self.c0 == 0:
             raise InputError(
                 "gpu.batch_time.c0: expected more than 0 ms (a batch takes time), found 0"

@@ -211,17 +211,24 @@ def _capacity_excesses(instance: Instance, schedule: MixedSchedule) -> list[Viol
     M = instance.gpu.kv_capacity
     boundary, alive, offset = kv_profile(instance, schedule)
     peak = alive * boundary[1:] + offset
-    found: list[Violation] = []
+    spans: list[tuple[int, int, int]] = []  # first round, last round, most tokens held
     for j in np.flatnonzero((peak > M) & (alive > 0)):
-        grows_past = (M - int(offset[j])) // int(alive[j])  # last round that still fits
-        first = max(int(boundary[j]), grows_past) + 1
+        last_fitting = (M - int(offset[j])) // int(alive[j])
+        first = max(int(boundary[j]), last_fitting) + 1
         last, held = int(boundary[j + 1]), int(peak[j])
-        over = held - M
-        span = f"in round {first}" if first == last else f"in rounds {first}-{last}"
-        tokens = "1 token" if over == 1 else f"{over} tokens"
-        at_most = "" if first == last else "up to "
-        message = (
-            f"KV capacity {M} exceeded by {at_most}{tokens} {span} ({at_most}{held} tokens held)"
-        )
-        found.append(Violation("kv-capacity", first, over, message))
-    return found
+        if spans and spans[-1][1] == first - 1:
+            earlier_first, _, earlier_held = spans.pop()
+            first, held = earlier_first, max(held, earlier_held)
+        spans.append((first, last, held))
+    return [_capacity_violation(M, *span) for span in spans]
+
+
+def _capacity_violation(M: int, first: int, last: int, held: int) -> Violation:
+    over = held - M
+    tokens = "1 token" if over == 1 else f"{over} tokens"
+    if first == last:
+        span, up_to = f"round {first}", ""
+    else:
+        span, up_to = f"rounds {first}-{last}", "up to "
+    message = f"KV capacity {M} exceeded by {up_to}{tokens} in {span} ({up_to}{held} tokens held)"
+    return Violation("kv-capacity", first, over, message)

@@ -1,0 +1,102 @@
+"""The shape of the package: its rooms, the one way of imports, examples that run."""
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import batchprophet
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: Rooms from the foundation up: a room imports from itself and from those before it.
+ROOMS = ["models", "solvers", "online", "batchprophet"]
+
+
+def modules():
+    """Names of all modules of the package, private ones too."""
+    found = pkgutil.walk_packages(batchprophet.__path__, "batchprophet.")
+    return ["batchprophet", *sorted(module.name for module in found)]
+
+
+def sources():
+    return [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def test_every_source_is_a_module_of_the_package():
+    # The package list in pyproject.toml is explicit: a folder left out would not be installed.
+    listed = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    )
+    folders = {path.parent.relative_to(ROOT) for path in sources()}
+    dotted = {".".join(folder.parts) for folder in folders}
+    expected = {
+        name if name.startswith("batchprophet") else f"batchprophet.{name}" for name in dotted
+    }
+    assert listed == expected
+
+
+def imported_rooms(path: Path):
+    """(line, room) of each relative import that leaves the file's own room."""
+    depth = len(path.relative_to(ROOT).parts)  # a/b.py has depth 2: `..` leaves room a
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = node.level - (depth - 1)
+            if path.relative_to(ROOT).parts[0] == "batchprophet":
+                above += 1
+            if above >= 1:
+                names = [node.module.split(".")[0]] if node.module else [a.name for a in node.names]
+                yield from ((node.lineno, name) for name in names if name in ROOMS)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    room = path.relative_to(ROOT).parts[0]
+    allowed = ROOMS[: ROOMS.index(room) + 1]
+    wrong = [(line, name) for line, name in imported_rooms(path) if name not in allowed]
+    assert not wrong, f"{room} may import {allowed} only"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_inside_the_package_are_relative(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            assert name.split(".")[0] not in ROOMS, f"line {node.lineno}: {name}"
+
+
+def test_no_bare_room_is_importable_from_elsewhere(tmp_path):
+    # From another folder, `import models` must find nothing: the rooms are installed inside
+    # the package only.
+    code = (
+        "import importlib.util, sys;"
+        "import batchprophet.models, batchprophet.solvers, batchprophet.online;"
+        "bare = ['models', 'solvers', 'online'];"
+        "sys.exit(any(importlib.util.find_spec(name) or name in sys.modules for name in bare))"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("name", modules())
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(name)
+    result = doctest.testmod(module)
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", modules())
+def test_every_module_says_what_it_is(name):
+    module = importlib.import_module(name)
+    assert module.__doc__
+    assert module.__doc__.strip()
