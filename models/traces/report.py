@@ -1,0 +1,55 @@
+"""The account of a conversion: what was read, taken, left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionReport:
+    """What a conversion did; ``rows_read = taken + Σ dropped``.
+
+    Attributes
+    ----------
+    file : str
+        Name of the file.
+    format : str
+        Format it was read in.
+    rows_read : int
+        Rows parsed. Reading stops at the last request taken.
+    taken : int
+        Requests in the instance.
+    dropped : mapping of str to int
+        Rows left out, by reason.
+    asked : int or None
+        How many requests were asked for; None for all.
+    span_seconds : float
+        From the first request taken to the last, in the trace's own time.
+    span_rounds : int
+        The same in rounds of the instance.
+    mean_prompt, mean_output : float
+        Mean tokens of the requests taken.
+    """
+
+    file: str
+    format: str
+    rows_read: int
+    taken: int
+    dropped: Mapping[str, int]
+    asked: int | None
+    span_seconds: float
+    span_rounds: int
+    mean_prompt: float
+    mean_output: float
+
+    def lines(self) -> list[str]:
+        """Return the account as lines for a terminal."""
+        short = "" if self.asked is None or self.taken == self.asked else f" of {self.asked} asked"
+        lines = [
+            f"{self.file}: {self.rows_read:,} rows read (format {self.format})",
+            f"{self.taken:,}{short} requests taken: {self.span_seconds:,.3f} s, "
+            f"{self.span_rounds:,} rounds; "
+            f"mean prompt {self.mean_prompt:,.1f}, mean output {self.mean_output:,.1f} tokens",
+        ]
+        return lines + [f"{count:,} left out: {reason}" for reason, count in self.dropped.items()]
