@@ -1,0 +1,120 @@
+"""What policies are told of output lengths: exact, predicted with error, an interval, nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..models.errors import InputError
+from ..models.instance import Instance, IntArray
+
+#: What a policy may be told, by the name of the option ``lengths``.
+LENGTH_KINDS = ("exact", "predicted", "interval", "none")
+
+#: Largest relative error that predictions are drawn with.
+LARGEST_ERROR = 1e6
+
+
+class Told(NamedTuple):
+    """Told output lengths, an interval per request; 0 where nothing is told.
+
+    Attributes
+    ----------
+    low, high : ndarray of int64, shape (n,)
+        ``1 ≤ low_i ≤ high_i ≤ M − s_i`` in tokens: since every request fits the GPU alone, nothing
+        above ``M − s_i`` is ever told.
+    """
+
+    low: IntArray
+    high: IntArray
+
+
+def require_lengths(kinds: tuple[str, ...], lengths: str, error: float | None) -> None:
+    """Refuse options ``lengths`` and ``error`` that are unknown or do not go together.
+
+    Raises
+    ------
+    InputError
+        If `lengths` is not one of `kinds`, or `error` is not a number from 0 to 10^6 that goes
+        with ``lengths=predicted``.
+    """
+    if lengths not in kinds:
+        raise InputError(f"lengths: expected one of {', '.join(kinds)}; found {lengths!r}")
+    if error is None:
+        return
+    if lengths != "predicted":
+        raise InputError(f"error: goes with lengths=predicted, found lengths={lengths}")
+    number = isinstance(error, (int, float)) and not isinstance(error, bool)
+    if not number or not math.isfinite(error) or not 0 <= error <= LARGEST_ERROR:
+        raise InputError(f"error: expected a number from 0 to 10^6, found {error!r}")
+
+
+def told_lengths(instance: Instance, policy: Any, rng: np.random.Generator) -> Told:
+    """Say what `policy` is told of each output length.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    policy : Policy
+        Its attributes ``lengths`` and ``error`` decide; without them the first of its
+        ``length_kinds``.
+    rng : numpy.random.Generator
+        Draws the predictions, one per request in the instance's order.
+
+    Returns
+    -------
+    Told
+        An interval per request.
+
+    Raises
+    ------
+    InputError
+        If lengths are to come from the instance's predictions and a request has none, or an
+        interval where one number is needed.
+
+    Notes
+    -----
+    With ``error=x`` a prediction is ``õ = ⌊o·(1 + x·U)⌋``, U uniform on [0, 1), so that
+    ``o ≤ õ ≤ (1 + x)·o``.
+
+    References
+    ----------
+    arXiv 2502.07115, §2 (predictions ``o ≤ õ ≤ α·o``).
+    """
+    kind = getattr(policy, "lengths", None) or type(policy).length_kinds[0]
+    error = getattr(policy, "error", None)
+    longest = instance.gpu.kv_capacity - instance.prompt
+    if kind == "none":
+        nothing = np.zeros(instance.n, dtype=np.int64)
+        return Told(nothing, nothing)
+    if kind == "exact":
+        return Told(instance.output, instance.output)
+    if error is not None:
+        drawn = np.floor(instance.output * (1.0 + error * rng.random(instance.n)))
+        predicted = np.minimum(drawn, longest).astype(np.int64)
+        return Told(predicted, predicted)
+    low, high = _column(instance, kind)
+    return Told(np.minimum(low, longest), np.minimum(high, longest))
+
+
+def _column(instance: Instance, kind: str) -> tuple[IntArray, IntArray]:
+    """Return the instance's own predictions, of every request."""
+    low, high = instance.predicted_low, instance.predicted_high
+    missing = np.arange(instance.n) if low is None else np.flatnonzero(low == 0)
+    if low is None or high is None or missing.size:
+        drawn = " (or draw predictions with error=x)" if kind == "predicted" else ""
+        raise InputError(
+            f"requests[{missing[0]}].predicted: lengths={kind} needs it for every request, "
+            f"found none{drawn}"
+        )
+    wide = np.flatnonzero(low != high)
+    if kind == "predicted" and wide.size:
+        i = int(wide[0])
+        raise InputError(
+            f"requests[{i}].predicted: lengths=predicted needs one number, found the interval "
+            f"[{low[i]}, {high[i]}] (lengths=interval reckons with its upper end)"
+        )
+    return low, high

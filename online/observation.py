@@ -1,0 +1,95 @@
+"""What a policy sees: the time, the KV use, who waits, who runs, and what it is told of lengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """One request as a policy sees it.
+
+    Attributes
+    ----------
+    index : int
+        Position in the instance; decisions name requests by it.
+    arrival : int
+        Round boundary at which it arrived.
+    prompt : int
+        Prompt length s, in tokens.
+    shortest, longest : int or None
+        What the policy is told of the output length: an interval of tokens, with equal ends for
+        an exact or predicted length, None where it is told nothing. A running request that
+        outlives its interval shows it: both ends are at least its tokens so far + 1.
+    start : int or None
+        Round boundary at which it started; None while it waits.
+    """
+
+    index: int
+    arrival: int
+    prompt: int
+    shortest: int | None = None
+    longest: int | None = None
+    start: int | None = None
+
+    @property
+    def planned(self) -> int:
+        """Output length to reckon with, the upper end of what is told, in tokens.
+
+        Raises
+        ------
+        ValueError
+            If the policy is told nothing of lengths.
+        """
+        if self.longest is None:
+            raise ValueError("planned: this policy is told nothing of lengths (lengths=none)")
+        return self.longest
+
+    def size(self, t: int) -> int:
+        """KV tokens held in round `t`, ``s + (t − start)``, of a running request."""
+        assert self.start is not None
+        return self.prompt + t - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The state at one round boundary, after completions and arrivals.
+
+    Attributes
+    ----------
+    time : int
+        The round boundary t; what starts now is in the batches of rounds t + 1, t + 2, ….
+    kv_capacity : int
+        M, in tokens.
+    waiting : tuple of RequestView
+        In order of arrival, ties in the instance's order; evicted requests are back in their place.
+    running : tuple of RequestView
+        In order of start, ties in the order in which the decision named them.
+
+    Examples
+    --------
+    >>> running = (RequestView(index=0, arrival=0, prompt=3, start=0),)
+    >>> observation = Observation(time=2, kv_capacity=9, waiting=(), running=running)
+    >>> observation.kv_use, observation.kv_next_round, observation.overflows
+    (5, 6, False)
+    """
+
+    time: int
+    kv_capacity: int
+    waiting: tuple[RequestView, ...]
+    running: tuple[RequestView, ...]
+
+    @property
+    def kv_use(self) -> int:
+        """KV tokens that the running requests hold now."""
+        return sum(view.size(self.time) for view in self.running)
+
+    @property
+    def kv_next_round(self) -> int:
+        """KV tokens that the running requests will hold in round t + 1, if none is evicted."""
+        return sum(view.size(self.time + 1) for view in self.running)
+
+    @property
+    def overflows(self) -> bool:
+        """Whether round t + 1 would exceed the capacity: then the policy must evict."""
+        return self.kv_next_round > self.kv_capacity
