@@ -1,0 +1,5 @@
+"""``python -m batchprophet``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,323 @@
+"""The commands: each takes its options, calls one verb, saves, prints.
+
+Heavy imports stay inside the functions, so that ``batchprophet --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from . import console
+from .models.errors import InputError
+from .options import (
+    InstanceFile,
+    Json,
+    Model,
+    OutFile,
+    OutFolder,
+    Seed,
+    Settings,
+    Threads,
+    TimeLimit,
+)
+from .outputs import require_writable_file, require_writable_folder
+
+if TYPE_CHECKING:
+    from .models.instance import Instance
+    from .report import Origin
+    from .results import Compared
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the report.")] = Path(
+        "batchprophet-demo"
+    ),
+    time_limit: TimeLimit = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Compare all policies with the optimum on a built-in instance, and write the report."""
+    from . import verbs
+
+    require_writable_folder(out)
+    with console.live_progress("demo") as progress:
+        compared = verbs.demo(time_limit=time_limit, progress=progress)
+    _show_comparisons([compared], out, as_json)
+
+
+def solve(
+    instance: InstanceFile,
+    model: Model = "mixed",
+    objective: Annotated[
+        str, typer.Option(metavar="NAME", help="latency, weighted, makespan or reward.")
+    ] = "latency",
+    time_limit: TimeLimit = 60.0,
+    work_limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Limit of work that is the same on any machine."),
+    ] = None,
+    threads: Threads = None,
+    seed: Seed = 0,
+    formulation: Annotated[
+        str, typer.Option(metavar="NAME", help="Form of the MILP: running-sum or dense.")
+    ] = "running-sum",
+    out: OutFile = None,
+    as_json: Json = False,
+) -> None:
+    """Find the hindsight optimum, or a schedule with a proved bound."""
+    from . import verbs
+
+    if out is not None:
+        require_writable_file(out)
+    with console.live_progress("solve") as progress:
+        solved = verbs.solve(
+            instance,
+            model=model,
+            objective=objective,
+            time_limit=time_limit,
+            work_limit=work_limit,
+            threads=threads,
+            seed=seed,
+            formulation=formulation,
+            progress=progress,
+        )
+    if out is not None:
+        solved.save(out)
+    if as_json:
+        console.print_json(solved.solution.to_record())
+    else:
+        print(solved.summary())
+
+
+def simulate(
+    instance: InstanceFile,
+    policy: Annotated[
+        str, typer.Option(metavar="NAME[:key=value,…]", help="A policy, or module:Class.")
+    ],
+    model: Model = "mixed",
+    seed: Seed = 0,
+    out: OutFile = None,
+    as_json: Json = False,
+) -> None:
+    """Run one online policy."""
+    from . import verbs
+
+    if out is not None:
+        require_writable_file(out)
+    _find_local_modules()
+    simulated = verbs.simulate(instance, policy, model=model, seed=seed)
+    if out is not None:
+        simulated.save(out)
+    if as_json:
+        console.print_json(simulated.to_record() | {"metrics": simulated.metrics_record()})
+    else:
+        print(simulated.summary())
+
+
+def compare(
+    instances: Annotated[
+        list[Path], typer.Argument(metavar="INSTANCE…", help="One or more instance.json.")
+    ],
+    policies: Annotated[
+        list[str] | None,
+        typer.Option(metavar="a,b:key=value,…", help="Policies; all by default. Repeatable."),
+    ] = None,
+    model: Model = "mixed",
+    time_limit: TimeLimit = 60.0,
+    threads: Threads = None,
+    seed: Seed = 0,
+    out: OutFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Put the hindsight optimum and policies side by side."""
+    from . import verbs
+    from .policy_list import split_policies
+
+    verbs.require_mixed_model(model)
+    if out is not None:
+        require_writable_folder(out)
+    _find_local_modules()
+    chosen = None if policies is None else verbs.make_policies(split_policies(policies))
+    loaded = [verbs.load_mixed(path) for path in instances]
+    done: list[Compared] = []
+    try:
+        for each in loaded:
+            with console.live_progress(each.name) as progress:
+                compared = verbs.compare(
+                    each,
+                    policies=chosen,
+                    model=model,
+                    time_limit=time_limit,
+                    threads=threads,
+                    seed=seed,
+                    progress=progress,
+                )
+            done.append(compared)
+    finally:  # also when interrupted: what is done is kept
+        if done:
+            _show_comparisons(done, out, as_json)
+
+
+def check(
+    instance: InstanceFile,
+    schedule: Annotated[Path, typer.Argument(metavar="SCHEDULE", help="Anyone's schedule.")],
+    as_json: Json = False,
+) -> None:
+    """Verify a schedule: every violated rule, when, and by how much."""
+    from . import verbs
+
+    checked = verbs.check(instance, schedule)
+    if as_json:
+        console.print_json(checked.to_record())
+    else:
+        print(checked.summary())
+    if not checked.feasible:
+        raise typer.Exit(1)
+
+
+def make(
+    family: Annotated[str | None, typer.Argument(metavar="FAMILY", help="See --list.")] = None,
+    list_families: Annotated[
+        bool, typer.Option("--list", help="List the families with their settings.")
+    ] = False,
+    seed: Seed = 0,
+    settings: Settings = None,
+    out: OutFile = None,
+    as_json: Json = False,
+) -> None:
+    """Draw an instance from a named family."""
+    from . import verbs
+    from .settings import parse_settings
+
+    if list_families:
+        from .listings import show_families
+
+        return show_families(as_json=as_json)
+    if family is None:
+        raise InputError("make: expected a FAMILY (see make --list), found none")
+    if out is None:
+        raise InputError("make: expected --out FILE, found none")
+    require_writable_file(out)
+    instance = verbs.make(family, seed=seed, settings=parse_settings(settings or []))
+    return _write_instance(instance, out, [], as_json)
+
+
+def convert(
+    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace; plain, .gz or .zst.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write the instance here.")],
+    round_ms: Annotated[float, typer.Option(metavar="X", help="Milliseconds of one round.")],
+    kv_capacity: Annotated[int, typer.Option(metavar="M", help="KV capacity in tokens.")],
+    format_: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="auto, or a format's name.")
+    ] = "auto",
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MAP", help="arrival=ts,prompt=in,output=out[,id=name][,unit=s|ms|us|date]"
+        ),
+    ] = None,
+    arrivals: Annotated[
+        str | None,
+        typer.Option(metavar="LAW", help="For lengths only: burst or poisson:rate=2.5,seed=1."),
+    ] = None,
+    start: Annotated[float, typer.Option(metavar="S", help="Skip the first S seconds.")] = 0.0,
+    count: Annotated[
+        int | None, typer.Option(metavar="N", help="Take N requests; all by default.")
+    ] = None,
+    every: Annotated[int, typer.Option(metavar="K", help="Take each K-th request.")] = 1,
+    load: Annotated[float, typer.Option(metavar="F", help="Factor on the arrival rate.")] = 1.0,
+    thin: Annotated[
+        float, typer.Option(metavar="P", help="Keep each request with probability P.")
+    ] = 1.0,
+    seed: Seed = 0,
+    sort: Annotated[
+        bool, typer.Option("--sort", help="Sort by arrival instead of refusing disorder.")
+    ] = False,
+    oversize: Annotated[
+        str, typer.Option(metavar="refuse|drop", help="What to do with requests above M.")
+    ] = "refuse",
+    zero: Annotated[
+        str, typer.Option(metavar="refuse|drop", help="What to do with rows of zero tokens.")
+    ] = "refuse",
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the instance.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Convert a window of a real trace into an instance."""
+    from . import verbs
+
+    require_writable_file(out)
+    with console.bytes_progress(str(trace)) as progress:
+        converted = verbs.convert(
+            trace,
+            round_ms=round_ms,
+            kv_capacity=kv_capacity,
+            format=format_,
+            columns=columns,
+            arrivals=arrivals,
+            start=start,
+            count=count,
+            every=every,
+            load=load,
+            thin=thin,
+            seed=seed,
+            sort=sort,
+            oversize=cast(Literal["refuse", "drop"], oversize),  # checked where it is used
+            zero=cast(Literal["refuse", "drop"], zero),
+            name=name,
+            progress=progress,
+        )
+    _write_instance(converted.instance, out, converted.report.lines(), as_json)
+
+
+def policies(as_json: Json = False) -> None:
+    """List the registered policies: what they know of lengths, what they do, their source."""
+    from .listings import show_policies
+
+    _find_local_modules()
+    show_policies(as_json=as_json)
+
+
+def _show_comparisons(done: Sequence[Compared], out: Path | None, as_json: bool) -> None:
+    from .reading import reading
+    from .results import save_comparisons
+
+    if out is not None:
+        report = save_comparisons(done, out, origin=_origin())
+        console.note(f"wrote {report}")
+    if as_json:
+        console.print_json({"comparisons": [each.to_record() for each in done]})
+        return
+    for each in done:
+        console.print_comparison(each.instance.name, each.rows())
+        print("\n".join(reading(each.comparison)))
+
+
+def _write_instance(instance: Instance, out: Path, lines: Sequence[str], as_json: bool) -> None:
+    from .models.files import write_instance
+
+    write_instance(instance, out)
+    M = instance.gpu.kv_capacity
+    if as_json:
+        record = {"name": instance.name, "requests": instance.n, "kv_capacity": M}
+        console.print_json(record | {"out": str(out), "notes": list(lines)})
+        return
+    requests = "1 request" if instance.n == 1 else f"{instance.n:,} requests"
+    print("\n".join([*lines, f"wrote {out}: {requests}, KV capacity {M:,}"]))
+
+
+def _origin() -> Origin:
+    from .report import Origin
+
+    words = [f"'{word}'" if " " in word else word for word in sys.argv[1:]]
+    return Origin.today(command=" ".join(["batchprophet", *words]))
+
+
+def _find_local_modules() -> None:
+    """Let ``module:Class`` name a module of the current folder."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)

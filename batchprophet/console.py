@@ -1,0 +1,110 @@
+"""What the command line prints: results on standard output, progress and notes on the other."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .solvers.progress import Progress
+    from .tables import Row
+
+#: Columns of a table that goes to a file or a pipe, where nothing need be folded.
+PIPE_WIDTH = 140
+
+
+def print_json(record: Mapping[str, Any]) -> None:
+    """Print one JSON object on standard output."""
+    print(json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """Print a note on standard error."""
+    print(text, file=sys.stderr)
+
+
+def print_comparison(title: str, rows: Sequence[Row]) -> None:
+    """Print the comparison table: hindsight on top, set apart by a rule."""
+    from .tables import COLUMNS
+
+    cells = [row.cells() for row in rows]
+    table = _table(title, list(COLUMNS), justify_right=len(COLUMNS) - 1)
+    for position, row in enumerate(cells):
+        table.add_row(*row, end_section=position == 0)
+    _print(table)
+
+
+def print_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Print a table of text."""
+    table = _table(title, columns, justify_right=0)
+    for row in cells:
+        table.add_row(*row)
+    _print(table)
+
+
+@contextmanager
+def live_progress(label: str) -> Iterator[Callable[[Progress], None] | None]:
+    """Show phase, incumbent, bound, gap and time on a terminal; yield None where there is none."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(escape(label)) as status:
+        yield lambda progress: status.update(escape(f"{label}: {progress_text(progress)}"))
+
+
+@contextmanager
+def bytes_progress(label: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Show how much of a file has been read, on a terminal; yield None where there is none."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(escape(label)) as status:
+        yield lambda read, whole: status.update(escape(f"{label}: {100 * read // max(1, whole)} %"))
+
+
+def progress_text(progress: Progress) -> str:
+    """Say a progress report in one line.
+
+    Examples
+    --------
+    >>> from batchprophet.solvers.progress import Progress
+    >>> progress_text(Progress(seconds=3.21, incumbent=52, bound=None, gap=None, phase="bounds"))
+    'bounds, incumbent 52, 3.2 s'
+    """
+    from .tables import number_text, percent
+
+    parts = [progress.phase]
+    if progress.incumbent is not None:
+        parts.append(f"incumbent {number_text(progress.incumbent)}")
+    if progress.bound is not None:
+        parts.append(f"bound {number_text(progress.bound)}")
+    if progress.gap is not None:
+        parts.append(f"gap {percent(progress.gap)}")
+    return ", ".join([*parts, f"{progress.seconds:.1f} s"])
+
+
+def _table(title: str, columns: Sequence[str], *, justify_right: int) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify="left")
+    for position, column in enumerate(columns):
+        right = position >= len(columns) - justify_right
+        table.add_column(column, justify="right" if right else "left")
+    return table
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    Console(width=width, markup=False, highlight=False).print(table)

@@ -1,0 +1,23 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+InstanceFile = Annotated[Path, typer.Argument(metavar="INSTANCE", help="An instance.json.")]
+Model = Annotated[str, typer.Option(metavar="mixed", help="Batching regime.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Same seed, same result.")]
+TimeLimit = Annotated[float, typer.Option(metavar="S", help="Seconds for the hindsight solve.")]
+Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads of the solver.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+OutFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result here.")]
+OutFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write report.html and its data here.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="key=value", help="A setting; may be given repeatedly."),
+]

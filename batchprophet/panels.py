@@ -1,0 +1,63 @@
+"""Several schedules in one picture, on the same axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import palette, plots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .models.instance import Instance, IntArray
+    from .models.schedule import MixedSchedule
+
+
+def last_completion(instance: Instance, schedules: Mapping[str, MixedSchedule]) -> int:
+    """Right end of the time axis that all schedules share."""
+    return max(int(schedule.completion(instance).max()) for schedule in schedules.values())
+
+
+def shared_order(instance: Instance, schedule: MixedSchedule) -> IntArray:
+    """Order of rows that all Gantt charts share: by start in `schedule`, then by arrival."""
+    return np.lexsort((instance.arrival, schedule.start))
+
+
+def gantt_over_kv(
+    instance: Instance, schedule: MixedSchedule, *, order: IntArray, until: int, width: float
+) -> Figure:
+    """Draw a schedule's Gantt chart, and its KV occupancy below on the same time axis."""
+    heights = [plots.gantt_height(instance.n) * 0.9, 2.0]
+    picture = palette.picture(width, sum(heights))
+    upper, lower = picture.subplots(2, 1, height_ratios=heights, sharex=True)
+    plots.gantt(instance, schedule, ax=upper, order=order, until=until)
+    plots.kv(instance, schedule, ax=lower, until=until)
+    upper.set_xlabel("")
+    return picture
+
+
+def gantts(instance: Instance, schedules: Mapping[str, MixedSchedule]) -> Figure:
+    """Draw a Gantt chart per schedule, with the same rows (by the first one) and time axis."""
+    until = last_completion(instance, schedules)
+    order = shared_order(instance, next(iter(schedules.values())))
+    height = plots.gantt_height(instance.n) + 0.2
+    picture = palette.picture(7.2, height * len(schedules))
+    column = picture.subplots(len(schedules), 1, squeeze=False)[:, 0]
+    for ax, (name, schedule) in zip(column, schedules.items(), strict=True):
+        plots.gantt(instance, schedule, ax=ax, order=order, until=until)
+        palette.title(ax, name)
+    return picture
+
+
+def kvs(instance: Instance, schedules: Mapping[str, MixedSchedule]) -> Figure:
+    """Draw the KV occupancy of each schedule on the same axes."""
+    until = last_completion(instance, schedules)
+    picture = palette.picture(7.2, 2.2 * len(schedules))
+    column = picture.subplots(len(schedules), 1, squeeze=False)[:, 0]
+    for ax, (name, schedule) in zip(column, schedules.items(), strict=True):
+        plots.kv(instance, schedule, ax=ax, until=until)
+        palette.title(ax, name)
+    return picture

@@ -1,0 +1,129 @@
+"""A comparison in plain words: what the instance is, what is proved, how far each policy is."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .tables import number_text, percent, ratio_text
+
+if TYPE_CHECKING:
+    from .models.instance import Instance, IntArray
+    from .online.evaluation import Comparison, PolicyResult
+
+
+def facts(instance: Instance) -> list[tuple[str, str]]:
+    """Return what is to be known of an instance, as (term, value)."""
+    found = [
+        ("requests", f"{instance.n:,}"),
+        ("KV capacity M", f"{instance.gpu.kv_capacity:,} tokens"),
+        ("prompt lengths", _spread(instance.prompt)),
+        ("output lengths", _spread(instance.output)),
+        ("arrivals", _arrivals(instance)),
+        ("KV work", _load(instance)),
+    ]
+    if instance.predicted_low is not None:
+        found.append(("length predictions", "given"))
+    if instance.provenance:
+        found += [(str(key), _plain(value)) for key, value in instance.provenance.items()]
+    return found
+
+
+def reading(comparison: Comparison) -> list[str]:
+    """Return what the comparison shows, sentence by sentence.
+
+    Nothing is claimed that is not proved: where the optimum is not known, ratios are intervals.
+    """
+    finished = [result for result in comparison.results if result.metrics is not None]
+    sentences = [_proof(comparison)]
+    if finished:
+        finished.sort(key=lambda result: comparison.ratio_to_best(result) or 0.0)
+        sentences.append(f"The best policy here is {_standing(comparison, finished[0])}")
+    if len(finished) > 1:
+        sentences.append(f"The worst that finishes is {_standing(comparison, finished[-1])}")
+    stuck = [result.policy for result in comparison.results if result.metrics is None]
+    if stuck:
+        verb = "does" if len(stuck) == 1 else "do"
+        sentences.append(f"{_listed(stuck)} {verb} not finish on this instance.")
+    return sentences
+
+
+def _proof(comparison: Comparison) -> str:
+    solution = comparison.solution
+    value = number_text(solution.objective)
+    if solution.status == "optimal":
+        return f"The optimum is proved: no schedule has a total latency below {value} rounds."
+    if solution.bound is None or solution.gap is None:
+        return (
+            f"The best schedule found has a total latency of {value} rounds; nothing is proved "
+            "about how far it is from the optimum."
+        )
+    return (
+        f"The optimum is certified within {percent(solution.gap)}: it lies between "
+        f"{number_text(solution.lower_bound)} and {value} rounds of total latency."
+    )
+
+
+def _standing(comparison: Comparison, result: PolicyResult) -> str:
+    name = result.policy
+    best, bound = comparison.ratio_to_best(result), comparison.ratio_to_bound(result)
+    if best is None:
+        return f"{name}; ratios mean nothing where the best total latency is 0."
+    if comparison.solution.status == "optimal":
+        if best == 1:
+            return f"{name}, which reaches the optimum."
+        return f"{name}, at {ratio_text(best)} times the optimal total latency."
+    if bound is None:
+        return (
+            f"{name}, at {ratio_text(best)} times the total latency of the best schedule known; "
+            "without a bound its ratio to the optimum is not certified."
+        )
+    return (
+        f"{name}, certified to have between {_down(best)} and {_up(bound)} times the optimal "
+        "total latency."
+    )
+
+
+def _down(ratio: float) -> str:
+    return ratio_text(math.floor(ratio * 10_000) / 10_000)
+
+
+def _up(ratio: float) -> str:
+    return ratio_text(math.ceil(ratio * 10_000) / 10_000)
+
+
+def _spread(values: IntArray) -> str:
+    low, middle, high = int(values.min()), float(np.median(values)), int(values.max())
+    if low == high:
+        return f"all {low:,} tokens"
+    mean = number_text(round(float(values.mean()), 1))
+    return f"{low:,} to {high:,} tokens (median {number_text(middle)}, mean {mean})"
+
+
+def _arrivals(instance: Instance) -> str:
+    first, last = int(instance.arrival.min()), int(instance.arrival.max())
+    if first == last:
+        return f"all at round {first:,}"
+    return f"rounds {first:,} to {last:,}"
+
+
+def _load(instance: Instance) -> str:
+    """KV area over capacity, in rounds of full memory, and relative to the arrival span."""
+    rounds = int(instance.volume.sum()) / instance.gpu.kv_capacity
+    span = int(instance.arrival.max()) - int(instance.arrival.min())
+    text = f"{rounds:,.1f} rounds of full memory"
+    return text if span == 0 else f"{text}, {rounds / span:.2f} times the arrival span"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(entry)}" for key, entry in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(entry) for entry in value)
+    return str(value)
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

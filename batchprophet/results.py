@@ -1,0 +1,362 @@
+"""What the verbs return: data with a summary, pictures, and a way to keep them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import tables
+from .models.feasibility import Violation
+from .models.files import (
+    SOLUTION_FORMAT,
+    VERSION,
+    json_number,
+    schedule_record,
+    write_atomically,
+    write_instance,
+    write_json,
+)
+from .models.instance import Instance
+from .models.metrics import Metrics, measure
+from .models.objectives import Exact
+from .models.schedule import MixedSchedule
+from .outputs import make_folder
+from .reading import reading
+from .solvers.solution import Solution
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from .models.traces import ConversionReport
+    from .online.evaluation import Comparison
+    from .report import Origin
+
+PathLike = str | os.PathLike[str]
+
+
+class _Scheduled:
+    """Pictures of what has an instance and a schedule."""
+
+    __slots__ = ()
+
+    instance: Instance
+    schedule: MixedSchedule
+
+    def plot_gantt(self, *, ax: Axes | None = None) -> Figure:
+        """Draw when each request waits and runs; see `batchprophet.plots.gantt`."""
+        from .plots import gantt
+
+        return gantt(self.instance, self.schedule, ax=ax)
+
+    def plot_kv(self, *, ax: Axes | None = None) -> Figure:
+        """Draw the KV tokens held under the capacity; see `batchprophet.plots.kv`."""
+        from .plots import kv
+
+        return kv(self.instance, self.schedule, ax=ax)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solved(_Scheduled):
+    """A hindsight solution of an instance.
+
+    Attributes
+    ----------
+    instance : Instance
+        The instance.
+    solution : Solution
+        Schedule, exact objective, proved bound, status, method and seconds.
+    """
+
+    instance: Instance
+    solution: Solution
+
+    @property
+    def schedule(self) -> MixedSchedule:  # type: ignore[override]  # read-only here
+        """The best schedule found."""
+        return self.solution.schedule
+
+    @property
+    def metrics(self) -> Metrics:
+        """Latencies, KV use and batch sizes of the schedule."""
+        return measure(self.instance, self.schedule)
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what is to be known of the solution, as (term, value)."""
+        solution = self.solution
+        gap = "unknown" if solution.gap is None else tables.percent(solution.gap)
+        return [
+            ("objective", f"{tables.number_text(solution.objective)} ({solution.objective_name})"),
+            ("bound", tables.number_text(solution.bound)),
+            ("gap", gap),
+            ("status", solution.status),
+            ("method", solution.method),
+            ("seconds", tables.seconds_text(solution.seconds)),
+        ]
+
+    def summary(self) -> str:
+        """Return objective, bound, gap, status, method and seconds, one a line."""
+        return _lines(f"hindsight on {self.instance.name}", self.facts())
+
+    def save(self, path: PathLike) -> None:
+        """Write ``solution.json``."""
+        write_json(self.solution.to_record(), path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated(_Scheduled):
+    """The run of one policy on an instance.
+
+    Attributes
+    ----------
+    instance : Instance
+        The instance.
+    policy : str
+        The policy's specification.
+    schedule : MixedSchedule
+        What it decided.
+    metrics : Metrics
+        Latencies, KV use and batch sizes.
+    seconds : float
+        Wall-clock time of the simulation.
+    """
+
+    instance: Instance
+    policy: str
+    schedule: MixedSchedule
+    metrics: Metrics
+    seconds: float
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return the figures of the run, as (term, value)."""
+        m = self.metrics
+        return [
+            ("total latency", f"{m.total_latency:,} rounds"),
+            (
+                "latency",
+                f"mean {m.mean_latency:,.2f}, p50 {m.p50_latency:,.1f}, "
+                f"p90 {m.p90_latency:,.1f}, p99 {m.p99_latency:,.1f}, "
+                f"max {m.max_latency:,}",
+            ),
+            ("time to first token", f"mean {m.mean_ttft:,.2f}, p99 {m.p99_ttft:,.1f}"),
+            ("makespan", f"{m.makespan:,}"),
+            ("KV", f"{m.kv_utilisation:.1%} of the capacity used, peak {m.peak_kv:,}"),
+            ("batch", f"mean {m.mean_batch:,.2f} requests, max {m.max_batch:,}"),
+            ("evictions", f"{m.evictions:,} ({m.lost_rounds:,} rounds of work lost)"),
+            ("seconds", tables.seconds_text(self.seconds)),
+        ]
+
+    def summary(self) -> str:
+        """Return latencies, KV use and batch sizes, one a line."""
+        return _lines(f"{self.policy} on {self.instance.name}", self.facts())
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the run as the object that is written to ``schedule.json``."""
+        return {
+            "format": SOLUTION_FORMAT,
+            "version": VERSION,
+            "instance": self.instance.name,
+            "model": self.schedule.model,
+            "objective_name": "latency",
+            "objective": self.metrics.total_latency,
+            "status": "feasible",
+            "method": self.policy,
+            "seconds": round(self.seconds, 6),
+            "schedule": schedule_record(self.schedule),
+        }
+
+    def metrics_record(self) -> dict[str, int | float]:
+        """Return every figure by name."""
+        return asdict(self.metrics)
+
+    def save(self, path: PathLike) -> None:
+        """Write the schedule as a solution file without a bound."""
+        write_json(self.to_record(), path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked(_Scheduled):
+    """The checker's verdict on a schedule.
+
+    Attributes
+    ----------
+    instance : Instance
+        The instance.
+    schedule : MixedSchedule
+        The schedule.
+    violations : tuple of Violation
+        Every violated rule; empty for a feasible schedule.
+    values : mapping of str to int or Fraction
+        The schedule's value under each objective that the instance allows; empty unless feasible.
+    """
+
+    instance: Instance
+    schedule: MixedSchedule
+    violations: tuple[Violation, ...]
+    values: dict[str, Exact]
+
+    @property
+    def feasible(self) -> bool:
+        """Whether no rule is violated."""
+        return not self.violations
+
+    def summary(self) -> str:
+        """Return the verdict: the values of a feasible schedule, or every violation, one a line."""
+        if self.feasible:
+            values = [(name, tables.number_text(value)) for name, value in self.values.items()]
+            return _lines("feasible", values)
+        rules = "1 violation" if len(self.violations) == 1 else f"{len(self.violations)} violations"
+        return _lines(f"infeasible: {rules}", [(v.rule, v.message) for v in self.violations])
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the verdict as the object that ``--json`` prints."""
+        return {
+            "instance": self.instance.name,
+            "feasible": self.feasible,
+            "objectives": {name: json_number(value) for name, value in self.values.items()},
+            "violations": [
+                {
+                    "rule": each.rule,
+                    "time": each.time,
+                    "amount": each.amount,
+                    "request": each.request,
+                    "message": each.message,
+                }
+                for each in self.violations
+            ],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """An instance made of a real trace.
+
+    Attributes
+    ----------
+    instance : Instance
+        The instance.
+    report : ConversionReport
+        What was read, taken and left out.
+    """
+
+    instance: Instance
+    report: ConversionReport
+
+    def summary(self) -> str:
+        """Return what was read, taken and left out, one a line."""
+        return "\n".join(self.report.lines())
+
+    def save(self, path: PathLike) -> None:
+        """Write ``instance.json``."""
+        write_instance(self.instance, path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """Hindsight and policies side by side on one instance.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        The instance, the hindsight solution, and each policy's result.
+    """
+
+    comparison: Comparison
+
+    @property
+    def instance(self) -> Instance:
+        """The instance."""
+        return self.comparison.instance
+
+    @property
+    def solution(self) -> Solution:
+        """The hindsight solution."""
+        return self.comparison.solution
+
+    def rows(self) -> list[tables.Row]:
+        """Return the table: hindsight on top, then policies from best to worst."""
+        return tables.rows(self.comparison)
+
+    def summary(self) -> str:
+        """Return the table and its reading as text."""
+        cells = [tuple(tables.COLUMNS), *(row.cells() for row in self.rows())]
+        widths = [max(len(row[c]) for row in cells) for c in range(len(tables.COLUMNS))]
+        lines = [
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+            for row in cells
+        ]
+        return "\n".join([self.instance.name, *lines, *reading(self.comparison)])
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the comparison as the object that ``--json`` prints."""
+        return tables.record(self.comparison)
+
+    def schedules(self) -> dict[str, MixedSchedule]:
+        """Return every schedule by name, in the order of the table."""
+        return tables.schedules(self.comparison)
+
+    def plot_gantt(self) -> Figure:
+        """Draw the Gantt charts of all schedules, one below the other on the same axes."""
+        from .panels import gantts
+
+        return gantts(self.instance, self.schedules())
+
+    def plot_kv(self) -> Figure:
+        """Draw the KV occupancy of all schedules, one below the other on the same axes."""
+        from .panels import kvs
+
+        return kvs(self.instance, self.schedules())
+
+    def plot_waiting(self, *, ax: Axes | None = None) -> Figure:
+        """Draw the distributions of waiting times; see `batchprophet.plots.waiting`."""
+        from .plots import waiting
+
+        return waiting(self.instance, self.schedules(), ax=ax)
+
+    def save(self, folder: PathLike) -> Path:
+        """Write ``report.html`` and the data behind it into a folder; see `save_comparisons`."""
+        return save_comparisons([self], folder)
+
+
+def save_comparisons(
+    compared: Sequence[Compared], folder: PathLike, *, origin: Origin | None = None
+) -> Path:
+    """Write one report on several comparisons, and the data behind it.
+
+    Parameters
+    ----------
+    compared : sequence of Compared
+        At least one.
+    folder : path-like
+        Made if it is not there. It gets ``report.html``, ``comparison.json`` (the tables) and,
+        for each instance, ``instance.json`` and ``solution.json``, numbered from 1 where there
+        are several.
+    origin : Origin, optional
+        What made the report; this version, today and "Python" by default.
+
+    Returns
+    -------
+    Path
+        The report.
+    """
+    from .report import Origin, render
+
+    if origin is None:
+        origin = Origin.today(command="Compared.save() in Python")
+    page = render([each.comparison for each in compared], origin)
+    target = make_folder(folder)
+    for position, each in enumerate(compared, start=1):
+        number = f"-{position}" if len(compared) > 1 else ""
+        write_instance(each.instance, target / f"instance{number}.json")
+        write_json(each.solution.to_record(), target / f"solution{number}.json")
+    write_json({"comparisons": [each.to_record() for each in compared]}, target / "comparison.json")
+    write_atomically(target / "report.html", page.encode())
+    return target / "report.html"
+
+
+def _lines(title: str, facts: Sequence[tuple[str, str]]) -> str:
+    width = max((len(term) for term, _ in facts), default=0)
+    return "\n".join([title, *(f"  {term.ljust(width)}  {value}" for term, value in facts)])

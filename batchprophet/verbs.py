@@ -1,0 +1,410 @@
+"""The verbs: what the command line does, as functions that return objects."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from .models.errors import BatchprophetError, InputError
+from .models.feasibility import check_mixed
+from .models.files import read_instance, read_schedule
+from .models.instance import Instance
+from .models.metrics import measure
+from .models.objectives import OBJECTIVES, evaluate
+from .models.schedule import MixedSchedule
+from .policy_list import split_policies
+from .results import Checked, Compared, Converted, Simulated, Solved
+
+if TYPE_CHECKING:
+    from .online.policy import Policy
+    from .solvers.progress import Progress
+
+PathLike = str | os.PathLike[str]
+
+
+def load(path: PathLike) -> Instance:
+    """Read an ``instance.json``; see `batchprophet.models.files.read_instance`."""
+    return read_instance(path)
+
+
+def solve(
+    instance: Instance | PathLike,
+    *,
+    model: str = "mixed",
+    objective: str = "latency",
+    time_limit: float = 60.0,
+    work_limit: int | None = None,
+    threads: int | None = None,
+    seed: int = 0,
+    formulation: str = "running-sum",
+    warm_start: MixedSchedule | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Solved:
+    """Find the hindsight optimum of an instance, or a schedule with a proved bound.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file.
+    model : {"mixed"}
+        The batching regime.
+    objective : {"latency", "weighted", "makespan", "reward"}
+        What to optimise.
+    time_limit : float
+        Seconds, > 0.
+    work_limit, threads, seed, formulation, warm_start, progress
+        As in `batchprophet.solvers.hindsight.solve`.
+
+    Returns
+    -------
+    Solved
+        The checked solution, with its summary and pictures.
+
+    Raises
+    ------
+    InputError
+        If the instance or a parameter cannot be used.
+
+    Examples
+    --------
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> solve(instance).solution.status
+    'optimal'
+    """
+    require_mixed_model(model)
+    _require_seconds(time_limit)
+    loaded = load_mixed(instance)
+    from .solvers import hindsight
+
+    solution = hindsight.solve(
+        loaded,
+        model=model,
+        objective=objective,
+        time_limit=time_limit,
+        work_limit=work_limit,
+        threads=threads,
+        seed=seed,
+        warm_start=warm_start,
+        formulation=formulation,
+        progress=progress,
+    )
+    _require_feasible(loaded, solution.schedule, solution.method)
+    return Solved(instance=loaded, solution=solution)
+
+
+def simulate(
+    instance: Instance | PathLike, policy: str | Policy, *, model: str = "mixed", seed: int = 0
+) -> Simulated:
+    """Run one online policy on an instance.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file.
+    policy : str or Policy
+        ``NAME[:key=value,…]``, ``module:Class`` or a policy.
+    model : {"mixed"}
+        The batching regime.
+    seed : int
+        ≥ 0; the same seed gives the same schedule.
+
+    Returns
+    -------
+    Simulated
+        The checked schedule, with its figures and pictures.
+
+    Raises
+    ------
+    InputError
+        If the instance, the policy or the seed cannot be used.
+    PolicyError
+        If the policy decides what the rules do not allow.
+    DoesNotFinish
+        If the policy would go on for ever.
+
+    Examples
+    --------
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> simulate(instance, "mc-sf").metrics.total_latency
+    7
+    """
+    from .online import simulator
+    from .online.policy import make_policy, policy_spec
+
+    require_mixed_model(model)
+    loaded = load_mixed(instance)
+    made = make_policy(policy)
+    name = policy if isinstance(policy, str) else policy_spec(made)
+    began = time.perf_counter()
+    schedule = simulator.simulate(loaded, made, seed=seed, model=model)
+    seconds = time.perf_counter() - began
+    _require_feasible(loaded, schedule, name)
+    metrics = measure(loaded, schedule)
+    return Simulated(
+        instance=loaded, policy=name, schedule=schedule, metrics=metrics, seconds=seconds
+    )
+
+
+def compare(
+    instance: Instance | PathLike,
+    *,
+    policies: str | Sequence[str | Policy] | None = None,
+    model: str = "mixed",
+    time_limit: float = 60.0,
+    threads: int | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> Compared:
+    """Put the hindsight optimum and online policies side by side.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file.
+    policies : str or sequence, optional
+        ``"a,b:key=value"``, or policies one by one; all registered ones by default.
+    model : {"mixed"}
+        The batching regime.
+    time_limit : float
+        Seconds for the hindsight solve, > 0.
+    threads, seed, progress
+        As in `batchprophet.online.evaluation.compare`.
+
+    Returns
+    -------
+    Compared
+        Checked schedules, ratios, pictures, report.
+
+    Raises
+    ------
+    InputError
+        If the instance, a policy or a parameter cannot be used.
+    PolicyError
+        If a policy decides what the rules do not allow.
+
+    Examples
+    --------
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> [row.ratio_to_bound for row in compare(instance, policies="mc-sf").rows()]
+    [1.0, 1.0]
+    """
+    from .online import evaluation
+
+    require_mixed_model(model)
+    _require_seconds(time_limit)
+    loaded = load_mixed(instance)
+    comparison = evaluation.compare(
+        loaded,
+        make_policies(policies),
+        model=model,
+        time_limit=time_limit,
+        threads=threads,
+        seed=seed,
+        progress=progress,
+    )
+    compared = Compared(comparison=comparison)
+    for name, schedule in compared.schedules().items():
+        _require_feasible(loaded, schedule, name)
+    return compared
+
+
+def check(instance: Instance | PathLike, schedule: MixedSchedule | PathLike) -> Checked:
+    """Verify anyone's schedule with the independent checker.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file.
+    schedule : MixedSchedule or path-like
+        A schedule, or a file with ``model`` and ``schedule``.
+
+    Returns
+    -------
+    Checked
+        Every violated rule, or the values of a feasible schedule.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or the schedule is one of another instance.
+
+    Examples
+    --------
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> print(check(instance, MixedSchedule([0, 2])).summary())
+    infeasible: 1 violation
+      kv-capacity  KV capacity 9 exceeded by 1 token in round 4 (10 tokens held)
+    """
+    loaded = load_mixed(instance)
+    planned = schedule if isinstance(schedule, MixedSchedule) else read_schedule(schedule, loaded)
+    violations = tuple(check_mixed(loaded, planned))
+    names = [name for name in OBJECTIVES if name != "reward" or loaded.horizon is not None]
+    completion = planned.completion(loaded)
+    values = {} if violations else {name: evaluate(loaded, completion, name) for name in names}
+    return Checked(instance=loaded, schedule=planned, violations=violations, values=values)
+
+
+def make(
+    family: str, *, seed: int = 0, settings: Mapping[str, str | int | float] | None = None
+) -> Instance:
+    """Draw an instance from a named family.
+
+    Parameters
+    ----------
+    family : str
+        A name of `batchprophet.models.families.FAMILIES`.
+    seed : int
+        ≥ 0; the same seed gives the same instance.
+    settings : mapping, optional
+        The family's settings that are not to stay at their defaults.
+
+    Raises
+    ------
+    InputError
+        If the family, a setting or the seed cannot be used.
+    """
+    from .models.families import make_instance
+
+    return make_instance(family, seed=seed, settings=settings)
+
+
+def convert(
+    trace: PathLike,
+    *,
+    round_ms: float,
+    kv_capacity: int,
+    format: str = "auto",  # noqa: A002 - the word of the command line
+    columns: str | Mapping[str, str] | None = None,
+    arrivals: str | None = None,
+    start: float = 0.0,
+    count: int | None = None,
+    every: int = 1,
+    load: float = 1.0,
+    thin: float = 1.0,
+    seed: int = 0,
+    sort: bool = False,
+    oversize: Literal["refuse", "drop"] = "refuse",
+    zero: Literal["refuse", "drop"] = "refuse",
+    name: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Converted:
+    """Convert a window of a real trace into an instance.
+
+    Parameters
+    ----------
+    trace : path-like
+        The trace's file.
+    round_ms, kv_capacity, format, columns, arrivals, start, count, every, load, thin, seed
+        As in `batchprophet.models.traces.convert_trace`.
+    sort, oversize, zero, name, progress
+        As there.
+
+    Returns
+    -------
+    Converted
+        The instance, and the account of what was read, taken and left out.
+
+    Raises
+    ------
+    InputError
+        If the file, a value in it, or a choice cannot be used.
+    """
+    from .models.traces import convert_trace
+
+    converted = convert_trace(
+        trace,
+        round_ms=round_ms,
+        kv_capacity=kv_capacity,
+        format=format,
+        columns=columns,
+        arrivals=arrivals,
+        start=start,
+        count=count,
+        every=every,
+        load=load,
+        thin=thin,
+        seed=seed,
+        sort=sort,
+        oversize=oversize,
+        zero=zero,
+        name=name,
+        progress=progress,
+    )
+    return Converted(instance=converted.instance, report=converted.report)
+
+
+def demo(
+    *, time_limit: float = 60.0, progress: Callable[[Progress], None] | None = None
+) -> Compared:
+    """Compare all policies with the optimum on the built-in instance.
+
+    Examples
+    --------
+    >>> demo().solution.status
+    'optimal'
+    """
+    from .demo_instance import demo_instance
+
+    return compare(demo_instance(), time_limit=time_limit, progress=progress)
+
+
+def policies() -> dict[str, type]:
+    """Return all policies by name: the built-in ones, and those that installed packages register.
+
+    Examples
+    --------
+    >>> "mc-sf" in policies()
+    True
+    """
+    from .online.policy import registered_policies
+
+    return registered_policies()
+
+
+def require_mixed_model(model: str) -> None:
+    """Refuse a batching regime that this version does not schedule."""
+    if model in ("separate", "both"):
+        raise InputError(f"model: this version has mixed batching only, found {model!r}")
+    if model != "mixed":
+        raise InputError(f"model: expected 'mixed', found {model!r}")
+
+
+def load_mixed(instance: Instance | PathLike) -> Instance:
+    """Read an instance if it is a file, and refuse what mixed batching cannot schedule."""
+    loaded = instance if isinstance(instance, Instance) else read_instance(instance)
+    from .online.simulator import require_mixed  # after reading: a bad file is refused at once
+
+    try:
+        require_mixed(loaded)
+    except InputError as error:
+        where = f"{instance.name}" if isinstance(instance, Instance) else os.fspath(instance)
+        raise InputError(f"{where}: {error}") from error
+    return loaded
+
+
+def make_policies(specifications: str | Sequence[str | Policy] | None) -> list[Policy] | None:
+    """Make policies from their specifications, before any long work; None stays None."""
+    from .online.policy import make_policy
+
+    if specifications is None:
+        return None
+    if isinstance(specifications, str):
+        specifications = split_policies([specifications])
+    if not specifications:
+        raise InputError("policies: expected at least one, found none")
+    return [make_policy(each) for each in specifications]
+
+
+def _require_seconds(time_limit: float) -> None:
+    if not (math.isfinite(time_limit) and time_limit > 0):
+        raise InputError(f"time_limit: expected seconds above 0, found {time_limit}")
+
+
+def _require_feasible(instance: Instance, schedule: MixedSchedule, maker: str) -> None:
+    """Run the checker; a violation here is a defect of whatever made the schedule."""
+    violations = check_mixed(instance, schedule)
+    if violations:
+        raise BatchprophetError(f"{maker}: made an infeasible schedule: {violations[0].message}")
