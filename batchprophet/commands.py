@@ -124,7 +124,9 @@ def compare(
     ],
     policies: Annotated[
         list[str] | None,
-        typer.Option(metavar="a,b:key=value,…", help="Policies; all by default. Repeatable."),
+        typer.Option(
+            metavar="a,b:key=value,…", help="Policies; the built-in ones by default. Repeatable."
+        ),
     ] = None,
     model: Model = "mixed",
     time_limit: TimeLimit = 60.0,
@@ -141,7 +143,7 @@ def compare(
     if out is not None:
         require_writable_folder(out)
     _find_local_modules()
-    chosen = None if policies is None else verbs.make_policies(split_policies(policies))
+    chosen = verbs.policy_specifications(None if policies is None else split_policies(policies))
     loaded = [verbs.load_mixed(path) for path in instances]
     done: list[Compared] = []
     try:

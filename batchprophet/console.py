@@ -93,10 +93,11 @@ def progress_text(progress: Progress) -> str:
 
 
 def _table(title: str, columns: Sequence[str], *, justify_right: int) -> Any:
-    from rich.markup import escape
+    from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
     for position, column in enumerate(columns):
         right = position >= len(columns) - justify_right
         table.add_column(column, justify="right" if right else "left")

@@ -84,4 +84,19 @@ def legend(ax: Axes, *, columns: int = 4) -> None:
 
 def title(ax: Axes, name: str) -> None:
     """Name the axes, at the right end where neither legend nor labels are."""
-    ax.set_title(name, loc="right", fontsize=TEXT, color=INK, fontweight="bold", parse_math=False)
+    ax.set_title(
+        writable(name), loc="right", fontsize=TEXT, color=INK, fontweight="bold", parse_math=False
+    )
+
+
+def writable(name: str, *, most: int = 30) -> str:
+    """Return a name as every picture can write it: short, and in letters that the font has.
+
+    Examples
+    --------
+    >>> writable("mc-sf:skip=true"), writable("日本"), writable("a" * 40, most=5)
+    ('mc-sf:skip=true', '??', 'aaaa…')
+    """
+    letters = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in name)
+    shown = letters if len(letters) <= most else f"{letters[: most - 1]}…"
+    return f" {shown}" if shown.startswith("_") else shown  # legends hide names with "_" in front

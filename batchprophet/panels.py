@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from . import palette, plots
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from .models.instance import Instance, IntArray
@@ -36,7 +37,15 @@ def gantt_over_kv(
     plots.gantt(instance, schedule, ax=upper, order=order, until=until)
     plots.kv(instance, schedule, ax=lower, until=until)
     upper.set_xlabel("")
+    picture.align_ylabels()
     return picture
+
+
+def level(axes: Sequence[Axes]) -> None:
+    """Give axes that count requests the same height."""
+    top = max(ax.get_ylim()[1] for ax in axes)
+    for ax in axes:
+        ax.set_ylim(0, top)
 
 
 def gantts(instance: Instance, schedules: Mapping[str, MixedSchedule]) -> Figure:
@@ -49,6 +58,8 @@ def gantts(instance: Instance, schedules: Mapping[str, MixedSchedule]) -> Figure
     for ax, (name, schedule) in zip(column, schedules.items(), strict=True):
         plots.gantt(instance, schedule, ax=ax, order=order, until=until)
         palette.title(ax, name)
+    if instance.n > plots.MOST_ROWS:
+        level(list(column))
     return picture
 
 

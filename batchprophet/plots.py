@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 MOST_ROWS = 1200
 #: Up to here every request is a wedge of its own in the KV picture; beyond, the total is drawn.
 MOST_WEDGES = 60
+#: Up to here rows have gaps between them; beyond, they would only shimmer.
+MOST_SEPARATE_ROWS = 150
 #: Up to here the total is exact in every round; beyond, rounds share bins.
-MOST_BINS = 1500
+MOST_BINS = 600
 
 TIME = "time (rounds)"
 
@@ -155,7 +157,7 @@ def waiting(
             if position == 0
             else {"color": colour, "linestyle": dash, "linewidth": 1.6}
         )
-        ax.plot(x, share, drawstyle="steps-post", label=_shortened(name), **style)
+        ax.plot(x, share, drawstyle="steps-post", label=palette.writable(name), **style)
     ax.set_ylim(0, 1.02)
     ax.set_xlim(left=0)
     ax.grid(color=palette.INK, alpha=0.12, linewidth=0.6)
@@ -172,32 +174,31 @@ def gantt_height(n: int) -> float:
 def _draw_rows(
     ax: Axes, instance: Instance, schedule: MixedSchedule, order: IntArray | None
 ) -> None:
+    label = "request" if order is not None else "request (by start)"
     if order is None:
         order = np.lexsort((instance.arrival, schedule.start))
     row = np.empty(instance.n)
     row[order] = np.arange(instance.n)
     start, completion = schedule.start, schedule.completion(instance)
-    _bars(ax, instance.arrival, start, row, 0.12, color=palette.WAITING, label="waiting")
+    separate = instance.n <= MOST_SEPARATE_ROWS
+    height, thin, alpha = (0.8, 0.12, 1.0) if separate else (1.0, 1.0, 0.35)
+    grey = {"color": palette.WAITING, "alpha": alpha, "label": "waiting"}
+    _bars(ax, instance.arrival, start, row, thin, **grey)
     runs = schedule.evicted
     if runs:
         owner = np.array([run.request for run in runs])
         begin, end = np.array([(run.start, run.end) for run in runs]).T
         style = {"facecolor": "none", "edgecolor": palette.LOST, "hatch": "/////"}
-        _bars(ax, begin, end, row[owner], 0.8, label="evicted", linewidth=0.6, **style)
-    _bars(ax, start, completion, row, 0.8, color=palette.TOKENS, label="token rounds")
-    _bars(ax, start, start + 1, row, 0.8, color=palette.PROMPT, label="prompt round")
+        _bars(ax, begin, end, row[owner], height, label="evicted", linewidth=0.6, **style)
+    _bars(ax, start, completion, row, height, color=palette.TOKENS, label="token rounds")
+    _bars(ax, start, start + 1, row, height, color=palette.PROMPT, label="prompt round")
     ax.set_ylim(instance.n - 0.4, -0.6)
     ax.yaxis.get_major_locator().set_params(integer=True)
-    palette.dress(ax, x_label=TIME, y_label="request (by start)")
+    palette.dress(ax, x_label=TIME, y_label=label)
     if instance.n <= 15:
-        ax.set_yticks(range(instance.n), [_tick(instance, int(i)) for i in order], parse_math=False)
+        names = [palette.writable(instance.request_id(int(i)), most=12) for i in order]
+        ax.set_yticks(range(instance.n), names, parse_math=False)
         ax.set_ylabel("")
-
-
-def _tick(instance: Instance, i: int) -> str:
-    """Name of a request, where it is short and every font can write it."""
-    name = instance.request_id(i)
-    return name if len(name) <= 12 and name.isascii() and name.isprintable() else f"r{i}"
 
 
 def _bars(
@@ -218,7 +219,7 @@ def _bars(
 
 
 def _draw_counts(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
-    edges, running, queued = counts(instance, schedule, bins=MOST_BINS // 3)
+    edges, running, queued = counts(instance, schedule, bins=MOST_BINS)
     ax.stairs(running, edges, fill=True, color=palette.TOKENS, label="running")
     ax.stairs(
         running + queued, edges, baseline=running, fill=True, color=palette.WAITING, label="waiting"
@@ -264,14 +265,10 @@ def _staircase(edges: IntArray, low: IntArray, high: IntArray) -> NDArray[np.flo
 
 
 def _draw_envelope(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
-    edges, low, high = kv_envelope(instance, schedule, bins=MOST_BINS // 3)
+    edges, low, high = kv_envelope(instance, schedule, bins=MOST_BINS)
     ax.stairs(low, edges, fill=True, color=palette.TOKENS)
     if (high > low).any():
         ax.stairs(high, edges, baseline=low, fill=True, color=palette.PROMPT)
-
-
-def _shortened(name: str, most: int = 30) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def _distribution(values: IntArray) -> tuple[FloatArray, FloatArray]:

@@ -26,7 +26,7 @@ def split_policies(texts: Sequence[str]) -> list[str]:
     Raises
     ------
     InputError
-        If a part is empty, options stand before any policy, or a policy stands twice.
+        If a part is empty, or options stand before any policy.
 
     Examples
     --------
@@ -38,17 +38,14 @@ def split_policies(texts: Sequence[str]) -> list[str]:
         own: list[str] = []
         for part in (each.strip() for each in text.split(",")):
             if not part:
-                raise InputError(f"--policies: expected names between commas, found {text!r}")
+                raise InputError(f"policies: expected names between commas, found {text!r}")
             if not _continues_options(part):
                 own.append(part)
             elif own:
                 own[-1] = f"{own[-1]},{part}"
             else:
-                raise InputError(f"--policies: expected a policy before {part!r} in {text!r}")
+                raise InputError(f"policies: expected a policy before {part!r} in {text!r}")
         specifications += own
-    for each in specifications:
-        if specifications.count(each) > 1:
-            raise InputError(f"--policies: {each!r} stands twice")
     return specifications
 
 

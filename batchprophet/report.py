@@ -14,12 +14,13 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from . import palette, plots, tables
-from .panels import gantt_over_kv, last_completion, shared_order
+from .panels import gantt_over_kv, last_completion, level, shared_order
 from .reading import facts, reading
 from .svg import to_svg
 
 if TYPE_CHECKING:
     from .models.instance import Instance
+    from .models.metrics import Metrics
     from .models.schedule import MixedSchedule
     from .online.evaluation import Comparison
 
@@ -99,6 +100,7 @@ def _section(position: int, comparison: Comparison) -> dict[str, Any]:
         "waiting": _waiting_svg(position, instance, schedules),
         "pictures": _pictures(position, instance, schedules, rows),
         "counted": instance.n > plots.MOST_ROWS,
+        "binned": last_completion(instance, schedules) > plots.MOST_BINS,
     }
 
 
@@ -124,24 +126,35 @@ def _pictures(
     """Gantt chart over KV occupancy for each schedule, all with the same rows and axes."""
     until = last_completion(instance, schedules)
     order = shared_order(instance, schedules[tables.HINDSIGHT])
-    pictures = []
-    for row in rows:
-        if row.metrics is None:
-            continue
-        figure = gantt_over_kv(
+    figures = {
+        row.policy: gantt_over_kv(
             instance, schedules[row.policy], order=order, until=until, width=WIDTH
         )
-        description = (
-            f"Gantt chart and KV occupancy of {row.policy}: total latency "
-            f"{row.metrics.total_latency:,} rounds, makespan {row.metrics.makespan:,}, peak "
-            f"{row.metrics.peak_kv:,} of {instance.gpu.kv_capacity:,} KV tokens."
-        )
-        name = f"{position}-{row.policy}"
-        pictures.append(
-            {
-                "policy": row.cells()[0],
-                "metrics": row.metrics,
-                "svg": Markup(to_svg(figure, name=name, description=description)),
-            }
-        )
-    return pictures
+        for row in rows
+        if row.metrics is not None
+    }
+    if instance.n > plots.MOST_ROWS:
+        level([figure.axes[0] for figure in figures.values()])
+    return [
+        {
+            "policy": row.cells()[0],
+            "metrics": row.metrics,
+            "svg": Markup(
+                to_svg(
+                    figures[row.policy],
+                    name=f"{position}-{row.policy}",
+                    description=_description(instance, row.policy, row.metrics),
+                )
+            ),
+        }
+        for row in rows
+        if row.metrics is not None
+    ]
+
+
+def _description(instance: Instance, policy: str, metrics: Metrics) -> str:
+    return (
+        f"Gantt chart and KV occupancy of {policy}: total latency {metrics.total_latency:,} "
+        f"rounds, makespan {metrics.makespan:,}, peak {metrics.peak_kv:,} of "
+        f"{instance.gpu.kv_capacity:,} KV tokens."
+    )

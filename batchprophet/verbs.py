@@ -13,10 +13,12 @@ from .models.feasibility import check_mixed
 from .models.files import read_instance, read_schedule
 from .models.instance import Instance
 from .models.metrics import measure
+from .models.mixed.regime import require_mixed
 from .models.objectives import OBJECTIVES, evaluate
 from .models.schedule import MixedSchedule
 from .policy_list import split_policies
 from .results import Checked, Compared, Converted, Simulated, Solved
+from .tables import HINDSIGHT
 
 if TYPE_CHECKING:
     from .online.policy import Policy
@@ -131,11 +133,11 @@ def simulate(
     >>> simulate(instance, "mc-sf").metrics.total_latency
     7
     """
+    require_mixed_model(model)
+    loaded = load_mixed(instance)
     from .online import simulator
     from .online.policy import make_policy, policy_spec
 
-    require_mixed_model(model)
-    loaded = load_mixed(instance)
     made = make_policy(policy)
     name = policy if isinstance(policy, str) else policy_spec(made)
     began = time.perf_counter()
@@ -165,7 +167,7 @@ def compare(
     instance : Instance or path-like
         An instance, or its file.
     policies : str or sequence, optional
-        ``"a,b:key=value"``, or policies one by one; all registered ones by default.
+        ``"a,b:key=value"``, or policies one by one; the built-in ones by default.
     model : {"mixed"}
         The batching regime.
     time_limit : float
@@ -191,14 +193,15 @@ def compare(
     >>> [row.ratio_to_bound for row in compare(instance, policies="mc-sf").rows()]
     [1.0, 1.0]
     """
-    from .online import evaluation
-
     require_mixed_model(model)
     _require_seconds(time_limit)
     loaded = load_mixed(instance)
+    chosen = policy_specifications(policies)
+    from .online import evaluation
+
     comparison = evaluation.compare(
         loaded,
-        make_policies(policies),
+        chosen,
         model=model,
         time_limit=time_limit,
         threads=threads,
@@ -375,8 +378,6 @@ def require_mixed_model(model: str) -> None:
 def load_mixed(instance: Instance | PathLike) -> Instance:
     """Read an instance if it is a file, and refuse what mixed batching cannot schedule."""
     loaded = instance if isinstance(instance, Instance) else read_instance(instance)
-    from .online.simulator import require_mixed  # after reading: a bad file is refused at once
-
     try:
         require_mixed(loaded)
     except InputError as error:
@@ -385,17 +386,31 @@ def load_mixed(instance: Instance | PathLike) -> Instance:
     return loaded
 
 
-def make_policies(specifications: str | Sequence[str | Policy] | None) -> list[Policy] | None:
-    """Make policies from their specifications, before any long work; None stays None."""
-    from .online.policy import make_policy
+def policy_specifications(
+    policies: str | Sequence[str | Policy] | None,
+) -> list[str | Policy] | None:
+    """Return policies one by one, all usable and each with a name of its own; None stays None.
 
-    if specifications is None:
+    Raises
+    ------
+    InputError
+        If there is none, one cannot be made, or two have the same name.
+    """
+    from .online.policy import make_policy, policy_spec
+
+    if policies is None:
         return None
-    if isinstance(specifications, str):
-        specifications = split_policies([specifications])
-    if not specifications:
+    listed = split_policies([policies]) if isinstance(policies, str) else list(policies)
+    if not listed:
         raise InputError("policies: expected at least one, found none")
-    return [make_policy(each) for each in specifications]
+    names = {HINDSIGHT}
+    for each in listed:
+        made = make_policy(each)
+        name = each if isinstance(each, str) else policy_spec(made)
+        if name in names:
+            raise InputError(f"policies: {name!r} stands twice")
+        names.add(name)
+    return list(listed)
 
 
 def _require_seconds(time_limit: float) -> None:

@@ -1,0 +1,75 @@
+"""The package's face: lazy, complete, documented."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import batchprophet as bp
+
+
+def test_every_public_name_is_there() -> None:
+    for name in bp.__all__:
+        assert getattr(bp, name) is not None
+    assert dir(bp) == sorted(bp.__all__)
+
+
+def test_type_checkers_and_run_time_see_the_same_names() -> None:
+    # What stands under TYPE_CHECKING is what a type checker sees; __getattr__ serves the rest.
+    tree = ast.parse(Path(bp.__file__).read_text("utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    declared = {
+        alias.name: f"batchprophet.{node.module}"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {*declared, "__version__"} == set(bp.__all__)
+    for name, module in declared.items():
+        assert getattr(sys.modules[module], name) is getattr(bp, name)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'batchprophet' has no attribute 'solv'"):
+        bp.solv  # type: ignore[attr-defined]  # noqa: B018 - that is the test
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, batchprophet, batchprophet.cli; "
+        "print([m for m in ('numpy', 'pyomo', 'numba', 'matplotlib', 'highspy', 'jinja2') "
+        "if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+def test_names_survive_the_import_of_all_modules() -> None:
+    # A module named like a verb would replace it as soon as it is imported.
+    code = (
+        "import importlib, pkgutil, batchprophet as bp\n"
+        "for m in pkgutil.iter_modules(bp.__path__):\n"
+        "    if m.name != '__main__': importlib.import_module(f'batchprophet.{m.name}')\n"
+        "print(all(callable(getattr(bp, n)) for n in bp.__all__ if n != '__version__'))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "True\n"
+
+
+@pytest.mark.parametrize("name", [name for name in bp.__all__ if name != "__version__"])
+def test_every_public_name_is_documented(name: str) -> None:
+    assert inspect.getdoc(getattr(bp, name))
+
+
+def test_show_versions_names_what_a_result_depends_on(capsys: pytest.CaptureFixture[str]) -> None:
+    text = bp.show_versions()
+    assert capsys.readouterr().out == text + "\n"
+    names = [line.split()[0] for line in text.splitlines()]
+    assert names[:3] == ["python", "platform", "batchprophet"]
+    assert {"highspy", "pyomo", "numpy", "numba"} <= set(names)
+    assert f"batchprophet  {bp.__version__}" in text
