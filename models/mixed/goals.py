@@ -34,11 +34,11 @@ def minimise_makespan(model: pyo.ConcreteModel, instance: Instance, starts: Star
     least = int((instance.arrival + instance.output).max())
     model.C = pyo.Var(bounds=(least, starts.last_round), doc="C, completion of the last request")
 
-    def done_by_C(model: pyo.ConcreteModel, i: int) -> object:
+    def done_by_end(model: pyo.ConcreteModel, i: int) -> object:
         start = [(t, model.x[i, t]) for t in range(a[i], L[i] + 1)]
         return _linear([*start, (-1, model.C)], o[i]) <= 0
 
-    model.done_by_C = pyo.Constraint(model.REQUESTS, rule=done_by_C, doc="c_i ≤ C")
+    model.done_by_end = pyo.Constraint(model.REQUESTS, rule=done_by_end, doc="c_i ≤ C")
     model.goal = pyo.Objective(expr=model.C, doc="makespan")
 
 

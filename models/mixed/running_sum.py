@@ -31,7 +31,7 @@ def add_running_sums(model: pyo.ConcreteModel, instance: Instance, starts: Start
 def _entering_and_leaving(
     model: pyo.ConcreteModel, instance: Instance, starts: Starts
 ) -> tuple[_ByRound, _ByRound]:
-    """Pairs (i, x_{i,k}) by the first round of the run, k + 1, and by the one after, k + o_i + 1."""
+    """Pairs (i, x_{i,k}) by the first round of the run and by the round after its last."""
     o = instance.output.tolist()
     entering: _ByRound = [[] for _ in range(starts.last_round + 2)]
     leaving: _ByRound = [[] for _ in range(starts.last_round + 2)]
