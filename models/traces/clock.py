@@ -82,14 +82,22 @@ def parse_date_time(text: str) -> int | None:
     """
     text = text.strip('"')
     second = _whole_second(text[:19])
-    tail = _TAIL.fullmatch(text, 19) if len(text) > 19 else None
-    if second is None or (tail is None and len(text) > 19):
+    if second is None:
         return None
+    tail = text[19:].removesuffix("+00:00")
+    if tail[1:].isdecimal() and tail[0] == "." and tail.isascii():
+        return second + int((tail[1:] + "000000000")[:9])
+    return _with_tail(second, text[19:])
+
+
+def _with_tail(second: int, text: str) -> int | None:
+    """Add any fraction and zone, or neither."""
+    tail = _TAIL.fullmatch(text)
     if tail is None:
-        return second
-    fraction, zone = tail.groups()
-    time = second + int(((fraction or "") + "000000000")[:9])
-    return time if zone is None or zone == "Z" else time - _offset(zone)
+        return None
+    fraction, zone = tail.groups(default="")
+    time = second + int((fraction + "000000000")[:9])
+    return time - _offset(zone) if zone[1:] else time
 
 
 @lru_cache(maxsize=64)

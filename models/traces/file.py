@@ -59,7 +59,7 @@ class TraceFile:
     ...     _ = path.write_bytes(b"in,out\r\n3,12")
     ...     with TraceFile(path) as file:
     ...         list(file), file.line
-    (['in,out\\r\\n', '3,12'], 2)
+    (['in,out\r\n', '3,12'], 2)
     """
 
     def __init__(self, path: str | os.PathLike[str], progress: BytesRead | None = None) -> None:

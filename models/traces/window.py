@@ -96,16 +96,17 @@ def take(
     wanted, every, thin, M = window.count, window.every, window.thin, window.kv_capacity
     rng = np.random.default_rng(window.seed)
     for request in requests:
+        _, arrival, prompt, output, _ = request
         if begin is None:
-            begin = request.arrival + math.floor(exact(window.start) * 10**9)
-        inside += request.arrival >= begin
+            begin = arrival + math.floor(exact(window.start) * 10**9)
+        inside += arrival >= begin
         if inside < 0:
             dropped[BEFORE] += 1
         elif inside % every:
             dropped[BETWEEN] += 1
         elif thin < 1 and rng.random() >= thin:
             dropped[THINNED] += 1
-        elif request.prompt + request.output > M:
+        elif prompt + output > M:
             if window.oversize == "refuse":
                 raise _oversize(request, M, path)
             dropped[OVERSIZE] += 1
