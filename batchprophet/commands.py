@@ -65,14 +65,19 @@ def solve(
     formulation: Annotated[
         str, typer.Option(metavar="NAME", help="Form of the MILP: running-sum or dense.")
     ] = "running-sum",
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="First write the MILP, as .lp or .mps."),
+    ] = None,
     out: OutFile = None,
     as_json: Json = False,
 ) -> None:
     """Find the hindsight optimum, or a schedule with a proved bound."""
     from . import verbs
 
-    if out is not None:
-        require_writable_file(out)
+    for path in (export, out):
+        if path is not None:
+            require_writable_file(path)
     with console.live_progress("solve") as progress:
         solved = verbs.solve(
             instance,
@@ -83,6 +88,7 @@ def solve(
             threads=threads,
             seed=seed,
             formulation=formulation,
+            export=export,
             progress=progress,
         )
     if out is not None:

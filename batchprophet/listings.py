@@ -1,4 +1,4 @@
-"""What there is to choose from: families and policies, as tables."""
+"""What there is to choose from: policies, and families with their settings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ def show_policies(*, as_json: bool) -> None:
     """Print name, known lengths, summary and source of every registered policy."""
     from .online.policy import registered_policies
 
+    policies: dict[str, Any] = registered_policies()  # classes with the attributes of a Policy
     records = [
         {
             "name": name,
@@ -18,7 +19,7 @@ def show_policies(*, as_json: bool) -> None:
             "summary": policy.summary,
             "source": policy.source,
         }
-        for name, policy in _described(registered_policies())
+        for name, policy in policies.items()
     ]
     if as_json:
         console.print_json({"policies": records})
@@ -27,5 +28,36 @@ def show_policies(*, as_json: bool) -> None:
     console.print_table("", ["policy", "knows of lengths", "what it does", "source"], cells)
 
 
-def _described(policies: dict[str, type]) -> list[tuple[str, Any]]:
-    return list(policies.items())
+def show_families(*, as_json: bool) -> None:
+    """Print every family of instances: description, source, settings."""
+    from .models.families import FAMILIES
+
+    if not as_json:
+        print("\n\n".join(_family_text(family) for family in FAMILIES.values()))
+        return
+    records = [
+        {
+            "name": family.name,
+            "description": family.description,
+            "source": family.source,
+            "settings": [
+                {
+                    "name": setting.name,
+                    "values": setting.range,
+                    "default": setting.default,
+                    "description": setting.description,
+                }
+                for setting in family.settings
+            ],
+        }
+        for family in FAMILIES.values()
+    ]
+    console.print_json({"families": records})
+
+
+def _family_text(family: Any) -> str:
+    lines = [f"{family.name}: {family.description} ({family.source})"]
+    for setting in family.settings:
+        default = "" if setting.default is None else f", default {setting.default}"
+        lines.append(f"  --set {setting.name}=…  {setting.description}: {setting.range}{default}")
+    return "\n".join(lines)

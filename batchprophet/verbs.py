@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from .models.errors import BatchprophetError, InputError
@@ -43,6 +44,7 @@ def solve(
     seed: int = 0,
     formulation: str = "running-sum",
     warm_start: MixedSchedule | None = None,
+    export: PathLike | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Solved:
     """Find the hindsight optimum of an instance, or a schedule with a proved bound.
@@ -59,6 +61,8 @@ def solve(
         Seconds, > 0.
     work_limit, threads, seed, formulation, warm_start, progress
         As in `batchprophet.solvers.hindsight.solve`.
+    export : path-like, optional
+        Write the MILP here first, for any solver; a name that ends in ``.lp`` or ``.mps``.
 
     Returns
     -------
@@ -79,8 +83,11 @@ def solve(
     require_mixed_model(model)
     _require_seconds(time_limit)
     loaded = load_mixed(instance)
+    from .models.mixed.formulation import write_model
     from .solvers import hindsight
 
+    if export is not None:
+        write_model(loaded, export, objective=objective, formulation=formulation)
     solution = hindsight.solve(
         loaded,
         model=model,
@@ -242,8 +249,12 @@ def check(instance: Instance | PathLike, schedule: MixedSchedule | PathLike) -> 
       kv-capacity  KV capacity 9 exceeded by 1 token in round 4 (10 tokens held)
     """
     loaded = load_mixed(instance)
-    planned = schedule if isinstance(schedule, MixedSchedule) else read_schedule(schedule, loaded)
-    violations = tuple(check_mixed(loaded, planned))
+    if isinstance(schedule, MixedSchedule):
+        planned, where = schedule, None
+    else:
+        planned, where = read_schedule(schedule, loaded), schedule
+    with _located(where):
+        violations = tuple(check_mixed(loaded, planned))
     names = [name for name in OBJECTIVES if name != "reward" or loaded.horizon is not None]
     completion = planned.completion(loaded)
     values = {} if violations else {name: evaluate(loaded, completion, name) for name in names}
@@ -378,12 +389,20 @@ def require_mixed_model(model: str) -> None:
 def load_mixed(instance: Instance | PathLike) -> Instance:
     """Read an instance if it is a file, and refuse what mixed batching cannot schedule."""
     loaded = instance if isinstance(instance, Instance) else read_instance(instance)
-    try:
+    with _located(None if isinstance(instance, Instance) else instance):
         require_mixed(loaded)
-    except InputError as error:
-        where = f"{instance.name}" if isinstance(instance, Instance) else os.fspath(instance)
-        raise InputError(f"{where}: {error}") from error
     return loaded
+
+
+@contextmanager
+def _located(path: PathLike | None) -> Iterator[None]:
+    """Put the file's name before what is refused in it."""
+    try:
+        yield
+    except InputError as error:
+        if path is None:
+            raise
+        raise InputError(f"{os.fspath(path)}: {error}") from error
 
 
 def policy_specifications(

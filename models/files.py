@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
@@ -265,12 +266,17 @@ def _decode(path: Path, record: type[_Record], format_name: str) -> _Record:
         return msgspec.json.decode(content, type=record)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {_describe(error, content)}") from error
+    except msgspec.DecodeError as error:  # stricter than `json`: half a surrogate pair, say
+        reason = str(error).removeprefix("JSON is malformed: ")
+        raise InputError(f"{path}: not valid JSON ({reason})") from error
 
 
 def _refuse_other_formats(path: Path, content: bytes, format_name: str) -> None:
     """Check what a reader must know before anything else: text, JSON, an object, its format."""
     if not content.strip():
         raise InputError(f"{path}: expected a {format_name} file, found an empty file")
+    if content.startswith(BOM_UTF8):
+        raise InputError(f"{path}: expected UTF-8 text without a byte order mark, found one")
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
