@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
+from matplotlib.patches import PathPatch, Polygon
 from matplotlib.path import Path
+from matplotlib.ticker import MaxNLocator
 
 from . import palette
 from .profiles import counts, kv_envelope
@@ -193,7 +193,7 @@ def _draw_rows(
     _bars(ax, start, completion, row, height, color=palette.TOKENS, label="token rounds")
     _bars(ax, start, start + 1, row, height, color=palette.PROMPT, label="prompt round")
     ax.set_ylim(instance.n - 0.4, -0.6)
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     palette.dress(ax, x_label=TIME, y_label=label)
     if instance.n <= 15:
         names = [palette.writable(instance.request_id(int(i)), most=12) for i in order]
@@ -231,29 +231,23 @@ def _draw_counts(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
 
 def _draw_wedges(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
     """Stack the runs by start: round r spans the time from r − 1 to r."""
-    runs = [
-        (int(k), int(k + o), i)
-        for i, (k, o) in enumerate(zip(schedule.start, instance.output, strict=True))
-    ]
-    runs += [(run.start, run.end, run.request) for run in schedule.evicted]
-    lost = {(run.start, run.request) for run in schedule.evicted}
-    origin = min(start for start, _, _ in runs)
-    floor = np.zeros(max(end for _, end, _ in runs) - origin, dtype=np.int64)
-    polygons: list[NDArray[np.float64]] = []
-    colours, hatched = [], []
-    for position, (start, end, i) in enumerate(sorted(runs)):
-        rounds = slice(start - origin, end - origin)
-        low = floor[rounds].copy()
-        floor[rounds] += int(instance.prompt[i]) + np.arange(1, end - start + 1)
-        outline = _staircase(np.arange(start, end + 1), low, floor[rounds])
-        (hatched if (start, i) in lost else polygons).append(outline)
-        if (start, i) not in lost:
-            colours.append(palette.WEDGES[position % len(palette.WEDGES)])
-    edge = {"edgecolors": palette.INK, "linewidths": 0.5}
-    ax.add_collection(PolyCollection(polygons, facecolors=colours, **edge))
-    if hatched:
-        edge["edgecolors"] = palette.LOST
-        ax.add_collection(PolyCollection(hatched, facecolors="none", hatch="/////", **edge))
+    final = zip(schedule.start.tolist(), schedule.completion(instance).tolist(), strict=True)
+    runs = [(k, end, i, False) for i, (k, end) in enumerate(final)]
+    runs += [(run.start, run.end, run.request, True) for run in schedule.evicted]
+    origin = min(k for k, _, _, _ in runs)
+    held = np.zeros(max(end for _, end, _, _ in runs) - origin, dtype=np.int64)
+    for position, (k, end, i, lost) in enumerate(sorted(runs)):
+        rounds = slice(k - origin, end - origin)
+        below = held[rounds].copy()
+        held[rounds] += int(instance.prompt[i]) + np.arange(1, end - k + 1)
+        outline = _staircase(np.arange(k, end + 1), below, held[rounds])
+        if lost:
+            wedge = Polygon(outline, fill=False, edgecolor=palette.LOST, hatch="/////")
+        else:
+            colour = palette.WEDGES[position % len(palette.WEDGES)]
+            wedge = Polygon(outline, facecolor=colour, edgecolor=palette.INK)
+        wedge.set_linewidth(0.5)
+        ax.add_patch(wedge)
 
 
 def _staircase(edges: IntArray, low: IntArray, high: IntArray) -> NDArray[np.float64]:
@@ -287,7 +281,7 @@ def _time_axis(ax: Axes, instance: Instance, schedule: MixedSchedule, until: int
     last = int(schedule.completion(instance).max()) if until is None else until
     ax.set_xlim(first, max(last, first + 1))
     ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _axes(ax: Axes | None, *, height: float) -> Axes:

@@ -11,9 +11,6 @@ from matplotlib.figure import Figure
 
 from .palette import INK
 
-#: Read by matplotlib while it writes; everything else of the user's settings is left alone.
-_SETTINGS = {"svg.fonttype": "none", "svg.image_inline": True, "path.simplify": True}
-
 #: An axis-parallel rectangle as matplotlib writes it: three lines from a corner, then home.
 _RECTANGLE = re.compile(r"M (\S+) (\S+)L (\S+) \2L \3 (\S+)L \1 \4z")
 
@@ -39,7 +36,7 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
         The element. The same picture and name give the same characters.
     """
     buffer = io.StringIO()
-    with mpl.rc_context({**_SETTINGS, "svg.hashsalt": name}):
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]

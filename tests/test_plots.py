@@ -106,10 +106,9 @@ def test_kv_wedges_stack_up_to_the_occupancy() -> None:
     instance = random_instance(12, seed=1)
     schedule = MixedSchedule(one_by_one(instance).start // 2)
     figure = plots.kv(instance, schedule)
-    (wedges,) = figure.axes[0].collections
     top: dict[int, float] = {}
-    for path in wedges.get_paths():
-        x, y = path.vertices[:, 0], path.vertices[:, 1]
+    for wedge in figure.axes[0].patches:
+        x, y = wedge.get_path().vertices.T
         for t in range(int(x.min()) + 1, int(x.max()) + 1):
             column = y[(x == t) | (x == t - 1)]
             top[t] = max(top.get(t, 0), *column)
