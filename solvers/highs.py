@@ -162,7 +162,7 @@ def solve_model(
     (3.0, 4.0)
     """
     form = compile_model(model)
-    highs = highspy.Highs()
+    highs = highspy.Highs()  # type: ignore[no-untyped-call]  # highspy leaves it untyped
     log = _capture_log(highs)
     options = {
         "mip_rel_gap": 0.0,
@@ -288,12 +288,12 @@ def _watch(
 
 _LIMITS = frozenset(
     {
-        highspy.HighsModelStatus.kTimeLimit,
-        highspy.HighsModelStatus.kIterationLimit,
-        highspy.HighsModelStatus.kSolutionLimit,
-        highspy.HighsModelStatus.kInterrupt,
-        highspy.HighsModelStatus.kHighsInterrupt,
-        highspy.HighsModelStatus.kMemoryLimit,
+        "kTimeLimit",
+        "kIterationLimit",
+        "kSolutionLimit",  # nodes, too
+        "kInterrupt",
+        "kHighsInterrupt",
+        "kMemoryLimit",
     }
 )
 
@@ -307,7 +307,7 @@ def _read_result(
         raise InfeasibleError("the model is infeasible (proved by HiGHS)")
     if found == highspy.HighsModelStatus.kUnbounded:
         raise UnboundedError("the model's objective is unbounded (proved by HiGHS)")
-    if found != highspy.HighsModelStatus.kOptimal and found not in _LIMITS:
+    if found != highspy.HighsModelStatus.kOptimal and found.name not in _LIMITS:
         raise SolverError(f"HiGHS ended with status {name!r}: {''.join(log[-3:]).strip()}")
     mip = bool(form.integer.any()) and not relax
     optimal = found == highspy.HighsModelStatus.kOptimal
