@@ -182,6 +182,16 @@ def test_a_modulated_process_has_the_dispersion_of_theory():
     assert counts.var() / counts.mean() == pytest.approx(theory, rel=0.13)
 
 
+def test_a_modulated_process_begins_in_its_stationary_law():
+    # Fast one quarter of the time; then the first arrival comes within 0.1 s, else hardly ever.
+    # 2,000 draws: standard error 0.0097.
+    process = MarkovModulated(fast=1000.0, slow=1e-4, leave_fast=3e-4, leave_slow=1e-4)
+    early = [
+        process.draw(np.random.default_rng(seed), 1, process.rate)[0] < 0.1 for seed in range(2000)
+    ]
+    assert abs(np.mean(early) - 0.25) < 0.04
+
+
 def test_stretching_time_gives_the_rate_and_keeps_the_shape():
     process = CODE.modulated
     slow = process.draw(np.random.default_rng(1), 1000, process.rate)

@@ -149,8 +149,9 @@ def test_a_bad_object_is_refused_by_line_key_and_value(tmp_path, line, message):
         (
             "TIMESTAMP,ContextTokens\n",
             "expected a trace in a known format (azure, burstgpt, mooncake, qwen-bailian, vidur, "
-            "lengths, splitwise-sim, vllm-log), found the columns TIMESTAMP, ContextTokens; map "
-            "them with columns arrival=…,prompt=…,output=…",
+            "lengths, splitwise-sim, vllm-log), found the columns 'TIMESTAMP', "
+            "'ContextTokens' (azure needs 'GeneratedTokens' as well); map them with "
+            "columns arrival=…,prompt=…,output=…",
         ),
         (HEADER.encode() + b"\xff,3,4", "line 2: expected UTF-8 text, found byte 0xff"),
         (HEADER.encode("utf-16"), "line 1: expected UTF-8 text, found byte 0xff"),
@@ -220,8 +221,8 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         ),
         (
             {"format": "vidur"},
-            "trace.csv: expected a column 'arrived_at' (format vidur), found TIMESTAMP, "
-            "ContextTokens, GeneratedTokens",
+            "trace.csv: expected a column 'arrived_at' (format vidur), found 'TIMESTAMP', "
+            "'ContextTokens', 'GeneratedTokens'",
         ),
         (
             {"format": "azure", **MAPPED},
@@ -289,6 +290,19 @@ NEEDS_RANGE = (
 def test_a_file_of_lengths_needs_a_good_arrival_law(tmp_path, law, message):
     content = "num_prefill_tokens,num_decode_tokens\n3,4\n"
     assert refusal(tmp_path, content, arrivals=law) == message
+
+
+def test_messages_stay_short_and_on_one_line(tmp_path):
+    header = '"a\nb",' + ",".join(f"c{i}" for i in range(1000))
+    assert refusal(tmp_path, header).endswith(
+        "found the columns 'a\\nb', 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8', 'c9', "
+        "'c10', …; map them with columns arrival=…,prompt=…,output=…"
+    )
+    row = '2023-11-16 18:15:46,3,"""4\n' + "x" * 100 + '"'
+    assert refusal(tmp_path, HEADER + row) == (
+        "trace.csv: line 3: GeneratedTokens: expected an integer of at least 1, found "
+        "'\"4\\n" + "x" * 34 + "...'"
+    )
 
 
 def test_a_line_without_end_is_refused(tmp_path):

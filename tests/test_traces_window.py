@@ -92,6 +92,15 @@ def test_sorting_is_stable_and_makes_the_first_arrival_time_zero(write):
     assert converted.instance.arrival.tolist() == [0, 0, 2, 2]
 
 
+def test_sorting_many_ties_keeps_their_file_order(write):
+    # Prompts are the positions in the file: within each arrival they must increase.
+    times = np.random.default_rng(1).integers(0, 5, size=2000).tolist()
+    path = write(f"{at},{i},1" for i, at in enumerate(times, start=1))
+    instance = convert(path, sort=True, kv_capacity=10_000).instance
+    order = sorted(range(2000), key=lambda i: times[i])
+    assert instance.prompt.tolist() == [i + 1 for i in order]
+
+
 def test_equal_arrivals_keep_file_order(write):
     assert convert(write(["5,2,1", "5,1,1"])).instance.prompt.tolist() == [2, 1]
 

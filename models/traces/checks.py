@@ -1,4 +1,4 @@
-"""Checks of what a caller asks of a conversion."""
+"""Checks of what a caller asks of a conversion, and how messages show what was found."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ def exact(value: float) -> Fraction:
     Fraction(1, 10)
     """
     return Fraction(str(value))
+
+
+def shown(text: str) -> str:
+    """Return a text of the file for a message: short, on one line, in quotes.
+
+    Examples
+    --------
+    >>> shown("12 a"), shown('"12"'), shown("x" * 99)
+    ("'12 a'", '"12"', "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'")
+    """
+    short = text if len(text) <= 40 else text[:37] + "..."
+    return short if short.startswith('"') and short.isprintable() else repr(short)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from ..errors import InputError
 from .azure import AZURE
 from .burstgpt import BURSTGPT
+from .checks import shown
 from .format import TraceFormat
 from .lengths import LENGTHS
 from .mooncake import MOONCAKE
@@ -62,7 +63,7 @@ def detect_format(table: Table, path: str) -> TraceFormat:
             return known
     raise InputError(
         f"{path}: expected a trace in a known format ({', '.join(TRACE_FORMATS)}), found the "
-        f"columns {', '.join(table.names)}; map them with columns "
+        f"columns {_listed(table)}{_nearest(table)}; map them with columns "
         "arrival=…,prompt=…,output=…"
     )
 
@@ -85,5 +86,24 @@ def require_columns(known: TraceFormat, table: Table, path: str) -> None:
         if column not in table.names:
             raise InputError(
                 f"{path}: expected a column {column!r} (format {known.name}), "
-                f"found {', '.join(table.names)}"
+                f"found {_listed(table)}"
             )
+
+
+def _listed(table: Table) -> str:
+    """Return the names of the columns, the first dozen of them."""
+    names = [shown(name) for name in table.names[:12]]
+    return ", ".join(names + ["…"] * (len(table.names) > 12))
+
+
+def _nearest(table: Table) -> str:
+    """Say which columns the most similar format needs as well, if it shares at least two."""
+
+    def missing(known: TraceFormat) -> list[str]:
+        return [column for column in known.columns if column not in table.names]
+
+    nearest = min(TRACE_FORMATS.values(), key=lambda known: len(missing(known)))
+    lacks = missing(nearest)
+    if len(nearest.columns) - len(lacks) < 2:
+        return ""
+    return f" ({nearest.name} needs {', '.join(map(repr, lacks))} as well)"

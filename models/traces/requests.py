@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..instance import IntArray
+from .checks import shown
 from .columns import Columns, TraceRequest
 from .file import TraceFile
 from .format import TraceFormat
@@ -132,7 +133,7 @@ def _why_dropped(prompt: int, output: int, known: TraceFormat, drop_zero: bool) 
 def _refuse_time(file: TraceFile, known: TraceFormat, cell: str) -> NoReturn:
     assert known.clock is not None
     raise InputError(
-        f"{file.where()}: {known.arrival}: expected {known.clock.expected}, found {_shown(cell)}"
+        f"{file.where()}: {known.arrival}: expected {known.clock.expected}, found {shown(cell)}"
     )
 
 
@@ -142,12 +143,6 @@ def _refuse_tokens(file: TraceFile, known: TraceFormat, cells: Cells) -> NoRetur
             too_long = cell.isdecimal() and len(cell) > _MOST_DIGITS
             limit = f"at most 10^{_MOST_DIGITS}" if too_long else "at least 1"
             raise InputError(
-                f"{file.where()}: {column}: expected an integer of {limit}, found {_shown(cell)}"
+                f"{file.where()}: {column}: expected an integer of {limit}, found {shown(cell)}"
             )
     raise AssertionError("the caller has found a bad count")
-
-
-def _shown(cell: str) -> str:
-    """Return a cell for a message, shortened; JSON values show their own quotes."""
-    short = cell if len(cell) <= 60 else cell[:57] + "..."
-    return short if short.startswith('"') else repr(short)
