@@ -2,7 +2,7 @@
 
 They admit in order of arrival up to a limit, and when the next round would exceed the KV capacity
 they evict by a rule: everything, each with probability β, or from the tail. Between events the KV
-occupancy ``R·t + base`` of R running requests only grows, so nothing can be admitted, and the next
+occupancy ``m·t + base`` of m running requests only grows, so nothing can be admitted, and the next
 overflow is known in closed form: the work is per arrival, completion and overflow.
 """
 
@@ -107,33 +107,33 @@ def _run(
     """
     n = arrival.size
     start = np.full(n, -1, dtype=np.int64)
-    line = np.empty(n, dtype=np.int64)  # the running requests in order of start; first R count
-    again = [np.int64(0)]
+    line = np.empty(n, dtype=np.int64)  # the running requests in order of start; first m count
+    again = [0]
     again.clear()
     evicted = np.empty((16, 3), dtype=np.int64)
     evictions, since_completion, cleared_at = 0, 0, -1
-    R, base, done, fresh, arrived, t = 0, 0, 0, 0, 0, np.int64(0)
+    m, base, done, fresh, arrived, t = 0, 0, 0, 0, 0, 0
     while True:
-        before = R
-        R, base = _remove_completed(line, R, base, start, prompt, output, t)
-        if R < before:
-            done += before - R
+        before = m
+        m, base = _remove_completed(line, m, base, start, prompt, output, t)
+        if m < before:
+            done += before - m
             since_completion = 0
         if done == n:
             return start, evicted[:evictions], _DONE, t, 0
         while arrived < n and arrival[arrived] <= t:
             arrived += 1
         wake = _NEVER
-        if base + R * (t + 1) > M:
-            before = R
-            R, base = _select(line, R, base, start, prompt, t, M, rule, beta, rng)
-            for i in line[R:before]:
+        if base + m * (t + 1) > M:
+            before = m
+            m, base = _select(line, m, base, start, prompt, t, M, rule, beta, rng)
+            for i in line[m:before]:
                 if evictions == evicted.shape[0]:
                     evicted = np.concatenate((evicted, np.empty_like(evicted)))
                 evicted[evictions] = i, start[i], t
                 evictions += 1
-                heapq.heappush(again, i)
-            since_completion += before - R
+                heapq.heappush(again, int(i))
+            since_completion += before - m
             if since_completion > budget:
                 return start, evicted[:evictions], _EXCEEDS_BUDGET, t, 0
             if rule == CLEAR_ALL and arrived == n:
@@ -142,40 +142,40 @@ def _run(
                 cleared_at = done
             wake = t + 1
         else:
-            tokens = R
+            tokens = m
             while len(again) > 0 or fresh < arrived:
-                i = again[0] if len(again) > 0 else np.int64(fresh)
+                i = again[0] if len(again) > 0 else fresh
                 tokens += prompt[i]
-                too_large = base + R * (t + 1) + prompt[i] + 1 > limit
-                if too_large or R >= max_requests or tokens > token_budget:
+                too_large = base + m * (t + 1) + prompt[i] + 1 > limit
+                if too_large or m >= max_requests or tokens > token_budget:
                     break
                 if len(again) > 0:
                     heapq.heappop(again)
                 else:
                     fresh += 1
                 start[i] = t
-                line[R] = i
-                R += 1
+                line[m] = i
+                m += 1
                 base += prompt[i] - t
                 if token_budget < _NEVER and (len(again) > 0 or fresh < arrived):
                     wake = t + 1
-        event = _next_event(line, R, base, start, output, M)
+        event = _next_event(line, m, base, start, output, M)
         if arrived < n:
-            event = min(event, arrival[arrived])
+            event = min(event, int(arrival[arrived]))
         event = min(event, wake)
         if event == _NEVER:
-            head = again[0] if len(again) > 0 else np.int64(fresh)
+            head = again[0] if len(again) > 0 else fresh
             return start, evicted[:evictions], _STALLS, t, head
         t = event
 
 
 @njit(cache=True)
 def _remove_completed(
-    line: IntArray, R: int, base: int, start: IntArray, prompt: IntArray, output: IntArray, t: int
+    line: IntArray, m: int, base: int, start: IntArray, prompt: IntArray, output: IntArray, t: int
 ) -> tuple[int, int]:
-    """Drop what completes at `t`; return the new R and base."""
+    """Drop what completes at `t`; return the new m and base."""
     kept = 0
-    for j in range(R):
+    for j in range(m):
         i = line[j]
         if start[i] + output[i] > t:
             line[kept] = i
@@ -187,21 +187,21 @@ def _remove_completed(
 
 @njit(cache=True)
 def _next_event(
-    line: IntArray, R: int, base: int, start: IntArray, output: IntArray, M: int
+    line: IntArray, m: int, base: int, start: IntArray, output: IntArray, M: int
 ) -> int:
     """Next completion, or the boundary before the round that would exceed M."""
-    if R == 0:
+    if m == 0:
         return _NEVER
-    event = (M - base) // R
-    for i in line[:R]:
-        event = min(event, start[i] + output[i])
+    event = (M - base) // m
+    for i in line[:m]:
+        event = min(event, int(start[i] + output[i]))
     return event
 
 
 @njit(cache=True)
 def _select(
     line: IntArray,
-    R: int,
+    m: int,
     base: int,
     start: IntArray,
     prompt: IntArray,
@@ -211,34 +211,34 @@ def _select(
     beta: float,
     rng: Any,
 ) -> tuple[int, int]:
-    """Put whom the rule evicts at `t` behind the survivors in `line`; return the new R and base."""
+    """Put whom the rule evicts at `t` behind the survivors in `line`; return the new m and base."""
     if rule == CLEAR_ALL:
         return 0, 0
-    while base + R * (t + 1) > M:
+    while base + m * (t + 1) > M:
         if rule == PREEMPT_TAIL:
-            R -= 1
-            base -= prompt[line[R]] - start[line[R]]
+            m -= 1
+            base -= prompt[line[m]] - start[line[m]]
         else:
-            before = R
-            R = _draw(line, R, beta, rng)
-            for i in line[R:before]:
+            before = m
+            m = _draw(line, m, beta, rng)
+            for i in line[m:before]:
                 base -= prompt[i] - start[i]
-    return R, base
+    return m, base
 
 
 @njit(cache=True)
-def _draw(line: IntArray, R: int, beta: float, rng: Any) -> int:
+def _draw(line: IntArray, m: int, beta: float, rng: Any) -> int:
     """Move each to the back with probability β, given that somebody is; return how many stay."""
-    drawn = np.empty(R, dtype=np.int64)
+    drawn = np.empty(m, dtype=np.int64)
     kept = 0
-    for j in range(R):
+    for j in range(m):
         p = beta
         if kept == j:  # nobody drawn so far
-            p = beta / -math.expm1((R - j) * math.log1p(-beta))
+            p = beta / -math.expm1((m - j) * math.log1p(-beta))
         if rng.random() < p:
             drawn[j - kept] = line[j]
         else:
             line[kept] = line[j]
             kept += 1
-    line[kept:R] = drawn[: R - kept]
+    line[kept:m] = drawn[: m - kept]
     return kept

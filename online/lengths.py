@@ -84,7 +84,7 @@ def told_lengths(instance: Instance, policy: Any, rng: np.random.Generator) -> T
     ----------
     arXiv 2502.07115, §2 (predictions ``o ≤ õ ≤ α·o``).
     """
-    kind = getattr(policy, "lengths", None) or type(policy).length_kinds[0]
+    kind = getattr(policy, "lengths", None) or policy.length_kinds[0]
     error = getattr(policy, "error", None)
     longest = instance.gpu.kv_capacity - instance.prompt
     if kind == "none":

@@ -135,7 +135,7 @@ def make_policy(spec: str | Policy) -> Policy:
     McSf(skip=True, lengths='exact', error=None)
     """
     if not isinstance(spec, str):
-        _require_policy(type(spec), type(spec).__name__)
+        _require_policy(spec, type(spec).__name__)
         return spec
     name, kind, options = _split(spec.strip())
     try:
@@ -195,13 +195,13 @@ def _import_policy(where: str) -> type:
     if not hasattr(module, attribute):
         raise InputError(f"policy {where}: module {module_name!r} has no {attribute!r}")
     found: Any = getattr(module, attribute)
+    if not isinstance(found, type):
+        raise InputError(f"policy {where}: expected a class, found {found!r}")
     _require_policy(found, where)
-    return found  # type: ignore[no-any-return]  # a class, as _require_policy has checked
+    return found
 
 
 def _require_policy(found: Any, where: str) -> None:
-    if not isinstance(found, type):
-        raise InputError(f"policy {where}: expected a class, found {found!r}")
     needed = ("name", "summary", "source", "length_kinds", "decide")
     missing = [attribute for attribute in needed if not hasattr(found, attribute)]
     if missing:

@@ -5,10 +5,10 @@ future check of arXiv 2502.07115: with what runs and what has just been started,
 lengths, every future completion round must stay within the KV capacity (between completions the
 occupancy only grows). At one that does not pass it stops, or with ``skip`` goes on.
 
-Planned lengths may be too short (``lengths=predicted`` or ``interval`` from the instance). A running
-request that outlives its plan is reckoned with one token more than it has, in every round anew,
-and if the next round would overflow all the same, the most recently started requests are evicted
-until it fits; nothing starts in such a round.
+Planned lengths may be too short (``lengths=predicted`` or ``interval`` from the instance). A
+running request that outlives its plan is reckoned with one token more than it has, in every round
+anew, and if the next round would overflow all the same, the most recently started requests are
+evicted until it fits; nothing starts in such a round.
 """
 
 from __future__ import annotations

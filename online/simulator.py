@@ -6,9 +6,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from ..models.batch_time import UnitTime
 from ..models.errors import InputError, PolicyError
 from ..models.instance import Instance
+from ..models.mixed.regime import require_mixed
 from ..models.schedule import MixedSchedule
 from .decision import NEXT_EVENT, Decision
 from .lengths import Told, told_lengths
@@ -99,27 +99,6 @@ def prepare(
     for_lengths, for_policy = np.random.SeedSequence(int(seed)).spawn(2)
     told = told_lengths(instance, policy, np.random.default_rng(for_lengths))
     return policy, told, np.random.default_rng(for_policy)
-
-
-def require_mixed(instance: Instance) -> None:
-    """Refuse an instance with batch limits or batch times, which mixed batching does not have.
-
-    Raises
-    ------
-    InputError
-        If the instance has a batch limit or another law than unit time; it says what to drop.
-    """
-    gpu = instance.gpu
-    if gpu.batch_limits:
-        raise InputError(
-            f"gpu.{gpu.batch_limits[0]}: mixed batching has no batch limits, found "
-            f"{getattr(gpu, gpu.batch_limits[0])}; drop {', '.join(gpu.batch_limits)}"
-        )
-    if not isinstance(gpu.batch_time, UnitTime):
-        raise InputError(
-            "gpu.batch_time: mixed batching has unit-time batches, found law "
-            f"{gpu.batch_time.name!r}; drop it"
-        )
 
 
 def _run_events(machine: Machine, policy: Policy, rng: np.random.Generator) -> MixedSchedule:

@@ -52,7 +52,7 @@ def _run(
     trial = nothing_running(min(n, M // 2) + 1)
     waiting = np.empty((3, n), dtype=np.int64)  # W requests in each row, by rank
     left = np.empty((3, n), dtype=np.int64)
-    W, m, arrived, head, t = 0, 0, 0, _NOBODY, np.int64(0)
+    W, m, arrived, head, t = 0, 0, 0, _NOBODY, 0
     while arrived < n or W > 0:
         m = remove_completed(running, m, M, t)
         while arrived < n and arrival[arrived] <= t:
@@ -68,7 +68,7 @@ def _run(
                 head = _choose(waiting, W, trial, M, prompt, planned)[0]
         event = next_completion(running, m)
         if arrived < n:
-            event = min(event, arrival[arrived])
+            event = min(event, int(arrival[arrived]))
         if W > 0:
             wake = earliest_fit(running, m, M, prompt[head], planned[head], t + 1)
             event = min(event, wake)
@@ -156,13 +156,15 @@ def _good_set(
     for row in range(3):
         m, total = 0, 0
         for i in waiting[row, :W]:
-            if fits(trial, m, M, prompt[i], planned[i], 0):
-                grown[row, m] = i
-                m = add(trial, m, M, prompt[i], planned[i], planned[i], 0)
-                total += planned[i]
-                value = total / (m * m)
-                if value < least:
-                    least, best_row, best_count = value, row, m
+            if not fits(trial, m, M, prompt[i], planned[i], 0):
+                break
+            grown[row, m] = i
+            m = add(trial, m, M, prompt[i], planned[i], planned[i], 0)
+            total += planned[i]
+            value = total / (m * m)
+            if value < least:
+                least, best_row, best_count = value, row, m
+        remove_completed(trial, m, M, M)  # empty it: all planned lengths are below M
     chosen = np.sort(grown[best_row, :best_count])
     return chosen[np.argsort(planned[chosen], kind="mergesort")]
 

@@ -30,8 +30,8 @@ class SortedF:
     With up to 10 requests not yet taken the minimum is exact, by enumeration; of equal sets the
     first counts, sets being numbered in binary with the shortest request as the lowest digit.
     Beyond, it is a heuristic: three times, in order of output, of prompt + output and of volume
-    (ties by arrival), a set is grown by every request that keeps it feasible; of all sets met on
-    the way the one of least F is taken, the first of equals.
+    (ties by arrival), a set is grown up to the first request that makes it infeasible; of all sets
+    met on the way the one of least F is taken, the first of equals.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def _set_by_set(observation: Observation) -> Iterator[RequestView]:
     while left:
         exact = len(left) <= EXACT_LIMIT
         best = (_best_set if exact else _good_set)(left, observation.kv_capacity)
-        yield from sorted(best, key=lambda view: view.planned)
+        yield from sorted(best, key=lambda view: (view.planned, view.arrival, view.index))
         left = [view for view in left if view not in best]
 
 
@@ -118,11 +118,12 @@ def _good_set(requests: Sequence[RequestView], M: int) -> list[RequestView]:
         plan = Plan(M, t=0)
         grown: list[RequestView] = []
         for view in sorted(requests, key=rank):
-            if plan.fits(view.prompt, view.planned):
-                plan.add(view.prompt, view.planned)
-                grown.append(view)
-                if _F(grown) < least:
-                    least, best = _F(grown), list(grown)
+            if not plan.fits(view.prompt, view.planned):
+                break
+            plan.add(view.prompt, view.planned)
+            grown.append(view)
+            if _F(grown) < least:
+                least, best = _F(grown), list(grown)
     return best
 
 

@@ -1,0 +1,251 @@
+"""Policies side by side with the hindsight optimum: the recipe behind ``compare``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..models.errors import BatchprophetError, DoesNotFinish, InputError
+from ..models.feasibility import check_mixed
+from ..models.instance import Instance
+from ..models.metrics import Metrics, measure
+from ..models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate
+from ..models.schedule import MixedSchedule
+from ..solvers.hindsight import solve
+from ..solvers.progress import Progress
+from ..solvers.solution import Solution
+from .policy import BUILT_IN, Policy, make_policy, policy_spec
+from .simulator import simulate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyResult:
+    """What one policy did on one instance.
+
+    Attributes
+    ----------
+    policy : str
+        Its specification.
+    schedule : MixedSchedule or None
+        Its schedule, accepted by the checker; None if it does not finish.
+    metrics : Metrics or None
+        The schedule's figures.
+    verdict : str
+        "" or "does not finish: …".
+    seconds : float
+        Wall-clock time of the simulation.
+    """
+
+    policy: str
+    schedule: MixedSchedule | None
+    metrics: Metrics | None
+    verdict: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Policies and the hindsight solution of one instance.
+
+    Attributes
+    ----------
+    instance : Instance
+        The instance.
+    solution : Solution
+        The hindsight solution; its objective is the one that all are judged by.
+    results : tuple of PolicyResult
+        In the order in which the policies were named.
+    """
+
+    instance: Instance
+    solution: Solution
+    results: tuple[PolicyResult, ...]
+
+    def value(self, result: PolicyResult) -> Exact | None:
+        """Objective value of a policy's schedule, exact; None if it does not finish."""
+        if result.schedule is None:
+            return None
+        completion = result.schedule.completion(self.instance)
+        return evaluate(self.instance, completion, self.solution.objective_name)
+
+    @property
+    def best_known(self) -> Exact:
+        """Best value over the solution and all policies."""
+        return self._best()[0]
+
+    @property
+    def best_known_by(self) -> str:
+        """Who has the best value: "hindsight", or a policy that is strictly better."""
+        return self._best()[1]
+
+    @property
+    def lower_bound(self) -> Exact | None:
+        """Proved lower bound on the optimum (for reward: the best known value)."""
+        return self.best_known if self._maximised else self.solution.bound
+
+    @property
+    def bound(self) -> Exact | None:
+        """Proved bound on the optimum: from below, or for reward from above."""
+        return self.solution.bound
+
+    def ratio_to_best(self, result: PolicyResult) -> float | None:
+        """Value over the best known value: ≥ 1 for costs, ≤ 1 for reward.
+
+        None if the policy does not finish, or the best known value is 0.
+        """
+        return _ratio(self.value(result), self.best_known)
+
+    def ratio_to_bound(self, result: PolicyResult) -> float | None:
+        """Value over the proved bound: no smaller than the true ratio (for reward, no larger).
+
+        So for costs it is a certified upper bound on the policy's ratio on this instance, and for
+        reward a certified lower bound on its share of the optimum. None if the policy does not
+        finish, or the bound is 0 or missing.
+        """
+        return _ratio(self.value(result), self.bound)
+
+    @property
+    def _maximised(self) -> bool:
+        return self.solution.objective_name in MAXIMISED
+
+    def _best(self) -> tuple[Exact, str]:
+        value, by = self.solution.objective, "hindsight"
+        for result in self.results:
+            other = self.value(result)
+            if other is not None and (other > value if self._maximised else other < value):
+                value, by = other, result.policy
+        return value, by
+
+
+def compare(
+    instance: Instance,
+    policies: Sequence[str | Policy] | None = None,
+    *,
+    model: str = "mixed",
+    objective: str = "latency",
+    time_limit: float = 60.0,
+    threads: int | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> Comparison:
+    """Run policies, hand the best schedule to the hindsight solve, and put them side by side.
+
+    Parameters
+    ----------
+    instance : Instance
+        Unit-time law, no batch limits.
+    policies : sequence of str or Policy, optional
+        Policies or their specifications; the built-in ones with their defaults if left out.
+    model : {"mixed"}
+        The batching regime.
+    objective : {"latency", "weighted", "makespan", "reward"}
+        What all are judged by.
+    time_limit : float
+        Seconds for the solve.
+    threads : int, optional
+        Threads for the solver; its own choice if left out.
+    seed : int
+        For policies and solver.
+    progress : callable, optional
+        Called with the solver's progress.
+
+    Returns
+    -------
+    Comparison
+        All schedules have passed the checker; a policy that goes on for ever has a verdict.
+
+    Raises
+    ------
+    InputError
+        If instance, policies or options are no good.
+    PolicyError
+        If a policy decides what the rules do not allow.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> comparison = compare(instance, ["mc-sf", "mc-benchmark"], time_limit=10.0)
+    >>> [result.policy for result in comparison.results], comparison.solution.status
+    (['mc-sf', 'mc-benchmark'], 'optimal')
+    """
+    if objective not in OBJECTIVES:
+        known = ", ".join(OBJECTIVES)
+        raise InputError(f"objective: expected one of {known}; found {objective!r}")
+    specs = list(BUILT_IN) if policies is None else list(policies)
+    made = [(_label(spec), make_policy(spec)) for spec in specs]  # bad ones are refused up front
+    results = tuple(run_policy(instance, p, label, seed=seed, model=model) for label, p in made)
+    solution = solve(
+        instance,
+        model=model,
+        objective=objective,
+        time_limit=time_limit,
+        threads=threads,
+        seed=seed,
+        warm_start=_best_schedule(instance, results, objective),
+        progress=progress,
+    )
+    return Comparison(instance=instance, solution=solution, results=results)
+
+
+def run_policy(
+    instance: Instance, policy: Policy, label: str, *, seed: int = 0, model: str = "mixed"
+) -> PolicyResult:
+    """Simulate one policy, check its schedule, and measure it.
+
+    Raises
+    ------
+    BatchprophetError
+        If the checker refuses the schedule: a defect of the simulator.
+    """
+    begin = time.perf_counter()
+    try:
+        schedule = simulate(instance, policy, seed=seed, model=model)
+    except DoesNotFinish as reason:
+        return PolicyResult(
+            policy=label,
+            schedule=None,
+            metrics=None,
+            verdict=f"does not finish: {reason}",
+            seconds=time.perf_counter() - begin,
+        )
+    seconds = time.perf_counter() - begin
+    violations = check_mixed(instance, schedule)
+    if violations:
+        raise BatchprophetError(
+            f"policy {label}: made an infeasible schedule: {violations[0].message}"
+        )
+    return PolicyResult(
+        policy=label,
+        schedule=schedule,
+        metrics=measure(instance, schedule),
+        verdict="",
+        seconds=seconds,
+    )
+
+
+def _label(spec: str | Policy) -> str:
+    return spec.strip() if isinstance(spec, str) else policy_spec(spec)
+
+
+def _best_schedule(
+    instance: Instance, results: Sequence[PolicyResult], objective: str
+) -> MixedSchedule | None:
+    """Best schedule without evictions' aborted runs; the final runs alone are feasible too."""
+    schedules = [result.schedule for result in results if result.schedule is not None]
+    if not schedules:
+        return None
+
+    def value(schedule: MixedSchedule) -> Exact:
+        return evaluate(instance, schedule.completion(instance), objective)
+
+    best = (max if objective in MAXIMISED else min)(schedules, key=value)
+    return MixedSchedule(best.start)
+
+
+def _ratio(value: Exact | None, reference: Exact | None) -> float | None:
+    if value is None or not reference:
+        return None
+    return float(Fraction(value) / Fraction(reference))
