@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,20 +29,24 @@ def note(text: str) -> None:
 
 def print_comparison(title: str, rows: Sequence[Row]) -> None:
     """Print the comparison table: hindsight on top, set apart by a rule."""
+    from rich.text import Text
+
     from .tables import COLUMNS
 
     cells = [row.cells() for row in rows]
     table = _table(title, list(COLUMNS), justify_right=len(COLUMNS) - 1)
     for position, row in enumerate(cells):
-        table.add_row(*row, end_section=position == 0)
+        table.add_row(*map(Text, row), end_section=position == 0)
     _print(table)
 
 
 def print_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     """Print a table of text."""
+    from rich.text import Text
+
     table = _table(title, columns, justify_right=0)
     for row in cells:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     _print(table)
 
 
@@ -107,5 +112,10 @@ def _table(title: str, columns: Sequence[str], *, justify_right: int) -> Any:
 def _print(table: Any) -> None:
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    Console(width=width, markup=False, highlight=False).print(table)
+    if sys.stdout.isatty():
+        Console(highlight=False).print(table)
+        return
+    plain = Console(file=io.StringIO(), width=PIPE_WIDTH)
+    with plain.capture() as captured:
+        plain.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines()))

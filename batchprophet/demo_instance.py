@@ -7,14 +7,14 @@ from .models.instance import Instance
 
 
 def demo_instance() -> Instance:
-    """Return twelve requests of arrival model 2 of arXiv 2502.07115, always the same.
+    """Return twelve requests of arrival model 2 of arXiv 2502.07115 on a GPU of 16 KV tokens.
 
-    The seed is one of those where no policy finds the optimum.
+    Always the same ones: the seed is one where no policy finds the optimum.
 
     Examples
     --------
     >>> demo_instance().n
     12
     """
-    drawn = make_instance("arrival-model-2", seed=24, settings={"n": 12, "rate": 1.5})
-    return drawn.replace(name="demo")
+    settings = {"n": 12, "rate": 1.0, "kv_capacity": 16}
+    return make_instance("arrival-model-2", seed=8, settings=settings).replace(name="demo")

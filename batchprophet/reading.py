@@ -43,10 +43,9 @@ def reading(comparison: Comparison) -> list[str]:
         sentences.append(f"The best policy here is {_standing(comparison, finished[0])}")
     if len(finished) > 1:
         sentences.append(f"The worst that finishes is {_standing(comparison, finished[-1])}")
-    stuck = [result.policy for result in comparison.results if result.metrics is None]
-    if stuck:
-        verb = "does" if len(stuck) == 1 else "do"
-        sentences.append(f"{_listed(stuck)} {verb} not finish on this instance.")
+    sentences += [
+        f"{result.policy} {result.verdict}." for result in comparison.results if not result.metrics
+    ]
     return sentences
 
 
@@ -123,7 +122,3 @@ def _plain(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_plain(entry) for entry in value)
     return str(value)
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -46,7 +46,7 @@ class Row:
     seconds : float
         Time that it took to compute.
     verdict : str
-        "optimal" or "gap 2.5 %" for hindsight; "" or "does not finish" for a policy.
+        "optimal" or "gap 2.5 %" for hindsight; "" or "does not finish: …" for a policy.
     """
 
     policy: str
@@ -59,7 +59,8 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """Return the cells as text, one per entry of `COLUMNS`."""
         if self.metrics is None:
-            return (self.policy, self.verdict, "", "", "", "", seconds_text(self.seconds))
+            verdict = self.verdict.partition(":")[0]
+            return (self.policy, verdict, "", "", "", "", seconds_text(self.seconds))
         named = f"{self.policy} ({self.verdict})" if self.verdict else self.policy
         return (
             named,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,7 +57,7 @@ def solve(
     objective : {"latency", "weighted", "makespan", "reward"}
         What to optimise.
     time_limit : float
-        Seconds, > 0.
+        Seconds, ≥ 0; with 0 only list schedules and combinatorial bounds.
     work_limit, threads, seed, formulation, warm_start, progress
         As in `batchprophet.solvers.hindsight.solve`.
     export : path-like, optional
@@ -76,8 +75,10 @@ def solve(
 
     Examples
     --------
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
-    >>> solve(instance).solution.status
+    >>> import batchprophet as bp
+    >>> gpu = bp.Gpu(kv_capacity=9)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> bp.solve(instance).solution.status
     'optimal'
     """
     require_mixed_model(model)
@@ -136,8 +137,10 @@ def simulate(
 
     Examples
     --------
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
-    >>> simulate(instance, "mc-sf").metrics.total_latency
+    >>> import batchprophet as bp
+    >>> gpu = bp.Gpu(kv_capacity=9)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> bp.simulate(instance, "mc-sf").metrics.total_latency
     7
     """
     require_mixed_model(model)
@@ -178,7 +181,7 @@ def compare(
     model : {"mixed"}
         The batching regime.
     time_limit : float
-        Seconds for the hindsight solve, > 0.
+        Seconds for the hindsight solve, ≥ 0.
     threads, seed, progress
         As in `batchprophet.online.evaluation.compare`.
 
@@ -196,8 +199,10 @@ def compare(
 
     Examples
     --------
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
-    >>> [row.ratio_to_bound for row in compare(instance, policies="mc-sf").rows()]
+    >>> import batchprophet as bp
+    >>> gpu = bp.Gpu(kv_capacity=9)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> [row.ratio_to_bound for row in bp.compare(instance, policies="mc-sf").rows()]
     [1.0, 1.0]
     """
     require_mixed_model(model)
@@ -243,8 +248,10 @@ def check(instance: Instance | PathLike, schedule: MixedSchedule | PathLike) -> 
 
     Examples
     --------
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
-    >>> print(check(instance, MixedSchedule([0, 2])).summary())
+    >>> import batchprophet as bp
+    >>> gpu = bp.Gpu(kv_capacity=9)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> print(bp.check(instance, bp.MixedSchedule([0, 2])).summary())
     infeasible: 1 violation
       kv-capacity  KV capacity 9 exceeded by 1 token in round 4 (10 tokens held)
     """
@@ -357,7 +364,8 @@ def demo(
 
     Examples
     --------
-    >>> demo().solution.status
+    >>> import batchprophet as bp
+    >>> bp.demo().solution.status
     'optimal'
     """
     from .demo_instance import demo_instance
@@ -370,7 +378,8 @@ def policies() -> dict[str, type]:
 
     Examples
     --------
-    >>> "mc-sf" in policies()
+    >>> import batchprophet as bp
+    >>> "mc-sf" in bp.policies()
     True
     """
     from .online.policy import registered_policies
@@ -433,8 +442,8 @@ def policy_specifications(
 
 
 def _require_seconds(time_limit: float) -> None:
-    if not (math.isfinite(time_limit) and time_limit > 0):
-        raise InputError(f"time_limit: expected seconds above 0, found {time_limit}")
+    if not time_limit >= 0:
+        raise InputError(f"time_limit: expected at least 0 seconds, found {time_limit}")
 
 
 def _require_feasible(instance: Instance, schedule: MixedSchedule, maker: str) -> None:

@@ -79,8 +79,8 @@ def fails(capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]  
         (["solve", "x.json", "--model", "separate"], "this version has mixed batching only"),
         (["compare", "x.json", "--model", "both"], "this version has mixed batching only"),
         (["simulate", "x.json", "--policy", "mc-sf", "--model", "x"], "model: expected 'mixed'"),
-        (["solve", "x.json", "--time-limit", "nan"], "time_limit: expected seconds above 0"),
-        (["solve", "x.json", "--time-limit", "0"], "time_limit: expected seconds above 0"),
+        (["solve", "x.json", "--time-limit", "nan"], "time_limit: expected at least 0 seconds"),
+        (["solve", "x.json", "--time-limit", "-1"], "time_limit: expected at least 0 seconds"),
         (["simulate", "x.json"], "Missing option '--policy'"),
         (["compare"], "Missing argument 'INSTANCE…'"),
         (["check", "x.json"], "Missing argument 'SCHEDULE'"),
@@ -118,14 +118,13 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             assert command in shown
 
 
-def test_help_is_quick_and_loads_nothing_heavy() -> None:
-    # 0.2 s on an idle machine; the best of three, as others use the machine too.
-    seconds = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        subprocess.run([*COMMAND, "--help"], capture_output=True, check=True)
-        seconds.append(time.perf_counter() - begin)
-    assert min(seconds) < 0.5
+def test_help_is_quick() -> None:
+    # 0.2 s; in processor time, as others use the machine too.
+    before = os.times()
+    subprocess.run([*COMMAND, "--help"], capture_output=True, check=True)
+    after = os.times()
+    used = after.children_user - before.children_user
+    assert used + after.children_system - before.children_system < 0.5
 
 
 # ---------------------------------------------------------------- bad input
@@ -600,8 +599,9 @@ def test_demo_proves_its_optimum_and_writes_everything(
     out = tmp_path / "demo"
     assert run(["demo", "--out", str(out), "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)["comparisons"]
-    assert record["hindsight"]["status"] == "optimal"
+    assert (record["hindsight"]["status"], record["hindsight"]["objective"]) == ("optimal", 128)
     assert len(record["policies"]) == 8
+    assert all(p["verdict"] or p["ratio_to_best"] > 1 for p in record["policies"])
     names = ["comparison.json", "instance.json", "report.html", "solution.json"]
     assert sorted(path.name for path in out.iterdir()) == names
 
