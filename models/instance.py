@@ -188,7 +188,9 @@ class Instance:
             )
 
     def _check_arithmetic(self) -> None:
-        longest = int(self.arrival.max()) + sum(self.output.tolist()) + self.gpu.kv_capacity
+        fits_64_bits = int(self.output.max()) * self.n < ARITHMETIC_LIMIT
+        total = int(self.output.sum()) if fits_64_bits else sum(self.output.tolist())
+        longest = int(self.arrival.max()) + total + self.gpu.kv_capacity
         if self.n * longest >= ARITHMETIC_LIMIT:
             raise InputError(
                 "requests: n × (last arrival + Σ output + kv_capacity) must stay below 2^62 for "

@@ -1,0 +1,67 @@
+"""A regular wheel, installed in a new environment, does the main job from another folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import numpy
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    # Built from a copy: setuptools reuses `build/lib`, where modules of the past would linger.
+    left_out = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, folder / "source", ignore=left_out)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
+    subprocess.run([*build, folder / "source"], check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_one_package(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    top_level = {name.split("/")[0] for name in names}
+    assert top_level == {"batchprophet", wheel.name.split("-py3")[0] + ".dist-info"}
+    assert "batchprophet/models/instance.py" in names
+    assert "batchprophet/templates/report.html" in names
+    assert "batchprophet/py.typed" in names
+
+
+def test_the_wheel_runs_the_demo(wheel, tmp_path):
+    home = tmp_path / "environment"
+    venv.create(home, with_pip=True)
+    scripts = home / ("Scripts" if os.name == "nt" else "bin")
+    subprocess.run(
+        [scripts / "python", "-m", "pip", "install", "--quiet", "--no-deps", wheel], check=True
+    )
+    # The dependencies are those of this environment; an editable install in it stays invisible,
+    # since .pth files count in site folders only.
+    site_packages = Path(numpy.__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": str(site_packages), "PYTHONWARNINGS": "error"}
+    environment.pop("VIRTUAL_ENV", None)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    where = "import batchprophet.solvers.solution as s; print(s.__file__)"
+    found = subprocess.run(
+        [scripts / "python", "-c", where],
+        cwd=elsewhere, env=environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert Path(found.stdout.strip()).is_relative_to(home)
+
+    run = subprocess.run(
+        [scripts / "batchprophet", "demo", "--out", "demo"],
+        cwd=elsewhere, env=environment, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "hindsight (optimal)" in run.stdout
+    assert (elsewhere / "demo" / "report.html").stat().st_size > 10_000
