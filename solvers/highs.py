@@ -9,6 +9,7 @@ with objective 0).
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
@@ -101,7 +102,7 @@ class HighsResult:
 
 
 def solve_model(
-    model: pyo.ConcreteModel,
+    model: pyo.ConcreteModel | MatrixForm,
     *,
     relax: bool = False,
     time_limit: float | None = None,
@@ -119,12 +120,13 @@ def solve_model(
 
     Parameters
     ----------
-    model : ConcreteModel
-        A linear model with one objective.
+    model : ConcreteModel or MatrixForm
+        A linear model with one objective, or what `compile_model` made of it.
     relax : bool
         Solve the LP relaxation.
     time_limit : float, optional
-        Seconds of wall-clock time, ≥ 0; none by default.
+        Seconds of wall-clock time, ≥ 0, with the compilation of the model; none by default. HiGHS
+        looks at its clock between its steps, and some of them (in presolve) take seconds.
     work_limit : int, optional
         Branch-and-bound nodes, ≥ 0: a deterministic limit (the same seed and number of threads
         end with the same result, however fast the machine); none by default.
@@ -161,7 +163,10 @@ def solve_model(
     >>> solve_model(model).objective, solve_model(model, relax=True).objective
     (3.0, 4.0)
     """
-    form = compile_model(model)
+    began = time.perf_counter()
+    form = model if isinstance(model, MatrixForm) else compile_model(model)
+    if time_limit is not None:
+        time_limit = max(0.0, time_limit - (time.perf_counter() - began))
     highs = highspy.Highs()  # type: ignore[no-untyped-call]  # highspy leaves it untyped
     log = _capture_log(highs)
     options = {

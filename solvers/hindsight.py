@@ -21,8 +21,10 @@ from ..models.mixed.starts import offered_starts
 from ..models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate, value_step
 from ..models.schedule import MixedSchedule
 from .bounds.combinatorial import all_bounds, best_bound
+from .bounds.linear_relaxation import dual_bound
 from .highs import HighsResult, SolverState, Status, solve_model
 from .incumbents import list_schedules
+from .matrix_form import MatrixForm, compile_model
 from .progress import Progress, relative_gap
 from .solution import Solution, certified
 
@@ -235,6 +237,7 @@ def _try_milp(
     """Build the MILP, hand over the schedule, solve with the time left."""
     instance = search.instance
     latest = _latest_starts(search)
+    limited = work_limit is None
     if not (latest >= instance.arrival).any():
         return  # no reward can be earned: the bound says so
     binaries = offered_starts(instance, latest).count
@@ -250,9 +253,11 @@ def _try_milp(
     assert search.schedule is not None
     started = set_start(instance, milp, search.schedule)
     try:
+        form = compile_model(milp)
+        _bound_by_lp(search, form, search.seconds_left if limited else None, threads)
         result = solve_model(
-            milp,
-            time_limit=None if work_limit is not None else search.seconds_left,
+            form,
+            time_limit=search.seconds_left if limited else None,
             work_limit=work_limit,
             threads=threads,
             seed=seed,
@@ -277,6 +282,18 @@ def _latest_starts(search: _Search) -> IntArray:
     return latest_starts(instance, search.objective, value=search.value, others=others)
 
 
+def _bound_by_lp(
+    search: _Search, form: MatrixForm, time_limit: float | None, threads: int | None
+) -> None:
+    """The LP relaxation first: sooner than the root of the branch and bound, and exact duality."""
+    relaxed = solve_model(form, relax=True, time_limit=time_limit, threads=threads)
+    if relaxed.row_duals is not None:
+        search.bounds.append(("LP relaxation", dual_bound(form, relaxed.row_duals)))
+    if relaxed.interrupted:
+        raise KeyboardInterrupt
+    search.tell("LP relaxation")
+
+
 def _tell_state(search: _Search, state: SolverState) -> None:
     bounds = [bound for bound in (search.bound, state.bound) if bound is not None]
     best = (min(bounds) if search.maximised else max(bounds)) if bounds else None
@@ -293,9 +310,15 @@ def _take_milp_result(
     name = f"MILP ({formulation} form)"
     if result.values is not None:
         search.offer(read_schedule(), name)
-    if result.bound is not None:
+    if result.bound is not None and _says_something(search, result.bound):
         search.bounds.append((name, result.bound))
     outcome = "solved to optimality" if result.status is Status.OPTIMAL else "limit reached"
     outcome = "interrupted" if result.interrupted else outcome
     search.account.append(f"{name}: {outcome} after {result.nodes} nodes")
     search.tell("done")
+
+
+def _says_something(search: _Search, bound: float) -> bool:
+    """Whether a bound betters the first: a branch and bound stopped early may know nothing."""
+    _, first = search.bounds[0]
+    return bound < first if search.maximised else bound > first
