@@ -165,6 +165,9 @@ def compare(
                     progress=progress,
                 )
             done.append(compared)
+            if compared.interrupted and len(done) < len(loaded):
+                console.note(f"stopped after {len(done)} of {len(loaded)} instances")
+                raise KeyboardInterrupt
     finally:  # also when interrupted: what is done is kept
         if done:
             _show_comparisons(done, out, as_json)
@@ -299,7 +302,9 @@ def _show_comparisons(done: Sequence[Compared], out: Path | None, as_json: bool)
     if as_json:
         console.print_json({"comparisons": [each.to_record() for each in done]})
         return
-    for each in done:
+    for position, each in enumerate(done):
+        if position:
+            print()
         console.print_comparison(each.instance.name, each.rows())
         print("\n".join(reading(each.comparison)))
 

@@ -53,27 +53,34 @@ def print_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str
 @contextmanager
 def live_progress(label: str) -> Iterator[Callable[[Progress], None] | None]:
     """Show phase, incumbent, bound, gap and time on a terminal; yield None where there is none."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-
-    with Console(stderr=True).status(escape(label)) as status:
-        yield lambda progress: status.update(escape(f"{label}: {progress_text(progress)}"))
+    with _live_line(label) as tell:
+        yield tell and (lambda progress: tell(f"{label}: {progress_text(progress)}"))
 
 
 @contextmanager
 def bytes_progress(label: str) -> Iterator[Callable[[int, int], None] | None]:
     """Show how much of a file has been read, on a terminal; yield None where there is none."""
+    with _live_line(label) as tell:
+        yield tell and (lambda read, whole: tell(f"{label}: {100 * read // max(1, whole)} %"))
+
+
+@contextmanager
+def _live_line(label: str) -> Iterator[Callable[[str], None] | None]:
+    """Keep a line with a clock on the terminal of standard error; yield what changes its text."""
     if not sys.stderr.isatty():
         yield None
         return
+    from rich import progress as live
     from rich.console import Console
-    from rich.markup import escape
 
-    with Console(stderr=True).status(escape(label)) as status:
-        yield lambda read, whole: status.update(escape(f"{label}: {100 * read // max(1, whole)} %"))
+    columns = (
+        live.SpinnerColumn(),
+        live.TimeElapsedColumn(),
+        live.TextColumn("{task.description}", markup=False),
+    )
+    with live.Progress(*columns, console=Console(stderr=True), transient=True) as line:
+        task = line.add_task(label, total=None)
+        yield lambda text: line.update(task, description=text)
 
 
 def progress_text(progress: Progress) -> str:
@@ -83,7 +90,7 @@ def progress_text(progress: Progress) -> str:
     --------
     >>> from batchprophet.solvers.progress import Progress
     >>> progress_text(Progress(seconds=3.21, incumbent=52, bound=None, gap=None, phase="bounds"))
-    'bounds, incumbent 52, 3.2 s'
+    'bounds, incumbent 52'
     """
     from .tables import number_text, percent
 
@@ -94,7 +101,7 @@ def progress_text(progress: Progress) -> str:
         parts.append(f"bound {number_text(progress.bound)}")
     if progress.gap is not None:
         parts.append(f"gap {percent(progress.gap)}")
-    return ", ".join([*parts, f"{progress.seconds:.1f} s"])
+    return ", ".join(parts)
 
 
 def _table(title: str, columns: Sequence[str], *, justify_right: int) -> Any:
@@ -105,7 +112,7 @@ def _table(title: str, columns: Sequence[str], *, justify_right: int) -> Any:
     table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
     for position, column in enumerate(columns):
         right = position >= len(columns) - justify_right
-        table.add_column(column, justify="right" if right else "left")
+        table.add_column(column, justify="right" if right else "left", no_wrap=position == 0)
     return table
 
 

@@ -161,6 +161,8 @@ def waiting(
     ax.set_ylim(0, 1.02)
     ax.set_xlim(left=0)
     ax.grid(color=palette.INK, alpha=0.12, linewidth=0.6)
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     palette.dress(ax, x_label="waiting time (rounds)", y_label="share of requests")
     palette.legend(ax, columns=2)
     return _figure(ax)
@@ -191,7 +193,9 @@ def _draw_rows(
         style = {"facecolor": "none", "edgecolor": palette.LOST, "hatch": "/////"}
         _bars(ax, begin, end, row[owner], height, label="evicted", linewidth=0.6, **style)
     _bars(ax, start, completion, row, height, color=palette.TOKENS, label="token rounds")
-    _bars(ax, start, start + 1, row, height, color=palette.PROMPT, label="prompt round")
+    # An edge keeps a round that is narrower than a pixel visible.
+    edge = {"linewidth": 0.8 if separate else 0.0, "label": "prompt round"}
+    _bars(ax, start, start + 1, row, height, color=palette.PROMPT, **edge)
     ax.set_ylim(instance.n - 0.4, -0.6)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     palette.dress(ax, x_label=TIME, y_label=label)
@@ -281,7 +285,7 @@ def _time_axis(ax: Axes, instance: Instance, schedule: MixedSchedule, until: int
     last = int(schedule.completion(instance).max()) if until is None else until
     ax.set_xlim(first, max(last, first + 1))
     ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
 def _axes(ax: Axes | None, *, height: float) -> Axes:

@@ -26,9 +26,12 @@ def facts(instance: Instance) -> list[tuple[str, str]]:
     ]
     if instance.predicted_low is not None:
         found.append(("length predictions", "given"))
-    if instance.provenance:
-        found += [(str(key), _plain(value)) for key, value in instance.provenance.items()]
     return found
+
+
+def provenance(instance: Instance) -> list[tuple[str, str]]:
+    """Return where an instance comes from, as (term, value)."""
+    return [(str(key), _plain(value)) for key, value in (instance.provenance or {}).items()]
 
 
 def reading(comparison: Comparison) -> list[str]:
@@ -117,6 +120,8 @@ def _load(instance: Instance) -> str:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, (dict, list, tuple)) and not value:
+        return "none"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(entry)}" for key, entry in value.items())
     if isinstance(value, (list, tuple)):

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from . import palette, plots, tables
 from .panels import gantt_over_kv, last_completion, level, shared_order
-from .reading import facts, reading
+from .reading import facts, provenance, reading
 from .svg import to_svg
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def _section(position: int, comparison: Comparison) -> dict[str, Any]:
         "key": f"instance-{position}",
         "name": instance.name,
         "facts": facts(instance),
+        "provenance": provenance(instance),
         "reading": reading(comparison),
         "rows": [
             {"cells": row.cells(), "finished": row.metrics is not None, "top": i == 0}

@@ -276,6 +276,11 @@ class Compared:
         """The hindsight solution."""
         return self.comparison.solution
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether a keyboard interrupt ended the hindsight solve early."""
+        return "interrupted" in self.solution.method
+
     def rows(self) -> list[tables.Row]:
         """Return the table: hindsight on top, then policies from best to worst."""
         return tables.rows(self.comparison)

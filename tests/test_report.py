@@ -142,17 +142,22 @@ def test_reading_claims_what_is_proved(bound: int | None, sentences: list[str]) 
 
 def test_facts_of_an_instance() -> None:
     # KV areas: 4+5+6+7 = 22 and 2+3 = 5, so 27 / 9 = 3 rounds of full memory over a span of 2.
-    provenance = {"family": "by hand", "settings": {"n": 2, "rates": [1, 2]}}
-    assert reading.facts(SMALL.replace(provenance=provenance)) == [
+    assert reading.facts(SMALL) == [
         ("requests", "2"),
         ("KV capacity M", "9 tokens"),
         ("prompt lengths", "1 to 3 tokens (median 2, mean 2)"),
         ("output lengths", "2 to 4 tokens (median 3, mean 3)"),
         ("arrivals", "rounds 0 to 2"),
         ("KV work", "3.0 rounds of full memory, 1.50 times the arrival span"),
-        ("family", "by hand"),
-        ("settings", "n 2, rates 1, 2"),
     ]
+
+
+def test_provenance_is_said_in_words() -> None:
+    provenance = {"family": "by hand", "settings": {"n": 2, "rates": [1, 2]}, "dropped": {}}
+    instance = SMALL.replace(provenance=provenance)
+    said = [("family", "by hand"), ("settings", "n 2, rates 1, 2"), ("dropped", "none")]
+    assert reading.provenance(instance) == said
+    assert reading.provenance(SMALL) == []
 
 
 def test_page_is_wellformed_and_loads_nothing() -> None:
