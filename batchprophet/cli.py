@@ -6,6 +6,7 @@ usage; 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -88,6 +89,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what a terminal cannot write is spelled out
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run())
 
 

@@ -618,6 +618,17 @@ def test_failures_of_the_process_itself(tmp_path: Path) -> None:
     )
 
 
+def test_output_that_cannot_write_every_letter() -> None:
+    # A terminal of another encoding gets the letters that it lacks spelled out, no traceback.
+    done = subprocess.run(
+        [*COMMAND, "policies"],
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert b"\\u03b1-protection" in done.stdout
+
+
 def test_reader_that_goes_away_is_no_traceback() -> None:
     pipe = subprocess.Popen(
         [*COMMAND, "policies"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
