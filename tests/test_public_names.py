@@ -6,6 +6,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_type_checkers_and_run_time_see_the_same_names() -> None:
     }
     assert {*declared, "__version__"} == set(bp.__all__)
     for name, module in declared.items():
-        assert getattr(sys.modules[module], name) is getattr(bp, name)
+        assert getattr(import_module(module), name) is getattr(bp, name)
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
