@@ -57,7 +57,8 @@ def format_options(policy: object) -> str:
     for option in fields(policy):
         value = getattr(policy, option.name)
         if option.default is MISSING or value != option.default:
-            parts.append(f"{option.name}={str(value).lower() if value in (True, False) else value}")
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            parts.append(f"{option.name}={text}")
     return ",".join(parts)
 
 

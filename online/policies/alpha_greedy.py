@@ -23,8 +23,8 @@ class AlphaGreedy:
 
     The KV use counts the next round: what runs, and ``s + 1`` tokens of each admitted request. If
     the next round would exceed M, everything that runs is evicted (and restarts from scratch), and
-    nothing is admitted until the next round boundary. Where M is small, it can go on like that for
-    ever: `DoesNotFinish`.
+    nothing is admitted until the next round boundary. If then the same requests meet again it can
+    go on like that for ever: `DoesNotFinish`.
 
     Parameters
     ----------
@@ -38,8 +38,7 @@ class AlphaGreedy:
 
     Examples
     --------
-    Two requests fit together at first, overflow, start over and succeed one after the other only
-    if one arrives late enough; here both are done before they fill the GPU.
+    Each holds ``1 + t`` tokens: together 10 in round 4, the last.
 
     >>> from batchprophet.models.instance import Gpu, Instance
     >>> from batchprophet.online.simulator import simulate
