@@ -1,0 +1,303 @@
+"""The configuration bound: prices on types of running requests, found by the volume algorithm.
+
+**Validity.** Let ``U_t(w, r) ≥ 0`` be the price of having a request of type (w, r) (see
+`column_types`) in the batch of round t, and C_t the types that a schedule has there. Then
+
+    Σ_i (c_i − a_i) = Σ_i [ c_i − a_i + Σ_{rounds t of i} U_t(its type) ] − Σ_t U_t·C_t
+                    ≥ Σ_i min_{k ≥ a_i} [ k + o_i − a_i + Σ_{j=1..o_i} U_{k+j}(s_i + j, o_i − j) ]
+                      − Σ_t max { U_t·C : C a configuration },
+
+since C_t is feasible in every schedule. Prices are 0 after the last priced round, so the minimum
+over k is finite in effect. This is the Lagrangian dual of the time-indexed MILP in which each
+round's memory row is replaced by the convex hull of its configurations; the memory rows alone are
+the special case ``U_t(w, r) = u_t·w``.
+
+**Search.** The dual function is concave and piecewise linear; the volume algorithm of Barahona and
+Anbil (2000) climbs it along averaged subgradients with steps towards the value of a known schedule.
+Prices constant on blocks of rounds come first (16, then 8, 4, 2, 1 rounds): few configurations to
+price, and a good start for the finer ones.
+
+Prices are integers in units of ``1 / SCALE`` rounds and everything is summed in integers, so each
+iterate's bound is exact.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numba import njit
+
+from ...models.instance import FloatArray, Instance, IntArray
+from ...models.schedule import MixedSchedule
+from .column_types import ColumnTypes, column_types
+from .configuration_pricing import heaviest_configuration, workspace
+
+#: Prices are multiples of 1 / SCALE.
+SCALE = 2**20
+
+#: Rounds per block, from coarse to fine, and the share of the work that each stage may take.
+STAGES = ((16, 0.10), (8, 0.10), (4, 0.15), (2, 0.25), (1, 0.40))
+
+#: Weight of the newest subgradient in the running average.
+NEWEST = 0.02
+
+#: A stage ends when its step factor has shrunk to this.
+SMALLEST_FACTOR = 0.002
+
+#: Steps without a better bound after which the step factor shrinks.
+PATIENCE = 20
+
+#: Largest size of the pricing problem, K·(M/2)·M, and of the price table, that the bound is for.
+LARGEST_PRICING = 2**25
+LARGEST_TABLE = 2**24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfigurationPrices:
+    """Prices and the bound that they prove.
+
+    Attributes
+    ----------
+    price : ndarray of int64, shape (T + 1, K)
+        ``price[t]`` are the prices of the types in round t, in units of ``1 / SCALE``; row 0 is
+        not used, and after round T all prices are 0.
+    bound : Fraction
+        The bound on the total latency that they prove, exact.
+    iterations : int
+        Steps taken.
+    """
+
+    price: IntArray
+    bound: Fraction
+    iterations: int
+
+
+def is_applicable(instance: Instance, last_round: int) -> bool:
+    """Whether the bound's tables have a sensible size for this instance."""
+    M, K = instance.gpu.kv_capacity, int(min(instance.output.sum(), instance.gpu.kv_capacity**2))
+    return K * (M // 2 + 2) * (M + 1) <= LARGEST_PRICING and K * last_round <= LARGEST_TABLE
+
+
+def configuration_prices(
+    instance: Instance,
+    schedule: MixedSchedule,
+    *,
+    time_limit: float | None = None,
+    work_limit: int | None = None,
+    stop: Callable[[], bool] | None = None,
+    found: Callable[[Fraction], None] | None = None,
+) -> ConfigurationPrices:
+    """Find prices that prove a large lower bound on the total latency.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance (mixed batching).
+    schedule : MixedSchedule
+        A feasible schedule: its value is what the steps aim at, its last completion the last
+        round that is priced.
+    time_limit : float, optional
+        Seconds.
+    work_limit : int, optional
+        Iterations of the coarsest stage's cost; the result does not depend on the clock then.
+    stop : callable, optional
+        Asked after every step; True ends the search.
+    found : callable, optional
+        Called with each better bound.
+
+    Returns
+    -------
+    ConfigurationPrices
+        The best prices found, and their exact bound.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> prices = configuration_prices(instance, MixedSchedule([0, 3]), work_limit=1000)
+    >>> float(prices.bound) > 6.66, prices.bound <= 7
+    (True, True)
+    """
+    search = _Volume(instance, schedule)
+    began = time.perf_counter()
+    spent = 0.0  # shares of the stages so far
+    for rounds, share in STAGES:
+        search.refine(rounds)
+        spent += share
+        seconds = None if time_limit is None else began + spent * time_limit
+        steps = None if work_limit is None else max(1, int(share * work_limit / (16 / rounds)))
+        if not search.climb(seconds, steps, stop, found):
+            break
+    return search.prices()
+
+
+class _Volume:
+    """The volume algorithm on block prices."""
+
+    def __init__(self, instance: Instance, schedule: MixedSchedule) -> None:
+        completion = schedule.completion(instance)
+        coarsest = STAGES[0][0]
+        self.instance = instance
+        self.types = column_types(instance)
+        self.target = int((completion - instance.arrival).sum())
+        self.last_round = -(-int(completion.max()) // coarsest) * coarsest
+        self.rounds = coarsest
+        self.iterations = 0
+        self.best = self._waiting_prices(schedule.start)
+        self.bound = -(2**62)
+        self.stopped = False
+
+    def _waiting_prices(self, start: IntArray) -> IntArray:
+        """Start at memory prices: a token held delays those who wait, by 1/M round each."""
+        block = np.arange(self.last_round // self.rounds + 1) * self.rounds
+        waiting = (start[None, :] >= block[:, None]) & (self.instance.arrival <= block[:, None])
+        per_token = waiting.sum(axis=1) * SCALE // self.instance.gpu.kv_capacity
+        prices: IntArray = per_token[:, None] * self.types.size[None, :]
+        return prices
+
+    def refine(self, rounds: int) -> None:
+        """Split the blocks to this many rounds."""
+        self.best = np.repeat(self.best, self.rounds // rounds, axis=0)
+        self.rounds = rounds
+
+    def climb(
+        self,
+        deadline: float | None,
+        steps: int | None,
+        stop: Callable[[], bool] | None,
+        found: Callable[[Fraction], None] | None,
+    ) -> bool:
+        """Take steps at this block length; return whether to go on to a finer one."""
+        slope = np.zeros(self.best.shape)
+        self.bound = self._evaluate(self.best, slope)
+        average = slope.copy()
+        trial = np.empty_like(self.best)
+        factor, failures = 0.3, 0
+        while factor > SMALLEST_FACTOR and self.bound < self.target * SCALE:
+            if stop is not None and stop():
+                return False
+            if steps is not None:
+                if steps == 0:
+                    return True
+                steps -= 1
+            elif deadline is not None and time.perf_counter() >= deadline:
+                return True
+            self.iterations += 1
+            length = factor * (self.target * SCALE - self.bound) / _square(average)
+            _step(self.best, average, length, trial)
+            value = self._evaluate(trial, slope)
+            _blend(average, slope, NEWEST)
+            if value > self.bound:
+                self.bound, failures, factor = value, 0, min(2.0, 1.1 * factor)
+                self.best, trial = trial, self.best
+                if found is not None:
+                    found(Fraction(value, SCALE))
+            else:
+                failures += 1
+                if failures >= PATIENCE:
+                    failures, factor = 0, 0.8 * factor
+        return self.bound < self.target * SCALE
+
+    def _evaluate(self, price: IntArray, slope: FloatArray) -> int:
+        columns = (self.instance.arrival, self.instance.output)
+        M = self.instance.gpu.kv_capacity
+        return int(_evaluate(price, *columns, *_arrays(self.types), self.rounds, M, slope))
+
+    def prices(self) -> ConfigurationPrices:
+        by_round = np.repeat(self.best, self.rounds, axis=0)[: self.last_round + 1]
+        bound = max(self.bound, 0)
+        return ConfigurationPrices(by_round, Fraction(bound, SCALE), self.iterations)
+
+
+def _arrays(types: ColumnTypes) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    return types.size, types.to_go, types.first, types.path
+
+
+@njit(cache=True, nogil=True)
+def _evaluate(
+    price: IntArray,
+    arrival: IntArray,
+    output: IntArray,
+    size: IntArray,
+    to_go: IntArray,
+    first: IntArray,
+    path: IntArray,
+    rounds: int,
+    M: int,
+    slope: FloatArray,
+) -> int:
+    """Return the dual function, times SCALE, and a subgradient, for block prices.
+
+    Block b holds the rounds ``b·rounds … (b + 1)·rounds − 1``, without round 0.
+    """
+    slope[:] = 0.0
+    blocks = price.shape[0]
+    total = np.int64(0)
+    for i in range(arrival.size):
+        types = path[first[i] : first[i + 1]]
+        cost, k = _cheapest_start(price, arrival[i], output[i], types, rounds)
+        total += cost
+        for j in range(output[i]):
+            b = (k + j + 1) // rounds
+            if b < blocks:
+                slope[b, types[j]] += 1.0
+    work = workspace(size.size, M)
+    for b in range(blocks):
+        length = rounds if b > 0 else rounds - 1
+        if length == 0:
+            continue
+        weight, members = heaviest_configuration(price[b], size, to_go, M, work)
+        total -= length * weight
+        for position in range(members):
+            slope[b, work.chosen[position]] -= length
+    return int(total)
+
+
+@njit(cache=True, nogil=True)
+def _cheapest_start(
+    price: IntArray, arrival: int, output: int, types: IntArray, rounds: int
+) -> tuple[int, int]:
+    """Least ``SCALE·(k + o − a) + Σ_j U_{k+j}`` over k ≥ a, and its k.
+
+    Prices are not negative, so no k with ``SCALE·(k + o − a)`` above the best can be better.
+    """
+    blocks = price.shape[0]
+    best, best_k = np.int64(2**62), arrival
+    k = arrival
+    while (k + output - arrival) * SCALE < best:
+        cost = np.int64((k + output - arrival) * SCALE)
+        for j in range(output):
+            b = (k + j + 1) // rounds
+            if b >= blocks:
+                break
+            cost += price[b, types[j]]
+        if cost < best:
+            best, best_k = cost, k
+        k += 1
+    return int(best), int(best_k)
+
+
+@njit(cache=True, nogil=True)
+def _square(average: FloatArray) -> float:
+    total = 0.0
+    for value in average.flat:
+        total += value * value
+    return max(total, 1e-12)
+
+
+@njit(cache=True, nogil=True)
+def _step(price: IntArray, average: FloatArray, length: float, trial: IntArray) -> None:
+    for b in range(price.shape[0]):
+        for q in range(price.shape[1]):
+            trial[b, q] = max(0, price[b, q] + np.int64(length * average[b, q]))
+
+
+@njit(cache=True, nogil=True)
+def _blend(average: FloatArray, slope: FloatArray, newest: float) -> None:
+    for b in range(average.shape[0]):
+        for q in range(average.shape[1]):
+            average[b, q] += newest * (slope[b, q] - average[b, q])
