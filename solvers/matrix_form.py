@@ -9,6 +9,7 @@ import numpy as np
 import pyomo.environ as pyo
 from numpy.typing import NDArray
 from pyomo.common.errors import InfeasibleConstraintException
+from pyomo.common.gc_manager import PauseGC
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 from scipy.sparse import csc_array
 
@@ -62,10 +63,15 @@ def compile_model(model: pyo.ConcreteModel) -> MatrixForm:
     >>> compile_model(model).sizes
     (2, 1, 2)
     """
-    try:
-        form = LinearStandardFormCompiler().write(model, mixed_form=True, set_sense=None)
-    except InfeasibleConstraintException as error:
-        raise InfeasibleError(f"{model.name}: {error}") from error
+    with PauseGC():  # many small objects and no cycle among them
+        try:
+            form = LinearStandardFormCompiler().write(model, mixed_form=True, set_sense=None)
+        except InfeasibleConstraintException as error:
+            raise InfeasibleError(f"{model.name}: {error}") from error
+        return _to_matrices(form)
+
+
+def _to_matrices(form: Any) -> MatrixForm:
     (objective,) = form.objectives
     side = np.array([bound for _, bound in form.rows])  # −1: ≥ rhs, 0: = rhs, 1: ≤ rhs
     rhs = np.asarray(form.rhs, dtype=np.float64)

@@ -56,8 +56,8 @@ def mean_busy_time(instance: Instance, weight: FloatArray | None = None) -> Frac
     --------
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=5), arrival=[0, 0], prompt=[1, 3], output=[4, 2])
-    >>> float(round(mean_busy_time(instance), 3))  # 9/10 + 23/14 + 8/7 + 15/18 + …
-    5.953
+    >>> float(round(mean_busy_time(instance), 3))  # B 0.9 and 3.2; o − μ 0.944 and 1.643
+    6.687
     """
     w = np.ones(instance.n) if weight is None else weight
     release, work, speed = scaled_works(instance)

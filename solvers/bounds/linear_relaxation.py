@@ -43,7 +43,7 @@ def linear_relaxation(
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
     >>> round(linear_relaxation(instance), 6)
-    6.666667
+    6.571429
     """
     model = build_model(instance, objective=objective, formulation=formulation, latest=latest)
     result = solve_model(model, relax=True, time_limit=time_limit, threads=threads)

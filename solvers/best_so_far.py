@@ -1,0 +1,106 @@
+"""What a search knows so far: the best schedule, the bounds, and the account of both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from ..models.instance import Instance
+from ..models.objectives import MAXIMISED, Exact, evaluate, value_step
+from ..models.schedule import MixedSchedule
+from .progress import Progress, relative_gap
+from .solution import Solution, certified
+
+
+@dataclass(slots=True)
+class BestSoFar:
+    """The best schedule and bounds of one search, its clock, and who listens.
+
+    Attributes
+    ----------
+    instance, objective
+        What is solved.
+    time_limit : float
+        Seconds for everything; infinite if the clock must not matter.
+    listen : callable or None
+        Gets a `Progress` at every `tell`.
+    schedule, value, found_by
+        The best schedule, its exact value, and what found it; None and "" before the first.
+    bounds : list of (str, bound value)
+        Every bound so far, by name.
+    account : list of str
+        What was done, in order.
+    log : str
+        The solver's log.
+    """
+
+    instance: Instance
+    objective: str
+    time_limit: float
+    listen: Callable[[Progress], None] | None = None
+    began: float = field(default_factory=time.perf_counter)
+    schedule: MixedSchedule | None = None
+    value: Exact | None = None
+    found_by: str = ""
+    bounds: list[tuple[str, int | float | Fraction]] = field(default_factory=list)
+    account: list[str] = field(default_factory=list)
+    log: str = ""
+
+    @property
+    def maximised(self) -> bool:
+        """Whether more is better."""
+        return self.objective in MAXIMISED
+
+    @property
+    def seconds(self) -> float:
+        """Since the search began."""
+        return time.perf_counter() - self.began
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the time limit; 0 after it."""
+        return max(0.0, self.time_limit - self.seconds)
+
+    @property
+    def bound(self) -> int | float | Fraction | None:
+        """The best bound so far, before rounding."""
+        values = [value for _, value in self.bounds]
+        return (min(values) if self.maximised else max(values)) if values else None
+
+    @property
+    def proved(self) -> bool:
+        """Whether the bounds prove the schedule optimal: no value lies between them."""
+        if self.value is None or self.bound is None:
+            return False
+        return abs(self.value - Fraction(self.bound)) < value_step(self.instance, self.objective)
+
+    def offer(self, schedule: MixedSchedule, found_by: str) -> None:
+        """Keep the schedule if it is the best so far."""
+        value = evaluate(self.instance, schedule.completion(self.instance), self.objective)
+        better = self.value is None or (
+            value > self.value if self.maximised else value < self.value
+        )
+        if better:
+            self.schedule, self.value, self.found_by = schedule, value, found_by
+
+    def tell(self, phase: str, bound: int | float | Fraction | None = None) -> None:
+        """Tell the listener the state, with the running solver's bound if it is better."""
+        if self.listen is not None:
+            best = self.bound if bound is None else bound
+            gap = relative_gap(self.value, best)
+            self.listen(Progress(self.seconds, self.value, best, gap, phase))
+
+    def solution(self) -> Solution:
+        """Certify the best schedule with the bounds; there must be a schedule."""
+        assert self.schedule is not None
+        return certified(
+            self.instance,
+            self.schedule,
+            objective_name=self.objective,
+            bounds=tuple(self.bounds),
+            method="; ".join([self.found_by, *self.account]),
+            seconds=self.seconds,
+            log=self.log,
+        )

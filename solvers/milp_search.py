@@ -1,0 +1,139 @@
+"""The MILP stage of the search: build, bound by the LP, branch and bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from ..models.errors import BatchprophetError, InfeasibleError
+from ..models.instance import Instance, IntArray
+from ..models.mixed.decode import decode, set_start
+from ..models.mixed.formulation import build_model
+from ..models.mixed.horizon import latest_starts
+from ..models.mixed.starts import offered_starts
+from ..models.objectives import Exact, value_step
+from ..models.schedule import MixedSchedule
+from .best_so_far import BestSoFar
+from .bounds.combinatorial import best_bound
+from .bounds.linear_relaxation import dual_bound
+from .highs import HighsResult, SolverState, Status, solve_model
+from .matrix_form import MatrixForm, compile_model
+
+#: Beyond this many binaries the MILP is not tried: its root LP alone would take minutes, and its
+#: bound would be weaker than the KV-area bounds.
+MOST_BINARIES = 120_000
+
+#: By itself the solve takes the dense form up to this many memory non-zeros: cuts and presolve find
+#: much more in its knapsack rows. Beyond, the running-sum form has the root bound sooner.
+MOST_DENSE_NONZEROS = 600_000
+
+#: Beyond this many columns the LP is solved by interior point.
+LARGE_LP = 30_000
+
+#: Beyond this many requests the horizon is derived without a bound per left-out request.
+MOST_LEFT_OUT_BOUNDS = 300
+
+
+def try_milp(
+    search: BestSoFar, formulation: str, work_limit: int | None, threads: int | None, seed: int
+) -> None:
+    """Build the MILP, hand over the schedule, solve with the time left."""
+    instance = search.instance
+    if search.seconds_left == 0:
+        search.account.append("MILP not tried (no time left)")
+        return
+    latest = _latest_starts(search)
+    binaries = offered_starts(instance, latest).count
+    if binaries > MOST_BINARIES:
+        search.account.append(f"MILP not tried ({binaries} binaries)")
+        return
+    if formulation == "auto":
+        formulation = _suitable_form(instance, latest)
+    limited = work_limit is None
+    search.tell(f"building the MILP ({binaries} binaries)")
+    milp = build_model(instance, objective=search.objective, formulation=formulation, latest=latest)
+    assert search.schedule is not None
+    started = set_start(instance, milp, search.schedule)
+    try:
+        form = compile_model(milp)
+        _bound_by_lp(search, form, search.seconds_left if limited else None, threads)
+        search.tell("LP relaxation")
+        if search.seconds_left == 0:
+            search.account.append("no time left for branch and bound")
+            return
+        result = solve_model(
+            form,
+            time_limit=search.seconds_left if limited else None,
+            work_limit=work_limit,
+            threads=threads,
+            seed=seed,
+            absolute_gap=float(value_step(instance, search.objective)) / 2,
+            warm_start=started,
+            progress=lambda state: _tell_state(search, state),
+        )
+    except InfeasibleError as error:
+        raise BatchprophetError(
+            f"MILP ({formulation} form): proved infeasible although a schedule is known"
+        ) from error
+    _take_milp_result(search, result, formulation, lambda: decode(instance, milp, result.value))
+
+
+def _latest_starts(search: BestSoFar) -> IntArray:
+    """Latest starts by the value of the schedule and, for the latency, a bound without each i."""
+    instance = search.instance
+    others: list[Exact] | None = None
+    if search.objective == "latency" and 1 < instance.n <= MOST_LEFT_OUT_BOUNDS:
+        everyone = np.arange(instance.n)
+        others = [math.ceil(best_bound(instance.take(np.delete(everyone, i)))) for i in everyone]
+    return latest_starts(instance, search.objective, value=search.value, others=others)
+
+
+def _suitable_form(instance: Instance, latest: IntArray) -> str:
+    nonzeros = int(np.maximum(latest - instance.arrival + 1, 0) @ instance.output)
+    return "dense" if nonzeros <= MOST_DENSE_NONZEROS else "running-sum"
+
+
+def _bound_by_lp(
+    search: BestSoFar, form: MatrixForm, time_limit: float | None, threads: int | None
+) -> None:
+    """The LP relaxation first: sooner than the root of the branch and bound, and exact duality."""
+    large = form.sizes[0] > LARGE_LP
+    relaxed = solve_model(
+        form, relax=True, interior_point=large, time_limit=time_limit, threads=threads
+    )
+    if relaxed.row_duals is not None:
+        search.bounds.append(("LP relaxation", dual_bound(form, relaxed.row_duals)))
+    if relaxed.interrupted:
+        raise KeyboardInterrupt
+
+
+def _tell_state(search: BestSoFar, state: SolverState) -> None:
+    bounds = [bound for bound in (search.bound, state.bound) if bound is not None]
+    best = (min(bounds) if search.maximised else max(bounds)) if bounds else None
+    search.tell(f"branch and bound ({state.nodes} nodes)", best)
+
+
+def _take_milp_result(
+    search: BestSoFar,
+    result: HighsResult,
+    formulation: str,
+    read_schedule: Callable[[], MixedSchedule],
+) -> None:
+    search.log = result.log
+    name = f"MILP ({formulation} form)"
+    if result.values is not None:
+        search.offer(read_schedule(), name)
+    if result.bound is not None and _says_something(search, result.bound):
+        search.bounds.append((name, result.bound))
+    outcome = "solved to optimality" if result.status is Status.OPTIMAL else "limit reached"
+    outcome = "interrupted" if result.interrupted else outcome
+    search.account.append(f"{name}: {outcome} after {result.nodes} nodes")
+    search.tell("done")
+
+
+def _says_something(search: BestSoFar, bound: float) -> bool:
+    """Whether a bound betters the first: a branch and bound stopped early may know nothing."""
+    _, first = search.bounds[0]
+    return bound < first if search.maximised else bound > first
