@@ -220,8 +220,8 @@ def make(
 def convert(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace; plain, .gz or .zst.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Write the instance here.")],
-    round_ms: Annotated[float, typer.Option(metavar="X", help="Milliseconds of one round.")],
-    kv_capacity: Annotated[int, typer.Option(metavar="M", help="KV capacity in tokens.")],
+    round_ms: Annotated[float, typer.Option(metavar="X", help="Milliseconds of one round.")] = 50.0,
+    kv_capacity: Annotated[int, typer.Option(metavar="M", help="KV capacity in tokens.")] = 65536,
     format_: Annotated[
         str, typer.Option("--format", metavar="NAME", help="auto, or a format's name.")
     ] = "auto",
@@ -281,7 +281,8 @@ def convert(
             name=name,
             progress=progress,
         )
-    _write_instance(converted.instance, out, converted.report.lines(), as_json)
+    lines = [*converted.report.lines(), f"a round is {round_ms:g} ms"]
+    _write_instance(converted.instance, out, lines, as_json)
 
 
 def policies(as_json: Json = False) -> None:
