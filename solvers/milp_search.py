@@ -44,6 +44,9 @@ def try_milp(
     if search.seconds_left == 0:
         search.account.append("MILP not tried (no time left)")
         return
+    if instance.n > MOST_BINARIES:  # a binary each, at least
+        search.account.append(f"MILP not tried ({instance.n} requests)")
+        return
     latest = _latest_starts(search)
     binaries = offered_starts(instance, latest).count
     if binaries > MOST_BINARIES:
