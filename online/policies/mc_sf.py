@@ -36,11 +36,15 @@ class McSf:
 
     Examples
     --------
+    Any two of these overflow in round 1, so they run one after the other.
+
     >>> from batchprophet.models.instance import Gpu, Instance
     >>> from batchprophet.online.simulator import simulate
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[4, 2])
+    >>> instance = Instance(
+    ...     gpu=Gpu(kv_capacity=11), arrival=[0, 0, 0], prompt=[5, 9, 6], output=[5, 2, 3]
+    ... )
     >>> simulate(instance, McSf()).start.tolist()
-    [0, 0]
+    [5, 0, 2]
 
     References
     ----------
@@ -62,7 +66,7 @@ class McSf:
         require_lengths(self.length_kinds, self.lengths, self.error)
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Scan the waiting requests by mc_sf1."""
+        """Scan the waiting requests by planned output length."""
         return scan(observation, lambda view: view.planned, skip=self.skip)
 
     def run_compiled(

@@ -36,11 +36,15 @@ class ShortestTotal:
 
     Examples
     --------
+    Any two of these overflow in round 1, so they run one after the other.
+
     >>> from batchprophet.models.instance import Gpu, Instance
     >>> from batchprophet.online.simulator import simulate
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[4, 2])
+    >>> instance = Instance(
+    ...     gpu=Gpu(kv_capacity=11), arrival=[0, 0, 0], prompt=[5, 9, 6], output=[5, 2, 3]
+    ... )
     >>> simulate(instance, ShortestTotal()).start.tolist()
-    [0, 0]
+    [3, 8, 0]
 
     References
     ----------
@@ -62,7 +66,7 @@ class ShortestTotal:
         require_lengths(self.length_kinds, self.lengths, self.error)
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Scan the waiting requests by shortest_total1."""
+        """Scan the waiting requests by prompt + planned output length."""
         return scan(observation, lambda view: view.prompt + view.planned, skip=self.skip)
 
     def run_compiled(

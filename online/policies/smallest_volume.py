@@ -38,11 +38,15 @@ class SmallestVolume:
 
     Examples
     --------
+    Any two of these overflow in round 1, so they run one after the other.
+
     >>> from batchprophet.models.instance import Gpu, Instance
     >>> from batchprophet.online.simulator import simulate
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[4, 2])
+    >>> instance = Instance(
+    ...     gpu=Gpu(kv_capacity=11), arrival=[0, 0, 0], prompt=[5, 9, 6], output=[5, 2, 3]
+    ... )
     >>> simulate(instance, SmallestVolume()).start.tolist()
-    [0, 0]
+    [5, 0, 2]
 
     References
     ----------
@@ -64,7 +68,7 @@ class SmallestVolume:
         require_lengths(self.length_kinds, self.lengths, self.error)
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Scan the waiting requests by smallest_volume1."""
+        """Scan the waiting requests by planned volume."""
         return scan(observation, lambda view: _volume(view.prompt, view.planned), skip=self.skip)
 
     def run_compiled(
