@@ -125,6 +125,7 @@ def kv(
     ax.set_ylim(0, M * 1.22)
     _time_axis(ax, instance, schedule, until)
     ax.yaxis.set_major_formatter("{x:,.0f}")
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     palette.dress(ax, x_label=TIME, y_label="KV tokens held")
     return _figure(ax)
 
@@ -230,6 +231,7 @@ def _draw_counts(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
     )
     ax.set_ylim(0, float((running + queued).max()) * 1.05)
     ax.yaxis.set_major_formatter("{x:,.0f}")
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     palette.dress(ax, x_label=TIME, y_label="requests")
 
 

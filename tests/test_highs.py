@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
-import threading
-
 import numpy as np
 import pyomo.environ as pyo
 import pytest
@@ -156,10 +153,11 @@ def test_progress_is_told_and_its_exception_ends_the_solve():
 
 
 def test_an_interrupt_returns_what_there_is():
-    timer = threading.Timer(0.7, _thread.interrupt_main)
-    timer.start()
-    result = solve_model(market_split(), time_limit=30)
-    timer.join()
+    def interrupt_once_feasible(state):
+        if state.incumbent is not None:
+            raise KeyboardInterrupt
+
+    result = solve_model(market_split(), time_limit=30, progress=interrupt_once_feasible)
     assert result.interrupted
     assert result.status is Status.FEASIBLE_AT_LIMIT
     assert result.seconds < 10
