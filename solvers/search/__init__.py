@@ -1,0 +1,1 @@
+"""Better schedules by search: annealing, start-time polish, large neighbourhoods."""

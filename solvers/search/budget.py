@@ -1,0 +1,102 @@
+"""How long a search may go on, and the best schedule that it has met."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ...models.instance import Instance, IntArray
+from ...models.schedule import MixedSchedule
+
+#: Seconds between two looks at the clock and at `stop`, about.
+SLICE_SECONDS = 0.02
+
+
+class Budget:
+    """Steps and seconds that are left; with a limit on steps the clock is not looked at.
+
+    Parameters
+    ----------
+    time_limit : float
+        Seconds from now on.
+    work_limit : int or None
+        Steps: placements of a request on the KV profile, about.
+    stop : callable or None
+        Asked at each slice whether to end.
+    """
+
+    def __init__(
+        self, time_limit: float, work_limit: int | None, stop: Callable[[], bool] | None
+    ) -> None:
+        self._began = time.perf_counter()
+        self._time_limit = time_limit
+        self._work_limit = work_limit
+        self._stop = stop
+        self._per_second = 1e6
+        self.work = 0
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the search has to end now."""
+        if self._stop is not None and self._stop():
+            return True
+        if self._work_limit is not None:
+            return self.work >= self._work_limit
+        return time.perf_counter() - self._began >= self._time_limit
+
+    def in_slices(self, total: int, step: int, run: Callable[[int, int], None]) -> bool:
+        """Call ``run(first, end)`` over steps 0 … total in slices of about `SLICE_SECONDS`.
+
+        Each step costs `step` units of work. Where the slices are cut depends on the clock, what
+        is run does not. Returns False if the budget was spent before the end.
+        """
+        done = 0
+        while done < total:
+            if self.is_spent:
+                return False
+            size = max(1, int(self._per_second * SLICE_SECONDS / step))
+            if self._work_limit is not None:
+                size = min(size, max(1, (self._work_limit - self.work) // step))
+            end = min(total, done + size)
+            began = time.perf_counter()
+            run(done, end)
+            seconds = max(time.perf_counter() - began, 1e-6)
+            # A step may be slower than the last slice's: never more than twice as many.
+            measured = (end - done) * step / seconds
+            self._per_second = min(measured, 2 * self._per_second)
+            self.work += (end - done) * step
+            done = end
+        return True
+
+
+class Incumbent:
+    """The best schedule so far; reports each better one.
+
+    Attributes
+    ----------
+    schedule : MixedSchedule
+        The best schedule.
+    latency : int
+        Its total latency.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        schedule: MixedSchedule,
+        found: Callable[[MixedSchedule, int], None] | None,
+    ) -> None:
+        self._base = int((instance.output - instance.arrival).sum())
+        self._found = found
+        self.schedule = schedule
+        self.latency = self._base + int(schedule.start.sum())
+
+    def offer(self, start: IntArray) -> bool:
+        """Take the starts of a feasible schedule if they are better; return whether they are."""
+        latency = self._base + int(start.sum())
+        if latency >= self.latency:
+            return False
+        self.schedule, self.latency = MixedSchedule(start), latency
+        if self._found is not None:
+            self._found(self.schedule, latency)
+        return True

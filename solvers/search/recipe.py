@@ -1,0 +1,120 @@
+"""Better a schedule: the recipe that picks the search by size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...models.errors import InputError
+from ...models.feasibility import check_mixed
+from ...models.instance import Instance, IntArray
+from ...models.mixed.regime import require_mixed
+from ...models.schedule import MixedSchedule
+from .budget import Budget, Incumbent
+from .greedy import greedy_starts
+from .large_neighbourhood import MOST_ROUNDS, Neighbourhood
+from .multistart import anneal_from_many
+from .random_stream import random_stream
+
+#: Up to so many requests × rounds all requests are annealed together; beyond, windows of them.
+MOST_ANNEALED_REQUESTS = 300
+MOST_ANNEALED_CELLS = 4_000_000
+
+
+def improve_schedule(
+    instance: Instance,
+    schedule: MixedSchedule,
+    *,
+    time_limit: float,
+    work_limit: int | None = None,
+    seed: int = 0,
+    stop: Callable[[], bool] | None = None,
+    found: Callable[[MixedSchedule, int], None] | None = None,
+) -> MixedSchedule:
+    """Search for a schedule of smaller total latency until the time is up.
+
+    Greedy schedules come first. Then instances of up to `MOST_ANNEALED_REQUESTS` requests are
+    annealed as a whole, from many starts; larger ones window by window.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance (unit-time law, no batch limits).
+    schedule : MixedSchedule
+        A feasible schedule of it. Aborted runs only cost: they are left out of the search.
+    time_limit : float
+        Seconds of wall-clock time, ≥ 0.
+    work_limit : int, optional
+        Placements of a request on the KV profile, about, ≥ 0. With it the result does not depend
+        on the clock: the time limit is not used.
+    seed : int
+        Random seed, ≥ 0.
+    stop : callable, optional
+        Asked about every 20 ms; the search ends when it returns True.
+    found : callable, optional
+        Called with each better schedule and its total latency, which falls from call to call.
+
+    Returns
+    -------
+    MixedSchedule
+        The best schedule found; feasible, and never worse than the one given.
+
+    Raises
+    ------
+    InputError
+        If mixed batching cannot express the instance, the schedule violates a rule, or a limit or
+        the seed is out of range.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> one_by_one = MixedSchedule([0, 4])
+    >>> improve_schedule(instance, one_by_one, time_limit=0, work_limit=100).start.tolist()
+    [0, 3]
+    """
+    _check_arguments(instance, schedule, time_limit, work_limit, seed)
+    budget = Budget(time_limit, work_limit, stop)
+    incumbent = Incumbent(instance, schedule, found)
+    starts = _first_starts(instance, schedule, budget, incumbent)
+    rounds = int(incumbent.schedule.completion(instance).max() - instance.arrival.min())
+    if budget.is_spent or rounds > MOST_ROUNDS:
+        return incumbent.schedule
+    stream = random_stream(seed)
+    if instance.n <= MOST_ANNEALED_REQUESTS and instance.n * rounds <= MOST_ANNEALED_CELLS:
+        anneal_from_many(instance, starts, budget, incumbent, stream)
+    else:
+        Neighbourhood(instance, incumbent.schedule.start).improve(budget, incumbent, stream)
+    return incumbent.schedule
+
+
+def _first_starts(
+    instance: Instance, schedule: MixedSchedule, budget: Budget, incumbent: Incumbent
+) -> list[IntArray]:
+    """Starts of the given schedule and of the greedy ones, the best first."""
+    starts = [schedule.start]
+    for start in greedy_starts(instance):
+        if budget.is_spent:
+            break
+        budget.work += instance.n
+        incumbent.offer(start)
+        starts.append(start)
+    return sorted(starts, key=lambda start: int(start.sum()))
+
+
+def _check_arguments(
+    instance: Instance,
+    schedule: MixedSchedule,
+    time_limit: float,
+    work_limit: int | None,
+    seed: int,
+) -> None:
+    require_mixed(instance)
+    if not time_limit >= 0:
+        raise InputError(f"time_limit: expected at least 0 seconds, found {time_limit}")
+    if work_limit is not None and work_limit < 0:
+        raise InputError(f"work_limit: expected at least 0 placements, found {work_limit}")
+    if seed < 0:
+        raise InputError(f"seed: expected an integer of at least 0, found {seed}")
+    violations = check_mixed(instance, schedule)
+    if violations:
+        raise InputError(f"schedule: must be feasible, found: {violations[0].message}")
