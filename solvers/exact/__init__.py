@@ -1,0 +1,1 @@
+"""The exact method for total latency: exhaustive search guided by configuration prices."""

@@ -1,0 +1,158 @@
+"""Prove a schedule optimal, or find a better one: the exact method for total latency."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...models.errors import InputError
+from ...models.feasibility import check_mixed
+from ...models.instance import Instance
+from ...models.schedule import MixedSchedule
+from ..bounds.configuration import SCALE, ConfigurationPrices
+from .excess import excess_terms
+from .layer import MOST_REQUESTS, WAITING
+from .search import Limits, OutOfLimits, exhaust
+
+#: A search should take about this many times as long as the one before it.
+GROWTH = 6.0
+
+#: Share of the gap that the first search looks at.
+FIRST_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class ExactOutcome:
+    """What was found and proved.
+
+    Attributes
+    ----------
+    schedule : MixedSchedule
+        The best schedule known, never worse than the given one.
+    bound : int
+        No schedule has a smaller total latency.
+    nodes : int
+        States expanded.
+    complete : bool
+        Whether the schedule is optimal: `bound` is its latency.
+    """
+
+    schedule: MixedSchedule
+    bound: int
+    nodes: int
+    complete: bool
+
+
+def is_applicable(instance: Instance) -> bool:
+    """Whether a state of the search has room for the instance."""
+    return instance.n <= MOST_REQUESTS and int(instance.output.max()) < WAITING
+
+
+def prove(
+    instance: Instance,
+    schedule: MixedSchedule,
+    prices: ConfigurationPrices,
+    *,
+    time_limit: float | None = None,
+    work_limit: int | None = None,
+    memory_limit: int = 2**32,
+    stop: Callable[[], bool] | None = None,
+    found: Callable[[MixedSchedule, int], None] | None = None,
+) -> ExactOutcome:
+    """Search all schedules that cost at most V, for V rising from the bound of the prices.
+
+    Each search that finds nothing proves that the optimum exceeds V; one that finds a schedule
+    finds an optimal one. V rises such that each search takes some times as long as the one before.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance (mixed batching), see `is_applicable`.
+    schedule : MixedSchedule
+        A feasible schedule.
+    prices : ConfigurationPrices
+        Prices for the instance: the closer their bound, the smaller the search.
+    time_limit : float, optional
+        Seconds of wall-clock time.
+    work_limit : int, optional
+        States to expand; with it and without a time limit the result depends on nothing else.
+    memory_limit : int
+        Bytes for the states.
+    stop : callable, optional
+        Asked every few hundredths of a second; True ends the search.
+    found : callable, optional
+        Called with the best schedule and the bound whenever one of them is better.
+
+    Returns
+    -------
+    ExactOutcome
+        The best schedule, the bound, and whether they meet.
+
+    Raises
+    ------
+    InputError
+        If the schedule is infeasible or evicts, the prices are not the instance's, or the instance
+        is too large.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.solvers.bounds.configuration import configuration_prices
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> schedule = MixedSchedule([0, 4])
+    >>> prices = configuration_prices(instance, schedule, work_limit=10)
+    >>> outcome = prove(instance, schedule, prices)
+    >>> outcome.schedule.start.tolist(), outcome.bound, outcome.complete
+    ([0, 3], 7, True)
+    """
+    _check(instance, schedule)
+    limits = Limits(time_limit, work_limit, memory_limit, stop)
+    value = _latency(instance, schedule)
+    excess, priced = excess_terms(instance, prices, value)
+    bound = max(-(-priced // SCALE), int(instance.output.sum()))
+    target, tried = bound - 1, []
+    try:
+        while bound < value:
+            target = _next_target(bound, value, tried)
+            before = limits.nodes
+            start = exhaust(excess, priced, target, limits)
+            if start is not None:
+                schedule = MixedSchedule(start)
+                value = bound = _latency(instance, schedule)
+            else:
+                bound = target + 1
+                tried.append((target, limits.nodes - before))
+            if found is not None:
+                found(schedule, bound)
+    except OutOfLimits:
+        pass
+    return ExactOutcome(schedule, bound, limits.nodes, bound == value)
+
+
+def _check(instance: Instance, schedule: MixedSchedule) -> None:
+    if not is_applicable(instance):
+        raise InputError(
+            f"instance: expected at most {MOST_REQUESTS} requests of output below {WAITING}, "
+            f"found {instance.n} and {int(instance.output.max())}"
+        )
+    violations = check_mixed(instance, schedule)
+    if violations:
+        raise InputError(f"schedule: expected a feasible schedule: {violations[0].message}")
+
+
+def _latency(instance: Instance, schedule: MixedSchedule) -> int:
+    return int((schedule.completion(instance) - instance.arrival).sum())
+
+
+def _next_target(bound: int, value: int, tried: list[tuple[int, int]]) -> int:
+    """Choose the latency up to which to search next, less than `value`."""
+    if not tried:
+        return min(value - 1, bound + int(FIRST_SHARE * (value - bound)))
+    target, nodes = tried[-1]
+    if len(tried) == 1:
+        return min(value - 1, target + max(1, int(FIRST_SHARE * (value - bound))))
+    before, fewer = tried[-2]
+    rate = math.log(max(1.05, nodes / max(1, fewer))) / (target - before)
+    reach = target + max(1, int(math.log(GROWTH) / rate))
+    return value - 1 if reach >= value - 2 else reach

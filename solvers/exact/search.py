@@ -1,0 +1,141 @@
+"""One exhaustive search: all schedules of latency up to a value, boundary by boundary."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from ...models.instance import IntArray
+from ..bounds.configuration import SCALE
+from .excess import Excess
+from .expansion import Best, desk, expand
+from .layer import Words, bytes_per_state, doubled, empty_layer, root
+
+#: Capacity of a new layer, in states.
+SMALLEST_CAPACITY = 2**12
+
+#: Seconds between two looks at the clock, about.
+SLICE = 0.02
+
+
+class OutOfLimits(Exception):  # noqa: N818 - no error: the search is not complete
+    """A limit was reached, or somebody asked to stop."""
+
+
+class Limits:
+    """Time, work and memory that all searches of a proof share.
+
+    Parameters
+    ----------
+    seconds : float or None
+        Wall-clock time from now on.
+    nodes : int or None
+        States expanded.
+    memory : int
+        Bytes.
+    stop : callable or None
+        Asked between slices.
+    """
+
+    def __init__(
+        self,
+        seconds: float | None,
+        nodes: int | None,
+        memory: int,
+        stop: Callable[[], bool] | None,
+    ) -> None:
+        self.deadline = None if seconds is None else time.perf_counter() + seconds
+        self.nodes_left = nodes
+        self.memory = memory
+        self.stop = stop
+        self.nodes = 0
+        self._slice = 256
+
+    def next_slice(self) -> int:
+        """States to expand before looking at the clock again."""
+        if self.stop is not None and self.stop():
+            raise OutOfLimits
+        if self.deadline is not None and time.perf_counter() >= self.deadline:
+            raise OutOfLimits
+        if self.nodes_left is None:
+            return self._slice
+        if self.nodes_left <= 0:
+            raise OutOfLimits
+        return min(self._slice, self.nodes_left)
+
+    def spend(self, nodes: int, seconds: float) -> None:
+        """Count states expanded, and adapt the slice to the speed."""
+        self.nodes += nodes
+        if self.nodes_left is not None:
+            self.nodes_left -= nodes
+        if seconds > 0:
+            self._slice = int(min(2 * self._slice, max(1, nodes * SLICE / seconds), 2**16))
+
+    def allow(self, size: int) -> None:
+        """Check that so many bytes may be held."""
+        if size > self.memory:
+            raise OutOfLimits
+
+
+def exhaust(excess: Excess, bound: int, value: int, limits: Limits) -> IntArray | None:
+    """Return the starts of a schedule of least latency if it is at most `value`, else None.
+
+    Parameters
+    ----------
+    excess : Excess
+        The terms of the excess.
+    bound : int
+        LB of the prices, in units of ``1 / SCALE``.
+    value : int
+        Latency, at most the value that `excess` was made for.
+    limits : Limits
+        What the search may use.
+
+    Raises
+    ------
+    OutOfLimits
+        If the search could not be completed; nothing is proved then.
+    """
+    n = excess.output.size
+    best = Best(
+        np.array([value * SCALE - bound]), np.full(3, -1, dtype=np.int64), np.zeros(1, np.uint64)
+    )
+    room = desk(excess)
+    layer = root(n)
+    words = layer.state.shape[1]
+    history: list[tuple[IntArray, Words]] = []
+    kept, t = 0, 0
+    while layer.count[0] > 0 and best.budget[0] >= 0:
+        following = empty_layer(words, SMALLEST_CAPACITY)
+        done, m = 0, int(layer.count[0])
+        while done < m:
+            last = min(m, done + limits.next_slice())
+            began = time.perf_counter()
+            reached = expand(excess, t, layer, done, last, following, best, room)
+            limits.spend(reached - done, time.perf_counter() - began)
+            done = reached
+            if reached < last:
+                larger = layer.excess.size + 3 * following.excess.size
+                limits.allow(kept + larger * bytes_per_state(words))
+                following = doubled(following)
+        history.append((layer.parent[:m].copy(), layer.started[:m].copy()))
+        kept += 12 * m
+        layer, t = following, t + 1
+    return None if best.found[0] < 0 else _read_back(n, best, history)
+
+
+def _read_back(n: int, best: Best, history: list[tuple[IntArray, Words]]) -> IntArray:
+    """Starts of the best schedule found, along the parents of its last state."""
+    start = np.full(n, -1, dtype=np.int64)
+    t, position = int(best.found[1]), int(best.found[2])
+    started = int(best.started[0])
+    while True:
+        for i in range(n):
+            if started >> i & 1:
+                start[i] = t
+        if t == 0:
+            return start
+        parents, bits = history[t]
+        started, position, t = int(bits[position]), int(parents[position]), t - 1
