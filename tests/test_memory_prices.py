@@ -96,6 +96,7 @@ def test_time_may_begin_anywhere():
     moved = instance.replace(arrival=instance.arrival + 2**40)
     assert fits_64_bits(moved, later)
     assert certified_value(moved, later) == certified_value(instance, prices)
+    assert memory_price_bound(moved).value == memory_price_bound(instance).value
 
 
 def test_any_prices_are_a_bound_and_the_best_found_are_one_too():

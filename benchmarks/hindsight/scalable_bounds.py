@@ -25,7 +25,7 @@ import numpy as np
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.mixed.horizon import latest_starts
-from batchprophet.models.objectives import total_latency
+from batchprophet.models.objectives import Exact, total_latency
 from batchprophet.models.schedule import MixedSchedule
 from batchprophet.models.traces import convert_trace
 from batchprophet.solvers.bounds.kv_area import mean_busy_time, shortest_remaining_area
@@ -129,8 +129,8 @@ def mean_use_while_anybody_waits(instance: Instance, schedule: MixedSchedule) ->
     return float(tokens[contended].mean() / instance.gpu.kv_capacity) if contended.any() else 0.0
 
 
-def gap(value: int, bound: object) -> str:
-    return f"{1 - float(bound) / value:.2%}"  # type: ignore[arg-type]  # int or Fraction
+def gap(value: int, bound: Exact) -> str:
+    return f"{1 - float(bound) / value:.2%}"
 
 
 def against_the_linear_relaxation(arguments: argparse.Namespace) -> None:

@@ -152,6 +152,8 @@ class _Search:
         self.listener = keep_going
         self.over = False
         self.evaluations = 0
+        self.origin = int(instance.arrival.min())  # floating-point times count from here
+        self.arrival = instance.arrival - self.origin
         self.start = np.empty(instance.n, dtype=np.int64)
         self.boundaries: IntArray = np.empty(0, dtype=np.int64)
         self.prices: FloatArray = np.empty(0)
@@ -182,8 +184,8 @@ class _Search:
 
     def evaluate(self, prices: FloatArray) -> tuple[float, FloatArray]:
         """The bound, and its subgradient: token-rounds held beyond capacity in each block."""
-        instance, b = self.instance, self.boundaries
-        columns = (instance.arrival, instance.prompt, instance.output)
+        instance, b = self.instance, self.boundaries - self.origin
+        columns = (self.arrival, instance.prompt, instance.output)
         costs = cheapest_starts(*columns, b, prices, self.start)
         held = np.empty(prices.size)
         held_tokens(self.start, instance.prompt, instance.output, b, held)
