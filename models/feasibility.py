@@ -1,7 +1,7 @@
 """The independent checker: every rule that a schedule violates, when, and by how much.
 
 It shares no code with formulations, decoders and simulators: it knows only the rules of
-model.md §1-2 and recomputes the KV occupancy from the starts.
+docs/model.md §1-2 and recomputes the KV occupancy from the starts.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def check_mixed(instance: Instance, schedule: MixedSchedule) -> list[Violation]:
 
     References
     ----------
-    arXiv 2502.07115, §2 (feasible schedules); model.md §2.
+    arXiv 2502.07115, §2 (feasible schedules); docs/model.md §2.
     """
     _require_same_requests(instance, schedule)
     return [

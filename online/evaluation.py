@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -200,6 +201,7 @@ def run_policy(
     BatchprophetError
         If the checker refuses the schedule: a defect of the simulator.
     """
+    _load_compiled_code(instance, policy, seed, model)
     begin = time.perf_counter()
     try:
         schedule = simulate(instance, policy, seed=seed, model=model)
@@ -224,6 +226,12 @@ def run_policy(
         verdict="",
         seconds=seconds,
     )
+
+
+def _load_compiled_code(instance: Instance, policy: Policy, seed: int, model: str) -> None:
+    """Run the policy on one request, so that compilation does not count as its time."""
+    with suppress(DoesNotFinish):
+        simulate(instance.take([0]), policy, seed=seed, model=model)
 
 
 def _label(spec: str | Policy) -> str:

@@ -1,10 +1,10 @@
 """The future check, compiled: whether a request may start now and never overflow the KV cache.
 
 Between completions the KV occupancy only grows, so it needs checking only at completion rounds
-(model.md §2). The running requests are kept in order of their planned completion ``e_1 ≤ e_2 ≤ …``.
-A request with ``s`` prompt tokens started at ``k`` holds ``base + t`` tokens in round ``t``, with
-``base = s − k``, so round ``t`` holds ``(m − j)·t + Σ_{l ≥ j} base_l`` tokens if ``j`` of the ``m``
-running requests complete before it.
+(docs/model.md §2). The running requests are kept in order of their planned completion
+``e_1 ≤ e_2 ≤ …``. A request with ``s`` prompt tokens started at ``k`` holds ``base + t`` tokens in
+round ``t``, with ``base = s − k``, so round ``t`` holds ``(m − j)·t + Σ_{l ≥ j} base_l`` tokens if
+``j`` of the ``m`` running requests complete before it.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def list_schedule(
 
     References
     ----------
-    arXiv 2502.07115, Algorithm 1 (MC-SF) and its benchmark; model.md §2.
+    arXiv 2502.07115, Algorithm 1 (MC-SF) and its benchmark; docs/model.md §2.
     """
     ranks = _priorities(rank, instance.n)
     lengths = instance.output if planned is None else _planned_lengths(planned, instance)

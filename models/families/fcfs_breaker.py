@@ -36,7 +36,7 @@ def wide_before_many(rng: np.random.Generator, *, kv_capacity: int, blocks: int)
 FCFS_BREAKER = Family(
     name="fcfs-breaker",
     description="a request that needs nearly all of the KV cache for long, just ahead of many",
-    source="model.md §5",
+    source="docs/model.md §5",
     settings=(
         Setting(
             name="kv_capacity",
