@@ -26,7 +26,7 @@ STRIDE = 4
 REJECTED = 2**62
 
 #: A decode is given up where it is this many temperatures behind what may still be accepted.
-_HOPELESS = 12.0
+_HOPELESS = 4.0
 
 
 class Part(NamedTuple):

@@ -19,13 +19,14 @@ from ...models.instance import Instance, IntArray
 from .annealing import Part, anneal, begin
 from .budget import Budget, Incumbent
 from .profile import NOWHERE, add_run, earliest_start, remove_run
-from .random_stream import Stream, below, uniform
+from .random_stream import Stream, below
 
-#: Requests in a window, and in the lookahead behind it.
-WINDOW, LOOKAHEAD = 40, 40
+#: Ways to free a window: its requests, those of the lookahead behind it (0: the rest stays), and
+#: the temperature at the first step as a share of the mean output length.
+WAYS = ((80, 0, 0.05), (40, 40, 0.05), (20, 60, 0.05), (60, 60, 0.2), (60, 60, 0.6))
 
 #: Annealing steps spent on one window.
-STEPS = 3_000
+STEPS = 2_000
 
 #: Largest number of rounds for which a KV profile is kept (8 bytes each, a few copies).
 MOST_ROUNDS = 4_000_000
@@ -84,64 +85,90 @@ class Neighbourhood:
         self.held = np.zeros(end + end // 4 + 2 * int(self.o.max()) + 2, np.int64)
         _add_all(np.arange(instance.n), self.s, self.o, self.start, self.held)
 
+    @property
+    def order(self) -> IntArray:
+        """The requests by start."""
+        return np.argsort(self.start, kind="stable")
+
     def improve(self, budget: Budget, incumbent: Incumbent, stream: Stream) -> None:
         """Anneal random windows until the budget is spent."""
-        n = self.release.size
         while not budget.is_spent:
-            order = np.argsort(self.start, kind="stable")
-            first = below(stream, max(1, n - WINDOW // 2))
-            follows = uniform(stream) < 0.5
-            window = order[first : first + WINDOW + (LOOKAHEAD if follows else 0)]
-            rest = order[first + window.size :] if follows else order[:0]
-            if self._anneal_window(window, rest, budget, stream):
+            size, ahead, heat = WAYS[below(stream, len(WAYS))]
+            first = below(stream, max(1, self.start.size - size // 2))
+            order = self.order
+            window = order[first : first + size + ahead]
+            rest = order[first + window.size :] if ahead else order[:0]
+            held = self._without(window, rest)
+            part, origin = self._part(window, rest.size, ahead, held)
+            found = _annealed(part, heat * float(part.output.mean()), budget, stream)
+            if found is not None and self._replace(window, found + origin, rest, held, budget):
                 incumbent.offer(self.start + self.origin)
 
-    def _anneal_window(
-        self, window: IntArray, rest: IntArray, budget: Budget, stream: Stream
-    ) -> bool:
-        """Anneal the window, place the rest again; keep it iff it is not worse."""
-        before = self.start.copy()
+    def compact(self, budget: Budget, incumbent: Incumbent) -> None:
+        """Place all requests again in the order of their starts, as long as that is better."""
+        nobody = self.order[:0]
+        while not budget.is_spent:
+            order = self.order
+            held = self._without(nobody, order)
+            if not self._replace(nobody, nobody, order, held, budget):
+                return
+            incumbent.offer(self.start + self.origin)
+
+    def _without(self, window: IntArray, rest: IntArray) -> IntArray:
+        """Return the KV profile of all but some requests."""
         held = self.held.copy()
         _remove_all(window, self.s, self.o, self.start, held)
         _remove_all(rest, self.s, self.o, self.start, held)
-        found = self._annealed(window, rest, held, budget, stream)
-        if found is None:
-            return False
-        self.start[window] = found
+        return held
+
+    def _part(self, window: IntArray, n_rest: int, ahead: int, held: IntArray) -> tuple[Part, int]:
+        """Return the window as a part whose round 0 is its first start, and that round.
+
+        The last half of the lookahead carries, in equal shares, the weight of all that follow.
+        """
+        origin = int(self.start[window].min())
+        s, o = self.s[window], self.o[window]
+        end = int((self.start[window] + o).max()) + 2 * int(o.max())
+        weight = np.ones(window.size, np.int64)
+        if ahead:
+            weight[-(ahead // 2) :] += n_rest // (ahead // 2)
+        release = np.maximum(self.release[window] - origin, 0)
+        return Part(release, s, o, weight, held[origin : end + 1].copy(), self.M), origin
+
+    def _replace(
+        self,
+        window: IntArray,
+        starts: IntArray,
+        rest: IntArray,
+        held: IntArray,
+        budget: Budget,
+    ) -> bool:
+        """Give the window its starts and place the rest again on `held`, unless that is worse.
+
+        Returns whether the total latency fell.
+        """
+        before = self.start.copy()
+        self.start[window] = starts
         _add_all(window, self.s, self.o, self.start, held)
         budget.work += rest.size
         placed = place_in_order(rest, self.release, self.s, self.o, self.M, held, self.start)
-        if not placed or self.start.sum() > before.sum():
+        gain = int(before.sum() - self.start.sum())
+        if not placed or gain < 0:
             self.start = before
             return False
         self.held = held
-        return bool(self.start.sum() < before.sum())
+        return gain > 0
 
-    def _annealed(
-        self, window: IntArray, rest: IntArray, held: IntArray, budget: Budget, stream: Stream
-    ) -> IntArray | None:
-        """Starts of the window, annealed beside what is held; None if its order does not fit."""
-        first = int(self.start[window].min())
-        end = int((self.start + self.o)[window].max()) + 2 * int(self.o[window].max())
-        weight = np.ones(window.size, np.int64)
-        weight[window.size - LOOKAHEAD // 2 :] += rest.size // (LOOKAHEAD // 2)
-        part = Part(
-            release=np.maximum(self.release[window] - first, 0),
-            prompt=self.s[window],
-            output=self.o[window],
-            weight=weight,
-            fixed=held[first : min(end, held.size)].copy(),
-            M=self.M,
-        )
-        walk = begin(part, np.arange(window.size))
-        if walk is None:
-            return None
-        hot = 0.05 * float(self.o[window].mean())
-        budget.in_slices(
-            STEPS,
-            max(1, window.size // 2),
-            lambda now, until: anneal(
-                part, walk, stream, (now, until, STEPS), (hot, hot / 50), 0.0
-            ),
-        )
-        return walk.best + first
+
+def _annealed(part: Part, hot: float, budget: Budget, stream: Stream) -> IntArray | None:
+    """Best starts of the part after `STEPS` steps from its order; None if that does not fit."""
+    m = part.release.size
+    walk = begin(part, np.arange(m))
+    if walk is None:
+        return None
+
+    def go_on(now: int, end: int) -> None:
+        anneal(part, walk, stream, (now, end, STEPS), (hot, hot / 50), 0.0)
+
+    budget.in_slices(STEPS, max(1, m // 2), go_on)
+    return walk.best

@@ -11,13 +11,17 @@ from .polish import left_shift, polish_pairs
 from .profile import add_run
 from .random_stream import Stream
 
-#: Annealing steps per request in the first run; they double every `RUNS_PER_LENGTH` runs.
-STEPS_PER_REQUEST = 2_000
-RUNS_PER_LENGTH = 3
-MOST_STEPS_PER_REQUEST = 64_000
+#: Annealing steps per request in the first run, the second, and all others.
+STEPS_PER_REQUEST = (4_000, 4_000, 32_000)
 
 #: Temperatures at the first and last step, as shares of the mean output length.
 HEAT = (2.0, 0.05)
+
+#: Share of that heat at which a run from the incumbent begins.
+REHEAT = 0.2
+
+#: Share of moves that delay a request, in every other run from the incumbent.
+DELAYS = 0.02
 
 
 def anneal_from_many(
@@ -29,21 +33,21 @@ def anneal_from_many(
 ) -> None:
     """Anneal and polish until the budget is spent, from each of the `starts` and the incumbent.
 
-    Runs take turns: from the next of the starts, or, every other time, from the incumbent at a
-    tenth of the heat. Every third run may also delay requests.
+    Runs take turns: from the next of the starts, or, every other time, from the incumbent with
+    less heat and, every other time, with delays.
     """
     part = _whole(instance, starts)
+    mean_output = float(instance.output.mean())
     run = 0
     while not budget.is_spent:
         from_incumbent = run % 2 == 1
         start = incumbent.schedule.start if from_incumbent else starts[run // 2 % len(starts)]
         walk = begin(part, np.argsort(start, kind="stable"))
         if walk is not None:
-            doubled = 2 ** (run // RUNS_PER_LENGTH)
-            steps = instance.n * min(STEPS_PER_REQUEST * doubled, MOST_STEPS_PER_REQUEST)
-            warmth = (0.2 if from_incumbent else 1.0) * float(instance.output.mean())
-            heat = (HEAT[0] * warmth, HEAT[1] * float(instance.output.mean()))
-            _run(part, walk, budget, stream, steps, heat, 0.02 if run % 3 == 2 else 0.0)
+            steps = instance.n * STEPS_PER_REQUEST[min(run, len(STEPS_PER_REQUEST) - 1)]
+            hot = HEAT[0] * mean_output * (REHEAT if from_incumbent else 1.0)
+            delays = DELAYS if run % 4 == 1 else 0.0
+            _run(part, walk, budget, stream, steps, (hot, HEAT[1] * mean_output), delays)
             incumbent.offer(_polished(part, walk.best, budget) + int(instance.arrival.min()))
         run += 1
 

@@ -29,7 +29,7 @@ def random_stream(seed: int) -> Stream:
     >>> 0 <= uniform(stream) < 1, below(stream, 3) in (0, 1, 2)
     (True, True)
     """
-    return np.random.SeedSequence(seed).generate_state(1, np.uint64)
+    return np.random.SeedSequence(seed).generate_state(1, np.uint64).astype(np.uint64)
 
 
 @njit(cache=True, nogil=True)
