@@ -13,9 +13,11 @@ from batchprophet.models.families import make_instance
 from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.objectives import total_latency
-from batchprophet.models.schedule import MixedSchedule
+from batchprophet.models.schedule import Eviction, MixedSchedule
 from batchprophet.solvers.list_schedule import list_schedule
 from batchprophet.solvers.search.annealing import Part, anneal, begin, decode
+from batchprophet.solvers.search.budget import Budget, Incumbent
+from batchprophet.solvers.search.large_neighbourhood import Neighbourhood
 from batchprophet.solvers.search.profile import NOWHERE, add_run, earliest_start, remove_run
 from batchprophet.solvers.search.random_stream import below, random_stream, uniform
 from batchprophet.solvers.search.recipe import improve_schedule
@@ -238,3 +240,32 @@ def test_what_cannot_be_used_is_refused():
         with pytest.raises(InputError) as error:
             improve_schedule(instance, schedule, **{"time_limit": 1.0, **arguments})
         assert str(error.value) == message
+
+
+def test_a_neighbourhood_keeps_its_profile_and_never_gets_worse():
+    # After any number of windows, `held` must be what its starts hold, counted run by run.
+    instance = make_instance("lognormal-burst", seed=3, settings={"n": 200, "kv_capacity": 20_000})
+    given = list_schedule(instance, instance.output)
+    incumbent = Incumbent(instance, given, None)
+    neighbourhood = Neighbourhood(instance, given.start)
+    before = given.start.sum()
+    neighbourhood.compact(Budget(0, 10_000, None), incumbent)
+    for work in (100_000, 300_000):
+        neighbourhood.improve(Budget(0, work, None), incumbent, random_stream(work))
+        schedule = MixedSchedule(neighbourhood.start)
+        assert check_mixed(instance, schedule) == []
+        assert schedule.start.sum() < before
+        assert incumbent.latency == latency(instance, schedule)
+        before = schedule.start.sum()
+        held = np.zeros_like(neighbourhood.held)
+        for s, o, k in zip(instance.prompt, instance.output, schedule.start, strict=True):
+            held[k + 1 : k + o + 1] += s + np.arange(1, o + 1)
+        assert np.array_equal(held, neighbourhood.held)
+
+
+def test_aborted_runs_are_left_out():
+    # (2, 2) alone, aborted at 1 and started again at 3: the search starts it at 0.
+    instance = Instance(gpu=Gpu(kv_capacity=4), arrival=[0], prompt=[2], output=[2])
+    given = MixedSchedule([3], [Eviction(0, 0, 1)])
+    found = improve_schedule(instance, given, time_limit=0, work_limit=100)
+    assert found == MixedSchedule([0])

@@ -29,6 +29,7 @@ from batchprophet.models.schedule import MixedSchedule
 from batchprophet.models.traces import convert_trace
 from batchprophet.solvers.list_schedule import list_schedule
 from batchprophet.solvers.search.greedy import greedy_starts
+from batchprophet.solvers.search.profile import add_run, earliest_start
 from batchprophet.solvers.search.recipe import improve_schedule
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,20 +62,12 @@ def searched(instance: Instance, seconds: float, marks: list[float], seed: int =
 
 @njit(cache=True)
 def decoded(order, a, s, o, M, held, start):
-    """Σ starts of the serial list schedule: each request at its first feasible round."""
+    """Σ starts of the serial list schedule: each request at its earliest feasible start."""
     held[:] = 0
     total = 0
     for i in order:
-        k = a[i]
-        t = k + 1
-        while t <= k + o[i]:
-            if held[t] + s[i] + t - k > M:
-                k += 1
-                t = k + 1
-            else:
-                t += 1
-        for t in range(k + 1, k + o[i] + 1):
-            held[t] += s[i] + t - k
+        k = earliest_start(held, M, s[i], o[i], a[i])
+        add_run(held, s[i], o[i], k)
         start[i] = k
         total += k
     return total

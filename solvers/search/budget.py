@@ -11,6 +11,9 @@ from ...models.schedule import MixedSchedule
 #: Seconds between two looks at the clock and at `stop`, about.
 SLICE_SECONDS = 0.02
 
+#: Work per second that the first slice reckons with: slower than any machine in use.
+FIRST_RATE = 200_000.0
+
 
 class Budget:
     """Steps and seconds that are left; with a limit on steps the clock is not looked at.
@@ -32,7 +35,6 @@ class Budget:
         self._time_limit = time_limit
         self._work_limit = work_limit
         self._stop = stop
-        self._per_second = 1e6
         self.work = 0
 
     @property
@@ -50,20 +52,20 @@ class Budget:
         Each step costs `step` units of work. Where the slices are cut depends on the clock, what
         is run does not. Returns False if the budget was spent before the end.
         """
-        done = 0
+        done, per_second = 0, FIRST_RATE
         while done < total:
             if self.is_spent:
                 return False
-            size = max(1, int(self._per_second * SLICE_SECONDS / step))
+            size = max(1, int(per_second * SLICE_SECONDS / step))
             if self._work_limit is not None:
                 size = min(size, max(1, (self._work_limit - self.work) // step))
             end = min(total, done + size)
             began = time.perf_counter()
             run(done, end)
             seconds = max(time.perf_counter() - began, 1e-6)
-            # A step may be slower than the last slice's: never more than twice as many.
+            # A step may be slower than the last slice's: never more than four times as many.
             measured = (end - done) * step / seconds
-            self._per_second = min(measured, 2 * self._per_second)
+            per_second = min(measured, 4 * per_second)
             self.work += (end - done) * step
             done = end
         return True

@@ -100,6 +100,7 @@ class Neighbourhood:
             rest = order[first + window.size :] if ahead else order[:0]
             held = self._without(window, rest)
             part, origin = self._part(window, rest.size, ahead, held)
+            budget.work += window.size
             found = _annealed(part, heat * float(part.output.mean()), budget, stream)
             if found is not None and self._replace(window, found + origin, rest, held, budget):
                 incumbent.offer(self.start + self.origin)
@@ -150,10 +151,15 @@ class Neighbourhood:
         before = self.start.copy()
         self.start[window] = starts
         _add_all(window, self.s, self.o, self.start, held)
-        budget.work += rest.size
-        placed = place_in_order(rest, self.release, self.s, self.o, self.M, held, self.start)
+        placed = [True]
+
+        def place(first: int, end: int) -> None:
+            columns = (self.release, self.s, self.o, self.M, held, self.start)
+            placed[0] &= place_in_order(rest[first:end], *columns)
+
+        finished = budget.in_slices(rest.size, 1, place)
         gain = int(before.sum() - self.start.sum())
-        if not placed or gain < 0:
+        if not finished or not placed[0] or gain < 0:
             self.start = before
             return False
         self.held = held

@@ -14,6 +14,9 @@ from .random_stream import Stream
 #: Annealing steps per request in the first run, the second, and all others.
 STEPS_PER_REQUEST = (4_000, 4_000, 32_000)
 
+#: The best so many starts take turns.
+MOST_STARTS = 8
+
 #: Temperatures at the first and last step, as shares of the mean output length.
 HEAT = (2.0, 0.05)
 
@@ -33,15 +36,17 @@ def anneal_from_many(
 ) -> None:
     """Anneal and polish until the budget is spent, from each of the `starts` and the incumbent.
 
-    Runs take turns: from the next of the starts, or, every other time, from the incumbent with
-    less heat and, every other time, with delays.
+    Runs take turns: one from the next of the starts, one from the incumbent with less heat, of
+    which every other one may also delay requests.
     """
+    starts = starts[:MOST_STARTS]
     part = _whole(instance, starts)
     mean_output = float(instance.output.mean())
     run = 0
     while not budget.is_spent:
         from_incumbent = run % 2 == 1
         start = incumbent.schedule.start if from_incumbent else starts[run // 2 % len(starts)]
+        budget.work += instance.n
         walk = begin(part, np.argsort(start, kind="stable"))
         if walk is not None:
             steps = instance.n * STEPS_PER_REQUEST[min(run, len(STEPS_PER_REQUEST) - 1)]
