@@ -1,6 +1,5 @@
 """The exact method: proofs against exhaustive search, and what it promises about limits."""
 
-
 import numpy as np
 
 from batchprophet.models.feasibility import check_mixed

@@ -22,6 +22,7 @@ from ...models.instance import IntArray
 from ..bounds.configuration import SCALE
 from .excess import FAR, Excess
 from .layer import WAITING, Layer, Words, insert
+from .lookahead import Outlook, Running, exceeds, fits, outlook
 
 _BYTE = np.uint64(255)
 _ONE = np.uint64(1)
@@ -50,10 +51,14 @@ class Desk(NamedTuple):
         Those that may start now, in this order, and the change.
     gain : ndarray of int64, shape (n + 1,)
         Sum of the negative changes from a candidate on.
-    waiting, running : ndarray of int64, shape (n,)
-        The requests that wait and that run.
-    count : ndarray of int64, shape (3,)
-        How many wait, run and may start.
+    waiting : ndarray of int64, shape (n,)
+        The requests that wait.
+    count : ndarray of int64, shape (2,)
+        How many wait, how many may start.
+    earned : ndarray of int64, shape (longest output + 1,)
+        Prices of what ran before anything is started, in rounds t + 1, t + 2, ….
+    look : Outlook
+        For the bound on what is to come.
     """
 
     held: IntArray
@@ -67,8 +72,9 @@ class Desk(NamedTuple):
     change: IntArray
     gain: IntArray
     waiting: IntArray
-    running: IntArray
     count: IntArray
+    earned: IntArray
+    look: Outlook
 
 
 class Best(NamedTuple):
@@ -96,7 +102,7 @@ def desk(excess: Excess) -> Desk:
     rows, words = n + 1, -(-n // 8)
     held, state = np.zeros((rows, longest + 1), np.int64), np.zeros((rows, words), np.uint64)
     per_row = [np.zeros(rows, np.int64) for _ in range(4)]
-    per_request = [np.zeros(n, np.int64) for _ in range(5)]
+    per_request = [np.zeros(n, np.int64) for _ in range(4)]
     return Desk(
         held=held,
         rounds=per_row[0],
@@ -109,8 +115,9 @@ def desk(excess: Excess) -> Desk:
         change=per_request[2],
         gain=per_row[3],
         waiting=per_request[3],
-        running=per_request[4],
-        count=np.zeros(3, np.int64),
+        count=np.zeros(2, np.int64),
+        earned=np.zeros(longest + 1, np.int64),
+        look=outlook(excess),
     )
 
 
@@ -133,6 +140,8 @@ def expand(
     _order_candidates(excess, t, desk)
     for position in range(first, last):
         _open(excess, t, layer, position, desk)
+        if _is_hopeless(excess, t, layer.excess[position], best.budget[0], desk):
+            continue
         if not _start_sets(excess, t, position, following, best, desk):
             return position
     return last
@@ -160,9 +169,10 @@ def _open(excess: Excess, t: int, layer: Layer, position: int, desk: Desk) -> No
     """Lay out a state: what runs, who waits, who may start."""
     held, state = desk.held[0], desk.state[0]
     held[:] = 0
+    desk.earned[:] = 0
     state[:] = layer.state[position]
     total = layer.excess[position] + excess.slack[t + 1]
-    rounds, waiting, running, candidates = 0, 0, 0, 0
+    rounds, waiting, candidates = 0, 0, 0
     for i in range(excess.output.size):
         shift = np.uint64(8 * (i & 7))
         left = np.int64((layer.state[position, i >> 3] >> shift) & _BYTE)
@@ -172,18 +182,18 @@ def _open(excess: Excess, t: int, layer: Layer, position: int, desk: Desk) -> No
             waiting += 1
         elif left > 0:
             age = excess.output[i] - left
-            total -= excess.earned[i, t + 1, age]
             for u in range(left):
                 held[u] += excess.prompt[i] + age + u + 1
+            for u in range(min(left, excess.slack.size - 1 - t)):
+                desk.earned[u] += excess.earned[i, t + 1 + u, age + u]
             rounds = max(rounds, left)
-            desk.running[running] = i
-            running += 1
             state[i >> 3] -= _ONE << shift
+    desk.rounds[0] = rounds
     for i in desk.order:
         if (
             _is_waiting(state, i)
             and excess.start[i, t] < FAR
-            and _fits(held, rounds, excess.prompt[i], excess.output[i], 0, excess.M)
+            and fits(_running(desk, 0), excess.prompt[i], excess.output[i], 0, excess.M)
         ):
             desk.candidate[candidates] = i
             desk.change[candidates] = _change(excess, t, i)
@@ -191,11 +201,10 @@ def _open(excess: Excess, t: int, layer: Layer, position: int, desk: Desk) -> No
     desk.gain[candidates] = 0
     for c in range(candidates - 1, -1, -1):
         desk.gain[c] = desk.gain[c + 1] + min(0, desk.change[c])
-    desk.total[0] = total
-    desk.rounds[0] = rounds
+    desk.total[0] = total - desk.earned[0]
     desk.started[0] = 0
     desk.following[0] = 0
-    desk.count[0], desk.count[1], desk.count[2] = waiting, running, candidates
+    desk.count[0], desk.count[1] = waiting, candidates
 
 
 @njit(cache=True, nogil=True)
@@ -204,12 +213,15 @@ def _is_waiting(state: Words, i: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _fits(held: IntArray, rounds: int, s: int, o: int, delay: int, M: int) -> bool:
-    """Whether request (s, o) started `delay` rounds after t keeps within M beside what runs."""
-    for u in range(delay, min(rounds, delay + o)):
-        if held[u] + s + u - delay + 1 > M:
-            return False
-    return True
+def _running(desk: Desk, depth: int) -> Running:
+    """What runs after boundary t once the requests of row `depth` are started."""
+    return Running(desk.held[depth], desk.earned, desk.rounds[depth])
+
+
+@njit(cache=True, nogil=True)
+def _is_hopeless(excess: Excess, t: int, so_far: int, budget: int, desk: Desk) -> bool:
+    waiting = desk.waiting[: desk.count[0]]
+    return exceeds(excess, t, _running(desk, 0), waiting, budget - so_far, desk.look)
 
 
 @njit(cache=True, nogil=True)
@@ -237,7 +249,7 @@ def _start_sets(
 @njit(cache=True, nogil=True)
 def _next_candidate(excess: Excess, depth: int, budget: int, desk: Desk) -> int:
     """Next candidate that can join those started and stay within the budget, or −1."""
-    for c in range(desk.following[depth], desk.count[2]):
+    for c in range(desk.following[depth], desk.count[1]):
         if desk.total[depth] + desk.change[c] + desk.gain[c + 1] > budget:
             if desk.change[c] >= 0:
                 return -1
@@ -247,7 +259,7 @@ def _next_candidate(excess: Excess, depth: int, budget: int, desk: Desk) -> int:
         if twin >= 0 and _is_waiting(desk.state[depth], twin):
             continue
         s, o = excess.prompt[i], excess.output[i]
-        if _fits(desk.held[depth], desk.rounds[depth], s, o, 0, excess.M):
+        if fits(_running(desk, depth), s, o, 0, excess.M):
             return c
     return -1
 
@@ -276,8 +288,7 @@ def _close(
         return True
     least, started, state = desk.total[depth], desk.total[depth], desk.state[depth]
     alone = True
-    for position_waiting in range(desk.count[0]):
-        i = desk.waiting[position_waiting]
+    for i in desk.waiting[: desk.count[0]]:
         if not _is_waiting(state, i):
             continue
         alone = False
@@ -298,13 +309,13 @@ def _close(
 @njit(cache=True, nogil=True)
 def _delayed(excess: Excess, t: int, i: int, depth: int, desk: Desk) -> int:
     """By how much what runs raises the least cost of starting request i after t."""
-    held, rounds = desk.held[depth], desk.rounds[depth]
+    running = _running(desk, depth)
     s, o, M = excess.prompt[i], excess.output[i], excess.M
-    if _fits(held, rounds, s, o, excess.cheapest[i, t + 1] - t, M):
+    if fits(running, s, o, excess.cheapest[i, t + 1] - t, M):
         return 0
     least, k = FAR, t + 1
     while excess.later[i, k] < least:
-        if excess.start[i, k] < least and _fits(held, rounds, s, o, k - t, M):
+        if excess.start[i, k] < least and fits(running, s, o, k - t, M):
             least = excess.start[i, k]
         k += 1
     return least - excess.later[i, t + 1]
