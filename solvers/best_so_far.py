@@ -85,6 +85,13 @@ class BestSoFar:
         if better:
             self.schedule, self.value, self.found_by = schedule, value, found_by
 
+    def better_bound(self, name: str, bound: int | float | Fraction) -> None:
+        """Keep a bound if it is the best of this name."""
+        known = dict(self.bounds)
+        if name in known:
+            bound = min(bound, known[name]) if self.maximised else max(bound, known[name])
+        self.bounds = list((known | {name: bound}).items())
+
     def tell(self, phase: str, bound: int | float | Fraction | None = None) -> None:
         """Tell the listener the state, with the running solver's bound if it is better."""
         if self.listen is not None:

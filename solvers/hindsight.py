@@ -14,7 +14,9 @@ from ..models.objectives import OBJECTIVES
 from ..models.schedule import MixedSchedule
 from .best_so_far import BestSoFar
 from .bounds.combinatorial import all_bounds
+from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
 from .incumbents import list_schedules
+from .milp_search import is_applicable as milp_fits
 from .milp_search import try_milp
 from .progress import Progress
 from .solution import Solution
@@ -35,9 +37,11 @@ def solve(
 ) -> Solution:
     """Find the hindsight-optimal schedule, or the best within the limits, with a proved bound.
 
-    List schedules and combinatorial bounds come first; then, if it is small enough
-    (`milp_search.MOST_BINARIES`), the MILP. A keyboard interrupt ends the search and returns what
-    it has.
+    List schedules and combinatorial bounds come first. For the total latency the engine follows
+    (`engine`: schedule search on one thread; prices on configurations, or on memory for large
+    instances, and exhaustive search guided by them on the other). For the other objectives, and
+    where a formulation is asked for, the MILP follows if it is small enough
+    (`milp_search.MOST_BINARIES`). A keyboard interrupt ends the search and returns what it has.
 
     Parameters
     ----------
@@ -51,17 +55,19 @@ def solve(
         Seconds of wall-clock time for everything, ≥ 0. One list schedule and the combinatorial
         bounds are always computed, and a solver looks at its clock only between its steps.
     work_limit : int, optional
-        Branch-and-bound nodes of the MILP, ≥ 0. With it the result does not depend on the clock:
-        the time limit is not used, and the same seed and threads give the same schedule and bound.
+        Units of work, ≥ 0: about ten microseconds each in the engine, branch-and-bound nodes where
+        a formulation is asked for. With it the result does not depend on the clock: the time limit
+        is not used, and the same seed and threads give the same schedule and bound.
     threads : int, optional
-        Threads of the solver.
+        Threads; with 1 the engine's two parts run one after the other. Two parts at once and the
+        solver's own choice by default.
     seed : int
-        Random seed of the solver.
+        Random seed of the schedule search and the solver.
     warm_start : MixedSchedule, optional
         A feasible schedule; the result is never worse.
     formulation : {"auto", "dense", "running-sum"}
-        The form of the MILP; by itself dense if it has at most
-        `milp_search.MOST_DENSE_NONZEROS` non-zeros there.
+        A form of the MILP to solve. By itself the engine for the total latency; for the other
+        objectives the dense form if it has at most `milp_search.MOST_DENSE_NONZEROS` non-zeros.
     progress : callable, optional
         Called with a `Progress` at each step and while the solver runs.
 
@@ -94,7 +100,7 @@ def solve(
         _try_list_schedules(search, warm_start)
         _compute_bounds(search)
         if not search.proved:
-            try_milp(search, formulation, work_limit, threads, seed)
+            _prove(search, formulation, work_limit, threads, seed)
     except KeyboardInterrupt:
         if search.schedule is None:
             raise
@@ -137,6 +143,24 @@ def _try_list_schedules(search: BestSoFar, warm_start: MixedSchedule | None) -> 
         search.tell("list schedules")
         if search.seconds_left == 0:
             break
+
+
+def _prove(
+    search: BestSoFar, formulation: str, work_limit: int | None, threads: int | None, seed: int
+) -> None:
+    """Run the engine for the total latency, the MILP for the rest and where a form is asked for."""
+    if search.objective != "latency" or formulation != "auto":
+        try_milp(search, formulation, work_limit, threads, seed)
+        return
+    last_resort = not has_configurations(search) and milp_fits(search)
+    if work_limit is not None:
+        improve_and_prove_by_work(search, work_limit, seed)
+    elif search.seconds_left > 0:
+        seconds = search.seconds_left * (0.5 if last_resort else 1.0)
+        improve_and_prove(search, time_limit=seconds, threads=threads, seed=seed)
+    if last_resort and not search.proved:
+        nodes = None if work_limit is None else work_limit // UNITS_PER_NODE
+        try_milp(search, formulation, nodes, threads, seed)
 
 
 def _compute_bounds(search: BestSoFar) -> None:

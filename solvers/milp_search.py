@@ -36,6 +36,14 @@ LARGE_LP = 30_000
 MOST_LEFT_OUT_BOUNDS = 300
 
 
+def is_applicable(search: BestSoFar) -> bool:
+    """Whether the MILP has at most `MOST_BINARIES` binaries."""
+    instance = search.instance
+    if instance.n > MOST_BINARIES:  # a binary each, at least
+        return False
+    return offered_starts(instance, _latest_starts(search)).count <= MOST_BINARIES
+
+
 def try_milp(
     search: BestSoFar, formulation: str, work_limit: int | None, threads: int | None, seed: int
 ) -> None:

@@ -35,12 +35,20 @@ from ...models.instance import FloatArray, Instance, IntArray
 from ...models.schedule import MixedSchedule
 from .column_types import ColumnTypes, column_types
 from .configuration_pricing import heaviest_configuration, workspace
+from .fluid_prices import fluid_prices
 
 #: Prices are multiples of 1 / SCALE.
 SCALE = 2**20
 
-#: Rounds per block, from coarse to fine, and the share of the work that each stage may take.
-STAGES = ((16, 0.10), (8, 0.10), (4, 0.15), (2, 0.25), (1, 0.40))
+#: Rounds per block, from coarse to fine.
+STAGES = (16, 8, 4, 2, 1)
+
+#: A stage ends when so many steps better the bound by less than this part of the known value.
+STALL_STEPS = 400
+STALL = 0.004
+
+#: First step factor, on the coarsest blocks and on finer ones.
+FACTOR, FINER_FACTOR = 0.3, 0.1
 
 #: Weight of the newest subgradient in the running average.
 NEWEST = 0.02
@@ -86,6 +94,7 @@ def configuration_prices(
     instance: Instance,
     schedule: MixedSchedule,
     *,
+    begin: ConfigurationPrices | None = None,
     time_limit: float | None = None,
     work_limit: int | None = None,
     stop: Callable[[], bool] | None = None,
@@ -100,6 +109,8 @@ def configuration_prices(
     schedule : MixedSchedule
         A feasible schedule: its value is what the steps aim at, its last completion the last
         round that is priced.
+    begin : ConfigurationPrices, optional
+        Prices of this instance to start from, at the finest blocks.
     time_limit : float, optional
         Seconds.
     work_limit : int, optional
@@ -122,72 +133,83 @@ def configuration_prices(
     >>> float(prices.bound) > 6.66, prices.bound <= 7
     (True, True)
     """
-    search = _Volume(instance, schedule)
-    began = time.perf_counter()
-    spent = 0.0  # shares of the stages so far
-    for rounds, share in STAGES:
+    limits = _Limits(time_limit, work_limit, stop)
+    search = _Volume(instance, schedule, begin)
+    for rounds in STAGES if begin is None else STAGES[-1:]:
         search.refine(rounds)
-        spent += share
-        seconds = None if time_limit is None else began + spent * time_limit
-        steps = None if work_limit is None else max(1, int(share * work_limit / (16 / rounds)))
-        if not search.climb(seconds, steps, stop, found):
+        search.climb(limits, found)
+        if limits.reached or search.bound >= search.goal:
             break
     return search.prices()
+
+
+class _Limits:
+    """When to stop; a step on blocks of D rounds counts ``STAGES[0] / D``."""
+
+    def __init__(
+        self, time_limit: float | None, work_limit: int | None, stop: Callable[[], bool] | None
+    ) -> None:
+        self.deadline = None if time_limit is None else time.perf_counter() + time_limit
+        self.work_left = work_limit
+        self.stop = stop
+        self.reached = False
+
+    def allow_step(self, rounds: int) -> bool:
+        """Whether one more step may be taken."""
+        if self.work_left is not None:
+            self.work_left -= STAGES[0] // rounds
+            self.reached = self.work_left < 0
+        elif self.deadline is not None:
+            self.reached = time.perf_counter() >= self.deadline
+        if self.stop is not None and self.stop():
+            self.reached = True
+        return not self.reached
 
 
 class _Volume:
     """The volume algorithm on block prices."""
 
-    def __init__(self, instance: Instance, schedule: MixedSchedule) -> None:
+    def __init__(
+        self, instance: Instance, schedule: MixedSchedule, begin: ConfigurationPrices | None
+    ) -> None:
         completion = schedule.completion(instance)
-        coarsest = STAGES[0][0]
+        coarsest = STAGES[0] if begin is None else STAGES[-1]
         self.instance = instance
         self.types = column_types(instance)
-        self.target = int((completion - instance.arrival).sum())
+        self.goal = int((completion - instance.arrival).sum()) * SCALE
         self.last_round = -(-int(completion.max()) // coarsest) * coarsest
+        if begin is not None:
+            self.last_round = begin.price.shape[0] - 1
         self.rounds = coarsest
         self.iterations = 0
-        self.best = self._waiting_prices(schedule.start)
+        self.best = self._first_prices() if begin is None else begin.price.copy()
         self.bound = -(2**62)
-        self.stopped = False
 
-    def _waiting_prices(self, start: IntArray) -> IntArray:
-        """Start at memory prices: a token held delays those who wait, by 1/M round each."""
-        block = np.arange(self.last_round // self.rounds + 1) * self.rounds
-        waiting = (start[None, :] >= block[:, None]) & (self.instance.arrival <= block[:, None])
-        per_token = waiting.sum(axis=1) * SCALE // self.instance.gpu.kv_capacity
-        prices: IntArray = per_token[:, None] * self.types.size[None, :]
-        return prices
+    def _first_prices(self) -> IntArray:
+        """Take the fluid machine's memory prices, ``U_t(w, r) = u_t·w``, unless zero is better."""
+        boundaries = np.arange(self.last_round // self.rounds + 2) * self.rounds
+        per_token = fluid_prices(self.instance, boundaries)
+        prices = np.floor(SCALE * per_token)[:, None] * self.types.size[None, :]
+        candidates = (prices.astype(np.int64), np.zeros(prices.shape, dtype=np.int64))
+        slope = np.empty(prices.shape)
+        return max(candidates, key=lambda price: self._evaluate(price, slope))
 
     def refine(self, rounds: int) -> None:
         """Split the blocks to this many rounds."""
         self.best = np.repeat(self.best, self.rounds // rounds, axis=0)
         self.rounds = rounds
 
-    def climb(
-        self,
-        deadline: float | None,
-        steps: int | None,
-        stop: Callable[[], bool] | None,
-        found: Callable[[Fraction], None] | None,
-    ) -> bool:
-        """Take steps at this block length; return whether to go on to a finer one."""
+    def climb(self, limits: _Limits, found: Callable[[Fraction], None] | None) -> None:
+        """Take steps at this block length while they pay."""
         slope = np.zeros(self.best.shape)
         self.bound = self._evaluate(self.best, slope)
-        average = slope.copy()
-        trial = np.empty_like(self.best)
-        factor, failures = 0.3, 0
-        while factor > SMALLEST_FACTOR and self.bound < self.target * SCALE:
-            if stop is not None and stop():
-                return False
-            if steps is not None:
-                if steps == 0:
-                    return True
-                steps -= 1
-            elif deadline is not None and time.perf_counter() >= deadline:
-                return True
-            self.iterations += 1
-            length = factor * (self.target * SCALE - self.bound) / _square(average)
+        average, trial = slope.copy(), np.empty_like(self.best)
+        factor = FACTOR if self.rounds == STAGES[0] else FINER_FACTOR
+        failures, steps, before = 0, 0, self.bound
+        while (
+            factor > SMALLEST_FACTOR and self.bound < self.goal and limits.allow_step(self.rounds)
+        ):
+            length = factor * (self.goal - self.bound) / _square(average)
             _step(self.best, average, length, trial)
             value = self._evaluate(trial, slope)
             _blend(average, slope, NEWEST)
@@ -198,9 +220,14 @@ class _Volume:
                     found(Fraction(value, SCALE))
             else:
                 failures += 1
-                if failures >= PATIENCE:
+                if failures == PATIENCE:
                     failures, factor = 0, 0.8 * factor
-        return self.bound < self.target * SCALE
+            steps += 1
+            if steps % STALL_STEPS == 0 and self.rounds > STAGES[-1]:
+                if self.bound - before < STALL * self.goal:
+                    break
+                before = self.bound
+        self.iterations += steps
 
     def _evaluate(self, price: IntArray, slope: FloatArray) -> int:
         columns = (self.instance.arrival, self.instance.output)

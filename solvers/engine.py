@@ -1,0 +1,225 @@
+"""The engine for the total latency: schedules on one thread, bounds and proofs on another.
+
+The compiled searches release the interpreter, so the two threads use two cores. What they find
+goes through a queue to the caller's thread, which alone keeps the best schedule and the bounds.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+
+from ..models.schedule import MixedSchedule
+from .best_so_far import BestSoFar
+from .bounds import configuration
+from .bounds.memory_prices import memory_price_bound
+from .exact import proof
+from .search.recipe import improve_schedule
+
+#: First share of time for prices, in seconds per request and round of the horizon.
+PRICING_SECONDS = 2e-4
+
+#: Work units: one is about ten microseconds.
+PLACEMENTS_PER_UNIT = 20
+UNITS_PER_PRICE_STEP = 10
+UNITS_PER_NODE = 1000
+
+#: Names of what proves bounds.
+CONFIGURATIONS = "configuration prices"
+EXHAUSTION = "exhaustive search"
+MEMORY_PRICES = "memory prices"
+
+
+def improve_and_prove(
+    search: BestSoFar, *, time_limit: float, threads: int | None, seed: int
+) -> None:
+    """Search for schedules and bounds until they meet or the time is up.
+
+    Parameters
+    ----------
+    search : BestSoFar
+        Has a schedule already; what is found goes there.
+    time_limit : float
+        Seconds from now on.
+    threads : int or None
+        With 1, the bounds come after the schedules; else both run at once.
+    seed : int
+        Seed of the schedule search.
+    """
+    desk = _Desk(search, deadline=search.seconds + time_limit)
+    if threads == 1:
+        desk.run(partial(_improve, desk, seed, min(0.3 * time_limit, _first_seconds(desk))))
+        if not search.proved:
+            desk.run(partial(_prove, desk))
+    else:
+        desk.run(partial(_improve, desk, seed, time_limit), partial(_prove, desk))
+
+
+def improve_and_prove_by_work(search: BestSoFar, work_limit: int, seed: int) -> None:
+    """Do the same, one after the other, with a limit on work: the clock plays no part."""
+    instance = search.instance
+    assert search.schedule is not None
+    better = improve_schedule(
+        instance,
+        search.schedule,
+        time_limit=0.0,
+        work_limit=PLACEMENTS_PER_UNIT * work_limit,
+        seed=seed,
+    )
+    search.offer(better, "schedule search")
+    search.tell("schedule search")
+    if not has_configurations(search):
+        found = memory_price_bound(instance, schedule=better)
+        search.better_bound(MEMORY_PRICES, found.value)
+        return
+    steps = work_limit // UNITS_PER_PRICE_STEP
+    prices = configuration.configuration_prices(instance, better, work_limit=steps)
+    search.better_bound(CONFIGURATIONS, prices.bound)
+    search.tell(CONFIGURATIONS)
+    if not search.proved and proof.is_applicable(instance):
+        outcome = proof.prove(instance, better, prices, work_limit=work_limit)
+        search.offer(outcome.schedule, EXHAUSTION)
+        search.better_bound(EXHAUSTION, outcome.bound)
+
+
+_Work = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a worker has found: a schedule, a bound, or both."""
+
+    by: str
+    schedule: MixedSchedule | None = None
+    bound: int | Fraction | None = None
+
+
+@dataclass(slots=True)
+class _Desk:
+    """Where the workers' findings arrive; only the caller's thread touches the search."""
+
+    search: BestSoFar
+    deadline: float
+    findings: queue.SimpleQueue[_Found] = field(default_factory=queue.SimpleQueue)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, *work: _Work) -> None:
+        """Run workers to their end; a keyboard interrupt stops them and goes on up."""
+        with ThreadPoolExecutor(max_workers=len(work)) as executor:
+            running = [executor.submit(each) for each in work]
+            try:
+                while not all(future.done() for future in running) or not self.findings.empty():
+                    self._take_finding()
+                    self._stop_after_failure(running)
+            finally:
+                self.stop.set()
+        for future in running:
+            future.result()
+        while not self.findings.empty():
+            self._take_finding()
+        self.stop.clear()
+
+    def _take_finding(self) -> None:
+        try:
+            found = self.findings.get(timeout=0.05)
+        except queue.Empty:
+            return
+        if found.schedule is not None:
+            self.search.offer(found.schedule, found.by)
+        if found.bound is not None:
+            self.search.better_bound(found.by, found.bound)
+        self.search.tell(found.by)
+        if self.search.proved or self.seconds_left == 0:
+            self.stop.set()
+
+    def _stop_after_failure(self, running: list[Future[None]]) -> None:
+        if any(future.done() and future.exception() is not None for future in running):
+            self.stop.set()
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline, or the search's own limit; 0 after it."""
+        return max(0.0, min(self.deadline, self.search.time_limit) - self.search.seconds)
+
+    def best(self) -> MixedSchedule:
+        """Return the best schedule so far."""
+        assert self.search.schedule is not None
+        return self.search.schedule
+
+
+def _first_seconds(desk: _Desk) -> float:
+    """Seconds for the first prices, by the size of their table."""
+    horizon = int(desk.best().completion(desk.search.instance).max())
+    return PRICING_SECONDS * desk.search.instance.n * horizon
+
+
+def _improve(desk: _Desk, seed: int, seconds: float) -> None:
+    """Search for schedules."""
+    improve_schedule(
+        desk.search.instance,
+        desk.best(),
+        time_limit=min(seconds, desk.seconds_left),
+        seed=seed,
+        stop=desk.stop.is_set,
+        found=lambda schedule, _: desk.findings.put(_Found("schedule search", schedule)),
+    )
+
+
+def _prove(desk: _Desk) -> None:
+    if has_configurations(desk.search):
+        _prove_by_configurations(desk)
+    else:
+        _bound_by_memory_prices(desk)
+
+
+def has_configurations(search: BestSoFar) -> bool:
+    """Whether the instance is of a size for configuration prices; there must be a schedule."""
+    assert search.schedule is not None
+    last_round = int(search.schedule.completion(search.instance).max())
+    return configuration.is_applicable(search.instance, last_round)
+
+
+def _bound_by_memory_prices(desk: _Desk) -> None:
+    found = memory_price_bound(
+        desk.search.instance,
+        schedule=desk.best(),
+        time_limit=0.8 * desk.seconds_left,
+        keep_going=lambda _: not desk.stop.is_set(),
+    )
+    desk.findings.put(_Found(MEMORY_PRICES, bound=found.value))
+
+
+def _prove_by_configurations(desk: _Desk) -> None:
+    """Prices, then a search guided by them; again with more time for both until it is proved."""
+    instance = desk.search.instance
+    budget = min(_first_seconds(desk), 0.25 * desk.seconds_left)
+    prices = None
+    while desk.seconds_left > 0 and not desk.stop.is_set():
+        prices = configuration.configuration_prices(
+            instance,
+            desk.best(),
+            begin=prices,
+            time_limit=min(budget, desk.seconds_left),
+            stop=desk.stop.is_set,
+        )
+        desk.findings.put(_Found(CONFIGURATIONS, bound=prices.bound))
+        if not proof.is_applicable(instance):
+            budget = desk.seconds_left
+            continue
+        outcome = proof.prove(
+            instance,
+            desk.best(),
+            prices,
+            time_limit=min(budget, desk.seconds_left),
+            stop=desk.stop.is_set,
+            found=lambda schedule, bound: desk.findings.put(_Found(EXHAUSTION, schedule, bound)),
+        )
+        desk.findings.put(_Found(EXHAUSTION, outcome.schedule, outcome.bound))
+        if outcome.complete:
+            return
+        budget *= 2
