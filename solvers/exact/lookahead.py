@@ -219,9 +219,7 @@ def _trim(look: Outlook, deepest: int, x: int, free: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _pairs(
-    excess: Excess, t: int, u: int, free: int, waiting: IntArray, look: Outlook
-) -> int:
+def _pairs(excess: Excess, t: int, u: int, free: int, waiting: IntArray, look: Outlook) -> int:
     """List the pairs of positive weight that may be alive in round t + 1 + u, sorted."""
     count = 0
     look.first[:] = 0

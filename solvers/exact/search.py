@@ -9,12 +9,16 @@ import numpy as np
 
 from ...models.instance import IntArray
 from ..bounds.configuration import SCALE
+from .dominance import mark_needless, who_waits
 from .excess import Excess
 from .expansion import Best, desk, expand
-from .layer import Words, bytes_per_state, doubled, empty_layer, root
+from .layer import Layer, Words, bytes_per_state, doubled, empty_layer, root
 
 #: Capacity of a new layer, in states.
 SMALLEST_CAPACITY = 2**12
+
+#: States between two looks at the clock while layers are thinned.
+THINNED_AT_ONCE = 2**13
 
 #: Seconds between two looks at the clock, about.
 SLICE = 0.02
@@ -53,12 +57,16 @@ class Limits:
         self.nodes = 0
         self._slice = 256
 
-    def next_slice(self) -> int:
-        """States to expand before looking at the clock again."""
+    def check(self) -> None:
+        """Raise `OutOfLimits` if the time is up or somebody asks to stop."""
         if self.stop is not None and self.stop():
             raise OutOfLimits
         if self.deadline is not None and time.perf_counter() >= self.deadline:
             raise OutOfLimits
+
+    def next_slice(self) -> int:
+        """States to expand before looking at the clock again."""
+        self.check()
         if self.nodes_left is None:
             return self._slice
         if self.nodes_left <= 0:
@@ -108,6 +116,7 @@ def exhaust(excess: Excess, bound: int, value: int, limits: Limits) -> IntArray 
     history: list[tuple[IntArray, Words]] = []
     kept, t = 0, 0
     while layer.count[0] > 0 and best.budget[0] >= 0:
+        layer = _thinned(excess, t, layer, limits)
         following = empty_layer(words, SMALLEST_CAPACITY)
         done, m = 0, int(layer.count[0])
         while done < m:
@@ -117,13 +126,27 @@ def exhaust(excess: Excess, bound: int, value: int, limits: Limits) -> IntArray 
             limits.spend(reached - done, time.perf_counter() - began)
             done = reached
             if reached < last:
-                larger = layer.excess.size + 3 * following.excess.size
+                larger = m + 3 * following.excess.size
                 limits.allow(kept + larger * bytes_per_state(words))
                 following = doubled(following)
         history.append((layer.parent[:m].copy(), layer.started[:m].copy()))
         kept += 12 * m
         layer, t = following, t + 1
     return None if best.found[0] < 0 else _read_back(n, best, history)
+
+
+def _thinned(excess: Excess, t: int, layer: Layer, limits: Limits) -> Layer:
+    """Return the layer without its needless states, and without a hash table."""
+    waits = who_waits(layer, excess.output.size)
+    order = np.argsort(waits, kind="stable")
+    needless = np.zeros(waits.size, dtype=np.bool_)
+    done = 0
+    while done < waits.size:
+        limits.check()
+        done = mark_needless(excess, t, layer, waits, order, done, THINNED_AT_ONCE, needless)
+    kept = np.flatnonzero(~needless)
+    columns = [column[kept] for column in layer[:4]]
+    return Layer(*columns, slot=layer.slot[:0], count=np.array([kept.size]))
 
 
 def _read_back(n: int, best: Best, history: list[tuple[IntArray, Words]]) -> IntArray:
