@@ -10,6 +10,7 @@ prices and the proof. CPU time is of the whole process, after compilation.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from fractions import Fraction
 
@@ -37,7 +38,7 @@ def solve(instance: Instance, seconds: tuple[float, float, float]) -> list[objec
     clock.append(time.process_time())
     outcome = prove(instance, schedule, prices, time_limit=seconds[2])
     clock.append(time.process_time())
-    spent = [f"{after - before:.1f}" for before, after in zip(clock, clock[1:], strict=False)]
+    spent = [f"{after - before:.1f}" for before, after in itertools.pairwise(clock)]
     priced: Fraction = prices.bound
     return [
         latency(instance, schedule),

@@ -26,7 +26,7 @@ import numpy as np
 from numba import njit
 
 from ...models.instance import IntArray
-from .excess import FAR, Excess
+from .excess import Excess
 
 _NO = np.int64(-1)
 
@@ -95,7 +95,7 @@ def outlook(excess: Excess) -> Outlook:
 @njit(cache=True, nogil=True)
 def fits(running: Running, s: int, o: int, delay: int, M: int) -> bool:
     """Whether request (s, o) started at t + delay keeps within M beside what runs."""
-    for u in range(delay, min(running.rounds, delay + o)):  # noqa: SIM110 - faster compiled
+    for u in range(delay, min(running.rounds, delay + o)):
         if running.held[u] + s + u - delay + 1 > M:
             return False
     return True
