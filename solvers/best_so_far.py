@@ -10,6 +10,8 @@ from fractions import Fraction
 from ..models.instance import Instance
 from ..models.objectives import MAXIMISED, Exact, evaluate, value_step
 from ..models.schedule import MixedSchedule
+from .certificates.certificate import best_certificate
+from .certificates.proof import Proof
 from .progress import Progress, relative_gap
 from .solution import Solution, certified
 
@@ -30,6 +32,8 @@ class BestSoFar:
         The best schedule, its exact value, and what found it; None and "" before the first.
     bounds : list of (str, bound value)
         Every bound so far, by name.
+    proofs : dict of str to (bound value, Proof)
+        Bounds that anyone can verify: the best of each name.
     account : list of str
         What was done, in order.
     log : str
@@ -45,6 +49,7 @@ class BestSoFar:
     value: Exact | None = None
     found_by: str = ""
     bounds: list[tuple[str, int | float | Fraction]] = field(default_factory=list)
+    proofs: dict[str, tuple[Exact, Proof]] = field(default_factory=dict)
     account: list[str] = field(default_factory=list)
     log: str = ""
 
@@ -92,6 +97,13 @@ class BestSoFar:
             bound = min(bound, known[name]) if self.maximised else max(bound, known[name])
         self.bounds = list((known | {name: bound}).items())
 
+    def proved_bound(self, name: str, bound: Exact, proof: Proof) -> None:
+        """Keep a bound and its proof if it is the best of this name."""
+        self.better_bound(name, bound)
+        known = self.proofs.get(name)
+        if known is None or (bound < known[0] if self.maximised else bound > known[0]):
+            self.proofs[name] = bound, proof
+
     def tell(self, phase: str, bound: int | float | Fraction | None = None) -> None:
         """Tell the listener the state, with the running solver's bound if it is better."""
         if self.listen is not None:
@@ -110,4 +122,5 @@ class BestSoFar:
             method="; ".join([self.found_by, *self.account]),
             seconds=self.seconds,
             log=self.log,
+            certificate=best_certificate(self.instance, self.objective, self.proofs.values()),
         )

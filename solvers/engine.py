@@ -18,6 +18,11 @@ from ..models.schedule import MixedSchedule
 from .best_so_far import BestSoFar
 from .bounds import configuration
 from .bounds.memory_prices import memory_price_bound
+from .certificates.configuration_prices import ConfigurationPriceProof
+from .certificates.exhaustive_search import ExhaustiveSearch
+from .certificates.memory_prices import MemoryPriceProof
+from .certificates.price_table import PriceTable
+from .certificates.proof import Proof
 from .exact import proof
 from .search.recipe import improve_schedule
 
@@ -75,16 +80,18 @@ def improve_and_prove_by_work(search: BestSoFar, work_limit: int, seed: int) -> 
     search.tell("schedule search")
     if not has_configurations(search):
         found = memory_price_bound(instance, schedule=better)
-        search.better_bound(MEMORY_PRICES, found.value)
+        search.proved_bound(MEMORY_PRICES, found.value, MemoryPriceProof(prices=found.prices))
         return
     steps = work_limit // UNITS_PER_PRICE_STEP
     prices = configuration.configuration_prices(instance, better, work_limit=steps)
-    search.better_bound(CONFIGURATIONS, prices.bound)
+    table = PriceTable.of(instance, prices)
+    search.proved_bound(CONFIGURATIONS, prices.bound, ConfigurationPriceProof(table=table))
     search.tell(CONFIGURATIONS)
     if not search.proved and proof.is_applicable(instance):
         outcome = proof.prove(instance, better, prices, work_limit=work_limit)
         search.offer(outcome.schedule, EXHAUSTION)
-        search.better_bound(EXHAUSTION, outcome.bound)
+        exhausted = ExhaustiveSearch(value=outcome.bound, table=table)
+        search.proved_bound(EXHAUSTION, outcome.bound, exhausted)
 
 
 _Work = Callable[[], None]
@@ -92,11 +99,11 @@ _Work = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a worker has found: a schedule, a bound, or both."""
+    """What a worker has found: a schedule, a bound with its proof, or all of these."""
 
     by: str
     schedule: MixedSchedule | None = None
-    bound: int | Fraction | None = None
+    bound: tuple[int | Fraction, Proof] | None = None
 
 
 @dataclass(slots=True)
@@ -132,7 +139,7 @@ class _Desk:
         if found.schedule is not None:
             self.search.offer(found.schedule, found.by)
         if found.bound is not None:
-            self.search.better_bound(found.by, found.bound)
+            self.search.proved_bound(found.by, *found.bound)
         self.search.tell(found.by)
         if self.search.proved or self.seconds_left == 0:
             self.stop.set()
@@ -191,7 +198,8 @@ def _bound_by_memory_prices(desk: _Desk) -> None:
         time_limit=0.8 * desk.seconds_left,
         keep_going=lambda _: not desk.stop.is_set(),
     )
-    desk.findings.put(_Found(MEMORY_PRICES, bound=found.value))
+    bound = found.value, MemoryPriceProof(prices=found.prices)
+    desk.findings.put(_Found(MEMORY_PRICES, bound=bound))
 
 
 def _prove_by_configurations(desk: _Desk) -> None:
@@ -207,7 +215,9 @@ def _prove_by_configurations(desk: _Desk) -> None:
             time_limit=min(budget, desk.seconds_left),
             stop=desk.stop.is_set,
         )
-        desk.findings.put(_Found(CONFIGURATIONS, bound=prices.bound))
+        table = PriceTable.of(instance, prices)
+        priced = prices.bound, ConfigurationPriceProof(table=table)
+        desk.findings.put(_Found(CONFIGURATIONS, bound=priced))
         if not proof.is_applicable(instance):
             budget = desk.seconds_left
             continue
@@ -217,9 +227,16 @@ def _prove_by_configurations(desk: _Desk) -> None:
             prices,
             time_limit=min(budget, desk.seconds_left),
             stop=desk.stop.is_set,
-            found=lambda schedule, bound: desk.findings.put(_Found(EXHAUSTION, schedule, bound)),
+            found=partial(_hand_in_exhaustion, desk, table),
         )
-        desk.findings.put(_Found(EXHAUSTION, outcome.schedule, outcome.bound))
+        _hand_in_exhaustion(desk, table, outcome.schedule, outcome.bound)
         if outcome.complete:
             return
         budget *= 2
+
+
+def _hand_in_exhaustion(
+    desk: _Desk, table: PriceTable, schedule: MixedSchedule, bound: int
+) -> None:
+    proof = ExhaustiveSearch(value=bound, table=table)
+    desk.findings.put(_Found(EXHAUSTION, schedule, (bound, proof)))

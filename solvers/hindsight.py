@@ -14,6 +14,7 @@ from ..models.objectives import OBJECTIVES
 from ..models.schedule import MixedSchedule
 from .best_so_far import BestSoFar
 from .bounds.combinatorial import all_bounds
+from .certificates.combinatorial import CombinatorialBound
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
 from .incumbents import list_schedules
 from .milp_search import is_applicable as milp_fits
@@ -164,5 +165,6 @@ def _prove(
 
 
 def _compute_bounds(search: BestSoFar) -> None:
-    search.bounds += all_bounds(search.instance, search.objective)
+    for name, bound in all_bounds(search.instance, search.objective):
+        search.proved_bound(name, bound, CombinatorialBound(name=name))
     search.tell("combinatorial bounds")

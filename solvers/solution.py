@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -13,6 +12,8 @@ from ..models.files import SOLUTION_FORMAT, VERSION, json_number, schedule_recor
 from ..models.instance import Instance
 from ..models.objectives import MAXIMISED, Exact, evaluate, value_step
 from ..models.schedule import MixedSchedule
+from .certificates.certificate import Certificate
+from .rounding import round_bound
 
 Status = Literal["optimal", "feasible"]
 
@@ -45,6 +46,9 @@ class Solution:
         Every bound that was computed, by name, as proved (before rounding).
     log : str
         The solver's own log ("" if no solver ran).
+    certificate : Certificate or None
+        The best bound that anyone can verify without a solver; weaker than `bound` where that is
+        a solver's word.
     """
 
     instance_name: str
@@ -56,6 +60,7 @@ class Solution:
     seconds: float
     bounds: tuple[tuple[str, int | float | Fraction], ...] = ()
     log: str = ""
+    certificate: Certificate | None = None
 
     @property
     def status(self) -> Status:
@@ -114,6 +119,7 @@ def certified(
     method: str,
     seconds: float,
     log: str = "",
+    certificate: Certificate | None = None,
 ) -> Solution:
     """Check a schedule, recompute its value, take the best bound, and make the `Solution`.
 
@@ -127,7 +133,7 @@ def certified(
         The objective.
     bounds : tuple of (str, bound value)
         Proved bounds by name: lower bounds for a minimised objective, upper for a maximised one.
-    method, seconds, log
+    method, seconds, log, certificate
         As in `Solution`; the name of the bound that won is appended to `method`.
 
     Raises
@@ -154,7 +160,7 @@ def certified(
     bound: Exact | None = None
     winner = None
     for name, proved in bounds:
-        rounded = _round(proved, step, maximised)
+        rounded = round_bound(proved, step, maximised)
         better = bound is None or (rounded < bound if maximised else rounded > bound)
         if better:
             bound, winner = rounded, name
@@ -172,19 +178,5 @@ def certified(
         seconds=seconds,
         bounds=bounds,
         log=log,
+        certificate=certificate,
     )
-
-
-def _round(bound: int | float | Fraction, step: Fraction, maximised: bool) -> Exact:
-    """Round to the next multiple of `step`, the next value that a schedule can have.
-
-    A float comes from a solver whose tolerances are about 1e-9 relative: it is first moved by
-    1e-6 (absolute and relative), the wrong way for the proof to profit.
-    """
-    exact = Fraction(bound)
-    if isinstance(bound, float):
-        slack = Fraction(1, 10**6) * max(Fraction(1), abs(exact))
-        exact += slack if maximised else -slack
-    steps = math.floor(exact / step) if maximised else math.ceil(exact / step)
-    rounded = steps * step
-    return int(rounded) if rounded.denominator == 1 else rounded

@@ -1,0 +1,161 @@
+"""A bound on the optimum of an instance, with its proof."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ...models.errors import InputError
+from ...models.instance import Instance
+from ...models.objectives import MAXIMISED, OBJECTIVES, Exact, value_step
+from ..rounding import round_bound
+from .digest import instance_digest
+from .proof import Proof
+from .registry import PROOF_KINDS
+from .strict import integer, require_keys, require_object, shown, text
+
+FORMAT = "batchprophet-certificate"
+VERSION = 1
+
+_KEYS = ("format", "version", "instance", "digest", "model", "objective_name", "bound", "proof")
+_FRACTION = re.compile(r"[1-9][0-9]{0,39}/[1-9][0-9]{0,39}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """The claim that no schedule of an instance betters `bound`, and what proves it.
+
+    Attributes
+    ----------
+    instance_name : str
+        Name of the instance.
+    digest : str
+        Its data, `digest.instance_digest`.
+    model : str
+        The regime, "mixed".
+    objective_name : str
+        The objective; `bound` is a lower bound, for the reward an upper bound.
+    bound : int or Fraction
+        The claim, ≥ 0.
+    proof : Proof
+        From which `verification.verify` recomputes it.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.solvers.certificates.combinatorial import CombinatorialBound
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> proof = CombinatorialBound(name="starts at arrival")
+    >>> certificate = best_certificate(instance, "latency", [(6, proof)])
+    >>> certificate.bound
+    6
+    >>> Certificate.from_record(certificate.to_record()) == certificate
+    True
+    """
+
+    instance_name: str
+    digest: str
+    model: str = "mixed"
+    objective_name: str
+    bound: Exact
+    proof: Proof
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the certificate as the object that is written to files."""
+        whole = isinstance(self.bound, int)
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "instance": self.instance_name,
+            "digest": self.digest,
+            "model": self.model,
+            "objective_name": self.objective_name,
+            "bound": self.bound if whole else str(self.bound),
+            "proof": self.proof.to_record(),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Certificate:
+        """Read a certificate from a record of `to_record`, and refuse anything else.
+
+        Raises
+        ------
+        InputError
+            If a key is missing or unknown, or a value is of a wrong type or out of range. The
+            message names the key.
+        """
+        for key, expected in (("format", FORMAT), ("version", VERSION)):
+            found = record.get(key)
+            if found != expected or isinstance(found, (bool, float)):
+                raise InputError(f"{key}: expected {expected!r}, found {shown(found)}")
+        require_keys("", record, _KEYS)
+        digest = text("digest", record["digest"])
+        if not re.fullmatch("[0-9a-f]{64}", digest):
+            raise InputError(f"digest: expected 64 hexadecimal digits, found {shown(digest)}")
+        if record["model"] != "mixed":
+            raise InputError(f"model: expected 'mixed', found {shown(record['model'])}")
+        objective = text("objective_name", record["objective_name"])
+        if objective not in OBJECTIVES:
+            known = ", ".join(OBJECTIVES)
+            raise InputError(f"objective_name: expected one of {known}; found {shown(objective)}")
+        return cls(
+            instance_name=text("instance", record["instance"]),
+            digest=digest,
+            objective_name=objective,
+            bound=_read_bound(record["bound"]),
+            proof=_read_proof(record["proof"], objective),
+        )
+
+
+def best_certificate(
+    instance: Instance, objective: str, proofs: Iterable[tuple[Exact, Proof]]
+) -> Certificate | None:
+    """Certify the best of some bounds that have proofs, rounded as solutions do.
+
+    Of equal ones the first; None if there is none.
+    """
+    maximised = objective in MAXIMISED
+    step = value_step(instance, objective)
+    best: tuple[Exact, Proof] | None = None
+    for bound, proof in proofs:
+        rounded = round_bound(bound, step, maximised)
+        if best is None or (rounded < best[0] if maximised else rounded > best[0]):
+            best = rounded, proof
+    if best is None:
+        return None
+    return Certificate(
+        instance_name=instance.name,
+        digest=instance_digest(instance, objective),
+        objective_name=objective,
+        bound=best[0],
+        proof=best[1],
+    )
+
+
+def _read_bound(value: object) -> Exact:
+    """Read an integer, or a fraction in lowest terms as ``"numerator/denominator"``."""
+    if not isinstance(value, str):
+        return integer("bound", value, low=0)
+    if _FRACTION.fullmatch(value):
+        bound = Fraction(value)
+        if str(bound) == value:
+            return bound
+    raise InputError(
+        f"bound: expected an integer or a fraction in lowest terms, found {shown(value)}"
+    )
+
+
+def _read_proof(value: object, objective: str) -> Proof:
+    record = require_object("proof", value)
+    kind = record.get("kind")
+    if not isinstance(kind, str) or kind not in PROOF_KINDS:
+        known = ", ".join(PROOF_KINDS)
+        raise InputError(f"proof.kind: expected one of {known}; found {shown(kind)}")
+    proof = PROOF_KINDS[kind]
+    if objective not in proof.objectives:
+        bounded = ", ".join(proof.objectives)
+        raise InputError(f"proof.kind: {kind} proves bounds on {bounded}, not on {objective}")
+    return proof.from_record(record)

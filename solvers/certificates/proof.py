@@ -1,0 +1,49 @@
+"""What every kind of proof can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from ...models.instance import Instance
+from ...models.objectives import Exact
+from .clock import Clock
+
+
+class Proof(Protocol):
+    """The data from which a bound can be recomputed without whatever found it.
+
+    A kind of proof is a frozen value with these members, listed in `registry`.
+
+    Attributes
+    ----------
+    kind : str
+        Its name in files.
+    objectives : tuple of str
+        The objectives that it bounds.
+    """
+
+    kind: ClassVar[str]
+    objectives: ClassVar[tuple[str, ...]]
+
+    def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
+        """Recompute the bound in exact arithmetic, before rounding to a schedule's value.
+
+        Raises
+        ------
+        OutOfTime
+            If the clock runs out first.
+        """
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the proof as a plain record for a JSON file, with its ``kind``."""
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Proof:
+        """Read the proof from a record of `to_record`.
+
+        Raises
+        ------
+        InputError
+            If a key is missing or unknown, or a value is of a wrong type or out of range.
+        """

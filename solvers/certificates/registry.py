@@ -1,0 +1,25 @@
+"""The kinds of proof by name. A new kind is a file of its own and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .combinatorial import CombinatorialBound
+from .configuration_prices import ConfigurationPriceProof
+from .exhaustive_search import ExhaustiveSearch
+from .memory_prices import MemoryPriceProof
+from .proof import Proof
+
+#: Kinds of proof by their name in files.
+PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
+    {
+        proof.kind: proof
+        for proof in (
+            CombinatorialBound,
+            MemoryPriceProof,
+            ConfigurationPriceProof,
+            ExhaustiveSearch,
+        )
+    }
+)
