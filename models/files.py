@@ -328,6 +328,7 @@ def _describe(error: msgspec.ValidationError, content: bytes) -> str:
         elif isinstance(document, dict) and part in document:
             document = document[part]
     found = f", found {json.dumps(document)[:60]}" if message.startswith("Expected") else ""
+    message = message.replace("Number out of range", "Expected a finite number, found a larger one")
     plain = message.replace("`", "").split(", got ")[0]
     plain = plain[0].lower() + plain[1:]
     return f"{where}: {plain}{found}" if where else f"{plain}{found}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -25,6 +26,9 @@ NO_DEADLINE = int(np.iinfo(np.int64).max)
 #: Times and token counts must fit the exact 64-bit arithmetic of the compiled code:
 #: n · (last arrival + Σ output + kv_capacity) stays below this.
 ARITHMETIC_LIMIT = 2**62
+
+#: What no name may have: controls, line ends, halves of surrogate pairs.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +165,7 @@ class Instance:
             _require_integer("horizon", self.horizon, low=1)
         if not isinstance(self.name, str):
             raise InputError(f"name: expected a string, found {self.name!r}")
+        _require_printable("name", self.name)
         if self.provenance is not None:
             object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
 
@@ -310,7 +315,7 @@ def _rebuild(state: dict[str, Any]) -> Instance:
 def _require_integer(name: str, value: object, *, low: int) -> None:
     integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not integer or not low <= int(value) < ARITHMETIC_LIMIT:  # type: ignore[call-overload]
-        raise InputError(f"{name}: expected an integer from {low} to 2^62, found {value!r}")
+        raise InputError(f"{name}: expected an integer from {low} to 2^62, found {_shown(value)}")
 
 
 def _integers(name: str, values: ArrayLike, n: int | None, *, low: int) -> IntArray:
@@ -363,4 +368,21 @@ def _strings(name: str, values: Sequence[str], n: int) -> tuple[str, ...]:
     for i, value in enumerate(strings):
         if not isinstance(value, str):
             raise InputError(f"requests[{i}].{name}: expected a string, found {value!r}")
+    if _UNPRINTABLE.search("".join(strings)):
+        for i, value in enumerate(strings):
+            _require_printable(f"requests[{i}].{name}", value)
     return strings
+
+
+def _require_printable(where: str, text: str) -> None:
+    """Refuse a name that would break a line or steer a terminal."""
+    if _UNPRINTABLE.search(text):
+        raise InputError(
+            f"{where}: expected text without line ends and control characters, found {_shown(text)}"
+        )
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message: on one line, and not long."""
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..models.errors import InputError
 from .decision import NEXT_EVENT, Decision
+from .lengths import LENGTH_KINDS
 from .observation import Observation, RequestView
 from .options import format_options, parse_options
 
@@ -136,6 +137,7 @@ def make_policy(spec: str | Policy) -> Policy:
     """
     if not isinstance(spec, str):
         _require_policy(spec, type(spec).__name__)
+        _require_length_kinds(spec, spec.name)
         return spec
     name, kind, options = _split(spec.strip())
     try:
@@ -145,6 +147,7 @@ def make_policy(spec: str | Policy) -> Policy:
     except InputError as error:
         prefix = f"policy {name}: "
         raise InputError(prefix + str(error).removeprefix(prefix)) from error
+    _require_length_kinds(policy, name)
     return policy
 
 
@@ -192,6 +195,9 @@ def _import_policy(where: str) -> type:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise InputError(f"policy {where}: cannot import {module_name!r} ({error})") from error
+    except Exception as error:  # a module of a third party may raise anything
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"policy {where}: cannot import {module_name!r} ({reason})") from error
     if not hasattr(module, attribute):
         raise InputError(f"policy {where}: module {module_name!r} has no {attribute!r}")
     found: Any = getattr(module, attribute)
@@ -206,3 +212,12 @@ def _require_policy(found: Any, where: str) -> None:
     missing = [attribute for attribute in needed if not hasattr(found, attribute)]
     if missing:
         raise InputError(f"policy {where}: no policy, it lacks {', '.join(missing)}")
+
+
+def _require_length_kinds(policy: Policy, name: str) -> None:
+    kinds = policy.length_kinds
+    if not isinstance(kinds, tuple) or not kinds or not set(kinds) <= set(LENGTH_KINDS):
+        known = ", ".join(LENGTH_KINDS)
+        raise InputError(
+            f"policy {name}: length_kinds: expected a tuple of some of {known}; found {kinds!r}"
+        )

@@ -6,7 +6,7 @@ from ..models.instance import Instance
 from ..models.schedule import MixedSchedule
 from .machine import Machine
 from .policy import Policy
-from .simulator import prepare, require_life
+from .simulator import ask, prepare, require_life
 
 
 def simulate_by_round(
@@ -32,7 +32,7 @@ def simulate_by_round(
         machine.advance(t)
         if machine.finished:
             return machine.schedule()
-        decision = policy.decide(machine.observe(), rng)
+        decision = ask(machine, policy, rng)
         machine.apply(decision)
         idle = require_life(machine, policy.name, decision, idle)
         t += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -107,10 +109,29 @@ def _run_events(machine: Machine, policy: Policy, rng: np.random.Generator) -> M
         machine.advance(t)
         if machine.finished:
             return machine.schedule()
-        decision = policy.decide(machine.observe(), rng)
+        decision = ask(machine, policy, rng)
         machine.apply(decision)
         idle = require_life(machine, policy.name, decision, idle)
         t = _next_boundary(machine, policy.name, decision)
+
+
+def ask(machine: Machine, policy: Policy, rng: np.random.Generator) -> Decision:
+    """Ask the policy what to do now; whatever goes wrong in it is a `PolicyError` that says where.
+
+    Raises
+    ------
+    PolicyError
+        If `decide` raises.
+    """
+    observation = machine.observe()
+    try:
+        return policy.decide(observation, rng)
+    except Exception as error:  # a policy of a third party may raise anything
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise PolicyError(
+            f"policy {policy.name} at round {machine.time}: decide raised {type(error).__name__} "
+            f"({error}) in {Path(last.filename).name}, line {last.lineno}"
+        ) from error
 
 
 def require_life(machine: Machine, name: str, decision: Decision, idle: int) -> int:

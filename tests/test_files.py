@@ -136,6 +136,10 @@ def with_request(**changes):
             "requests[0].arrival: expected an integer from 0 to 2^62, found "
             "1180591620717411303424",
         ),
+        (
+            json.dumps(with_request(reward=7)).replace("7", "1e999"),
+            "requests[0].reward: expected a finite number, found a larger one",
+        ),
         (with_request(predicted=[3, 2]), "requests[0].predicted: expected 1 ≤ low ≤ high, found "
          "(3, 2)"),
         (

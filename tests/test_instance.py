@@ -104,6 +104,20 @@ def test_pickles():
         ),
         ({"predicted_low": [5, 2]}, "predicted: predicted_low and predicted_high go together"),
         ({"horizon": 0}, "horizon: expected an integer from 1 to 2^62, found 0"),
+        (
+            {"prompt": [3, 10**400]},
+            f"requests[1].prompt: expected an integer from 1 to 2^62, found 1{'0' * 59}…",
+        ),
+        (
+            {"name": "a\x1b[31m\n"},
+            "name: expected text without line ends and control characters, "
+            "found 'a\\x1b[31m\\n'",
+        ),
+        (
+            {"id": ["é 🙂", "b\u2028"]},
+            "requests[1].id: expected text without line ends and control characters, "
+            "found 'b\\u2028'",
+        ),
     ],
 )  # fmt: skip
 def test_refusals(changes, message):

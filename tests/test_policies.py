@@ -205,6 +205,7 @@ def test_the_protected_limit_is_exact():
     assert protected_limit(10, 0.9) == 1
     assert protected_limit(10, 0.1) == 9
     assert protected_limit(65536, 0.2) == 52428
+    assert protected_limit(10, np.float64(0.1)) == 9
 
 
 def test_vllm_preempts_the_most_recently_started():
@@ -384,6 +385,27 @@ def test_a_policy_of_a_third_party_by_module_and_class(monkeypatch):
         InputError, match=r"^policy third_party:Eager: unknown option 'x'; it has n"
     ):
         make_policy("third_party:Eager:x=1")
+
+
+def test_a_module_that_cannot_be_imported_is_refused_with_the_reason(monkeypatch, tmp_path):
+    (tmp_path / "broken_module.py").write_text("1 / 0\n")
+    (tmp_path / "misspelt_module.py").write_text("def f(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for module, reason in (
+        ("broken_module", r"ZeroDivisionError: division by zero"),
+        ("misspelt_module", r"SyntaxError: invalid syntax \(misspelt_module.py, line 1\)"),
+    ):
+        with pytest.raises(InputError, match=rf"^policy {module}:P: cannot import .* \({reason}"):
+            make_policy(f"{module}:P")
+
+
+@pytest.mark.parametrize("kinds", ["none", (), ("nothing",), ["none"]])
+def test_kinds_of_lengths_that_are_none_are_refused(kinds):
+    class Odd(Eager):
+        length_kinds = kinds
+
+    with pytest.raises(InputError, match=r"^policy eager: length_kinds: expected a tuple of some"):
+        make_policy(Odd())
 
 
 def test_a_policy_of_a_third_party_by_entry_point(monkeypatch):

@@ -205,6 +205,22 @@ def test_decisions_against_the_rules_are_refused(script, message):
         simulate(pair(), Scripted(script))
 
 
+def test_a_policy_that_raises_is_named_with_round_and_line():
+    @dataclass(frozen=True)
+    class Broken(Scripted):
+        def decide(self, observation, rng):
+            return {}["a"] if observation.time else Decision(start=(0,))
+
+    for run in (simulate, simulate_by_round):
+        with pytest.raises(
+            PolicyError,
+            match=r"^policy scripted at round \d: decide raised KeyError \('a'\) in "
+            r"test_simulator.py, line \d+$",
+        ) as refused:
+            run(pair(arrival=1), Broken())
+        assert isinstance(refused.value.__cause__, KeyError)
+
+
 def test_starting_beyond_the_capacity_is_refused_at_once():
     # 2·(5 + 1) = 12 > 10 tokens in the first round already.
     with pytest.raises(PolicyError, match="at round 0: round 1 would hold 12 KV tokens, 2 over"):

@@ -84,7 +84,7 @@ def protected_limit(kv_capacity: int, alpha: float) -> int:
     >>> protected_limit(10, 0.9)
     1
     """
-    return int((1 - Fraction(repr(alpha))) * kv_capacity)
+    return int((1 - Fraction(repr(float(alpha)))) * kv_capacity)
 
 
 def admit(observation: Observation, limit: int) -> Decision:
