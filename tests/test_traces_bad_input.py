@@ -40,7 +40,11 @@ def refusal(tmp_path, content, **choices):
             "2023-11-16 18:15:46,-3,4",
             "ContextTokens: expected an integer of at least 1, found '-3'",
         ),
-        ("2023-11-16 18:15:46,0,4", "ContextTokens: expected an integer of at least 1, found '0'"),
+        (
+            "2023-11-16 18:15:46,0,4",
+            "ContextTokens: expected an integer of at least 1, found '0' (zero=drop, as --zero "
+            "drop, leaves such rows out)",
+        ),
         ("2023-11-16 18:15:46,,4", "ContextTokens: expected an integer of at least 1, found ''"),
         (
             "2023-11-16 18:15:46,3, 4",
@@ -86,12 +90,12 @@ def refusal(tmp_path, content, **choices):
         (
             "2023-11-16 18:15:45.5,3,4",
             "expected arrivals that do not decrease, found one 0.5 s before the previous "
-            "request's; sort makes them increase",
+            "request's; sort=True, as --sort, sorts them",
         ),
         (
             "2023-11-16 18:15:46,60,41",
             "prompt + output must be at most kv_capacity = 100, found 60 + 41 = 101: it can never "
-            "run (oversize=drop leaves such requests out)",
+            "run (oversize=drop, as --oversize drop, leaves such requests out)",
         ),
         ('2023-11-16 18:15:46,3,"4', "not valid CSV (unexpected end of data)"),
     ],
@@ -118,7 +122,11 @@ def test_times_that_are_no_finite_number_are_refused(tmp_path, stamp):
         (KEYS[:20], "not valid JSON (Input data was truncated)"),
         (
             KEYS.replace("5", "NaN"),
-            "not valid JSON (JSON is malformed: invalid character (byte 14))",
+            "not valid JSON (invalid character (byte 14))",
+        ),
+        (
+            KEYS.replace("5,", '5, "timestamp": 6,'),
+            "key 'timestamp' stands twice in one object",
         ),
         (KEYS.replace("4", "4.0"), "output_length: expected an integer of at least 1, found '4.0'"),
         (
@@ -302,6 +310,25 @@ def test_messages_stay_short_and_on_one_line(tmp_path):
     assert refusal(tmp_path, HEADER + row) == (
         "trace.csv: line 3: GeneratedTokens: expected an integer of at least 1, found "
         "'\"4\\n" + "x" * 34 + "...'"
+    )
+
+
+def test_a_line_nested_too_deeply_is_refused(tmp_path):
+    deep = KEYS.replace("}", ', "hash_ids": ' + "[" * 100_000 + "}")
+    for content in (deep, KEYS + deep):
+        assert "not valid JSON (maximum recursion depth exceeded" in refusal(tmp_path, content)
+
+
+def test_a_key_may_stand_again_deeper_down(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    path.write_text(KEYS.replace("}", ', "hash_ids": {"timestamp": 7}}'))
+    assert convert_trace(path, round_ms=50, kv_capacity=100).instance.n == 1
+
+
+def test_repeated_ids_are_refused_with_the_file(tmp_path):
+    content = "at,in,out,name\n0,3,4,a\n1,3,4,a\n"
+    assert refusal(tmp_path, content, columns="arrival=at,prompt=in,output=out,id=name") == (
+        "trace.csv: requests[1].id: ids must be unique, found 'a' again (first in requests[0])"
     )
 
 

@@ -159,15 +159,18 @@ def convert_trace(
         "dropped": dict(account.dropped),
         "batchprophet": version("batchprophet"),
     }
-    instance = Instance(
-        gpu=Gpu(kv_capacity=kv_capacity),
-        arrival=rounds,
-        prompt=np.frombuffer(taken.prompt, dtype=np.int64),
-        output=np.frombuffer(taken.output, dtype=np.int64),
-        id=tuple(taken.ids) if taken.ids else None,
-        name=_name(path, window, load, arrivals) if name is None else name,
-        provenance={key: value for key, value in provenance.items() if value is not None},
-    )
+    try:
+        instance = Instance(
+            gpu=Gpu(kv_capacity=kv_capacity),
+            arrival=rounds,
+            prompt=np.frombuffer(taken.prompt, dtype=np.int64),
+            output=np.frombuffer(taken.output, dtype=np.int64),
+            id=tuple(taken.ids) if taken.ids else None,
+            name=_name(path, window, load, arrivals) if name is None else name,
+            provenance={key: value for key, value in provenance.items() if value is not None},
+        )
+    except InputError as error:  # ids that repeat, sums beyond 64 bits
+        raise InputError(f"{file.path}: {error}") from error
     return ConvertedTrace(instance, report)
 
 

@@ -91,7 +91,7 @@ def in_order(requests: Iterable[TraceRequest], path: str) -> Iterator[TraceReque
             raise InputError(
                 f"{path}: line {request.line}: expected arrivals that do not decrease, found one "
                 f"{(previous - request.arrival) / 1e9:g} s before the previous request's; "
-                "sort makes them increase"
+                "sort=True, as --sort, sorts them"
             )
         previous = request.arrival
         yield request
@@ -142,7 +142,9 @@ def _refuse_tokens(file: TraceFile, known: TraceFormat, cells: Cells) -> NoRetur
         if _count(cell) < 1:
             too_long = cell.isdecimal() and len(cell) > _MOST_DIGITS
             limit = f"at most 10^{_MOST_DIGITS}" if too_long else "at least 1"
+            way_out = "" if _count(cell) else " (zero=drop, as --zero drop, leaves such rows out)"
             raise InputError(
-                f"{file.where()}: {column}: expected an integer of {limit}, found {shown(cell)}"
+                f"{file.where()}: {column}: expected an integer of {limit}, found "
+                f"{shown(cell)}{way_out}"
             )
     raise AssertionError("the caller has found a bad count")

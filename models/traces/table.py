@@ -94,21 +94,31 @@ class JsonTable:
         fields = [(f"c{i}", msgspec.Raw, msgspec.field(name=c)) for i, c in enumerate(columns)]
         decode = msgspec.json.Decoder(msgspec.defstruct("Cells", fields)).decode
         astuple = msgspec.structs.astuple
+        keys = [(json.dumps(column), column) for column in columns]
         for line in chain([self._first], self._lines):
             try:
                 cells = astuple(decode(line))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 raise self._refused(error) from error
+            for key, column in keys:
+                if line.count(key) > 1:
+                    self._require_once(line, column)
             yield tuple([str(bytes(cell), "utf-8") for cell in cells])
 
     def _decode(self, decoder: msgspec.json.Decoder[dict[str, Any]]) -> dict[str, Any]:
         try:
             return decoder.decode(self._first)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise self._refused(error) from error
 
-    def _refused(self, error: msgspec.DecodeError) -> InputError:
-        reason = str(error).replace("`", "'")
+    def _require_once(self, line: str, column: str) -> None:
+        """Refuse a key that stands twice in the row's own object (deeper ones are not read)."""
+        own = json.loads(line, object_pairs_hook=lambda pairs: [key for key, _ in pairs])
+        if own.count(column) > 1:
+            raise InputError(f"{self._file.where()}: key {column!r} stands twice in one object")
+
+    def _refused(self, error: msgspec.DecodeError | RecursionError) -> InputError:
+        reason = str(error).removeprefix("JSON is malformed: ").replace("`", "'")
         if isinstance(error, msgspec.ValidationError):
             return InputError(f"{self._file.where()}: expected one JSON object a line ({reason})")
         return InputError(f"{self._file.where()}: not valid JSON ({reason})")

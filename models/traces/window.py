@@ -121,5 +121,6 @@ def _oversize(request: TraceRequest, M: int, path: str) -> InputError:
     s, o = request.prompt, request.output
     return InputError(
         f"{path}: line {request.line}: prompt + output must be at most kv_capacity = {M}, found "
-        f"{s} + {o} = {s + o}: it can never run (oversize=drop leaves such requests out)"
+        f"{s} + {o} = {s + o}: it can never run (oversize=drop, as --oversize drop, leaves "
+        "such requests out)"
     )
