@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from .models.schedule import Eviction, MixedSchedule
     from .online.evaluation import Comparison, PolicyResult
     from .online.policy import Decision, Observation, Policy, RequestView
-    from .results import Checked, Compared, Converted, Simulated, Solved
+    from .results import Checked, CheckedBound, Compared, Converted, Simulated, Solved
+    from .solvers.certificates.certificate import Certificate
+    from .solvers.certificates.file import read_certificate, write_certificate
+    from .solvers.certificates.verification import Verification
     from .solvers.progress import Progress
     from .solvers.solution import Solution
     from .verbs import check, compare, convert, demo, load, make, policies, simulate, solve
@@ -55,7 +58,10 @@ _NAMES = {
     "models.schedule": ("Eviction", "MixedSchedule"),
     "online.evaluation": ("Comparison", "PolicyResult"),
     "online.policy": ("Decision", "Observation", "Policy", "RequestView"),
-    "results": ("Checked", "Compared", "Converted", "Simulated", "Solved"),
+    "results": ("Checked", "CheckedBound", "Compared", "Converted", "Simulated", "Solved"),
+    "solvers.certificates.certificate": ("Certificate",),
+    "solvers.certificates.file": ("read_certificate", "write_certificate"),
+    "solvers.certificates.verification": ("Verification",),
     "solvers.progress": ("Progress",),
     "solvers.solution": ("Solution",),
     "verbs": (
@@ -76,7 +82,9 @@ _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "AffineTime",
     "BatchprophetError",
+    "Certificate",
     "Checked",
+    "CheckedBound",
     "Compared",
     "Comparison",
     "ConstantTime",
@@ -100,6 +108,7 @@ __all__ = [
     "Solution",
     "Solved",
     "UnitTime",
+    "Verification",
     "Violation",
     "__version__",
     "check",
@@ -109,11 +118,13 @@ __all__ = [
     "load",
     "make",
     "policies",
+    "read_certificate",
     "read_instance",
     "read_schedule",
     "show_versions",
     "simulate",
     "solve",
+    "write_certificate",
     "write_instance",
 ]
 

@@ -15,6 +15,8 @@ import typer
 from . import console
 from .models.errors import InputError
 from .options import (
+    BoundFile,
+    CertificateFile,
     InstanceFile,
     Json,
     Model,
@@ -24,6 +26,7 @@ from .options import (
     Settings,
     Threads,
     TimeLimit,
+    VerifyLimit,
 )
 from .outputs import require_writable_file, require_writable_folder
 
@@ -63,19 +66,21 @@ def solve(
     threads: Threads = None,
     seed: Seed = 0,
     formulation: Annotated[
-        str, typer.Option(metavar="NAME", help="Form of the MILP: running-sum or dense.")
-    ] = "running-sum",
+        str,
+        typer.Option(metavar="NAME", help="auto, or solve the MILP: running-sum or dense."),
+    ] = "auto",
     export: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="First write the MILP, as .lp or .mps."),
     ] = None,
+    certificate: CertificateFile = None,
     out: OutFile = None,
     as_json: Json = False,
 ) -> None:
     """Find the hindsight optimum, or a schedule with a proved bound."""
     from . import verbs
 
-    for path in (export, out):
+    for path in (export, certificate, out):
         if path is not None:
             require_writable_file(path)
     with console.live_progress("solve") as progress:
@@ -93,6 +98,9 @@ def solve(
         )
     if out is not None:
         solved.save(out)
+    if certificate is not None:
+        solved.save_certificate(certificate)
+        console.note(f"wrote {certificate}: {solved.certified()}")
     if as_json:
         console.print_json(solved.solution.to_record())
     else:
@@ -176,17 +184,19 @@ def compare(
 def check(
     instance: InstanceFile,
     schedule: Annotated[Path, typer.Argument(metavar="SCHEDULE", help="Anyone's schedule.")],
+    bound: BoundFile = None,
+    time_limit: VerifyLimit = None,
     as_json: Json = False,
 ) -> None:
-    """Verify a schedule: every violated rule, when, and by how much."""
+    """Verify a schedule (every violated rule, when, and by how much) and the proof of a bound."""
     from . import verbs
 
-    checked = verbs.check(instance, schedule)
+    checked = verbs.check(instance, schedule, certificate=bound, time_limit=time_limit)
     if as_json:
         console.print_json(checked.to_record())
     else:
         print(checked.summary())
-    if not checked.feasible:
+    if not checked.holds:
         raise typer.Exit(1)
 
 

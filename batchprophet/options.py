@@ -17,6 +17,16 @@ OutFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the re
 OutFolder = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write report.html and its data here.")
 ]
+CertificateFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the proof of the bound here; `check` verifies it."),
+]
+BoundFile = Annotated[
+    Path | None, typer.Option(metavar="CERTIFICATE", help="Verify this proof of a bound, too.")
+]
+VerifyLimit = Annotated[
+    float | None, typer.Option(metavar="S", help="Seconds for verifying the bound.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="key=value", help="A setting; may be given repeatedly."),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import tables
+from .models.errors import InputError
 from .models.feasibility import Violation
 from .models.files import (
     SOLUTION_FORMAT,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from .models.traces import ConversionReport
     from .online.evaluation import Comparison
     from .report import Origin
+    from .solvers.certificates.certificate import Certificate
+    from .solvers.certificates.verification import Verification
 
 PathLike = str | os.PathLike[str]
 
@@ -104,6 +107,33 @@ class Solved(_Scheduled):
     def save(self, path: PathLike) -> None:
         """Write ``solution.json``."""
         write_json(self.solution.to_record(), path)
+
+    def certified(self) -> str:
+        """Say which bound the certificate proves, and where that is not the solution's."""
+        certificate = self.solution.certificate
+        if certificate is None:
+            return "no bound has a certificate"
+        text = f"bound {tables.number_text(certificate.bound)}, proof: {certificate.proof.kind}"
+        if certificate.bound == self.solution.bound:
+            return text
+        uncertified = tables.number_text(self.solution.bound)
+        return f"{text} (the bound {uncertified} is a solver's word: it has no certificate)"
+
+    def save_certificate(self, path: PathLike) -> None:
+        """Write ``certificate.json``, with as few digits as prove the same bound.
+
+        Raises
+        ------
+        InputError
+            If there is no certificate, or the file cannot be written.
+        """
+        from .solvers.certificates.compact import compact
+        from .solvers.certificates.file import write_certificate
+
+        certificate = self.solution.certificate
+        if certificate is None:
+            raise InputError(f"{path}: no bound of this solution has a certificate")
+        write_certificate(compact(certificate, self.instance), path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,8 +208,52 @@ class Simulated(_Scheduled):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckedBound:
+    """A certificate of a bound, and the verdict on it.
+
+    Attributes
+    ----------
+    certificate : Certificate
+        The claim and its proof.
+    verification : Verification
+        Whether it was proved anew, and why not.
+    """
+
+    certificate: Certificate
+    verification: Verification
+
+    @property
+    def verified(self) -> bool:
+        """Whether the bound was proved anew."""
+        return self.verification.verified
+
+    def summary(self) -> str:
+        """Return the verdict, the claim, its proof and the reason."""
+        certificate = self.certificate
+        facts = [
+            ("claim", f"{tables.number_text(certificate.bound)} ({certificate.objective_name})"),
+            ("proof", certificate.proof.kind),
+            ("reason", self.verification.reason),
+            ("seconds", tables.seconds_text(self.verification.seconds)),
+        ]
+        return _lines("bound verified" if self.verified else "bound not verified", facts)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the verdict as the object that ``--json`` prints."""
+        return {
+            "objective_name": self.certificate.objective_name,
+            "bound": json_number(self.certificate.bound),
+            "proof": self.certificate.proof.kind,
+            "verified": self.verified,
+            "proved": json_number(self.verification.proved),
+            "reason": self.verification.reason,
+            "seconds": round(self.verification.seconds, 3),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checked(_Scheduled):
-    """The checker's verdict on a schedule.
+    """The checker's verdict on a schedule, and on a bound where one is given.
 
     Attributes
     ----------
@@ -191,20 +265,33 @@ class Checked(_Scheduled):
         Every violated rule; empty for a feasible schedule.
     values : mapping of str to int or Fraction
         The schedule's value under each objective that the instance allows; empty unless feasible.
+    bound : CheckedBound or None
+        The verdict on the certificate of a bound.
     """
 
     instance: Instance
     schedule: MixedSchedule
     violations: tuple[Violation, ...]
     values: dict[str, Exact]
+    bound: CheckedBound | None = None
 
     @property
     def feasible(self) -> bool:
         """Whether no rule is violated."""
         return not self.violations
 
+    @property
+    def holds(self) -> bool:
+        """Whether the schedule is feasible, and the bound, if there is one, is verified."""
+        return self.feasible and (self.bound is None or self.bound.verified)
+
     def summary(self) -> str:
         """Return the verdict: the values of a feasible schedule, or every violation, one a line."""
+        if self.bound is None:
+            return self._schedule_summary()
+        return f"{self._schedule_summary()}\n{self.bound.summary()}"
+
+    def _schedule_summary(self) -> str:
         if self.feasible:
             values = [(name, tables.number_text(value)) for name, value in self.values.items()]
             return _lines("feasible", values)
@@ -213,7 +300,7 @@ class Checked(_Scheduled):
 
     def to_record(self) -> dict[str, Any]:
         """Return the verdict as the object that ``--json`` prints."""
-        return {
+        record: dict[str, Any] = {
             "instance": self.instance.name,
             "feasible": self.feasible,
             "objectives": {name: json_number(value) for name, value in self.values.items()},
@@ -228,6 +315,7 @@ class Checked(_Scheduled):
                 for each in self.violations
             ],
         }
+        return record if self.bound is None else record | {"bound": self.bound.to_record()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,14 +14,15 @@ from .models.files import read_instance, read_schedule
 from .models.instance import Instance
 from .models.metrics import measure
 from .models.mixed.regime import require_mixed
-from .models.objectives import OBJECTIVES, evaluate
+from .models.objectives import OBJECTIVES, Exact, evaluate
 from .models.schedule import MixedSchedule
 from .policy_list import split_policies
-from .results import Checked, Compared, Converted, Simulated, Solved
+from .results import Checked, CheckedBound, Compared, Converted, Simulated, Solved
 from .tables import HINDSIGHT
 
 if TYPE_CHECKING:
     from .online.policy import Policy
+    from .solvers.certificates.certificate import Certificate
     from .solvers.progress import Progress
 
 PathLike = str | os.PathLike[str]
@@ -41,7 +42,7 @@ def solve(
     work_limit: int | None = None,
     threads: int | None = None,
     seed: int = 0,
-    formulation: str = "running-sum",
+    formulation: str = "auto",
     warm_start: MixedSchedule | None = None,
     export: PathLike | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -61,7 +62,8 @@ def solve(
     work_limit, threads, seed, formulation, warm_start, progress
         As in `batchprophet.solvers.hindsight.solve`.
     export : path-like, optional
-        Write the MILP here first, for any solver; a name that ends in ``.lp`` or ``.mps``.
+        Write the MILP here first, for any solver; a name that ends in ``.lp`` or ``.mps``. Its
+        form is the running-sum form where `formulation` is "auto".
 
     Returns
     -------
@@ -88,7 +90,8 @@ def solve(
     from .solvers import hindsight
 
     if export is not None:
-        write_model(loaded, export, objective=objective, formulation=formulation)
+        form = "running-sum" if formulation == "auto" else formulation
+        write_model(loaded, export, objective=objective, formulation=form)
     solution = hindsight.solve(
         loaded,
         model=model,
@@ -226,8 +229,14 @@ def compare(
     return compared
 
 
-def check(instance: Instance | PathLike, schedule: MixedSchedule | PathLike) -> Checked:
-    """Verify anyone's schedule with the independent checker.
+def check(
+    instance: Instance | PathLike,
+    schedule: MixedSchedule | PathLike,
+    *,
+    certificate: Certificate | PathLike | None = None,
+    time_limit: float | None = None,
+) -> Checked:
+    """Verify anyone's schedule with the independent checker, and a bound by its certificate.
 
     Parameters
     ----------
@@ -235,16 +244,20 @@ def check(instance: Instance | PathLike, schedule: MixedSchedule | PathLike) -> 
         An instance, or its file.
     schedule : MixedSchedule or path-like
         A schedule, or a file with ``model`` and ``schedule``.
+    certificate : Certificate or path-like, optional
+        The proof of a bound, or its file: it is recomputed without the solver that found it.
+    time_limit : float, optional
+        Seconds for the certificate, ≥ 0; as long as it takes by default.
 
     Returns
     -------
     Checked
-        Every violated rule, or the values of a feasible schedule.
+        Every violated rule, or the values of a feasible schedule; and the verdict on the bound.
 
     Raises
     ------
     InputError
-        If a file cannot be read, or the schedule is one of another instance.
+        If a file cannot be read, or schedule or certificate are those of another instance.
 
     Examples
     --------
@@ -265,7 +278,12 @@ def check(instance: Instance | PathLike, schedule: MixedSchedule | PathLike) -> 
     names = [name for name in OBJECTIVES if name != "reward" or loaded.horizon is not None]
     completion = planned.completion(loaded)
     values = {} if violations else {name: evaluate(loaded, completion, name) for name in names}
-    return Checked(instance=loaded, schedule=planned, violations=violations, values=values)
+    bound = None
+    if certificate is not None:
+        bound = _verified(loaded, certificate, values, time_limit)
+    return Checked(
+        instance=loaded, schedule=planned, violations=violations, values=values, bound=bound
+    )
 
 
 def make(
@@ -439,6 +457,24 @@ def policy_specifications(
             raise InputError(f"policies: {name!r} stands twice")
         names.add(name)
     return list(listed)
+
+
+def _verified(
+    instance: Instance,
+    certificate: Certificate | PathLike,
+    values: Mapping[str, Exact],
+    time_limit: float | None,
+) -> CheckedBound:
+    """Verify a certificate, which must not contradict the values of a feasible schedule either."""
+    from .solvers.certificates.certificate import Certificate
+    from .solvers.certificates.file import read_certificate
+    from .solvers.certificates.verification import verify
+
+    read = certificate if isinstance(certificate, Certificate) else read_certificate(certificate)
+    value = values.get(read.objective_name)
+    with _located(None if isinstance(certificate, Certificate) else certificate):
+        verification = verify(read, instance, value=value, time_limit=time_limit)
+    return CheckedBound(certificate=read, verification=verification)
 
 
 def _require_seconds(time_limit: float) -> None:

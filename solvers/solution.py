@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..models.errors import BatchprophetError
 from ..models.feasibility import check_mixed
@@ -12,8 +12,10 @@ from ..models.files import SOLUTION_FORMAT, VERSION, json_number, schedule_recor
 from ..models.instance import Instance
 from ..models.objectives import MAXIMISED, Exact, evaluate, value_step
 from ..models.schedule import MixedSchedule
-from .certificates.certificate import Certificate
 from .rounding import round_bound
+
+if TYPE_CHECKING:
+    from .certificates.certificate import Certificate
 
 Status = Literal["optimal", "feasible"]
 

@@ -169,7 +169,7 @@ class PricedTypes:
         if self.exact_in_64_bits:
             costs = np.empty(rounds, dtype=np.int64)
             _start_costs(*numbers, np.array(self.column[i]), self.price, costs)
-            return costs.tolist()  # type: ignore[no-any-return]  # a one-dimensional array
+            return costs.tolist()
         exact = [0] * rounds
         _start_costs.py_func(*numbers, self.column[i], self.price, exact)
         return exact
