@@ -46,6 +46,18 @@ class Budget:
             return self.work >= self._work_limit
         return time.perf_counter() - self._began >= self._time_limit
 
+    def part(self, share: float) -> Budget:
+        """Return a budget of a share of what is left; `settle` what it has spent."""
+        seconds = max(0.0, self._time_limit - (time.perf_counter() - self._began))
+        steps = None
+        if self._work_limit is not None:
+            steps = int(share * max(0, self._work_limit - self.work))
+        return Budget(share * seconds, steps, self._stop)
+
+    def settle(self, part: Budget) -> None:
+        """Count the work of a part as this budget's own."""
+        self.work += part.work
+
     def in_slices(self, total: int, step: int, run: Callable[[int, int], None]) -> bool:
         """Call ``run(first, end)`` over steps 0 … total in slices of about `SLICE_SECONDS`.
 

@@ -9,6 +9,7 @@ from ...models.feasibility import check_mixed
 from ...models.instance import Instance, IntArray
 from ...models.mixed.regime import require_mixed
 from ...models.schedule import MixedSchedule
+from . import beam
 from .budget import Budget, Incumbent
 from .greedy import greedy_starts
 from .large_neighbourhood import MOST_ROUNDS, Neighbourhood
@@ -18,6 +19,9 @@ from .random_stream import random_stream
 #: Up to so many requests × rounds all requests are annealed together; beyond, windows of them.
 MOST_ANNEALED_REQUESTS = 300
 MOST_ANNEALED_CELLS = 4_000_000
+
+#: Share of the budget for beams, where states have room for the instance.
+BEAM_SHARE = 0.7
 
 #: Of the starts of a larger instance, the best so many are compacted; the best of them goes on.
 COMPACTED = 4
@@ -35,8 +39,9 @@ def improve_schedule(
 ) -> MixedSchedule:
     """Search for a schedule of smaller total latency until the time is up.
 
-    Greedy schedules come first. Then instances of up to `MOST_ANNEALED_REQUESTS` requests are
-    annealed as a whole, from many starts; larger ones window by window.
+    Greedy schedules come first. Then instances of up to `beam.MOST_REQUESTS` requests are
+    searched by beams of doubling widths, those of up to `MOST_ANNEALED_REQUESTS` annealed as a
+    whole, from many starts; larger ones window by window.
 
     Parameters
     ----------
@@ -84,6 +89,13 @@ def improve_schedule(
         return incumbent.schedule
     stream = random_stream(seed)
     if instance.n <= MOST_ANNEALED_REQUESTS and instance.n * rounds <= MOST_ANNEALED_CELLS:
+        if instance.n <= beam.MOST_REQUESTS:
+            part = budget.part(BEAM_SHARE)
+            exhausted = beam.widen(instance, part, incumbent)
+            budget.settle(part)
+            if exhausted:
+                return incumbent.schedule
+            starts.insert(0, incumbent.schedule.start)
         anneal_from_many(instance, starts, budget, incumbent, stream)
     else:
         compacted = [Neighbourhood(instance, start) for start in starts[:COMPACTED]]
