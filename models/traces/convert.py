@@ -274,5 +274,9 @@ def _name(path: str | os.PathLike[str], window: Window, load: float, arrivals: s
         "load": (load, 1.0),
         "arrivals": (arrivals, None),
     }
-    parts = [f"{key}={value}" for key, (value, default) in choices.items() if value != default]
+    parts = [
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+        for key, (value, default) in choices.items()
+        if value != default
+    ]
     return "-".join([stem, *parts])

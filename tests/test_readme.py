@@ -1,0 +1,87 @@
+"""What the README and the documentation pages say is so."""
+
+import re
+import shlex
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+import typer
+
+import batchprophet as bp
+from batchprophet.cli import app
+from batchprophet.demo_instance import demo_instance
+from batchprophet.models.traces import convert_trace
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *(ROOT / "docs").glob("*.md"),
+]
+README = (ROOT / "README.md").read_text("utf-8")
+TRACE = ROOT.parent / "shared/data/traces/azure2023_conv.csv"
+
+
+def total_latencies(title):
+    """Return the first two columns of the README's table under this title, as {policy: latency}."""
+    table = README.split(f"```text\n{title}\n")[1].split("```")[0]
+    rows = re.findall(r"^  ([a-z][\w-]*)(?: \(.*?\))?  +([\d,]+|does not finish)", table, re.M)
+    return {policy: latency.replace(",", "") for policy, latency in rows}
+
+
+def outcome(instance, policy):
+    try:
+        return str(bp.simulate(instance, policy).metrics.total_latency)
+    except bp.DoesNotFinish:
+        return "does not finish"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_local_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_are_ones_that_the_command_line_takes(page):
+    group = typer.main.get_command(app)
+    text = page.read_text("utf-8")
+    commands = re.findall(r"^    batchprophet (.+)$", text, re.M)
+    commands += re.findall(r"`batchprophet ([^`]+)`", text)
+    for command in commands:
+        name, *words = shlex.split(command.partition("#")[0])
+        if not name.startswith(("…", "-")):
+            group.commands[name].make_context(name, words)  # raises if it does not parse
+
+
+def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    with mpl.rc_context():
+        exec(code, {})
+    assert "optimal" in capsys.readouterr().out
+    assert (tmp_path / "mc-sf.png").stat().st_size > 1000
+
+
+def test_the_demo_is_as_printed():
+    printed = total_latencies("demo")
+    assert printed.pop("hindsight") == str(bp.demo().solution.objective)
+    assert len(printed) == len(bp.policies())
+    assert printed == {policy: outcome(demo_instance(), policy) for policy in printed}
+
+
+def test_the_real_window_is_as_printed():
+    if not TRACE.exists():
+        pytest.skip("needs the real trace, which is not part of the repository")
+    window = convert_trace(TRACE, start=600.0, count=60, round_ms=50.0, kv_capacity=16384).instance
+    printed = total_latencies("AzureLLMInferenceTrace_conv-start=600-count=60")
+    best = int(printed.pop("hindsight"))
+    low, high = re.findall(r"between ([\d,]+) and ([\d,]+) rounds", README)[0]
+    assert best == int(high.replace(",", ""))
+    assert printed == {policy: outcome(window, policy) for policy in printed}
+    # What is certified in no time at all must not contradict what is printed.
+    solution = bp.solve(window, time_limit=0).solution
+    assert solution.lower_bound <= best
+    assert solution.objective >= int(low.replace(",", ""))
