@@ -80,15 +80,15 @@ def certified_value(
 
     Examples
     --------
-    Two requests that do not fit together in round 4, each at price 1/2 there: three quarters of
-    the waiting round are proved, at one price each.
+    Two requests that do not fit together in round 4 pay 1 and 1/3 there; of the smaller one, of
+    which three would fit, the configurations may take as many.
 
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
     >>> price = np.zeros((5, 2), dtype=np.int64)
-    >>> price[4] = 1
-    >>> certified_value(instance, scale=2, types=[(7, 0), (3, 0)], price=price)
-    Fraction(13, 2)
+    >>> price[4] = [3, 1]
+    >>> certified_value(instance, scale=3, types=[(7, 0), (3, 0)], price=price)
+    Fraction(19, 3)
 
     References
     ----------
