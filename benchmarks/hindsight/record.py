@@ -1,0 +1,216 @@
+"""The rows of a comparison: verified, kept in a CSV file, checked against each other.
+
+A row holds its schedule, so whatever is printed can be verified again from the file alone: the
+checker accepts the schedule, its value is the incumbent, and no lower bound is above any incumbent
+of the same instance, whichever methods they come from.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from batchprophet.models.errors import InputError
+from batchprophet.models.feasibility import check_mixed
+from batchprophet.models.files import write_atomically
+from batchprophet.models.instance import Instance
+from batchprophet.models.objectives import total_latency
+from batchprophet.models.schedule import MixedSchedule
+
+#: Statuses of a row without a result.
+OVERRUN, OUT_OF_MEMORY, CRASHED, CONTRADICTION = (
+    "overrun",
+    "out of memory",
+    "crashed",
+    "contradiction",
+)
+
+#: Failures of the code, not results: they are run again, and the command ends with exit code 1.
+DEFECTS = (CRASHED, CONTRADICTION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One method on one instance.
+
+    Attributes
+    ----------
+    instance, n, M : str, int, int
+        Name, requests and KV capacity of the instance.
+    method : str
+        A name of `methods.METHODS`.
+    incumbent : int or None
+        Total latency of the best schedule, in rounds; None where `status` says why.
+    lower_bound : int or None
+        Proved lower bound on the optimum; None if the method has proved nothing.
+    status : str
+        "optimal" (incumbent and bound are equal), "feasible", or a failure.
+    seconds : float
+        Wall-clock time for building and solving, without the warm-up.
+    cpu_seconds : float or None
+        CPU time over all threads, without the warm-up.
+    peak_mib : float or None
+        Peak memory of the process in MiB.
+    time_limit, threads, windows : float, int, str
+        How it was run; `windows` is "plain" or "tight" (`methods.Case.tight_windows`).
+    warm_start : int
+        Total latency of the schedule that the method began with.
+    account : str
+        What the method says it did, or what went wrong.
+    version, date : str
+        Version of the code, day of the run.
+    fingerprint : str
+        Of the data of the instance.
+    start : tuple of int
+        The schedule: start of each request; empty where there is none.
+    """
+
+    instance: str
+    n: int
+    M: int
+    method: str
+    incumbent: int | None
+    lower_bound: int | None
+    status: str
+    seconds: float
+    cpu_seconds: float | None
+    peak_mib: float | None
+    time_limit: float
+    threads: int
+    windows: str
+    warm_start: int
+    account: str
+    version: str
+    date: str
+    fingerprint: str
+    start: tuple[int, ...]
+
+    @property
+    def gap(self) -> float | None:
+        """``(incumbent − bound) / incumbent``; None without one of them."""
+        if self.incumbent is None or self.lower_bound is None:
+            return None
+        return (self.incumbent - self.lower_bound) / self.incumbent  # latencies are ≥ 1
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What it is a measurement of: rows with the same key are not measured twice."""
+        return (self.fingerprint, self.method, self.time_limit, self.threads, self.windows)
+
+
+def fingerprint(instance: Instance) -> str:
+    """Fingerprint of what matters to a schedule: M, arrivals, prompts, outputs."""
+    digest = hashlib.sha256(str(instance.gpu.kv_capacity).encode())
+    for column in (instance.arrival, instance.prompt, instance.output):
+        digest.update(column.astype("<i8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def violations(row: Row, instance: Instance) -> list[str]:
+    """List what is wrong in a row by itself; an empty list means verified."""
+    where = f"{row.instance}, {row.method}"
+    if row.status in DEFECTS:
+        return [f"{where}: {row.account}"]
+    if row.incumbent is None:
+        return []
+    schedule = MixedSchedule(list(row.start))
+    found = [f"{where}: {violation.message}" for violation in check_mixed(instance, schedule)]
+    value = total_latency(instance, schedule.completion(instance))
+    if value != row.incumbent:
+        found.append(f"{where}: the schedule is worth {value}, not {row.incumbent}")
+    if row.incumbent > row.warm_start:
+        found.append(f"{where}: {row.incumbent} is worse than the warm start, {row.warm_start}")
+    if row.lower_bound is not None and row.lower_bound > row.incumbent:
+        found.append(f"{where}: the bound {row.lower_bound} is above {row.incumbent}, its own")
+    if (row.status == "optimal") != (row.lower_bound == row.incumbent):
+        found.append(f"{where}: {row.status} with {row.incumbent} and bound {row.lower_bound}")
+    return found
+
+
+def contradictions(rows: Iterable[Row]) -> list[str]:
+    """List each lower bound that is above an incumbent of another row on the same instance."""
+    by_instance: dict[str, list[Row]] = {}
+    for row in rows:
+        by_instance.setdefault(row.fingerprint, []).append(row)
+    return [
+        f"{low.instance}: the bound {low.lower_bound} of {low.method} is above the schedule of "
+        f"{high.method}, {high.incumbent}"
+        for same in by_instance.values()
+        for low in same
+        for high in same
+        if low is not high
+        and low.lower_bound is not None
+        and high.incumbent is not None
+        and low.lower_bound > high.incumbent
+    ]
+
+
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """Write all rows, atomically: the file is the old one or the new one."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows([_text(getattr(row, name)) for name in _COLUMNS] for row in rows)
+    write_atomically(path, text.getvalue().encode())
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read the rows of a file; none if it does not exist.
+
+    Raises
+    ------
+    InputError
+        If the file has other columns, or a value is malformed.
+    """
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            lines = list(csv.reader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    if not lines or tuple(lines[0]) != _COLUMNS:
+        raise InputError(f"{path}: expected the columns {', '.join(_COLUMNS)}")
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            cells = dict(zip(_COLUMNS, line, strict=True))
+            rows.append(Row(**{name: _READ[name](cell) for name, cell in cells.items()}))
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}: {error}") from error
+    return rows
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _int_or_none(text: str) -> int | None:
+    return int(text) if text else None
+
+
+def _float_or_none(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split()))
+
+
+_BY_TYPE: dict[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "int | None": _int_or_none,
+    "float | None": _float_or_none,
+    "tuple[int, ...]": _integers,
+}
+_READ = {column.name: _BY_TYPE[str(column.type)] for column in fields(Row)}
+_COLUMNS = tuple(_READ)
