@@ -215,7 +215,7 @@ def test_compiled_and_unlimited_integers_agree():
     rng = np.random.default_rng(7)
     compared = 0
     for _ in range(40):
-        instance = random_instance(rng, 4, capacity=(5, 12), last_arrival=1)
+        instance = random_instance(rng, 8, capacity=(5, 12), last_arrival=1)
         schedule = list_schedule(instance, instance.volume)
         table = PriceTable.of(instance, configuration_prices(instance, schedule, work_limit=40))
         by_64_bits = certified_value(
