@@ -17,7 +17,10 @@ from batchprophet.models.schedule import Eviction, MixedSchedule
 from batchprophet.solvers.list_schedule import list_schedule
 from batchprophet.solvers.search.annealing import Part, anneal, begin, decode
 from batchprophet.solvers.search.budget import Budget, Incumbent
+from batchprophet.solvers.search.greedy import greedy_starts
 from batchprophet.solvers.search.large_neighbourhood import Neighbourhood
+from batchprophet.solvers.search.place import place_all
+from batchprophet.solvers.search.priced_orders import priced_starts
 from batchprophet.solvers.search.profile import NOWHERE, add_run, earliest_start, remove_run
 from batchprophet.solvers.search.random_stream import below, random_stream, uniform
 from batchprophet.solvers.search.recipe import improve_schedule
@@ -269,3 +272,45 @@ def test_aborted_runs_are_left_out():
     given = MixedSchedule([3], [Eviction(0, 0, 1)])
     found = improve_schedule(instance, given, time_limit=0, work_limit=100)
     assert found == MixedSchedule([0])
+
+
+def test_placing_in_order_gives_everyone_the_earliest_start_beside_those_before():
+    rng = np.random.default_rng(5)
+    for _ in range(100):
+        instance = random_instance(rng, 7, capacity=(6, 30))
+        order = rng.permutation(7)
+        start = place_all(instance, order)
+        for count, i in enumerate(order):
+            before = order[:count]
+            beside = instance.take(before.tolist()) if count else None
+            for k in range(int(instance.arrival[i]), int(start[i]) + 1):
+                both = instance.take([*before.tolist(), int(i)])
+                violations = check_mixed(both, MixedSchedule([*start[before], k]))
+                assert (violations == []) == (k == start[i])
+            assert beside is None or check_mixed(beside, MixedSchedule(start[before])) == []
+
+
+def test_schedules_by_prices_better_every_list_schedule_on_a_burst():
+    instance = make_instance("lognormal-burst", seed=2, settings={"n": 400})
+    incumbent = Incumbent(instance, list_schedule(instance, instance.volume), None)
+    greedy = min(int(start.sum()) for start in greedy_starts(instance))
+    best = priced_starts(instance, Budget(0, 10**9, None), incumbent)
+    for start in best:
+        assert check_mixed(instance, MixedSchedule(start)) == []
+    assert incumbent.schedule.start.sum() == min(start.sum() for start in best) < greedy
+
+
+def test_schedules_by_prices_repeat_themselves_and_end_with_their_budget():
+    instance = make_instance("lognormal-burst", seed=2, settings={"n": 100})
+    given = list_schedule(instance, instance.volume)
+    runs = [
+        priced_starts(instance, Budget(0, 10**8, None), Incumbent(instance, given, None))
+        for _ in range(2)
+    ]
+    assert [x.tolist() for x in runs[0]] == [x.tolist() for x in runs[1]]
+    assert priced_starts(instance, Budget(0, 0, None), Incumbent(instance, given, None)) == []
+    began = time.perf_counter()
+    stopped = Budget(60.0, None, lambda: time.perf_counter() > began + 0.2)
+    larger = make_instance("lognormal-burst", seed=2, settings={"n": 4000})
+    priced_starts(larger, stopped, Incumbent(larger, list_schedule(larger, larger.volume), None))
+    assert time.perf_counter() - began < 2.0

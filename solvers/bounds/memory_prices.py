@@ -64,6 +64,7 @@ def memory_price_bound(
     steps: int = 200,
     time_limit: float | None = None,
     keep_going: Callable[[float], bool] | None = None,
+    tried: Callable[[IntArray], None] | None = None,
 ) -> MemoryPriceBound:
     """Bound the total latency from below by prices on memory.
 
@@ -86,6 +87,8 @@ def memory_price_bound(
         Seconds ≥ 0 of wall-clock time; three evaluations and the certified one are always done.
     keep_going : callable, optional
         Told the best (uncertified) bound after every evaluation; False ends the search.
+    tried : callable, optional
+        Told the cheapest starts under every price vector tried: orders for schedules.
 
     Returns
     -------
@@ -114,7 +117,7 @@ def memory_price_bound(
         raise InputError(f"time_limit: expected at least 0 seconds, found {time_limit!r}")
     if schedule is None:
         schedule = list_schedule(instance, instance.volume)
-    search = _Search(instance, schedule, time_limit, keep_going)
+    search = _Search(instance, schedule, time_limit, keep_going, tried)
     for level in _levels(blocks):
         search.climb(busy_boundaries(instance, schedule, level), steps)
         if search.over:
@@ -144,12 +147,14 @@ class _Search:
         schedule: MixedSchedule,
         time_limit: float | None,
         keep_going: Callable[[float], bool] | None,
+        tried: Callable[[IntArray], None] | None,
     ) -> None:
         self.began = time.perf_counter()
         self.instance = instance
         self.target = float(total_latency(instance, schedule.completion(instance)))
         self.limit = math.inf if time_limit is None else time_limit
         self.listener = keep_going
+        self.tried = tried
         self.over = False
         self.evaluations = 0
         self.origin = int(instance.arrival.min())  # floating-point times count from here
@@ -191,6 +196,8 @@ class _Search:
         held_tokens(self.start, instance.prompt, instance.output, b, held)
         capacity = instance.gpu.kv_capacity * np.diff(b).astype(np.float64)
         self.evaluations += 1
+        if self.tried is not None:
+            self.tried(self.start + self.origin)
         return costs - float(capacity @ prices), held - capacity
 
     def keep_going(self, value: float) -> bool:

@@ -126,8 +126,8 @@ def widen(instance: Instance, budget: Budget, incumbent: Incumbent) -> bool:
     >>> incumbent = Incumbent(instance, MixedSchedule([0, 4]), None)
     >>> widen(instance, Budget(0.0, 10_000, None), incumbent)
     True
-    >>> incumbent.schedule.start.tolist()
-    [0, 3]
+    >>> incumbent.latency
+    7
     """
     width, turn = FIRST_WIDTH, 0
     while width <= LAST_WIDTH and not budget.is_spent:

@@ -46,6 +46,10 @@ class Budget:
             return self.work >= self._work_limit
         return time.perf_counter() - self._began >= self._time_limit
 
+    def affords(self, work: int) -> bool:
+        """Whether so much work is left; always without a limit on work."""
+        return self._work_limit is None or self.work + work <= self._work_limit
+
     def part(self, share: float) -> Budget:
         """Return a budget of a share of what is left; `settle` what it has spent."""
         seconds = max(0.0, self._time_limit - (time.perf_counter() - self._began))

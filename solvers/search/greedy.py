@@ -8,8 +8,16 @@ from ...models.instance import Instance, IntArray
 from ..incumbents import list_schedules
 from ..list_schedule import list_schedule
 
-#: Exponents (α, β, γ) of the keys s^α · o^β · (s + o)^γ that are tried with skipping.
-EXPONENTS = ((0.25, 1, 0), (0.5, 1, 0), (0.75, 1, 0), (1, 0.5, 0), (0.5, 0.5, 0.5), (0, 0.5, 1))
+#: Exponents (α, β, γ) of the keys s^α·o^β·(s + o)^γ that are tried, with and without skipping.
+EXPONENTS = (
+    (0.25, 1, 0),
+    (0.5, 1, 0),
+    (0.75, 1, 0),
+    (1, 0.5, 0),
+    (0.5, 0.5, 0.5),
+    (0, 0.5, 1),
+    (0, 1, 1.5),
+)
 
 
 def greedy_starts(instance: Instance) -> Iterator[IntArray]:
@@ -26,4 +34,5 @@ def greedy_starts(instance: Instance) -> Iterator[IntArray]:
         yield schedule.start
     s, o, peak = (x.astype(float) for x in (instance.prompt, instance.output, instance.peak))
     for alpha, beta, gamma in EXPONENTS:
-        yield list_schedule(instance, s**alpha * o**beta * peak**gamma, skip=True).start
+        for skip in (False, True):
+            yield list_schedule(instance, s**alpha * o**beta * peak**gamma, skip=skip).start

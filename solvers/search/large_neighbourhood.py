@@ -18,7 +18,8 @@ from numba import njit
 from ...models.instance import Instance, IntArray
 from .annealing import Part, anneal, begin
 from .budget import Budget, Incumbent
-from .profile import NOWHERE, add_run, earliest_start, remove_run
+from .place import place_in_order
+from .profile import add_run, remove_run
 from .random_stream import Stream, below
 
 #: Ways to free a window: its requests, those of the lookahead behind it (0: the rest stays), and
@@ -27,29 +28,6 @@ WAYS = ((80, 0, 0.05), (40, 40, 0.05), (20, 60, 0.05), (60, 60, 0.2), (60, 60, 0
 
 #: Annealing steps spent on one window.
 STEPS = 2_000
-
-#: Largest number of rounds for which a KV profile is kept (8 bytes each, a few copies).
-MOST_ROUNDS = 4_000_000
-
-
-@njit(cache=True, nogil=True)
-def place_in_order(
-    order: IntArray,
-    release: IntArray,
-    s: IntArray,
-    o: IntArray,
-    M: int,
-    held: IntArray,
-    start: IntArray,
-) -> bool:
-    """Place requests one after the other at their earliest starts; False past the last round."""
-    for i in order:
-        k = earliest_start(held, M, s[i], o[i], release[i])
-        if k == NOWHERE:
-            return False
-        start[i] = k
-        add_run(held, s[i], o[i], k)
-    return True
 
 
 @njit(cache=True, nogil=True)

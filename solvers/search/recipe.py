@@ -12,8 +12,10 @@ from ...models.schedule import MixedSchedule
 from . import beam
 from .budget import Budget, Incumbent
 from .greedy import greedy_starts
-from .large_neighbourhood import MOST_ROUNDS, Neighbourhood
+from .large_neighbourhood import Neighbourhood
 from .multistart import anneal_from_many
+from .place import MOST_ROUNDS
+from .priced_orders import priced_starts
 from .random_stream import random_stream
 
 #: Up to so many requests × rounds all requests are annealed together; beyond, windows of them.
@@ -22,6 +24,9 @@ MOST_ANNEALED_CELLS = 4_000_000
 
 #: Share of the budget for beams, where states have room for the instance.
 BEAM_SHARE = 0.7
+
+#: Share of the budget for schedules guided by memory prices, on larger instances.
+PRICED_SHARE = 0.3
 
 #: Of the starts of a larger instance, the best so many are compacted; the best of them goes on.
 COMPACTED = 4
@@ -98,6 +103,7 @@ def improve_schedule(
             starts.insert(0, incumbent.schedule.start)
         anneal_from_many(instance, starts, budget, incumbent, stream)
     else:
+        starts = _with_priced(instance, starts, budget, incumbent)
         compacted = [Neighbourhood(instance, start) for start in starts[:COMPACTED]]
         for neighbourhood in compacted:
             neighbourhood.compact(budget, incumbent)
@@ -118,6 +124,16 @@ def _first_starts(
         incumbent.offer(start)
         starts.append(start)
     return sorted(starts, key=lambda start: int(start.sum()))
+
+
+def _with_priced(
+    instance: Instance, starts: list[IntArray], budget: Budget, incumbent: Incumbent
+) -> list[IntArray]:
+    """Add the starts of schedules guided by memory prices; the best first."""
+    part = budget.part(PRICED_SHARE)
+    priced = priced_starts(instance, part, incumbent)
+    budget.settle(part)
+    return sorted([*starts, *priced], key=lambda start: int(start.sum()))
 
 
 def _check_arguments(
