@@ -134,7 +134,7 @@ def simulate(
 
 def compare(
     instances: Annotated[
-        list[Path], typer.Argument(metavar="INSTANCE…", help="One or more instance.json.")
+        list[Path], typer.Argument(metavar="INSTANCE", help="One or more instance.json.")
     ],
     policies: Annotated[
         list[str] | None,
@@ -238,7 +238,9 @@ def convert(
     columns: Annotated[
         str | None,
         typer.Option(
-            metavar="MAP", help="arrival=ts,prompt=in,output=out[,id=name][,unit=s|ms|us|date]"
+            metavar="MAP",
+            help="Columns of another format: arrival=ts, prompt=in, output=out, and if need be "
+            "id=name, unit=s|ms|us|date; joined by commas.",
         ),
     ] = None,
     arrivals: Annotated[

@@ -33,6 +33,8 @@ MOST_WEDGES = 60
 MOST_SEPARATE_ROWS = 150
 #: Up to here the total is exact in every round; beyond, rounds share bins.
 MOST_BINS = 600
+#: Where requests are counted, the axis is linear up to here and logarithmic beyond.
+LINEAR_COUNTS = 10
 
 TIME = "time (rounds)"
 
@@ -224,15 +226,14 @@ def _bars(
 
 
 def _draw_counts(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
+    """Who waits as an area, who runs as a line, on an axis that shows tens beside thousands."""
     edges, running, queued = counts(instance, schedule, bins=MOST_BINS)
-    ax.stairs(running, edges, fill=True, color=palette.TOKENS, label="running")
-    ax.stairs(
-        running + queued, edges, baseline=running, fill=True, color=palette.WAITING, label="waiting"
-    )
-    ax.set_ylim(0, float((running + queued).max()) * 1.05)
+    ax.stairs(queued, edges, fill=True, color=palette.WAITING, label="waiting")
+    ax.stairs(running, edges, color=palette.PROMPT, linewidth=1.4, label="running")
+    ax.set_yscale("symlog", linthresh=LINEAR_COUNTS)
+    ax.set_ylim(0, max(LINEAR_COUNTS, float(np.maximum(running, queued).max()) * 1.2))
     ax.yaxis.set_major_formatter("{x:,.0f}")
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    palette.dress(ax, x_label=TIME, y_label="requests")
+    palette.dress(ax, x_label=TIME, y_label="requests (log scale)")
 
 
 def _draw_wedges(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:

@@ -82,7 +82,7 @@ def fails(capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]  
         (["solve", "x.json", "--time-limit", "nan"], "time_limit: expected at least 0 seconds"),
         (["solve", "x.json", "--time-limit", "-1"], "time_limit: expected at least 0 seconds"),
         (["simulate", "x.json"], "Missing option '--policy'"),
-        (["compare"], "Missing argument 'INSTANCE…'"),
+        (["compare"], "Missing argument 'INSTANCE'"),
         (["check", "x.json"], "Missing argument 'SCHEDULE'"),
         (["make"], "make: expected a FAMILY (see make --list), found none"),
         (["make", "arrival-model-1"], "make: expected --out FILE, found none"),

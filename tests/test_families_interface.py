@@ -106,7 +106,7 @@ def test_text_and_values_mean_the_same():
             (
                 "azure-code",
                 {"rate": value},
-                f"azure-code: rate: expected a number from 0.001 to 1e+06, found {value!r}",
+                f"azure-code: rate: expected a number from 0.001 to 1,000,000, found {value!r}",
             )
             for value in ("", "x", "nan", "inf", "-1", "0", float("nan"), True, None)
         ],

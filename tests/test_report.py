@@ -253,6 +253,8 @@ def test_many_requests_are_counted_on_the_same_axes() -> None:
     schedules = {"a": MixedSchedule(np.arange(n)), "b": MixedSchedule(np.arange(n) + 50)}
     figure = panels.gantts(instance, schedules)
     assert len({ax.get_ylim() for ax in figure.axes}) == 1
+    # Fifty wait where one runs: both are to be seen.
+    assert {ax.get_yscale() for ax in figure.axes} == {"symlog"}
 
 
 def random_comparison(n: int, policies: int) -> Comparison:
@@ -283,4 +285,4 @@ def test_a_thousand_requests_and_eight_policies_stay_under_two_megabytes() -> No
 def test_twenty_thousand_requests_are_drawn_sensibly() -> None:
     text = render([random_comparison(20_000, 3)], ORIGIN)
     assert len(text.encode()) < 1_000_000
-    assert "How many requests run and wait, over time." in text
+    assert "How many requests run (line) and wait (area), over time" in text
