@@ -25,11 +25,14 @@ class MatrixForm:
     ----------
     columns : tuple of VarData
         The Pyomo variable of each column; variables that appear nowhere have none.
+    rows : tuple of ConstraintData
+        The Pyomo constraint of each row.
     integer : ndarray of bool, shape (columns,)
         Which variables are integer.
     """
 
     columns: tuple[Any, ...]
+    rows: tuple[Any, ...]
     cost: FloatArray
     offset: float
     maximise: bool
@@ -78,6 +81,7 @@ def _to_matrices(form: Any) -> MatrixForm:
     low, high = np.array([variable.bounds for variable in form.columns], dtype=np.float64).T
     return MatrixForm(
         columns=tuple(form.columns),
+        rows=tuple(constraint for constraint, _ in form.rows),
         cost=form.c.toarray().ravel(),
         offset=float(form.c_offset[0]),
         maximise=objective.sense == pyo.maximize,

@@ -18,6 +18,8 @@ from ..models.schedule import MixedSchedule
 from .best_so_far import BestSoFar
 from .bounds.combinatorial import best_bound
 from .bounds.linear_relaxation import dual_bound
+from .certificates.clock import Clock
+from .certificates.linear_duals import round_prices
 from .highs import HighsResult, SolverState, Status, solve_model
 from .matrix_form import MatrixForm, compile_model
 
@@ -116,6 +118,9 @@ def _bound_by_lp(
     )
     if relaxed.row_duals is not None:
         search.bounds.append(("LP relaxation", dual_bound(form, relaxed.row_duals)))
+        proof = round_prices(search.instance, search.objective, form, relaxed.row_duals)
+        exact = proof.bound(search.instance, search.objective, Clock(None))
+        search.proved_bound("memory prices of the LP", exact, proof)
     if relaxed.interrupted:
         raise KeyboardInterrupt
 

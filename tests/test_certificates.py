@@ -39,6 +39,7 @@ from batchprophet.solvers.certificates.file import (
 from batchprophet.solvers.certificates.memory_prices import MemoryPriceProof
 from batchprophet.solvers.certificates.price_table import PriceTable
 from batchprophet.solvers.certificates.registry import PROOF_KINDS
+from batchprophet.solvers.certificates.round_prices import RoundPriceProof
 from batchprophet.solvers.certificates.verification import verify
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.list_schedule import list_schedule
@@ -139,6 +140,51 @@ def test_memory_prices():
         assert bound_of(certificate.proof, instance) == found.value
         too_high = replace(certificate, bound=certificate.bound + 1)
         assert not verify(too_high, instance).verified
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_any_round_prices_prove_a_bound(objective):
+    rng = np.random.default_rng(11)
+    for seed in range(100):
+        instance = tiny_instance(seed)
+        best, _ = brute_force(instance, objective)
+        for _ in range(5):
+            shares = rng.multinomial(int(rng.integers(0, 17)), [1 / instance.n] * instance.n)
+            proof = RoundPriceProof(
+                scale=16,
+                first=int(rng.integers(1, 6)),
+                prices=tuple(rng.integers(0, 6, int(rng.integers(0, 12))).tolist()),
+                shares=tuple(shares.tolist()) if objective == "makespan" else (),
+            )
+            proved = bound_of(proof, instance, objective)
+            assert proved >= best if objective in MAXIMISED else proved <= best, (seed, proof)
+
+
+@pytest.mark.parametrize("formulation", ["dense", "running-sum"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_linear_relaxation_is_certified_by_its_duals(objective, formulation):
+    found = 0
+    for seed in range(40):
+        instance = tiny_instance(seed)
+        solution = solve(instance, objective=objective, formulation=formulation)
+        best, _ = brute_force(instance, objective)
+        assert solution.objective == best
+        certificate = solution.certificate
+        assert verify(certificate, instance, value=best).verified
+        bounds = dict(solution.bounds)
+        if "LP relaxation" in bounds:
+            found += 1
+            loss = abs(Fraction(bounds["LP relaxation"]) - bounds["memory prices of the LP"])
+            # For the makespan the LP uses its horizon, too, which the certificate does not.
+            assert loss < Fraction(1, 10_000) or objective == "makespan", seed
+    assert found >= 3  # the others are proved before
+
+
+def test_shares_exceed_no_whole():
+    for objective, shares in (("makespan", (2, 7)), ("makespan", (8,)), ("latency", (4, 4))):
+        proof = RoundPriceProof(scale=8, first=4, prices=(1,), shares=shares)
+        with pytest.raises(InputError, match=r"proof\.shares: expected 2 of sum at most 8"):
+            bound_of(proof, objective=objective)
 
 
 def test_large_instances_are_certified_by_memory_prices():
@@ -260,8 +306,10 @@ def test_plain_python_agrees_with_compiled_code(tmp_path):
 
 def test_the_verifiers_share_no_code_with_what_they_verify():
     solvers = Path(certified_configurations.__file__).parents[1]
-    for name in ("certificates/layer_search.py", "bounds/certified_configurations.py",
-                 "certificates/areas.py"):  # fmt: skip
+    for name in (
+        "certificates/layer_search.py", "certificates/areas.py",
+        "bounds/certified_configurations.py", "bounds/certified_rounds.py",
+    ):  # fmt: skip
         source = (solvers / name).read_text()
         lines = [line for line in source.splitlines() if line.startswith("from .")]
         allowed = (
@@ -443,11 +491,12 @@ WHOLE = "expected an integer from 0 to 2^62, found"
          "bound: expected an integer or a fraction in lowest terms, found '-7/2'"),
         (document(proof=[]), "proof: expected an object, found []"),
         (document(proof={}), "proof.kind: expected one of combinatorial, memory-prices, "
-         "configuration-prices, exhaustive-search; found None"),
+         "configuration-prices, exhaustive-search, round-prices; found None"),
         (document(proof={"kind": "trust-me"}), "proof.kind: expected one of combinatorial, "
-         "memory-prices, configuration-prices, exhaustive-search; found 'trust-me'"),
+         "memory-prices, configuration-prices, exhaustive-search, round-prices; found 'trust-me'"),
         (document(proof={"kind": ["combinatorial"]}), "proof.kind: expected one of combinatorial, "
-         "memory-prices, configuration-prices, exhaustive-search; found ['combinatorial']"),
+         "memory-prices, configuration-prices, exhaustive-search, round-prices; found "
+         "['combinatorial']"),
         (document(proof={"kind": "combinatorial"}), "proof.name: missing"),
         (document(proof={"kind": "combinatorial", "name": 5}),
          "proof.name: expected a string, found 5"),
@@ -463,6 +512,16 @@ WHOLE = "expected an integer from 0 to 2^62, found"
          "proof.boundaries[1]: expected more than boundaries[0] = 1, found 1"),
         (document(proof={"kind": "memory-prices", "scale": 8, "boundaries": [0, 1],
                          "prices": [2**62]}), f"proof.prices[0]: {WHOLE} {2**62}"),
+        (document(proof={"kind": "round-prices", "scale": 1, "first": 1, "prices": [0, -1],
+                         "shares": []}), f"proof.prices[1]: {WHOLE} -1"),
+        (document(proof={"kind": "round-prices", "scale": 1, "first": 0, "prices": [],
+                         "shares": []}),
+         "proof.first: expected an integer from 1 to 2^62, found 0"),
+        (document(proof={"kind": "round-prices", "scale": 1, "first": 2**61, "prices": [1],
+                         "shares": []}),
+         f"proof.prices: expected rounds up to 1048576, found rounds {2**61} to {2**61}"),
+        (document(proof={"kind": "round-prices", "scale": 1, "first": 1, "prices": []}),
+         "proof.shares: missing"),
         (proof_record(value=7), "proof.value: unknown key"),
         (proof_record(scale=0), "proof.scale: expected an integer from 1 to 2^62, found 0"),
         (proof_record(scale="3"), "proof.scale: expected an integer from 1 to 2^62, found '3'"),
@@ -651,6 +710,7 @@ def test_price_tables_refuse_what_is_no_price():
         MemoryPriceProof(prices=MemoryPrices(boundaries=(0, 3, 4), prices=(0, 3), scale=8)),
         ConfigurationPriceProof(table=TABLE),
         ExhaustiveSearch(value=7, table=TABLE),
+        RoundPriceProof(scale=8, first=4, prices=(3,), shares=(1, 2)),
     ],
 )
 def test_files_keep_everything(tmp_path, proof):

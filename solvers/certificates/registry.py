@@ -10,6 +10,7 @@ from .configuration_prices import ConfigurationPriceProof
 from .exhaustive_search import ExhaustiveSearch
 from .memory_prices import MemoryPriceProof
 from .proof import Proof
+from .round_prices import RoundPriceProof
 
 #: Kinds of proof by their name in files.
 PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
@@ -20,6 +21,7 @@ PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
             MemoryPriceProof,
             ConfigurationPriceProof,
             ExhaustiveSearch,
+            RoundPriceProof,
         )
     }
 )
