@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +26,9 @@ from .schedule import Eviction, MixedSchedule
 INSTANCE_FORMAT = "batchprophet-instance"
 SOLUTION_FORMAT = "batchprophet-solution"
 VERSION = 1
+
+#: Requests that are encoded at a time.
+_PIECE = 1 << 14
 
 _Record = TypeVar("_Record", bound="_Strict")
 
@@ -151,11 +154,16 @@ def write_instance(instance: Instance, path: str | os.PathLike[str]) -> None:
     ...     read_instance(path) == instance
     True
     """
-    write_atomically(path, encode_instance(instance))
+    write_atomically(path, _encoded(instance))
 
 
 def encode_instance(instance: Instance) -> bytes:
     """Encode an instance as JSON, one request a line; the same instance gives the same bytes."""
+    return b"".join(_encoded(instance))
+
+
+def _encoded(instance: Instance) -> Iterator[bytes]:
+    """Encode an instance piece by piece, so that millions of requests need little memory."""
     head: dict[str, Any] = {
         "format": INSTANCE_FORMAT,
         "version": VERSION,
@@ -166,10 +174,14 @@ def encode_instance(instance: Instance) -> bytes:
         head["horizon"] = instance.horizon
     if instance.provenance is not None:
         head["provenance"] = dict(instance.provenance)
-    opening = msgspec.json.encode(head)[:-1] + b',"requests":[\n'
-    encoder = msgspec.json.Encoder()
-    lines = b",\n".join(encoder.encode(record) for record in _request_records(instance))
-    return opening + lines + b"\n]}\n"
+    yield msgspec.json.encode(head)[:-1] + b',"requests":[\n'
+    encode = msgspec.json.Encoder().encode
+    optional = _optional_entries(instance)
+    for first in range(0, instance.n, _PIECE):
+        piece = range(first, min(first + _PIECE, instance.n))
+        records = _request_records(instance, piece, optional)
+        yield (b",\n" if first else b"") + b",\n".join(map(encode, records))
+    yield b"\n]}\n"
 
 
 def read_schedule(path: str | os.PathLike[str], instance: Instance) -> MixedSchedule:
@@ -226,8 +238,15 @@ def write_json(record: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     write_atomically(path, ("{\n  " + ",\n  ".join(lines) + "\n}\n").encode())
 
 
-def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+def write_atomically(path: str | os.PathLike[str], content: bytes | Iterable[bytes]) -> None:
     """Write a file under a temporary name and move it into place: it is whole or not there.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    content : bytes or iterable of bytes
+        All of it, or its pieces in order.
 
     Raises
     ------
@@ -239,7 +258,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
+            stream.writelines([content] if isinstance(content, bytes) else content)
         Path(temporary).chmod(0o666 & ~_umask())
         os.replace(temporary, target)  # noqa: PTH105 - atomic on every platform
     except OSError as error:
@@ -424,15 +443,17 @@ def _gpu_record(gpu: Gpu) -> dict[str, Any]:
     }
 
 
-def _request_records(instance: Instance) -> Any:
-    """Yield each request as a dictionary that leaves out what is at its default."""
+def _request_records(
+    instance: Instance, piece: range, optional: list[dict[int, dict[str, Any]]]
+) -> Iterator[dict[str, Any]]:
+    """Yield these requests as dictionaries that leave out what is at its default."""
+    part = slice(piece.start, piece.stop)
     arrival, prompt, output = (
-        column.tolist() for column in (instance.arrival, instance.prompt, instance.output)
+        column[part].tolist() for column in (instance.arrival, instance.prompt, instance.output)
     )
-    optional = _optional_entries(instance)
-    for i in range(instance.n):
+    for i, a, s, o in zip(piece, arrival, prompt, output, strict=True):
         record: dict[str, Any] = {} if instance.id is None else {"id": instance.id[i]}
-        record |= {"arrival": arrival[i], "prompt": prompt[i], "output": output[i]}
+        record |= {"arrival": a, "prompt": s, "output": o}
         for entries in optional:
             record |= entries.get(i, {})
         yield record

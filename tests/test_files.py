@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batchprophet.models import files
 from batchprophet.models.batch_time import AffineTime, ConstantTime, UnitTime
 from batchprophet.models.errors import InputError
 from batchprophet.models.files import (
@@ -102,6 +103,17 @@ def test_schedule_round_trip(data, tmp_path_factory):
     path = tmp_path_factory.mktemp("files") / "schedule.json"
     write_json({"model": "mixed", "schedule": schedule_record(schedule)}, path)
     assert read_schedule(path, instance) == schedule
+
+
+def test_many_requests_are_written_piece_by_piece(tmp_path, monkeypatch):
+    instance = Instance(
+        gpu=Gpu(kv_capacity=9), arrival=range(7), prompt=[1] * 7, output=[2] * 7, weight=range(7)
+    )
+    whole = encode_instance(instance)
+    monkeypatch.setattr(files, "_PIECE", 3)
+    write_instance(instance, tmp_path / "instance.json")
+    assert (tmp_path / "instance.json").read_bytes() == whole
+    assert read_instance(tmp_path / "instance.json") == instance
 
 
 def with_request(**changes):

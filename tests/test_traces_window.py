@@ -59,8 +59,9 @@ def test_every_takes_each_kth_request_of_the_window(write):
 def test_fewer_requests_than_asked_for_are_said_to_be_fewer(write):
     report = convert(write(["1,2,3"]), count=5).report
     assert report.lines() == [
-        "trace.csv: 1 rows read (format columns-csv)",
-        "1 of 5 asked requests taken: 0.000 s, 0 rounds; mean prompt 2.0, mean output 3.0 tokens",
+        "trace.csv: 1 row read (format columns-csv)",
+        "1 request of 5 asked for taken: 0.000 s, 0 rounds; mean prompt 2.0, mean output 3.0 "
+        "tokens",
     ]
 
 

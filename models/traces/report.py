@@ -45,11 +45,19 @@ class ConversionReport:
 
     def lines(self) -> list[str]:
         """Return the account as lines for a terminal."""
-        short = "" if self.asked is None or self.taken == self.asked else f" of {self.asked} asked"
+        short = (
+            ""
+            if self.asked is None or self.taken == self.asked
+            else f" of {self.asked:,} asked for"
+        )
         lines = [
-            f"{self.file}: {self.rows_read:,} rows read (format {self.format})",
-            f"{self.taken:,}{short} requests taken: {self.span_seconds:,.3f} s, "
-            f"{self.span_rounds:,} rounds; "
+            f"{self.file}: {_counted(self.rows_read, 'row')} read (format {self.format})",
+            f"{_counted(self.taken, 'request')}{short} taken: {self.span_seconds:,.3f} s, "
+            f"{_counted(self.span_rounds, 'round')}; "
             f"mean prompt {self.mean_prompt:,.1f}, mean output {self.mean_output:,.1f} tokens",
         ]
         return lines + [f"{count:,} left out: {reason}" for reason, count in self.dropped.items()]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
