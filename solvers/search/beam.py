@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from ...models.instance import FloatArray, Instance, IntArray
 from .budget import Budget, Incumbent
 
-#: Requests that a set has room for: one bit each.
-MOST_REQUESTS = 64
+#: Waiting requests that may start from one state: one bit each, those of smallest KV area.
+MOST_CANDIDATES = 64
 
 #: Sets of requests that are started from one state, at most.
 MOST_SETS = 256
@@ -81,7 +81,7 @@ class Children(NamedTuple):
     parent : ndarray of int64
         Position of the state that it comes from.
     started : ndarray of uint64
-        Bit i: request i starts.
+        Bit c: candidate c of the parent starts.
     value : ndarray of int64
         Sum of the starts so far.
     promise : ndarray of float64
@@ -150,7 +150,7 @@ def beam_search(
     Parameters
     ----------
     instance : Instance
-        The instance, of at most `MOST_REQUESTS` requests.
+        The instance.
     width : int
         States kept at each boundary, ≥ 1.
     share : float
@@ -172,14 +172,27 @@ def beam_search(
         finished = _best_finished(requests, states, children)
         if finished >= 0 and children.value[finished] < best_value:
             best_value = int(children.value[finished])
-            best = _grown(states, children, np.array([finished]), t)[0]
+            best = _grown(requests, t, states, children, np.array([finished]))[0]
         kept, all_kept = _most_promising(children, width, best_value)
         complete = complete and whole and bool(all_kept)
-        states, values = _grown(states, children, kept, t), children.value[kept]
+        states, values = _grown(requests, t, states, children, kept), children.value[kept]
         unfinished = (states == _WAITS).any(axis=1)
         states, values = states[unfinished], values[unfinished]
         t += 1
     return BeamResult(_in_order(best, order, origin), complete)
+
+
+def _grown(
+    requests: Requests,
+    t: int,
+    states: IntArray,
+    children: Children,
+    kept: IntArray,
+) -> IntArray:
+    """Return the states of some successors."""
+    grown = np.empty((kept.size, states.shape[1]), np.int64)
+    _grow(requests, t, states, children.parent[kept], children.started[kept], grown)
+    return grown
 
 
 def _in_order(best: IntArray | None, order: IntArray, origin: int) -> IntArray | None:
@@ -258,11 +271,8 @@ def _expand(
     for position in range(first, last):
         start[:] = states[position]
         _profile(requests, t, start, held)
-        m = 0
-        for i in range(n):
-            if start[i] == _WAITS and requests.release[i] <= t and _fits(requests, held, i):
-                candidates[m] = i
-                m += 1
+        m = _candidates(requests, t, start, held, candidates)
+        whole = whole and m < MOST_CANDIDATES
         depth, c, sets = 0, 0, 0
         started, value = np.uint64(0), values[position]
         while True:
@@ -272,7 +282,7 @@ def _expand(
                 if (twin < 0 or start[twin] != _WAITS) and _fits(requests, held, i):
                     _hold(requests, held, i, 1)
                     start[i] = t
-                    started |= _ONE << np.uint64(i)
+                    started |= _ONE << np.uint64(c)
                     value += t
                     chosen[depth] = c
                     depth += 1
@@ -294,10 +304,25 @@ def _expand(
             i = candidates[c]
             _hold(requests, held, i, -1)
             start[i] = _WAITS
-            started ^= _ONE << np.uint64(i)
+            started ^= _ONE << np.uint64(c)
             value -= t
             c += 1
     return count, whole
+
+
+@njit(cache=True, nogil=True)
+def _candidates(
+    requests: Requests, t: int, start: IntArray, held: IntArray, candidates: IntArray
+) -> int:
+    """List who waits at t and fits, at most `MOST_CANDIDATES`; return how many."""
+    m = 0
+    for i in range(start.size):
+        if start[i] == _WAITS and requests.release[i] <= t and _fits(requests, held, i):
+            candidates[m] = i
+            m += 1
+            if m == MOST_CANDIDATES:
+                break
+    return m
 
 
 @njit(cache=True, nogil=True)
@@ -391,9 +416,23 @@ def _most_promising(children: Children, width: int, limit: int) -> tuple[IntArra
     return different[:width], different.size <= width
 
 
-def _grown(states: IntArray, children: Children, kept: IntArray, t: int) -> IntArray:
-    """The states of some successors."""
-    grown = states[children.parent[kept]]
-    bits = children.started[kept, None] >> np.arange(states.shape[1], dtype=np.uint64) & _ONE
-    grown[bits == _ONE] = t
-    return grown
+@njit(cache=True, nogil=True)
+def _grow(
+    requests: Requests,
+    t: int,
+    states: IntArray,
+    parent: IntArray,
+    started: NDArray[np.uint64],
+    grown: IntArray,
+) -> None:
+    """Fill `grown` with the states of successors: candidates are listed as they were before."""
+    held = np.empty(requests.output.max() + 2, np.int64)
+    candidates = np.empty(states.shape[1], np.int64)
+    for position in range(parent.size):
+        grown[position] = states[parent[position]]
+        if started[position] != 0:
+            _profile(requests, t, grown[position], held)
+            m = _candidates(requests, t, grown[position], held, candidates)
+            for c in range(m):
+                if started[position] >> np.uint64(c) & _ONE:
+                    grown[position, candidates[c]] = t

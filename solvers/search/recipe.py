@@ -22,7 +22,9 @@ from .random_stream import random_stream
 MOST_ANNEALED_REQUESTS = 300
 MOST_ANNEALED_CELLS = 4_000_000
 
-#: Share of the budget for beams, where states have room for the instance.
+#: Up to so many requests, and requests × rounds, beams come first, with this share of the budget.
+MOST_BEAM_REQUESTS = 150
+MOST_BEAM_CELLS = 200_000
 BEAM_SHARE = 0.7
 
 #: Share of the budget for schedules guided by memory prices, on larger instances.
@@ -44,7 +46,7 @@ def improve_schedule(
 ) -> MixedSchedule:
     """Search for a schedule of smaller total latency until the time is up.
 
-    Greedy schedules come first. Then instances of up to `beam.MOST_REQUESTS` requests are
+    Greedy schedules come first. Then instances of up to `MOST_BEAM_REQUESTS` requests are
     searched by beams of doubling widths, those of up to `MOST_ANNEALED_REQUESTS` annealed as a
     whole, from many starts; larger ones window by window.
 
@@ -94,7 +96,7 @@ def improve_schedule(
         return incumbent.schedule
     stream = random_stream(seed)
     if instance.n <= MOST_ANNEALED_REQUESTS and instance.n * rounds <= MOST_ANNEALED_CELLS:
-        if instance.n <= beam.MOST_REQUESTS:
+        if instance.n <= MOST_BEAM_REQUESTS and instance.n * rounds <= MOST_BEAM_CELLS:
             part = budget.part(BEAM_SHARE)
             exhausted = beam.widen(instance, part, incumbent)
             budget.settle(part)
