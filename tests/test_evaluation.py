@@ -1,22 +1,33 @@
 """Policies beside the hindsight optimum."""
 
+from contextlib import suppress
 from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from batchprophet.models.errors import BatchprophetError, InputError, PolicyError
+from batchprophet.models.errors import (
+    BatchprophetError,
+    DoesNotFinish,
+    InputError,
+    PolicyError,
+)
 from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.metrics import measure
+from batchprophet.models.objectives import evaluate
 from batchprophet.models.schedule import MixedSchedule
 from batchprophet.online.evaluation import Comparison, PolicyResult, compare
 from batchprophet.online.policies.mc_sf import McSf
-from batchprophet.online.policy import BUILT_IN, Decision
+from batchprophet.online.policy import BUILT_IN, Decision, make_policy
+from batchprophet.online.simulator import simulate
+from batchprophet.solvers.bounds.combinatorial import all_bounds
 from batchprophet.solvers.solution import certified
 
+from .brute_force import brute_force
 from .strategies import random_instance
+from .tiny_instances import tiny_instance
 
 
 def wide_and_narrow():
@@ -54,6 +65,34 @@ def test_every_policy_is_at_least_the_optimum():
             assert check_mixed(instance, result.schedule) == []
             to_best, to_bound = comparison.ratio_to_best(result), comparison.ratio_to_bound(result)
             assert 1 <= to_best <= to_bound
+
+
+SPECIFICATIONS = [
+    *BUILT_IN,
+    "mc-sf:skip=true",
+    "mc-sf:lengths=predicted,error=1",
+    "mc-benchmark:skip=true",
+    "smallest-volume:skip=true",
+    "shortest-total:skip=true",
+    "alpha-greedy:alpha=0.5",
+    "alpha-beta:alpha=0.01,beta=0.5",
+    "vllm:max_requests=2",
+]
+
+
+def test_every_policy_is_at_least_the_optimum_and_that_at_least_every_bound():
+    policies, finished = [make_policy(specification) for specification in SPECIFICATIONS], 0
+    for seed in range(300):
+        instance = tiny_instance([21, seed])
+        optimum, _ = brute_force(instance)
+        assert all(bound <= optimum for _, bound in all_bounds(instance))
+        for policy in policies:
+            with suppress(DoesNotFinish):
+                schedule = simulate(instance, policy, seed=seed)
+                assert check_mixed(instance, schedule) == []
+                assert evaluate(instance, schedule.completion(instance), "latency") >= optimum
+                finished += 1
+    assert finished > 0.8 * 300 * len(SPECIFICATIONS)
 
 
 def test_a_policy_that_does_not_finish_has_a_verdict():
