@@ -1,10 +1,11 @@
 """Which part of the gap on large instances is whose: bounds by name, best list schedule, seconds.
 
-    python benchmarks/hindsight/scalable_bounds.py [--blocks N] [--steps N] [--seconds S] [TRACE]
+    python benchmarks/hindsight/scalable_bounds.py [--blocks N] [--steps N] [--search S] [TRACE]
 
 Windows of a trace (by default the Azure conversation trace of the shared data folder beside the
 repository, where there is one) in rounds of 50 ms, and bursts with lognormal lengths. Gaps are
-relative to the best list schedule. The account of the gap follows from memory that the schedule
+relative to the best list schedule, or with `--search` to the best that so many seconds of schedule
+search find. The account of the gap follows from memory that the schedule
 leaves unused while anybody waits: *at use* is the gap to the bound as if M were no more than that
 (not a bound on the optimum: it says how much of the gap a perfect use of M would explain).
 
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from schedules import ARRIVING, arriving
 
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
@@ -32,6 +34,7 @@ from batchprophet.solvers.bounds.kv_area import mean_busy_time, shortest_remaini
 from batchprophet.solvers.bounds.linear_relaxation import linear_relaxation
 from batchprophet.solvers.bounds.memory_prices import memory_price_bound
 from batchprophet.solvers.incumbents import list_schedules
+from batchprophet.solvers.search.recipe import improve_schedule
 
 TRACE = Path(__file__).resolve().parents[3] / "shared/data/traces/azure2023_conv.csv"
 ROUND_MS = 50.0
@@ -57,11 +60,16 @@ def compile_everything() -> None:
 
 def account(arguments: argparse.Namespace) -> None:
     print(
-        f"\n{'instance':<30}{'n':>7}{'M':>8}{'best list schedule':>34}{'SRPT':>8}{'busy':>8}"
+        f"\n{'instance':<30}{'n':>7}{'M':>8}{'schedule':>34}{'SRPT':>8}{'busy':>8}"
         f"{'prices':>8}{'s':>6}{'unused':>8}{'at use':>8}"
     )
     for name, instance in instances(arguments.trace):
+        if arguments.only not in name:
+            continue
         found_by, schedule = best_list_schedule(instance)
+        if arguments.search > 0:
+            schedule = improve_schedule(instance, schedule, time_limit=arguments.search)
+            found_by = f"search, {arguments.search:g} s"
         value = total_latency(instance, schedule.completion(instance))
         prices = memory_price_bound(
             instance,
@@ -106,6 +114,8 @@ def instances(trace: Path) -> Iterator[tuple[str, Instance]]:
         yield trace.stem, convert_trace(trace, round_ms=ROUND_MS, kv_capacity=65_536).instance
     for n, M in ((1_000, 16_384), (1_000, 65_536), (20_000, 400_000)):
         yield "burst", make_instance("lognormal-burst", settings={"n": n, "kv_capacity": M})
+    for n, M, load in ARRIVING:
+        yield f"lognormal ×{load:g}", arriving(n, M, load)
 
 
 def best_list_schedule(instance: Instance) -> tuple[str, MixedSchedule]:
@@ -161,5 +171,7 @@ if __name__ == "__main__":
     parser.add_argument("--blocks", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60.0, help="limit of one bound")
+    parser.add_argument("--search", type=float, default=0.0, help="seconds of schedule search")
+    parser.add_argument("--only", default="", help="instances whose name contains this")
     parser.add_argument("--no-lp", action="store_true", help="leave out the second table")
     main(parser.parse_args())

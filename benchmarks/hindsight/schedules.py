@@ -2,13 +2,15 @@
 
     python benchmarks/hindsight/schedules.py published [--seeds 100-129] [--seconds 30]
     python benchmarks/hindsight/schedules.py tiny [--instances 300]
-    python benchmarks/hindsight/schedules.py traces [--seconds 60] [--trace azure2023_conv.csv]
+    python benchmarks/hindsight/schedules.py traces [--seconds 60] [--only 'M 65536'] [--trace …csv]
 
 `published`: the arrival models of arXiv 2502.07115; total latency of the best list schedule, of a
 plain annealer (a million list schedules, each decoded from scratch), and of the search after a
 sixth of its time and at its end; ratios to the plain annealer's. `tiny`: share of instances of up
-to 7 requests in which the search finds the optimum (by exhaustive search). `traces`: improvement
-over the best list schedule after a sixth, a half and all of the time.
+to 7 requests in which the search finds the optimum (by exhaustive search). `traces`: windows of
+the Azure conversation trace, lognormal bursts, and lognormal lengths with arrivals at a uniform
+rate (load = KV area arriving per round / M); improvement over the best list schedule after a sixth,
+a half and all of the time, and the gap to the bound by memory prices (with its own seconds).
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.objectives import total_latency
 from batchprophet.models.schedule import MixedSchedule
 from batchprophet.models.traces import convert_trace
+from batchprophet.solvers.bounds.memory_prices import memory_price_bound
 from batchprophet.solvers.list_schedule import list_schedule
 from batchprophet.solvers.search.greedy import greedy_starts
 from batchprophet.solvers.search.profile import add_run, earliest_start
@@ -34,6 +37,14 @@ from batchprophet.solvers.search.recipe import improve_schedule
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACE = ROOT.parent / "shared/data/traces/azure2023_conv.csv"
+
+#: Requests, KV capacity and load of instances with lognormal lengths.
+ARRIVING = (
+    (1000, 16_492, 1.0),
+    (1000, 16_492, 1.5),
+    (20_000, 400_000, 1.2),
+    (20_000, 16_000, 1.2),
+)
 
 
 def latency(instance: Instance, schedule: MixedSchedule) -> int:
@@ -186,7 +197,11 @@ def traces(arguments: argparse.Namespace) -> None:
             for M in (65_536, 16_384)
             for load in (1.0, 1.5)
         ]
-    searched(cases[0][1].take(range(400)), 1, [1])
+    cases += [
+        (f"lognormal, load {load:g}, n {n}, M {M}", arriving(n, M, load)) for n, M, load in ARRIVING
+    ]
+    cases = [case for case in cases if arguments.only in case[0]]
+    searched(make_instance("lognormal-burst", settings={"n": 400}), 1, [1])
     for name, instance in cases:
         greedy = latency(instance, best_greedy(instance))
         values = searched(instance, marks[-1], marks)
@@ -194,7 +209,18 @@ def traces(arguments: argparse.Namespace) -> None:
             f"{mark:g} s {1 - value / greedy:.2%}"
             for mark, value in zip(marks, values, strict=True)
         )
-        print(f"{name}: greedy {greedy}, search {values[-1]}; below greedy by {gains}", flush=True)
+        bound = memory_price_bound(instance, time_limit=arguments.seconds)
+        print(f"{name}: greedy {greedy}, search {values[-1]}; below greedy by {gains}; "
+              f"bound {float(bound.value):.0f} ({bound.seconds:.1f} s), "
+              f"gap {1 - float(bound.value) / values[-1]:.2%}", flush=True)  # fmt: skip
+
+
+def arriving(n: int, M: int, load: float, seed: int = 100) -> Instance:
+    """Lognormal lengths as in the bursts; arrivals uniform over Σ p / (M·load) rounds."""
+    burst = make_instance("lognormal-burst", seed=seed, settings={"n": n, "kv_capacity": M})
+    rounds = float(burst.volume.sum()) / (M * load)
+    arrival = np.sort(np.random.default_rng(seed).uniform(0, rounds, n)).astype(np.int64)
+    return burst.replace(arrival=arrival - arrival.min())
 
 
 def window(path: str, M: int, load: float) -> Instance:
@@ -210,6 +236,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--iterations", type=int, default=1_000_000)
     parser.add_argument("--instances", type=int, default=300)
+    parser.add_argument("--only", default="", help="traces: cases whose name contains this")
     parser.add_argument("--trace", default=str(TRACE))
     chosen = parser.parse_args()
     {"published": published, "tiny": tiny, "traces": traces}[chosen.what](chosen)
