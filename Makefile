@@ -25,10 +25,13 @@ types: $(READY)
 	$(BIN)/pip install --quiet --no-deps --target build/typecheck .
 	cd build/typecheck && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p batchprophet
 
+# The warning kept quiet is of setuptools: folders here may shadow installed packages of their
+# names. Ours are never imported under their bare names (tests/test_house.py).
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	PYTHONWARNINGS="ignore:Editable installation" \
+		$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $(READY)
 
 clean:
