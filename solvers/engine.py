@@ -34,6 +34,9 @@ PLACEMENTS_PER_UNIT = 20
 UNITS_PER_PRICE_STEP = 10
 UNITS_PER_NODE = 1000
 
+#: Blocks of rounds and steps per level of the first memory prices, and of the second.
+MEMORY_BLOCKS_AND_STEPS = ((1024, 200), (4096, 1000))
+
 #: Names of what proves bounds.
 CONFIGURATIONS = "configuration prices"
 EXHAUSTION = "exhaustive search"
@@ -58,7 +61,7 @@ def improve_and_prove(
     """
     desk = _Desk(search, deadline=search.seconds + time_limit)
     if threads == 1:
-        desk.run(partial(_improve, desk, seed, min(0.3 * time_limit, _first_seconds(desk))))
+        desk.run(partial(_improve, desk, seed, _seconds_before_bounds(desk, time_limit)))
         if not search.proved:
             desk.run(partial(_prove, desk))
     else:
@@ -159,6 +162,13 @@ class _Desk:
         return self.search.schedule
 
 
+def _seconds_before_bounds(desk: _Desk, time_limit: float) -> float:
+    """Seconds of schedule search on the only thread; memory prices need little after it."""
+    if has_configurations(desk.search):
+        return min(0.3 * time_limit, _first_seconds(desk))
+    return 0.6 * time_limit
+
+
 def _first_seconds(desk: _Desk) -> float:
     """Seconds for the first prices, by the size of their table."""
     horizon = int(desk.best().completion(desk.search.instance).max())
@@ -192,14 +202,20 @@ def has_configurations(search: BestSoFar) -> bool:
 
 
 def _bound_by_memory_prices(desk: _Desk) -> None:
-    found = memory_price_bound(
-        desk.search.instance,
-        schedule=desk.best(),
-        time_limit=0.8 * desk.seconds_left,
-        keep_going=lambda _: not desk.stop.is_set(),
-    )
-    bound = found.value, MemoryPriceProof(prices=found.prices)
-    desk.findings.put(_Found(MEMORY_PRICES, bound=bound))
+    """Prices on few blocks, soon, then on many."""
+    for blocks, steps in MEMORY_BLOCKS_AND_STEPS:
+        if desk.stop.is_set():
+            return
+        found = memory_price_bound(
+            desk.search.instance,
+            schedule=desk.best(),
+            blocks=blocks,
+            steps=steps,
+            time_limit=0.8 * desk.seconds_left,
+            keep_going=lambda _: not desk.stop.is_set(),
+        )
+        bound = found.value, MemoryPriceProof(prices=found.prices)
+        desk.findings.put(_Found(MEMORY_PRICES, bound=bound))
 
 
 def _prove_by_configurations(desk: _Desk) -> None:
