@@ -101,6 +101,18 @@ def test_bound_is_at_most_the_optimum():
     assert reached > 100  # it is a strong bound: rounded up it is mostly the optimum
 
 
+def test_nobody_is_priced_before_it_can_run():
+    # A price that no start can pay would only raise what is deducted.
+    instance = make_instance("arrival-model-2", seed=3, settings={"n": 12})
+    schedule = list_schedule(instance, instance.volume)
+    price = configuration_prices(instance, schedule, work_limit=300).price
+    types = column_types(instance)
+    for q, (w, r) in enumerate(zip(types.size.tolist(), types.to_go.tolist(), strict=True)):
+        s, o, a = instance.prompt, instance.output, instance.arrival
+        able = (s + o == w + r) & (s < w)
+        assert not price[: int((a + w - s)[able].min()), q].any()
+
+
 def test_same_work_same_prices():
     instance = make_instance("arrival-model-2", seed=3, settings={"n": 12})
     schedule = list_schedule(instance, instance.output)

@@ -56,3 +56,21 @@ def column_types(instance: Instance) -> ColumnTypes:
     wide = instance.gpu.kv_capacity + 1
     keys, path = np.unique((wide - to_go) * wide + size, return_inverse=True)
     return ColumnTypes(size=keys % wide, to_go=wide - keys // wide, first=first, path=path)
+
+
+def first_rounds(instance: Instance, types: ColumnTypes) -> IntArray:
+    """First round in which a request can be of each type, shape (K,): before it nobody pays for it.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[2, 4])
+    >>> first_rounds(instance, column_types(instance)).tolist()  # (4, 1) and (5, 0) from 0 on
+    [3, 4, 1, 2]
+    """
+    owner = np.repeat(np.arange(instance.n), instance.output)
+    age = np.arange(1, types.path.size + 1) - types.first[owner]
+    earliest = instance.arrival[owner] + age
+    rounds = np.full(types.size.size, earliest.max(), dtype=np.int64)
+    np.minimum.at(rounds, types.path, earliest)
+    return rounds

@@ -15,7 +15,8 @@ the special case ``U_t(w, r) = u_t·w``.
 **Search.** The dual function is concave and piecewise linear; the volume algorithm of Barahona and
 Anbil (2000) climbs it along averaged subgradients with steps towards the value of a known schedule.
 Prices constant on blocks of rounds come first (16, then 8, 4, 2, 1 rounds): few configurations to
-price, and a good start for the finer ones.
+price, and a good start for the finer ones. A type that nobody can be of yet, since no request has
+arrived that early, has price 0: no start would pay it, and it can only raise the deduction.
 
 Prices are integers in units of ``1 / SCALE`` rounds and everything is summed in integers, so each
 iterate's bound is exact.
@@ -33,7 +34,7 @@ from numba import njit
 
 from ...models.instance import FloatArray, Instance, IntArray
 from ...models.schedule import MixedSchedule
-from .column_types import ColumnTypes, column_types
+from .column_types import ColumnTypes, column_types, first_rounds
 from .configuration_pricing import heaviest_configuration, workspace
 from .fluid_prices import fluid_prices
 
@@ -129,7 +130,7 @@ def configuration_prices(
     --------
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
-    >>> prices = configuration_prices(instance, MixedSchedule([0, 3]), work_limit=1000)
+    >>> prices = configuration_prices(instance, MixedSchedule([0, 3]), work_limit=20_000)
     >>> float(prices.bound) > 6.66, prices.bound <= 7
     (True, True)
     """
@@ -176,6 +177,7 @@ class _Volume:
         coarsest = STAGES[0] if begin is None else STAGES[-1]
         self.instance = instance
         self.types = column_types(instance)
+        self.first_rounds = first_rounds(instance, self.types)
         self.goal = int((completion - instance.arrival).sum()) * SCALE
         self.last_round = -(-int(completion.max()) // coarsest) * coarsest
         if begin is not None:
@@ -190,6 +192,7 @@ class _Volume:
         boundaries = np.arange(self.last_round // self.rounds + 2) * self.rounds
         per_token = fluid_prices(self.instance, boundaries)
         prices = np.floor(SCALE * per_token)[:, None] * self.types.size[None, :]
+        self._drop_unpayable(prices)
         candidates = (prices.astype(np.int64), np.zeros(prices.shape, dtype=np.int64))
         slope = np.empty(prices.shape)
         return max(candidates, key=lambda price: self._evaluate(price, slope))
@@ -198,6 +201,12 @@ class _Volume:
         """Split the blocks to this many rounds."""
         self.best = np.repeat(self.best, self.rounds // rounds, axis=0)
         self.rounds = rounds
+        self._drop_unpayable(self.best)
+
+    def _drop_unpayable(self, price: FloatArray | IntArray) -> None:
+        """Set the prices of types that nobody can be of by the end of a block to 0."""
+        last_rounds = (np.arange(price.shape[0]) + 1) * self.rounds - 1
+        price[last_rounds[:, None] < self.first_rounds] = 0
 
     def climb(self, limits: _Limits, found: Callable[[Fraction], None] | None) -> None:
         """Take steps at this block length while they pay."""
@@ -235,8 +244,10 @@ class _Volume:
         return int(_evaluate(price, *columns, *_arrays(self.types), self.rounds, M, slope))
 
     def prices(self) -> ConfigurationPrices:
-        by_round = np.repeat(self.best, self.rounds, axis=0)[: self.last_round + 1]
-        bound = max(self.bound, 0)
+        """Return the best prices round by round, where some more cannot be paid."""
+        self.refine(1)
+        bound = max(self.bound, self._evaluate(self.best, np.empty(self.best.shape)), 0)
+        by_round = self.best[: self.last_round + 1]
         return ConfigurationPrices(by_round, Fraction(bound, SCALE), self.iterations)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...models.errors import InputError
 from ...models.instance import Instance, IntArray
-from ..bounds.column_types import column_types
+from ..bounds.column_types import column_types, first_rounds
 from ..bounds.configuration import SCALE, ConfigurationPrices
 from .strict import array, integer, integers, require_keys, require_object
 
@@ -83,11 +83,7 @@ class PriceTable:
         only raise what is deducted.
         """
         types = column_types(instance)
-        owner = np.repeat(np.arange(instance.n), instance.output)
-        age = np.arange(1, types.path.size + 1) - types.first[owner]
-        first = np.full(types.size.size, prices.price.shape[0], dtype=np.int64)
-        np.minimum.at(first, types.path, instance.arrival[owner] + age)
-        payable = np.arange(prices.price.shape[0])[:, None] >= first
+        payable = np.arange(prices.price.shape[0])[:, None] >= first_rounds(instance, types)
         pairs = zip(types.size.tolist(), types.to_go.tolist(), strict=True)
         return cls(scale=SCALE, types=tuple(pairs), price=np.where(payable, prices.price, 0))
 
