@@ -235,10 +235,21 @@ def _successors(
         last = min(first + _AT_ONCE, values.size)
         room = _room((last - first) * MOST_SETS)
         count, all_sets = _expand(requests, t, states, values, first, last, share, limit, room)
-        parts.append(Children(*(column[:count] for column in room)))
+        parts.append(_first(room, count))
         whole = whole and bool(all_sets)
         budget.work += count * (1 + requests.output.size // 4)
     return Children(*(np.concatenate(columns) for columns in zip(*parts, strict=True))), whole
+
+
+def _first(children: Children, count: int) -> Children:
+    """Return the first of them, without the room behind."""
+    return Children(
+        parent=children.parent[:count],
+        started=children.started[:count],
+        value=children.value[:count],
+        promise=children.promise[:count],
+        key=children.key[:count],
+    )
 
 
 def _room(size: int) -> Children:
