@@ -12,7 +12,7 @@ from .profile import add_run
 from .random_stream import Stream
 
 #: Annealing steps per request in the first run, the second, and all others.
-STEPS_PER_REQUEST = (4_000, 4_000, 32_000)
+STEPS_PER_REQUEST = (4_000, 4_000, 16_000)
 
 #: The best so many starts take turns.
 MOST_STARTS = 8

@@ -22,10 +22,13 @@ from .random_stream import random_stream
 MOST_ANNEALED_REQUESTS = 300
 MOST_ANNEALED_CELLS = 4_000_000
 
-#: Up to so many requests, and requests × rounds, beams come first, with this share of the budget.
+#: Up to so many requests, and requests × rounds, beams come first.
 MOST_BEAM_REQUESTS = 150
 MOST_BEAM_CELLS = 200_000
-BEAM_SHARE = 0.7
+
+#: Their share of the budget; beyond so many requests annealing gains more than wide beams do.
+BEAM_SHARE, BEAM_SHARE_BEYOND = 0.7, 0.3
+BEYOND = 50
 
 #: Share of the budget for schedules guided by memory prices, on larger instances.
 PRICED_SHARE = 0.3
@@ -97,7 +100,7 @@ def improve_schedule(
     stream = random_stream(seed)
     if instance.n <= MOST_ANNEALED_REQUESTS and instance.n * rounds <= MOST_ANNEALED_CELLS:
         if instance.n <= MOST_BEAM_REQUESTS and instance.n * rounds <= MOST_BEAM_CELLS:
-            part = budget.part(BEAM_SHARE)
+            part = budget.part(BEAM_SHARE if instance.n <= BEYOND else BEAM_SHARE_BEYOND)
             exhausted = beam.widen(instance, part, incumbent)
             budget.settle(part)
             if exhausted:
