@@ -171,7 +171,7 @@ def solve_model(
     form = model if isinstance(model, MatrixForm) else compile_model(model)
     if time_limit is not None:
         time_limit = max(0.0, time_limit - (time.perf_counter() - began))
-    highs = highspy.Highs()  # type: ignore[no-untyped-call]  # highspy leaves it untyped
+    highs = _SilentHighs()  # type: ignore[no-untyped-call]  # highspy leaves it untyped
     log = _capture_log(highs)
     options = {
         "solver": "ipm" if interior_point else None,
@@ -202,6 +202,18 @@ _SECOND_TRIES = (
     ("kUnknown", "solver", "simplex"),
     ("kUnboundedOrInfeasible", "presolve", "off"),
 )
+
+
+class _SilentHighs(highspy.Highs):
+    """HiGHS that prints nothing: some versions print a banner when callbacks are first enabled.
+
+    The constructor enables them, so the console must be off before.
+    """
+
+    def enableCallbacks(self) -> None:  # noqa: N802 - the name is that of highspy
+        """Enable callbacks, with the console off."""
+        self.setOptionValue("log_to_console", False)
+        super().enableCallbacks()  # type: ignore[no-untyped-call]  # as above
 
 
 def _capture_log(highs: highspy.Highs) -> list[str]:

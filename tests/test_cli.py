@@ -618,6 +618,16 @@ def test_failures_of_the_process_itself(tmp_path: Path) -> None:
     )
 
 
+def test_standard_output_of_the_solver_is_json_only(small: Path) -> None:
+    # In a process of its own: HiGHS, which the weighted objective needs, may print a banner
+    # at its first use.
+    words = ["solve", small, "--objective", "weighted", "--json"]
+    done = subprocess.run([*COMMAND, *words], capture_output=True, check=True)
+    record = json.loads(done.stdout)
+    assert (record["status"], record["objective"]) == ("optimal", 9)
+    assert "MILP" in record["method"]
+
+
 def test_output_that_cannot_write_every_letter() -> None:
     # A terminal of another encoding gets the letters that it lacks spelled out, no traceback.
     done = subprocess.run(
