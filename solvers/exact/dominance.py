@@ -31,7 +31,7 @@ _BYTE = np.uint64(255)
 @njit(cache=True, nogil=True)
 def who_waits(layer: Layer, n: int) -> Words:
     """One bit per request that waits, for each state."""
-    waits = np.zeros(layer.count[0], np.uint64)
+    waits = np.zeros(layer.present[0], np.uint64)
     for position in range(waits.size):
         for i in range(n):
             byte = (layer.state[position, i >> 3] >> np.uint64(8 * (i & 7))) & _BYTE

@@ -53,7 +53,7 @@ class Desk(NamedTuple):
         Sum of the negative changes from a candidate on.
     waiting : ndarray of int64, shape (n,)
         The requests that wait.
-    count : ndarray of int64, shape (2,)
+    sizes : ndarray of int64, shape (2,)
         How many wait, how many may start.
     earned : ndarray of int64, shape (longest output + 1,)
         Prices of what ran before anything is started, in rounds t + 1, t + 2, ….
@@ -72,7 +72,7 @@ class Desk(NamedTuple):
     change: IntArray
     gain: IntArray
     waiting: IntArray
-    count: IntArray
+    sizes: IntArray
     earned: IntArray
     look: Outlook
 
@@ -115,7 +115,7 @@ def desk(excess: Excess) -> Desk:
         change=per_request[2],
         gain=per_row[3],
         waiting=per_request[3],
-        count=np.zeros(2, np.int64),
+        sizes=np.zeros(2, np.int64),
         earned=np.zeros(longest + 1, np.int64),
         look=outlook(excess),
     )
@@ -161,7 +161,8 @@ def _change(excess: Excess, t: int, i: int) -> int:
     """Start cost at t less what is earned in round t + 1, instead of the least cost later."""
     if excess.start[i, t] >= FAR:
         return FAR
-    return excess.start[i, t] - excess.later[i, t + 1] - excess.earned[i, t + 1, 0]
+    change: int = excess.start[i, t] - excess.later[i, t + 1] - excess.earned[i, t + 1, 0]
+    return change
 
 
 @njit(cache=True, nogil=True)
@@ -175,7 +176,7 @@ def _open(excess: Excess, t: int, layer: Layer, position: int, desk: Desk) -> No
     rounds, waiting, candidates = 0, 0, 0
     for i in range(excess.output.size):
         shift = np.uint64(8 * (i & 7))
-        left = np.int64((layer.state[position, i >> 3] >> shift) & _BYTE)
+        left = int(np.int64((layer.state[position, i >> 3] >> shift) & _BYTE))
         if left == WAITING:
             total += excess.later[i, t + 1]
             desk.waiting[waiting] = i
@@ -204,12 +205,13 @@ def _open(excess: Excess, t: int, layer: Layer, position: int, desk: Desk) -> No
     desk.total[0] = total - desk.earned[0]
     desk.started[0] = 0
     desk.following[0] = 0
-    desk.count[0], desk.count[1] = waiting, candidates
+    desk.sizes[0], desk.sizes[1] = waiting, candidates
 
 
 @njit(cache=True, nogil=True)
 def _is_waiting(state: Words, i: int) -> bool:
-    return (state[i >> 3] >> np.uint64(8 * (i & 7))) & _BYTE == np.uint64(WAITING)
+    waits: bool = (state[i >> 3] >> np.uint64(8 * (i & 7))) & _BYTE == np.uint64(WAITING)
+    return waits
 
 
 @njit(cache=True, nogil=True)
@@ -220,7 +222,7 @@ def _running(desk: Desk, depth: int) -> Running:
 
 @njit(cache=True, nogil=True)
 def _is_hopeless(excess: Excess, t: int, so_far: int, budget: int, desk: Desk) -> bool:
-    waiting = desk.waiting[: desk.count[0]]
+    waiting = desk.waiting[: desk.sizes[0]]
     return exceeds(excess, t, _running(desk, 0), waiting, budget - so_far, desk.look)
 
 
@@ -249,7 +251,7 @@ def _start_sets(
 @njit(cache=True, nogil=True)
 def _next_candidate(excess: Excess, depth: int, budget: int, desk: Desk) -> int:
     """Next candidate that can join those started and stay within the budget, or −1."""
-    for c in range(desk.following[depth], desk.count[1]):
+    for c in range(desk.following[depth], desk.sizes[1]):
         if desk.total[depth] + desk.change[c] + desk.gain[c + 1] > budget:
             if desk.change[c] >= 0:
                 return -1
@@ -288,7 +290,7 @@ def _close(
         return True
     least, started, state = desk.total[depth], desk.total[depth], desk.state[depth]
     alone = True
-    for i in desk.waiting[: desk.count[0]]:
+    for i in desk.waiting[: desk.sizes[0]]:
         if not _is_waiting(state, i):
             continue
         alone = False
@@ -318,7 +320,8 @@ def _delayed(excess: Excess, t: int, i: int, depth: int, desk: Desk) -> int:
         if excess.start[i, k] < least and fits(running, s, o, k - t, M):
             least = excess.start[i, k]
         k += 1
-    return least - excess.later[i, t + 1]
+    raised: int = least - excess.later[i, t + 1]
+    return raised
 
 
 @njit(cache=True, nogil=True)
@@ -328,7 +331,7 @@ def _remaining_slack(excess: Excess, first: int, state: Words) -> int:
     for t in range(first, excess.slack.size):
         total += excess.slack[t]
     for i in range(excess.output.size):
-        left = np.int64((state[i >> 3] >> np.uint64(8 * (i & 7))) & _BYTE)
+        left = int(np.int64((state[i >> 3] >> np.uint64(8 * (i & 7))) & _BYTE))
         for t in range(first, min(first + left, excess.slack.size)):
             total -= excess.earned[i, t, excess.output[i] - left + t - first]
     return total

@@ -43,8 +43,8 @@ class Layer(NamedTuple):
         Bit i: request i was started at t − 1.
     slot : ndarray of int32, a power of two long
         The hash table: position of a state, or −1.
-    count : ndarray of int64, shape (1,)
-        States present.
+    present : ndarray of int64, shape (1,)
+        How many states there are.
     """
 
     state: Words
@@ -52,7 +52,7 @@ class Layer(NamedTuple):
     parent: NDArray[np.int32]
     started: Words
     slot: NDArray[np.int32]
-    count: IntArray
+    present: IntArray
 
 
 def empty_layer(words: int, capacity: int) -> Layer:
@@ -79,17 +79,19 @@ def root(n: int) -> Layer:
     for i in range(n):
         layer.state[0, i >> 3] |= np.uint64(WAITING << 8 * (i & 7))
     layer.excess[0] = 0
-    layer.count[0] = 1
+    layer.present[0] = 1
     return layer
 
 
 def doubled(layer: Layer) -> Layer:
     """Return a layer with the same states and twice the room."""
-    m = int(layer.count[0])
+    m = int(layer.present[0])
     larger = empty_layer(layer.state.shape[1], 2 * layer.excess.size)
-    for mine, theirs in zip(larger[:4], layer[:4], strict=True):
-        mine[:m] = theirs[:m]
-    larger.count[0] = m
+    larger.state[:m] = layer.state[:m]
+    larger.excess[:m] = layer.excess[:m]
+    larger.parent[:m] = layer.parent[:m]
+    larger.started[:m] = layer.started[:m]
+    larger.present[0] = m
     _rehash(larger)
     return larger
 
@@ -106,7 +108,7 @@ def _hash(state: Words) -> np.uint64:
 @njit(cache=True, nogil=True)
 def _rehash(layer: Layer) -> None:
     last = np.uint64(layer.slot.size - 1)
-    for position in range(layer.count[0]):
+    for position in range(layer.present[0]):
         h = _hash(layer.state[position]) & last
         while layer.slot[h] >= 0:
             h = (h + np.uint64(1)) & last
@@ -130,7 +132,7 @@ def insert(layer: Layer, state: Words, excess: int, parent: int, started: np.uin
                 layer.started[position] = started
             return True
         h = (h + np.uint64(1)) & last
-    position = layer.count[0]
+    position = layer.present[0]
     if position == layer.excess.size:
         return False
     layer.slot[h] = position
@@ -138,5 +140,5 @@ def insert(layer: Layer, state: Words, excess: int, parent: int, started: np.uin
     layer.excess[position] = excess
     layer.parent[position] = parent
     layer.started[position] = started
-    layer.count[0] += 1
+    layer.present[0] += 1
     return True

@@ -111,7 +111,7 @@ def prove(
     value = _latency(instance, schedule)
     excess, priced = excess_terms(instance, prices, value)
     bound = max(-(-priced // SCALE), int(instance.output.sum()))
-    target, tried = bound - 1, []
+    tried: list[tuple[int, int]] = []
     try:
         while bound < value:
             target = _next_target(bound, value, tried)

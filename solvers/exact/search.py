@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...models.instance import IntArray
 from ..bounds.configuration import SCALE
@@ -13,6 +14,9 @@ from .dominance import mark_needless, who_waits
 from .excess import Excess
 from .expansion import Best, desk, expand
 from .layer import Layer, Words, bytes_per_state, doubled, empty_layer, root
+
+#: How each state of a layer was reached: its parent's position, bits of the requests started.
+Ways = tuple[NDArray[np.int32], Words]
 
 #: Capacity of a new layer, in states.
 SMALLEST_CAPACITY = 2**12
@@ -113,12 +117,12 @@ def exhaust(excess: Excess, bound: int, value: int, limits: Limits) -> IntArray 
     room = desk(excess)
     layer = root(n)
     words = layer.state.shape[1]
-    history: list[tuple[IntArray, Words]] = []
+    history: list[Ways] = []
     kept, t = 0, 0
-    while layer.count[0] > 0 and best.budget[0] >= 0:
+    while layer.present[0] > 0 and best.budget[0] >= 0:
         layer = _thinned(excess, t, layer, limits)
         following = empty_layer(words, SMALLEST_CAPACITY)
-        done, m = 0, int(layer.count[0])
+        done, m = 0, int(layer.present[0])
         while done < m:
             last = min(m, done + limits.next_slice())
             began = time.perf_counter()
@@ -145,11 +149,17 @@ def _thinned(excess: Excess, t: int, layer: Layer, limits: Limits) -> Layer:
         limits.check()
         done = mark_needless(excess, t, layer, waits, order, done, THINNED_AT_ONCE, needless)
     kept = np.flatnonzero(~needless)
-    columns = [column[kept] for column in layer[:4]]
-    return Layer(*columns, slot=layer.slot[:0], count=np.array([kept.size]))
+    return Layer(
+        state=layer.state[kept],
+        excess=layer.excess[kept],
+        parent=layer.parent[kept],
+        started=layer.started[kept],
+        slot=layer.slot[:0],
+        present=np.array([kept.size]),
+    )
 
 
-def _read_back(n: int, best: Best, history: list[tuple[IntArray, Words]]) -> IntArray:
+def _read_back(n: int, best: Best, history: list[Ways]) -> IntArray:
     """Starts of the best schedule found, along the parents of its last state."""
     start = np.full(n, -1, dtype=np.int64)
     t, position = int(best.found[1]), int(best.found[2])
