@@ -3,7 +3,6 @@
 import ast
 import doctest
 import importlib
-import pkgutil
 import subprocess
 import sys
 import tomllib
@@ -11,18 +10,40 @@ from pathlib import Path
 
 import pytest
 
-import batchprophet
-
 ROOT = Path(__file__).resolve().parents[1]
 
 #: Rooms from the foundation up: a room imports from itself and from those before it.
 ROOMS = ["models", "solvers", "online", "batchprophet"]
 
 
+def setuptools_table():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+
+
+def folder_of(package: str) -> Path:
+    """Folder of a package, by the longest prefix of its name that is mapped to one."""
+    mapped = setuptools_table()["package-dir"]
+    prefix = max((p for p in mapped if f"{package}.".startswith(f"{p}.")), key=len)
+    return ROOT / mapped[prefix] / package.removeprefix(prefix).strip(".").replace(".", "/")
+
+
+def package_of(path: Path) -> str:
+    """Dotted package that a source belongs to."""
+    dotted = ".".join(path.parent.relative_to(ROOT).parts)
+    return dotted if dotted.startswith("batchprophet") else f"batchprophet.{dotted}"
+
+
 def modules():
-    """Names of all modules of the package, private ones too."""
-    found = pkgutil.walk_packages(batchprophet.__path__, "batchprophet.")
-    return ["batchprophet", *sorted(module.name for module in found)]
+    """Names of all modules of the package, private ones too.
+
+    From the package list: an editable install maps the rooms into the package by a hook, where
+    `pkgutil` does not look.
+    """
+    found = []
+    for package in setuptools_table()["packages"]:
+        names = sorted(path.stem for path in folder_of(package).glob("*.py"))
+        found += [package if name == "__init__" else f"{package}.{name}" for name in names]
+    return found
 
 
 def sources():
@@ -31,15 +52,25 @@ def sources():
 
 def test_every_source_is_a_module_of_the_package():
     # The package list in pyproject.toml is explicit: a folder left out would not be installed.
-    listed = set(
-        tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    )
-    folders = {path.parent.relative_to(ROOT) for path in sources()}
-    dotted = {".".join(folder.parts) for folder in folders}
-    expected = {
-        name if name.startswith("batchprophet") else f"batchprophet.{name}" for name in dotted
-    }
-    assert listed == expected
+    listed = set(setuptools_table()["packages"])
+    assert listed == {package_of(path) for path in sources()}
+
+
+def test_the_modules_of_all_rooms_are_found():
+    # Those below are looked at one by one, so a room that is not found would pass unseen.
+    listed = set(setuptools_table()["packages"])
+    own = [path for path in sources() if package_of(path) in listed]
+    assert len(modules()) == len(set(modules())) == len(own)
+    assert {
+        "batchprophet",
+        "batchprophet.cli",
+        "batchprophet.models.instance",
+        "batchprophet.models.families.blocks",
+        "batchprophet.solvers.hindsight",
+        "batchprophet.solvers.exact.proof",
+        "batchprophet.online.simulator",
+        "batchprophet.online.policies.vllm",
+    } <= set(modules())
 
 
 def imported_rooms(path: Path):
