@@ -22,6 +22,7 @@ from .batch_time import AffineTime, BatchTime, ConstantTime, UnitTime
 from .errors import InputError
 from .instance import NO_DEADLINE, Gpu, Instance
 from .schedule import Eviction, MixedSchedule
+from .strict_json import refuse_repeated_keys
 
 INSTANCE_FORMAT = "batchprophet-instance"
 SOLUTION_FORMAT = "batchprophet-solution"
@@ -305,7 +306,7 @@ def _refuse_other_formats(path: Path, content: bytes, format_name: str) -> None:
         ) from error
     try:
         document = json.loads(
-            content, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant
+            content, object_pairs_hook=refuse_repeated_keys, parse_constant=_refuse_constant
         )
     except json.JSONDecodeError as error:
         raise InputError(
@@ -321,15 +322,6 @@ def _refuse_other_formats(path: Path, content: bytes, format_name: str) -> None:
     version = document.get("version", VERSION)
     if version != VERSION or isinstance(version, bool):
         raise InputError(f"{path}: version: expected {VERSION}, found {version!r}")
-
-
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise InputError(f"key {repeated!r} stands twice in one object")
-    return record
 
 
 def _refuse_constant(name: str) -> float:

@@ -1,6 +1,7 @@
 """What is written is read back; what is not exactly the format is refused in one clear line."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from batchprophet.models.files import (
 )
 from batchprophet.models.instance import NO_DEADLINE, Gpu, Instance
 from batchprophet.models.schedule import Eviction, MixedSchedule
+from batchprophet.solvers.certificates.file import read_certificate
 
 from .strategies import instances, schedules
 
@@ -174,6 +176,18 @@ def test_refusals(document, message, tmp_path):
     with pytest.raises(InputError) as refused:
         read_instance(path)
     assert str(refused.value) == f"{path}: {message}"
+
+
+def test_a_key_that_stands_twice_among_many_is_refused_at_once(tmp_path):
+    # The same check of instances and certificates, in linear time: minutes if it were quadratic.
+    keys = [f"k{i}" for i in range(200_000)]
+    path = tmp_path / "many.json"
+    path.write_text("{" + ",".join(f'"{key}":0' for key in [*keys, keys[-1]]) + "}")
+    began = time.perf_counter()
+    for read in (files.read_instance, read_certificate):
+        with pytest.raises(InputError, match=r"key 'k199999' stands twice in one object"):
+            read(path)
+    assert time.perf_counter() - began < 20
 
 
 def test_bytes_that_are_not_text(tmp_path):

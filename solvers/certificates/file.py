@@ -9,6 +9,7 @@ from typing import Any
 
 from ...models.errors import InputError
 from ...models.files import write_atomically
+from ...models.strict_json import refuse_repeated_keys
 from .certificate import Certificate
 from .strict import require_object, shown
 
@@ -63,7 +64,7 @@ def _decode(content: bytes) -> dict[str, Any]:
     try:
         document = json.loads(
             content.decode("utf-8"),
-            object_pairs_hook=_refuse_repeated_keys,
+            object_pairs_hook=refuse_repeated_keys,
             parse_float=_refuse_number,
             parse_constant=_refuse_number,
         )
@@ -77,15 +78,6 @@ def _decode(content: bytes) -> dict[str, Any]:
     except (RecursionError, ValueError) as error:  # nested too deep, or thousands of digits
         raise InputError(f"not valid JSON ({error})") from error
     return dict(require_object("certificate", document))
-
-
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise InputError(f"key {repeated!r} stands twice in one object")
-    return record
 
 
 def _refuse_number(digits: str) -> float:

@@ -1,0 +1,38 @@
+"""What all strict readers of JSON share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import InputError
+
+
+def refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs, for `json.loads(…, object_pairs_hook=…)`.
+
+    Parameters
+    ----------
+    pairs : list of (str, value)
+        Keys and values in order.
+
+    Raises
+    ------
+    InputError
+        If a key stands twice, where `json` would silently keep the last.
+
+    Examples
+    --------
+    >>> import json
+    >>> json.loads('{"n": 1, "n": 2}', object_pairs_hook=refuse_repeated_keys)
+    Traceback (most recent call last):
+    ...
+    batchprophet.models.errors.InputError: key 'n' stands twice in one object
+    """
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InputError(f"key {key!r} stands twice in one object")
+            seen.add(key)
+    return record
