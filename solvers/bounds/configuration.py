@@ -52,10 +52,10 @@ STALL = 0.004
 FACTOR, FINER_FACTOR = 0.3, 0.1
 
 #: Weight of the newest subgradient in the running average.
-NEWEST = 0.02
+NEWEST = 0.01
 
 #: A stage ends when its step factor has shrunk to this.
-SMALLEST_FACTOR = 0.002
+SMALLEST_FACTOR = 0.0005
 
 #: Steps without a better bound after which the step factor shrinks.
 PATIENCE = 20
