@@ -137,13 +137,12 @@ class Machine:
         Raises
         ------
         PolicyError
-            If it evicts what does not run, starts what does not wait, or lets the next round
-            exceed the KV capacity.
+            If it is no well-formed `Decision`, evicts what does not run, starts what does not wait,
+            or lets the next round exceed the KV capacity.
         DoesNotFinish
             If it evicts the same requests once more in a way that proves or suggests a cycle.
         """
-        if not isinstance(decision, Decision):
-            raise PolicyError(f"{self._where}: decide must return a Decision, found {decision!r}")
+        self._require_form(decision)
         for i in decision.evict:
             self._evict(i)
         # What is evicted now waits from the next decision on.
@@ -151,6 +150,20 @@ class Machine:
             self._start_running(i, decision.evict)
         self._require_fit()
         self._require_headway(len(decision.evict))
+
+    def _require_form(self, decision: object) -> None:
+        """Refuse what no rule can be applied to: other types than those of `Decision`."""
+        if not isinstance(decision, Decision):
+            raise PolicyError(f"{self._where}: decide must return a Decision, found {decision!r}")
+        for field, requests in (("start", decision.start), ("evict", decision.evict)):
+            if not isinstance(requests, (tuple, list)) or not all(map(_is_integer, requests)):
+                raise PolicyError(
+                    f"{self._where}: {field} must be a tuple of request indices, found {requests!r}"
+                )
+        if decision.wake_at is not None and not _is_integer(decision.wake_at):
+            raise PolicyError(
+                f"{self._where}: wake_at must be a round or None, found {decision.wake_at!r}"
+            )
 
     @property
     def _where(self) -> str:
@@ -203,6 +216,10 @@ class Machine:
         """Return what was decided, once all requests have completed."""
         assert self.finished
         return MixedSchedule(self._start, self._evicted)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _first_views(instance: Instance, told: Told) -> list[RequestView]:

@@ -205,6 +205,35 @@ def test_decisions_against_the_rules_are_refused(script, message):
         simulate(pair(), Scripted(script))
 
 
+@pytest.mark.parametrize(
+    ("decision", "message"),
+    [
+        (Decision(start=0), "start must be a tuple of request indices, found 0"),
+        (Decision(evict=None), "evict must be a tuple of request indices, found None"),
+        (Decision(start=np.array([0])), "start must be a tuple of request indices, found array"),
+        (Decision(start=([0],)), "start must be a tuple of request indices, found ([0],)"),
+        (Decision(start=(0.0,)), "start must be a tuple of request indices, found (0.0,)"),
+        (Decision(start=(True,)), "start must be a tuple of request indices, found (True,)"),
+        (Decision(wake_at="3"), "wake_at must be a round or None, found '3'"),
+        (Decision(wake_at=2.5), "wake_at must be a round or None, found 2.5"),
+    ],
+)
+def test_decisions_of_other_types_are_refused(decision, message):
+    for run in (simulate, simulate_by_round):
+        with pytest.raises(PolicyError) as refused:
+            run(pair(), Scripted({0: decision}))
+        assert str(refused.value).startswith(f"policy scripted at round 0: {message}")
+
+
+def test_lists_and_numpy_integers_are_as_good_as_tuples_of_integers():
+    plain = {0: Decision(start=(0,)), 9: Decision(start=(1,))}
+    others = {
+        0: Decision(start=[np.int64(0)], evict=[], wake_at=np.int64(4)),
+        9: Decision(start=[1]),
+    }
+    assert simulate(pair(), Scripted(others)) == simulate(pair(), Scripted(plain))
+
+
 def test_a_policy_that_raises_is_named_with_round_and_line():
     @dataclass(frozen=True)
     class Broken(Scripted):
