@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import sys
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -167,9 +169,13 @@ def _split(spec: str) -> tuple[str, type, str]:
     """Return name, class and the text of the options."""
     name, _, rest = spec.partition(":")
     known = _places()
+    qualified = bool(rest) and "=" not in rest.partition(":")[0]
+    if name not in known and not qualified:
+        _entries.cache_clear()  # it may have been installed since
+        known = _places()
     if name in known:
         return name, _import_policy(known[name]), rest
-    if rest and "=" not in rest.partition(":")[0]:
+    if qualified:
         attribute, _, options = rest.partition(":")
         return f"{name}:{attribute}", _import_policy(f"{name}:{attribute}"), options
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
@@ -179,10 +185,16 @@ def _split(spec: str) -> tuple[str, type, str]:
     )
 
 
+@lru_cache(maxsize=1)
+def _entries(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Look through all packages installed on `path`, which is `sys.path`: once, as it takes time."""
+    return tuple(sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name))
+
+
 def _places() -> dict[str, str]:
     """Return where each registered policy is, as ``module:Class`` by name."""
     places = dict(BUILT_IN)
-    for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
+    for entry in _entries(tuple(sys.path)):
         if entry.name in places:
             raise InputError(f"policy {entry.name}: two policies have this name ({entry.value})")
         places[entry.name] = entry.value

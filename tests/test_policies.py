@@ -408,24 +408,62 @@ def test_kinds_of_lengths_that_are_none_are_refused(kinds):
         make_policy(Odd())
 
 
-def test_a_policy_of_a_third_party_by_entry_point(monkeypatch):
+@pytest.fixture
+def installed(monkeypatch):
+    """Entry points as if installed: a list to fill; `looked` counts how often it was read."""
     module = types.ModuleType("third_party")
     module.Eager = Eager
     monkeypatch.setitem(sys.modules, "third_party", module)
 
+    class Installed(list):
+        looked = 0
+
+        def add(self, name):
+            self.append(EntryPoint(name, "third_party:Eager", "batchprophet.policies"))
+
+    found = Installed()
+
     def entry_points(*, group):
         assert group == "batchprophet.policies"
-        return [EntryPoint("eager", "third_party:Eager", group)]
+        found.looked += 1
+        return list(found)
 
     monkeypatch.setattr(policy_module, "entry_points", entry_points)
+    policy_module._entries.cache_clear()
+    yield found
+    policy_module._entries.cache_clear()
+
+
+def test_a_policy_of_a_third_party_by_entry_point(installed):
+    installed.add("eager")
     assert registered_policies()["eager"] is Eager
     assert "eager" not in built_in_policies()
     assert starts(burst(10, (1, 2), (1, 2)), "eager") == [0, 2]
 
 
-def test_a_registered_name_that_is_taken_is_refused(monkeypatch):
-    entry = EntryPoint("mc-sf", "third_party:Eager", "batchprophet.policies")
-    monkeypatch.setattr(policy_module, "entry_points", lambda group: [entry])
+def test_installed_packages_are_looked_through_once(installed):
+    for _ in range(3):
+        make_policy("mc-sf:skip=true")
+        make_policy("vllm")
+    assert installed.looked == 1
+
+
+def test_a_policy_installed_meanwhile_is_found(installed):
+    with pytest.raises(InputError, match=r"found 'eager'"):
+        make_policy("eager")
+    installed.add("eager")
+    assert isinstance(make_policy("eager"), Eager)
+
+
+def test_a_policy_installed_meanwhile_is_found_with_options(installed):
+    make_policy("mc-sf")
+    installed.add("eager")
+    with pytest.raises(InputError, match=r"^policy eager: unknown option 'n'; it has none$"):
+        make_policy("eager:n=2")
+
+
+def test_a_registered_name_that_is_taken_is_refused(installed):
+    installed.add("mc-sf")
     message = r"^policy mc-sf: two policies have this name \(third_party:Eager\)$"
     with pytest.raises(InputError, match=message):
         registered_policies()
