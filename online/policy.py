@@ -187,7 +187,7 @@ def _split(spec: str) -> tuple[str, type, str]:
 
 @lru_cache(maxsize=1)
 def _entries(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Look through all packages installed on `path`, which is `sys.path`: once, as it takes time."""
+    """Look through all packages installed on `path` (`sys.path`): once, as it takes time."""
     return tuple(sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name))
 
 
