@@ -325,6 +325,9 @@ def main() -> int:
     except BatchprophetError as error:
         return _fail(str(error), 2 if isinstance(error, InputError) else 1)
     except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    # typer returns the code of typer.Exit, also for an interrupt that it saw first.
+    if code == 130:
         return _fail("interrupted; the record keeps the rows so far", 130)
     return int(code or 0)
 

@@ -55,7 +55,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 def summary(groups: Sequence[tuple[str, Sequence[Row]]]) -> list[tuple[str, ...]]:
     """One line per group of instances and method, by `SUMMARY_COLUMNS`."""
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for group, rows in groups:
         best: dict[str, int] = {}
         for row in rows:
@@ -134,8 +134,7 @@ def _print(
 ) -> None:
     table = Table(box=box.SIMPLE_HEAD, caption=Text(caption), caption_justify="left")
     for position, column in enumerate(columns):
-        justify = "left" if position in left else "right"
-        table.add_column(column, justify=justify, no_wrap=True)
+        table.add_column(column, justify="left" if position in left else "right", no_wrap=True)
     for number, line in enumerate(lines):
         last = number + 1 == len(lines) or lines[number + 1][0] != line[0]
         table.add_row(*map(Text, line), end_section=last)
