@@ -109,6 +109,28 @@ def solve(
     return search.solution()
 
 
+#: Work that is enough to run all of the engine's compiled code once.
+WARM_UP_WORK = 200
+
+
+def load_compiled_code(instance: Instance) -> None:
+    """Run the engine on an instance for a moment, so that its code is compiled, or loaded.
+
+    Compilation takes up to a minute where nothing is cached yet, and counts against the time limit
+    of `solve` unless this was called before; after it, code that is loaded takes no time.
+
+    Parameters
+    ----------
+    instance : Instance
+        An instance of the size to be solved: its search runs the same code.
+    """
+    search = BestSoFar(instance, "latency", math.inf)
+    _try_list_schedules(search, None)
+    _compute_bounds(search)
+    improve_and_prove_by_work(search, WARM_UP_WORK, seed=0)
+    search.solution()
+
+
 def _check_arguments(
     instance: Instance,
     model: str,
