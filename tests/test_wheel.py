@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy
 import pytest
 
+from batchprophet.models.families import make_instance
+from batchprophet.models.files import read_instance
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -36,8 +39,10 @@ def test_the_wheel_holds_one_package(wheel):
     assert "batchprophet/py.typed" in names
 
 
-def test_the_wheel_runs_the_demo(wheel, tmp_path):
-    home = tmp_path / "environment"
+@pytest.fixture(scope="module")
+def run(wheel, tmp_path_factory):
+    """Run a script of a new environment that has the wheel, from a folder elsewhere."""
+    home = tmp_path_factory.mktemp("environment")
     venv.create(home, with_pip=True)
     scripts = home / ("Scripts" if os.name == "nt" else "bin")
     subprocess.run(
@@ -48,20 +53,28 @@ def test_the_wheel_runs_the_demo(wheel, tmp_path):
     site_packages = Path(numpy.__file__).parents[1]
     environment = os.environ | {"PYTHONPATH": str(site_packages), "PYTHONWARNINGS": "error"}
     environment.pop("VIRTUAL_ENV", None)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
+
+    def run(script, *words, folder):
+        done = subprocess.run(
+            [scripts / script, *words],
+            cwd=folder, env=environment, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     where = "import batchprophet.solvers.solution as s; print(s.__file__)"
-    found = subprocess.run(
-        [scripts / "python", "-c", where],
-        cwd=elsewhere, env=environment, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    assert Path(found.stdout.strip()).is_relative_to(home)
+    found = run("python", "-c", where, folder=home)
+    assert Path(found.strip()).is_relative_to(home)
+    return run
 
-    run = subprocess.run(
-        [scripts / "batchprophet", "demo", "--out", "demo"],
-        cwd=elsewhere, env=environment, check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    assert "hindsight (optimal)" in run.stdout
-    assert (elsewhere / "demo" / "report.html").stat().st_size > 10_000
+
+def test_the_wheel_makes_instances_and_lists_policies(run, tmp_path):
+    run("batchprophet", "make", "arrival-model-1", "--out", "made.json", folder=tmp_path)
+    assert read_instance(tmp_path / "made.json") == make_instance("arrival-model-1", seed=0)
+    assert "mc-sf" in run("batchprophet", "policies", folder=tmp_path)
+
+
+@pytest.mark.slow  # compiles everything anew
+def test_the_wheel_runs_the_demo(run, tmp_path):
+    assert "hindsight (optimal)" in run("batchprophet", "demo", "--out", "demo", folder=tmp_path)
+    assert (tmp_path / "demo" / "report.html").stat().st_size > 10_000
