@@ -121,6 +121,33 @@ def test_same_work_same_prices():
     assert first.bound == second.bound
 
 
+def test_prices_handed_back_become_better():
+    # The volume algorithm ends here although work is left; the same prices again must still gain.
+    instance = make_instance("arrival-model-2", seed=3, settings={"n": 12})
+    schedule = list_schedule(instance, instance.volume)
+    first = configuration_prices(instance, schedule)
+    bounds = []
+    again, same = (
+        configuration_prices(
+            instance, schedule, begin=first, work_limit=16_000, found=bounds.append
+        )
+        for _ in range(2)
+    )
+    assert first.bound < again.bound == bounds[-1]
+    assert again.bound <= int((schedule.completion(instance) - instance.arrival).sum())
+    assert np.array_equal(again.price, same.price)
+
+
+def test_prices_handed_back_never_become_worse():
+    instance = make_instance("arrival-model-1", seed=3, settings={"n": 10})
+    schedule = list_schedule(instance, instance.volume)
+    first = configuration_prices(instance, schedule, work_limit=2000)
+    for work in (0, 16, 160):  # so few steps only leave the prices
+        again = configuration_prices(instance, schedule, begin=first, work_limit=work)
+        assert again.bound >= first.bound
+        assert again.iterations <= work // 16
+
+
 def test_it_stops_when_asked():
     instance = make_instance("arrival-model-1", seed=3, settings={"n": 10})
     calls = itertools.count()

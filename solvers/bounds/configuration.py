@@ -17,6 +17,9 @@ Anbil (2000) climbs it along averaged subgradients with steps towards the value 
 Prices constant on blocks of rounds come first (16, then 8, 4, 2, 1 rounds): few configurations to
 price, and a good start for the finer ones. A type that nobody can be of yet, since no request has
 arrived that early, has price 0: no start would pay it, and it can only raise the deduction.
+Where the volume algorithm ends it is stuck: started again from its prices it gains nothing. So
+prices handed back are bettered by adaptive steps (see `adaptive_ascent`) that leave them and
+return, ever shorter, to the average of where they were.
 
 Prices are integers in units of ``1 / SCALE`` rounds and everything is summed in integers, so each
 iterate's bound is exact.
@@ -34,6 +37,7 @@ from numba import njit
 
 from ...models.instance import FloatArray, Instance, IntArray
 from ...models.schedule import MixedSchedule
+from .adaptive_ascent import AdaptiveAscent, rounded
 from .column_types import ColumnTypes, column_types, first_rounds
 from .configuration_pricing import heaviest_configuration, workspace
 from .fluid_prices import fluid_prices
@@ -59,6 +63,13 @@ SMALLEST_FACTOR = 0.0005
 
 #: Steps without a better bound after which the step factor shrinks.
 PATIENCE = 20
+
+#: Length of the first and of the last adaptive step, in rounds; most steps from one to the other.
+FIRST_LENGTH, LAST_LENGTH = 0.1, 0.001
+ADAPTIVE_STEPS = 8000
+
+#: Adaptive steps from one look at the bound of their average to the next.
+LOOK_AFTER = 10
 
 #: Largest size of the pricing problem, K·(M/2)·M, and of the price table, that the bound is for.
 LARGEST_PRICING = 2**25
@@ -111,7 +122,7 @@ def configuration_prices(
         A feasible schedule: its value is what the steps aim at, its last completion the last
         round that is priced.
     begin : ConfigurationPrices, optional
-        Prices of this instance to start from, at the finest blocks.
+        Prices of this instance to better, by adaptive steps.
     time_limit : float, optional
         Seconds.
     work_limit : int, optional
@@ -136,7 +147,10 @@ def configuration_prices(
     """
     limits = _Limits(time_limit, work_limit, stop)
     search = _Volume(instance, schedule, begin)
-    for rounds in STAGES if begin is None else STAGES[-1:]:
+    if begin is not None:
+        search.leave_and_return(limits, found)
+        return search.prices()
+    for rounds in STAGES:
         search.refine(rounds)
         search.climb(limits, found)
         if limits.reached or search.bound >= search.goal:
@@ -150,8 +164,8 @@ class _Limits:
     def __init__(
         self, time_limit: float | None, work_limit: int | None, stop: Callable[[], bool] | None
     ) -> None:
-        self.deadline = None if time_limit is None else time.perf_counter() + time_limit
-        self.work_left = work_limit
+        self.begin, self.time_limit = time.perf_counter(), time_limit
+        self.work_limit = self.work_left = work_limit
         self.stop = stop
         self.reached = False
 
@@ -160,11 +174,19 @@ class _Limits:
         if self.work_left is not None:
             self.work_left -= STAGES[0] // rounds
             self.reached = self.work_left < 0
-        elif self.deadline is not None:
-            self.reached = time.perf_counter() >= self.deadline
+        elif self.time_limit is not None:
+            self.reached = time.perf_counter() >= self.begin + self.time_limit
         if self.stop is not None and self.stop():
             self.reached = True
         return not self.reached
+
+    def part_used(self) -> float:
+        """Part of the work or time that has been used, 0 if there is no limit."""
+        if self.work_limit is not None and self.work_left is not None:
+            return 1.0 - max(self.work_left, 0) / max(self.work_limit, 1)
+        if self.time_limit is not None:
+            return min(1.0, (time.perf_counter() - self.begin) / max(self.time_limit, 1e-9))
+        return 0.0
 
 
 class _Volume:
@@ -223,10 +245,9 @@ class _Volume:
             value = self._evaluate(trial, slope)
             _blend(average, slope, NEWEST)
             if value > self.bound:
-                self.bound, failures, factor = value, 0, min(2.0, 1.1 * factor)
+                failures, factor = 0, min(2.0, 1.1 * factor)
                 self.best, trial = trial, self.best
-                if found is not None:
-                    found(Fraction(value, SCALE))
+                self._better(value, found)
             else:
                 failures += 1
                 if failures == PATIENCE:
@@ -237,6 +258,37 @@ class _Volume:
                     break
                 before = self.bound
         self.iterations += steps
+
+    def leave_and_return(self, limits: _Limits, found: Callable[[Fraction], None] | None) -> None:
+        """Take adaptive steps from long to short; keep the best of their points and averages."""
+        slope, ignored = np.zeros(self.best.shape), np.empty(self.best.shape)
+        self.bound = self._evaluate(self.best, slope)
+        ascent = AdaptiveAscent(self.best / SCALE)
+        while (
+            ascent.steps < ADAPTIVE_STEPS
+            and self.bound < self.goal
+            and limits.allow_step(self.rounds)
+        ):
+            part = max(limits.part_used(), ascent.steps / ADAPTIVE_STEPS)
+            ascent.step(slope, FIRST_LENGTH * (LAST_LENGTH / FIRST_LENGTH) ** part)
+            self._offer(rounded(ascent.point, SCALE), slope, found)
+            if ascent.steps % LOOK_AFTER == 0:
+                self._offer(rounded(ascent.centre, SCALE), ignored, found)
+        self.iterations += ascent.steps
+
+    def _offer(
+        self, price: IntArray, slope: FloatArray, found: Callable[[Fraction], None] | None
+    ) -> None:
+        """Evaluate prices; keep them if they are the best."""
+        value = self._evaluate(price, slope)
+        if value > self.bound:
+            self.best = price
+            self._better(value, found)
+
+    def _better(self, bound: int, found: Callable[[Fraction], None] | None) -> None:
+        self.bound = bound
+        if found is not None:
+            found(Fraction(bound, SCALE))
 
     def _evaluate(self, price: IntArray, slope: FloatArray) -> int:
         columns = (self.instance.arrival, self.instance.output)
