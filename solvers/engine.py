@@ -6,6 +6,7 @@ goes through a queue to the caller's thread, which alone keeps the best schedule
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable
@@ -21,13 +22,21 @@ from .bounds.memory_prices import memory_price_bound
 from .certificates.configuration_prices import ConfigurationPriceProof
 from .certificates.exhaustive_search import ExhaustiveSearch
 from .certificates.memory_prices import MemoryPriceProof
+from .certificates.path_search import PathSearch
 from .certificates.price_table import PriceTable
 from .certificates.proof import Proof
 from .exact import proof
+from .paths import sublimation
 from .search.recipe import improve_schedule
 
-#: First share of time for prices, in seconds per request and round of the horizon.
-PRICING_SECONDS = 2e-4
+#: Time for the first prices in seconds per request and round of the horizon, and at most which
+#: share of the time left.
+PRICING_SECONDS = 4e-4
+PRICING_SHARE = 0.25
+
+#: Up to so many requests states are searched exhaustively before path graphs are built: where that
+#: ends within seconds, its proof has a verifier of its own.
+MOST_EXHAUSTED = 20
 
 #: Work units: one is about ten microseconds.
 PLACEMENTS_PER_UNIT = 20
@@ -41,6 +50,7 @@ MEMORY_BLOCKS_AND_STEPS = ((1024, 200), (4096, 1000))
 CONFIGURATIONS = "configuration prices"
 EXHAUSTION = "exhaustive search"
 MEMORY_PRICES = "memory prices"
+PATHS = "path graphs"
 
 
 def improve_and_prove(
@@ -90,11 +100,23 @@ def improve_and_prove_by_work(search: BestSoFar, work_limit: int, seed: int) -> 
     table = PriceTable.of(instance, prices)
     search.proved_bound(CONFIGURATIONS, prices.bound, ConfigurationPriceProof(table=table))
     search.tell(CONFIGURATIONS)
-    if not search.proved and proof.is_applicable(instance):
+    if not search.proved and instance.n <= MOST_EXHAUSTED and proof.is_applicable(instance):
         outcome = proof.prove(instance, better, prices, work_limit=work_limit)
         search.offer(outcome.schedule, EXHAUSTION)
         exhausted = ExhaustiveSearch(value=outcome.bound, table=table)
         search.proved_bound(EXHAUSTION, outcome.bound, exhausted)
+    if not search.proved and sublimation.is_applicable(instance):
+        assert search.schedule is not None
+        outcome = sublimation.prove_by_paths(
+            instance,
+            search.schedule,
+            prices,
+            bound=math.ceil(search.bound or 0),
+            work_limit=work_limit,
+        )
+        search.offer(outcome.schedule, PATHS)
+        refuted = PathSearch(value=outcome.bound, table=table)
+        search.proved_bound(PATHS, outcome.bound, refuted)
 
 
 _Work = Callable[[], None]
@@ -219,40 +241,57 @@ def _bound_by_memory_prices(desk: _Desk) -> None:
 
 
 def _prove_by_configurations(desk: _Desk) -> None:
-    """Prices, then a search guided by them; again with more time for both until it is proved."""
+    """Prices, then searches guided by them; again with more time for prices until it is proved."""
     instance = desk.search.instance
-    budget = min(_first_seconds(desk), 0.25 * desk.seconds_left)
+    budget = min(_first_seconds(desk), PRICING_SHARE * desk.seconds_left)
     prices = None
     while desk.seconds_left > 0 and not desk.stop.is_set():
-        prices = configuration.configuration_prices(
-            instance,
-            desk.best(),
-            begin=prices,
-            time_limit=min(budget, desk.seconds_left),
-            stop=desk.stop.is_set,
-        )
-        table = PriceTable.of(instance, prices)
-        priced = prices.bound, ConfigurationPriceProof(table=table)
-        desk.findings.put(_Found(CONFIGURATIONS, bound=priced))
-        if not proof.is_applicable(instance):
+        for _ in range(2):  # the second call goes on from the first by another way of climbing
+            prices = configuration.configuration_prices(
+                instance,
+                desk.best(),
+                begin=prices,
+                time_limit=min(0.5 * budget, desk.seconds_left),
+                stop=desk.stop.is_set,
+            )
+            table = PriceTable.of(instance, prices)
+            priced = prices.bound, ConfigurationPriceProof(table=table)
+            desk.findings.put(_Found(CONFIGURATIONS, bound=priced))
+        if instance.n <= MOST_EXHAUSTED and proof.is_applicable(instance):
+            outcome = proof.prove(
+                instance,
+                desk.best(),
+                prices,
+                time_limit=min(budget, desk.seconds_left),
+                stop=desk.stop.is_set,
+                found=partial(_hand_in, desk, EXHAUSTION, ExhaustiveSearch, table),
+            )
+            _hand_in(desk, EXHAUSTION, ExhaustiveSearch, table, outcome.schedule, outcome.bound)
+            if outcome.complete:
+                return
+        if not sublimation.is_applicable(instance):
             budget = desk.seconds_left
             continue
-        outcome = proof.prove(
+        outcome = sublimation.prove_by_paths(
             instance,
             desk.best(),
             prices,
-            time_limit=min(budget, desk.seconds_left),
+            bound=math.ceil(desk.search.bound or 0),
+            time_limit=desk.seconds_left,
             stop=desk.stop.is_set,
-            found=partial(_hand_in_exhaustion, desk, table),
+            found=partial(_hand_in, desk, PATHS, PathSearch, table),
         )
-        _hand_in_exhaustion(desk, table, outcome.schedule, outcome.bound)
         if outcome.complete:
             return
-        budget *= 2
+        budget = 2 * budget
 
 
-def _hand_in_exhaustion(
-    desk: _Desk, table: PriceTable, schedule: MixedSchedule, bound: int
+def _hand_in(
+    desk: _Desk,
+    by: str,
+    kind: type[ExhaustiveSearch] | type[PathSearch],
+    table: PriceTable,
+    schedule: MixedSchedule,
+    bound: int,
 ) -> None:
-    proof = ExhaustiveSearch(value=bound, table=table)
-    desk.findings.put(_Found(EXHAUSTION, schedule, (bound, proof)))
+    desk.findings.put(_Found(by, schedule, (bound, kind(value=bound, table=table))))

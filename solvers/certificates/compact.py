@@ -11,12 +11,13 @@ from .certificate import Certificate
 from .clock import Clock
 from .configuration_prices import ConfigurationPriceProof
 from .exhaustive_search import ExhaustiveSearch
+from .path_search import PathSearch
 from .price_table import PriceTable
 
 #: Scales that are tried, coarsest first.
 SCALES = (2**8, 2**10, 2**12, 2**16)
 
-#: Rounds of bound that the prices of an exhaustive search may lose: its length depends on them.
+#: Rounds of bound that the prices of a search may lose: its length depends on them.
 TOLERANCE = Fraction(1, 64)
 
 
@@ -49,7 +50,7 @@ def compact(certificate: Certificate, instance: Instance) -> Certificate:
         claim = certificate.bound - Fraction(1)  # any bound above it rounds up to the claim
         table = _coarsest(proof.table, instance, lambda bound: bound > claim)
         return replace(certificate, proof=replace(proof, table=table))
-    if isinstance(proof, ExhaustiveSearch):
+    if isinstance(proof, ExhaustiveSearch | PathSearch):
         least = _bound(proof.table, instance) - TOLERANCE
         table = _coarsest(proof.table, instance, lambda bound: bound >= least)
         return replace(certificate, proof=replace(proof, table=table))

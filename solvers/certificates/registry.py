@@ -9,6 +9,7 @@ from .combinatorial import CombinatorialBound
 from .configuration_prices import ConfigurationPriceProof
 from .exhaustive_search import ExhaustiveSearch
 from .memory_prices import MemoryPriceProof
+from .path_search import PathSearch
 from .proof import Proof
 from .round_prices import RoundPriceProof
 
@@ -21,6 +22,7 @@ PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
             MemoryPriceProof,
             ConfigurationPriceProof,
             ExhaustiveSearch,
+            PathSearch,
             RoundPriceProof,
         )
     }

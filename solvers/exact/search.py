@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -59,6 +60,7 @@ class Limits:
         self.memory = memory
         self.stop = stop
         self.nodes = 0
+        self._began = time.perf_counter()
         self._slice = 256
 
     def check(self) -> None:
@@ -84,6 +86,15 @@ class Limits:
             self.nodes_left -= nodes
         if seconds > 0:
             self._slice = int(min(2 * self._slice, max(1, nodes * SLICE / seconds), 2**16))
+
+    def work_left(self) -> float:
+        """Nodes left, by the limit on them or at the speed so far; infinite without a limit."""
+        if self.nodes_left is not None:
+            return float(self.nodes_left)
+        spent = time.perf_counter() - self._began
+        if self.deadline is None or self.nodes == 0:
+            return math.inf
+        return self.nodes * (self.deadline - time.perf_counter()) / max(spent, 1e-9)
 
     def allow(self, size: int) -> None:
         """Check that so many bytes may be held."""
