@@ -36,3 +36,4 @@ $(READY): pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find . -name '*.nb[ic]' -delete # compiled code: numba does not see changes in what it inlines

@@ -244,19 +244,11 @@ def _prove_by_configurations(desk: _Desk) -> None:
     """Prices, then searches guided by them; again with more time for prices until it is proved."""
     instance = desk.search.instance
     budget = min(_first_seconds(desk), PRICING_SHARE * desk.seconds_left)
-    prices = None
+    prices: configuration.ConfigurationPrices | None = None
     while desk.seconds_left > 0 and not desk.stop.is_set():
-        for _ in range(2):  # the second call goes on from the first by another way of climbing
-            prices = configuration.configuration_prices(
-                instance,
-                desk.best(),
-                begin=prices,
-                time_limit=min(0.5 * budget, desk.seconds_left),
-                stop=desk.stop.is_set,
-            )
-            table = PriceTable.of(instance, prices)
-            priced = prices.bound, ConfigurationPriceProof(table=table)
-            desk.findings.put(_Found(CONFIGURATIONS, bound=priced))
+        prices = _better_prices(desk, prices, 0.5 * budget)
+        prices = _better_prices(desk, prices, 0.5 * budget)  # from there by another way of climbing
+        table = PriceTable.of(instance, prices)
         if instance.n <= MOST_EXHAUSTED and proof.is_applicable(instance):
             outcome = proof.prove(
                 instance,
@@ -284,6 +276,23 @@ def _prove_by_configurations(desk: _Desk) -> None:
         if outcome.complete:
             return
         budget = 2 * budget
+
+
+def _better_prices(
+    desk: _Desk, begin: configuration.ConfigurationPrices | None, seconds: float
+) -> configuration.ConfigurationPrices:
+    prices = configuration.configuration_prices(
+        desk.search.instance,
+        desk.best(),
+        begin=begin,
+        time_limit=min(seconds, desk.seconds_left),
+        stop=desk.stop.is_set,
+    )
+    table = PriceTable.of(desk.search.instance, prices)
+    desk.findings.put(
+        _Found(CONFIGURATIONS, bound=(prices.bound, ConfigurationPriceProof(table=table)))
+    )
+    return prices
 
 
 def _hand_in(

@@ -58,7 +58,7 @@ def test_the_least_latency_up_to_a_target():
             assert found == min(best, target + 1), (trial, target)
 
 
-@pytest.mark.parametrize(("named", "timed"), [(0, 1), (1, 0), (1, 1), (2, 0), (2, 1)])
+@pytest.mark.parametrize(("named", "timed"), [(0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (0, 3)])
 def test_no_stage_refutes_what_a_schedule_attains(named, timed):
     # At the optimum as target the optimal schedule's path must be in every graph, and the value of
     # the multipliers may not pass it, whatever coarser graph has pruned before.

@@ -118,17 +118,34 @@ def desk(excess: Excess) -> Desk:
     """Allocate for an instance."""
     n, longest = excess.output.size, int(excess.output.max())
     rows = n + 1
-    ints = [(rows, longest + 1), (rows,), (rows, rows), (rows, rows), (rows,), (rows,), (rows,)]
-    ints += [(rows,), (n,), (n,), (rows,)]
-    arrays = [np.zeros(shape, np.int64) for shape in ints]
-    words = [np.zeros(40 + n // 64 + 1, np.uint64) for _ in range(3)]
+
+    def ints(*shape: int) -> IntArray:
+        return np.zeros(shape, np.int64)
+
+    def words() -> Words:
+        return np.zeros(n + n // 64 + 9, np.uint64)
+
     return Desk(
-        *arrays,
-        np.zeros(n, np.bool_),
-        np.zeros(rows, np.int64),
-        np.zeros(rows, np.int64),
-        *words,
-        *(np.zeros(8, np.int64) for _ in range(3)),
+        held=ints(rows, longest + 1),
+        rounds=ints(rows),
+        item=ints(rows, rows),
+        to_go=ints(rows, rows),
+        running_count=ints(rows),
+        cost=ints(rows),
+        starts=ints(rows),
+        following=ints(rows),
+        candidate=ints(n),
+        change=ints(n),
+        gain=ints(rows),
+        running=np.zeros(n, np.bool_),
+        item_after=ints(rows),
+        to_go_after=ints(rows),
+        key=words(),
+        coarse_key=words(),
+        visited=words(),
+        hidden=ints(8),
+        times=ints(8),
+        times_after=ints(8),
     )
 
 
@@ -257,12 +274,13 @@ def _expand_node(
         left = np.int64(code & _BYTE)
         if left == 0:
             break
-        i = np.int64(code >> _8)
-        room.item[0, count], room.to_go[0, count] = i, left
+        who = np.int64(code >> _8)
+        room.item[0, count], room.to_go[0, count] = who, left
         count += 1
-        room.running[i] = True
-        rounds = max(rounds, left)
-        size = excess.prompt[i] + excess.output[i] - left + 1
+        room.running[who] = True
+        if left > rounds:
+            rounds = int(left)
+        size = excess.prompt[who] + excess.output[who] - left + 1
         for u in range(left):
             room.held[0, u] += size + u
     room.running_count[0], room.rounds[0] = count, rounds
@@ -273,7 +291,7 @@ def _expand_node(
     for i in range(n):
         if not allowed[i] or room.running[i]:
             continue
-        bit = track.bit[i]
+        bit = int(track.bit[i])
         if bit >= 0:
             if (room.visited[bit >> 6] >> np.uint64(bit & 63)) & _ONE:
                 continue

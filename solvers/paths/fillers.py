@@ -126,10 +126,10 @@ def row_of(fillers: Fillers, times: IntArray, count: int, c: int, more: bool) ->
         here = _code(times, first, count, c + first, more)
         if _find(fillers, here) >= 0:
             continue
-        after = np.int64(-1)
+        after = -1
         if first < count - 1:
             after = _find(fillers, _code(times, first + 1, count, c + first + 1, more))
-        at = fillers.present[0]
+        at = int(fillers.present[0])
         if at == fillers.code.size:
             return -1
         _compute(fillers, times[first] - 1, c + first, more, after, fillers.row[at])
@@ -184,6 +184,6 @@ def _find(fillers: Fillers, code: np.uint64) -> int:
     while fillers.slot[h] >= 0:
         at = fillers.slot[h]
         if fillers.code[at] == code:
-            return at
+            return int(at)
         h = (h + np.uint64(1)) & last
     return -1

@@ -103,8 +103,8 @@ def empty_arcs(tails: int, capacity: int) -> Arcs:
 
 def more_arcs(arcs: Arcs) -> Arcs:
     """Return the same arcs with twice the room."""
-    columns = [np.concatenate((column, np.empty_like(column))) for column in arcs[1:4]]
-    return Arcs(arcs.first, *columns, arcs.present)
+    head, starts, cost = (np.concatenate((c, np.empty_like(c))) for c in arcs[1:4])
+    return Arcs(arcs.first, head, starts, cost, arcs.present)
 
 
 def empty_starts(n: int, capacity: int) -> Starts:
@@ -119,8 +119,8 @@ def empty_starts(n: int, capacity: int) -> Starts:
 
 def more_starts(starts: Starts) -> Starts:
     """Return the same sets with twice the room."""
-    columns = [np.concatenate((column, np.full_like(column, -1))) for column in starts[:3]]
-    return Starts(*columns, starts.present)
+    child, parent, request = (np.concatenate((c, np.full_like(c, -1))) for c in starts[:3])
+    return Starts(child, parent, request, starts.present)
 
 
 @njit(cache=True, nogil=True)
@@ -155,7 +155,7 @@ def find(key: Words, slot: Ints32, wanted: Words) -> int:
         for word in range(wanted.size):
             equal = equal and key[position, word] == wanted[word]
         if equal:
-            return position
+            return int(position)
         h = (h + np.uint64(1)) & last
     return -1
 
@@ -173,7 +173,7 @@ def insert(nodes: Nodes, key: Words, cost: int) -> int:
         if equal:
             if cost < nodes.cost[position]:
                 nodes.cost[position] = cost
-            return position
+            return int(position)
         h = (h + np.uint64(1)) & last
     position = nodes.present[0]
     if position == nodes.cost.size:
@@ -182,15 +182,15 @@ def insert(nodes: Nodes, key: Words, cost: int) -> int:
     nodes.key[position] = key
     nodes.cost[position] = cost
     nodes.present[0] += 1
-    return position
+    return int(position)
 
 
 @njit(cache=True, nogil=True)
 def with_request(starts: Starts, parent: int, request: int) -> int:
     """Return the set with a request more; −1 without room."""
-    child = starts.child[parent, request]
+    child = int(starts.child[parent, request])
     if child < 0:
-        child = starts.present[0]
+        child = int(starts.present[0])
         if child == starts.parent.size:
             return -1
         starts.child[parent, request] = child

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from ...models.instance import Instance
 from ..bounds.configuration import SCALE, ConfigurationPrices
 from ..exact.excess import FAR, Excess, excess_terms
 from .expansion import COARSER
+
+Entry = TypeVar("Entry", np.int64, np.bool_)
 
 #: Costs in the graph are in units of 1 / UNIT rounds.
 UNIT = SCALE >> int(COARSER)
@@ -76,7 +79,7 @@ def _cut(excess: Excess, last: int) -> Excess:
     )
 
 
-def _columns(table: NDArray[np.generic], width: int, beyond: int | bool) -> NDArray[np.generic]:
+def _columns(table: NDArray[Entry], width: int, beyond: int | bool) -> NDArray[Entry]:
     """Cut or extend the second axis to this width."""
     shape = (table.shape[0], width, *table.shape[2:])
     wide = np.full(shape, beyond, dtype=table.dtype)
