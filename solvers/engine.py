@@ -96,7 +96,10 @@ def improve_and_prove_by_work(search: BestSoFar, work_limit: int, seed: int) -> 
         search.proved_bound(MEMORY_PRICES, found.value, MemoryPriceProof(prices=found.prices))
         return
     steps = work_limit // UNITS_PER_PRICE_STEP
-    prices = configuration.configuration_prices(instance, better, work_limit=steps)
+    prices = configuration.configuration_prices(instance, better, work_limit=steps // 2)
+    prices = configuration.configuration_prices(
+        instance, better, begin=prices, work_limit=steps // 2
+    )
     table = PriceTable.of(instance, prices)
     search.proved_bound(CONFIGURATIONS, prices.bound, ConfigurationPriceProof(table=table))
     search.tell(CONFIGURATIONS)

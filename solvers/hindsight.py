@@ -14,6 +14,7 @@ from ..models.objectives import OBJECTIVES
 from ..models.schedule import MixedSchedule
 from .best_so_far import BestSoFar
 from .bounds.combinatorial import all_bounds
+from .bounds.configuration import configuration_prices
 from .certificates.combinatorial import CombinatorialBound
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
 from .incumbents import list_schedules
@@ -127,6 +128,10 @@ def load_compiled_code(instance: Instance) -> None:
     search = BestSoFar(instance, "latency", math.inf)
     _try_list_schedules(search, None)
     _compute_bounds(search)
+    if has_configurations(search):  # both ways of climbing to prices
+        assert search.schedule is not None
+        prices = configuration_prices(instance, search.schedule, work_limit=100)
+        configuration_prices(instance, search.schedule, begin=prices, work_limit=100)
     improve_and_prove_by_work(search, WARM_UP_WORK, seed=0)
     search.solution()
 
