@@ -1,10 +1,12 @@
 """How far the exact method proves optima: prefixes of the two arrival models, one line each.
 
     python benchmarks/hindsight/exact.py --n 12 16 --seeds 100 129
+    python benchmarks/hindsight/exact.py --n 20 25 --method paths --seconds 5 15 120
 
 Columns: model, seed, n, M; value of the schedule handed over and of the best one; bound of the
-prices and bound proved; whether it is optimal; states expanded; CPU seconds of the schedule, the
-prices and the proof. CPU time is of the whole process, after compilation.
+prices and bound proved; whether it is optimal; states or nodes expanded; CPU seconds of the
+schedule, the prices and the proof. CPU time is of the whole process, after compilation. With
+``--n 0`` instances have the size that their law draws.
 """
 
 from __future__ import annotations
@@ -21,14 +23,17 @@ from batchprophet.models.schedule import MixedSchedule
 from batchprophet.solvers.bounds.configuration import configuration_prices
 from batchprophet.solvers.exact.proof import prove
 from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.solvers.paths.sublimation import prove_by_paths
 from batchprophet.solvers.search.recipe import improve_schedule
+
+METHODS = {"states": prove, "paths": prove_by_paths}
 
 
 def latency(instance: Instance, schedule: MixedSchedule) -> int:
     return int((schedule.completion(instance) - instance.arrival).sum())
 
 
-def solve(instance: Instance, seconds: tuple[float, float, float]) -> list[object]:
+def solve(instance: Instance, method: str, seconds: tuple[float, float, float]) -> list[object]:
     """Schedule, prices, proof: the columns from the values on."""
     clock = [time.process_time()]
     schedule = list_schedule(instance, instance.volume, skip=True)
@@ -36,7 +41,7 @@ def solve(instance: Instance, seconds: tuple[float, float, float]) -> list[objec
     clock.append(time.process_time())
     prices = configuration_prices(instance, schedule, time_limit=seconds[1])
     clock.append(time.process_time())
-    outcome = prove(instance, schedule, prices, time_limit=seconds[2])
+    outcome = METHODS[method](instance, schedule, prices, time_limit=seconds[2])
     clock.append(time.process_time())
     spent = [f"{after - before:.1f}" for before, after in itertools.pairwise(clock)]
     priced: Fraction = prices.bound
@@ -63,8 +68,10 @@ def main() -> None:
         default=[2.0, 10.0, 60.0],
         help="time limits of the schedule, the prices and the proof",
     )
+    parser.add_argument("--method", choices=METHODS, default="states", help="of the proof")
     options = parser.parse_args()
-    solve(make_instance("arrival-model-1", seed=0, settings={"n": 4}), (0.1, 0.1, 1.0))
+    warm_up = make_instance("arrival-model-1", seed=0, settings={"n": 6})
+    solve(warm_up, options.method, (0.1, 0.1, 1.0))
     print(
         "model seed n M given best priced bound verdict states search prices proof".replace(
             " ", "\t"
@@ -76,12 +83,12 @@ def main() -> None:
             for model in options.models:
                 name = f"arrival-model-{model}"
                 try:
-                    instance = make_instance(name, seed=seed, settings={"n": n})
+                    instance = make_instance(name, seed=seed, settings={"n": n} if n else {})
                 except InputError as error:
                     print(f"# {name}, seed {seed}: {error}")
                     continue
-                row = solve(instance, tuple(options.seconds))
-                print(model, seed, n, instance.gpu.kv_capacity, *row, sep="\t", flush=True)
+                row = solve(instance, options.method, tuple(options.seconds))
+                print(model, seed, instance.n, instance.gpu.kv_capacity, *row, sep="\t", flush=True)
                 total += 1
                 proved += row[4] == "optimal"
     print(f"# proved optimal: {proved} of {total}")

@@ -238,6 +238,15 @@ def expand(
 
 
 @njit(cache=True, nogil=True)
+def _fits(held: IntArray, rounds: int, s: int, o: int, M: int) -> bool:
+    """Whether (s, o) started now keeps within M beside what holds KV tokens in these rounds."""
+    for u in range(min(rounds, o)):  # noqa: SIM110 - faster compiled
+        if held[u] + s + u + 1 > M:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
 def _expand_node(
     excess: Excess,
     t: int,
@@ -302,12 +311,7 @@ def _expand_node(
                 if not (room.visited[other >> 6] >> np.uint64(other & 63)) & _ONE:
                     continue
         s, o = excess.prompt[i], excess.output[i]
-        ok = True
-        for u in range(min(rounds, o)):
-            if room.held[0, u] + s + u + 1 > M:
-                ok = False
-                break
-        if ok:
+        if _fits(room.held[0], rounds, s, o, M):
             room.candidate[candidates] = i
             room.change[candidates] = (excess.start[i, t] >> COARSER) - multiplier[i]
             candidates += 1
@@ -349,12 +353,7 @@ def _expand_node(
             continue
         s, o = excess.prompt[i], excess.output[i]
         rounds = room.rounds[depth]
-        ok = True
-        for u in range(min(rounds, o)):
-            if room.held[depth, u] + s + u + 1 > M:
-                ok = False
-                break
-        if not ok:
+        if not _fits(room.held[depth], rounds, s, o, M):
             continue
         below = depth + 1
         for u in range(max(rounds, o)):
