@@ -1,0 +1,103 @@
+"""What a scheduler decided under separate batching: the batches, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from ..instance import Instance, IntArray
+from .durations import batch_durations
+
+Kind = Literal["prompt", "token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch: what it holds and when it starts.
+
+    Attributes
+    ----------
+    kind : {"prompt", "token"}
+        Whether it holds prompt jobs or token jobs.
+    start : int
+        Its start, in the batch-time law's unit.
+    requests : tuple of int
+        Whose jobs it holds, by position in the instance.
+    """
+
+    kind: Kind
+    start: int
+    requests: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeparateSchedule:
+    """A schedule for separate batching: batches in order of their starts.
+
+    A prompt batch reads the prompts of its requests and emits output token 1 of each; a token
+    batch emits the next token of each. A request whose output is complete frees its KV cache at
+    the end of the batch. A request that is in no batch is not served: rejected, under admission.
+
+    Parameters
+    ----------
+    batches : tuple of Batch
+        Sorted by start.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[1, 2])
+    >>> schedule = SeparateSchedule([Batch("prompt", 0, (0, 1)), Batch("token", 1, (1,))])
+    >>> schedule.completion(instance).tolist()
+    [1, 2]
+    """
+
+    batches: tuple[Batch, ...]
+
+    model: ClassVar[str] = "separate"
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        object.__setattr__(self, "batches", tuple(sorted(batches, key=lambda b: b.start)))
+
+    def ends(self, instance: Instance) -> IntArray:
+        """End of each batch, in the batch-time law's unit, shape (number of batches,)."""
+        law = batch_durations(instance)
+        prompt: list[int] = instance.prompt.tolist()
+        tokens = [0] * instance.n
+        ends = []
+        for batch in self.batches:
+            members = batch.requests
+            if batch.kind == "prompt":
+                length = law.prompt_batch(sum(prompt[i] for i in members))
+            else:
+                kv = sum(prompt[i] + tokens[i] for i in members)
+                length = law.token_batch(len(members), kv)
+            for i in members:
+                tokens[i] += 1
+            ends.append(batch.start + length)
+        return np.array(ends, dtype=np.int64)
+
+    def completion(self, instance: Instance) -> IntArray:
+        """Completion c_i of each request, shape (n,): the end of the batch of its last token.
+
+        Raises
+        ------
+        ValueError
+            If a request does not get all its tokens: ask `served` first where that may be.
+        """
+        if not self.served(instance).all():
+            raise ValueError("completion: a request is not served to its end")
+        completion = np.zeros(instance.n, dtype=np.int64)
+        for batch, end in zip(self.batches, self.ends(instance).tolist(), strict=True):
+            completion[list(batch.requests)] = end
+        return completion
+
+    def served(self, instance: Instance) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Whether each request gets all its output tokens, shape (n,)."""
+        tokens = np.zeros(instance.n, dtype=np.int64)
+        for batch in self.batches:
+            np.add.at(tokens, list(batch.requests), 1)
+        return tokens >= instance.output

@@ -1,0 +1,1 @@
+"""Compensated coupling: compensations, oracles, and the Bayes selector (arXiv 1901.05028)."""

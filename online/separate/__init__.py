@@ -1,0 +1,1 @@
+"""Separate batching without the future: the simulator and its policies."""

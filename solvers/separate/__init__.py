@@ -1,0 +1,1 @@
+"""Hindsight optima and bounds for separate batching."""
