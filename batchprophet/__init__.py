@@ -25,11 +25,11 @@ if TYPE_CHECKING:
         InputError,
         PolicyError,
     )
-    from .models.feasibility import Violation
     from .models.files import read_instance, read_schedule, write_instance
     from .models.instance import Gpu, Instance
     from .models.metrics import Metrics
     from .models.schedule import Eviction, MixedSchedule
+    from .models.violation import Violation
     from .online.evaluation import Comparison, PolicyResult
     from .online.policy import Decision, Observation, Policy, RequestView
     from .results import Checked, CheckedBound, Compared, Converted, Simulated, Solved
@@ -51,11 +51,11 @@ _NAMES = {
         "InputError",
         "PolicyError",
     ),
-    "models.feasibility": ("Violation",),
     "models.files": ("read_instance", "read_schedule", "write_instance"),
     "models.instance": ("Gpu", "Instance"),
     "models.metrics": ("Metrics",),
     "models.schedule": ("Eviction", "MixedSchedule"),
+    "models.violation": ("Violation",),
     "online.evaluation": ("Comparison", "PolicyResult"),
     "online.policy": ("Decision", "Observation", "Policy", "RequestView"),
     "results": ("Checked", "CheckedBound", "Compared", "Converted", "Simulated", "Solved"),

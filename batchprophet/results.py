@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from . import tables
 from .models.errors import InputError
-from .models.feasibility import Violation
 from .models.files import (
     SOLUTION_FORMAT,
     VERSION,
@@ -24,6 +23,7 @@ from .models.instance import Instance
 from .models.metrics import Metrics, measure
 from .models.objectives import Exact
 from .models.schedule import MixedSchedule
+from .models.violation import Violation
 from .outputs import make_folder
 from .reading import reading
 from .solvers.solution import Solution
@@ -75,7 +75,7 @@ class Solved(_Scheduled):
     """
 
     instance: Instance
-    solution: Solution
+    solution: Solution[MixedSchedule]
 
     @property
     def schedule(self) -> MixedSchedule:  # type: ignore[override]  # read-only here
@@ -360,7 +360,7 @@ class Compared:
         return self.comparison.instance
 
     @property
-    def solution(self) -> Solution:
+    def solution(self) -> Solution[MixedSchedule]:
         """The hindsight solution."""
         return self.comparison.solution
 

@@ -121,7 +121,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def hindsight_verdict(solution: Solution) -> str:
+def hindsight_verdict(solution: Solution[MixedSchedule]) -> str:
     """Say in two words how good the hindsight schedule is."""
     if solution.status == "optimal":
         return "optimal"

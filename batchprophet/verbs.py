@@ -272,7 +272,7 @@ def check(
     if isinstance(schedule, MixedSchedule):
         planned, where = schedule, None
     else:
-        planned, where = read_schedule(schedule, loaded), schedule
+        planned, where = _read_mixed(schedule, loaded), schedule
     with _located(where):
         violations = tuple(check_mixed(loaded, planned))
     names = [name for name in OBJECTIVES if name != "reward" or loaded.horizon is not None]
@@ -441,6 +441,13 @@ def load_mixed(instance: Instance | PathLike) -> Instance:
     with _located(None if isinstance(instance, Instance) else instance):
         require_mixed(loaded)
     return loaded
+
+
+def _read_mixed(path: PathLike, instance: Instance) -> MixedSchedule:
+    schedule = read_schedule(path, instance)
+    if not isinstance(schedule, MixedSchedule):
+        raise InputError(f"{os.fspath(path)}: model: expected 'mixed', found {schedule.model!r}")
+    return schedule
 
 
 @contextmanager

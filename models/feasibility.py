@@ -1,43 +1,52 @@
 """The independent checker: every rule that a schedule violates, when, and by how much.
 
 It shares no code with formulations, decoders and simulators: it knows only the rules of
-docs/model.md §1-2 and recomputes the KV occupancy from the starts.
+docs/model.md §1-2 and recomputes the KV occupancy from the starts. The rules of separate batching
+are checked in `separate.feasibility`.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from .errors import InputError
 from .instance import Instance, IntArray
 from .schedule import MixedSchedule
+from .schedules import Schedule
+from .separate.feasibility import check_separate
+from .separate.schedule import SeparateSchedule
+from .violation import Violation
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One violated rule.
+def check(
+    instance: Instance, schedule: Schedule, *, allow_rejected: bool = False
+) -> list[Violation]:
+    """List every rule that a schedule of either regime violates; an empty list means feasible.
 
-    Attributes
+    Parameters
     ----------
-    rule : str
-        ``"arrival"``, ``"eviction"``, ``"restart"`` or ``"kv-capacity"``.
-    time : int
-        First round (or round boundary) at which it is violated.
-    amount : int
-        By how much: rounds, or KV tokens over the capacity.
-    message : str
-        The whole fact in one sentence.
-    request : int or None
-        The request concerned, where it is one.
-    """
+    instance : Instance
+        What was to be scheduled.
+    schedule : MixedSchedule or SeparateSchedule
+        Anyone's schedule; its type says the regime.
+    allow_rejected : bool
+        As in `separate.feasibility.check_separate`; mixed batching serves every request.
 
-    rule: str
-    time: int
-    amount: int
-    message: str
-    request: int | None = None
+    Raises
+    ------
+    InputError
+        If the schedule is not one of this instance.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[1])
+    >>> check(instance, MixedSchedule([0])), check(instance, SeparateSchedule([]))[0].message
+    ([], 'request r0 is in no batch')
+    """
+    if isinstance(schedule, SeparateSchedule):
+        return check_separate(instance, schedule, allow_rejected=allow_rejected)
+    return check_mixed(instance, schedule)
 
 
 def check_mixed(instance: Instance, schedule: MixedSchedule) -> list[Violation]:

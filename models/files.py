@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -22,6 +22,8 @@ from .batch_time import AffineTime, BatchTime, ConstantTime, UnitTime
 from .errors import InputError
 from .instance import NO_DEADLINE, Gpu, Instance
 from .schedule import Eviction, MixedSchedule
+from .schedules import Schedule
+from .separate.schedule import Batch, SeparateSchedule
 from .strict_json import refuse_repeated_keys
 
 INSTANCE_FORMAT = "batchprophet-instance"
@@ -30,8 +32,6 @@ VERSION = 1
 
 #: Requests that are encoded at a time.
 _PIECE = 1 << 14
-
-_Record = TypeVar("_Record", bound="_Strict")
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=False):
@@ -96,11 +96,19 @@ class _Mixed(_Strict):
     evicted: list[_Evicted] = []
 
 
-class _Solution(_Strict):
+class _Batch(_Strict):
+    kind: Literal["prompt", "token"]
+    start: int
+    requests: list[int]
+
+
+class _Separate(_Strict):
+    batches: list[_Batch]
+
+
+class _Solution(_Strict, kw_only=True):
     """A solution, or a schedule from elsewhere: only `model` and `schedule` are needed."""
 
-    model: Literal["mixed"]
-    schedule: _Mixed
     format: Literal["batchprophet-solution"] = "batchprophet-solution"
     version: Literal[1] = 1
     instance: str | None = None
@@ -113,6 +121,17 @@ class _Solution(_Strict):
     method: str | None = None
     seconds: float | None = None
     provenance: dict[str, Any] | None = None
+
+
+class _MixedSolution(_Solution, tag="mixed", tag_field="model", kw_only=True):
+    schedule: _Mixed
+
+
+class _SeparateSolution(_Solution, tag="separate", tag_field="model", kw_only=True):
+    schedule: _Separate
+
+
+_AnySolution = _MixedSolution | _SeparateSolution
 
 
 def read_instance(path: str | os.PathLike[str]) -> Instance:
@@ -135,7 +154,7 @@ def read_instance(path: str | os.PathLike[str]) -> Instance:
         version, or data that no GPU can run. The message starts with the file's name and says the
         field.
     """
-    record = _decode(Path(path), _Instance, INSTANCE_FORMAT)
+    record: _Instance = _decode(Path(path), _Instance, INSTANCE_FORMAT)
     try:
         return _to_instance(record)
     except InputError as error:
@@ -185,8 +204,10 @@ def _encoded(instance: Instance) -> Iterator[bytes]:
     yield b"\n]}\n"
 
 
-def read_schedule(path: str | os.PathLike[str], instance: Instance) -> MixedSchedule:
+def read_schedule(path: str | os.PathLike[str], instance: Instance) -> Schedule:
     """Read the schedule in a solution file, or in a schedule file from elsewhere.
+
+    What the schedule violates is for the checker; here it need only be one of this instance.
 
     Parameters
     ----------
@@ -195,13 +216,24 @@ def read_schedule(path: str | os.PathLike[str], instance: Instance) -> MixedSche
     instance : Instance
         The instance that it schedules.
 
+    Returns
+    -------
+    MixedSchedule or SeparateSchedule
+        As the file's ``model`` says.
+
     Raises
     ------
     InputError
         If the file cannot be read as such, or has another number of requests.
     """
-    record = _decode(Path(path), _Solution, SOLUTION_FORMAT)
-    starts = record.schedule.start
+    record: _AnySolution = _decode(Path(path), _AnySolution, SOLUTION_FORMAT)
+    if isinstance(record, _SeparateSolution):
+        return _to_separate(path, record.schedule, instance)
+    return _to_mixed(path, record.schedule, instance)
+
+
+def _to_mixed(path: str | os.PathLike[str], record: _Mixed, instance: Instance) -> MixedSchedule:
+    starts = record.start
     if len(starts) != instance.n:
         raise InputError(
             f"{path}: schedule.start: expected {instance.n} starts, one per request of "
@@ -212,12 +244,43 @@ def read_schedule(path: str | os.PathLike[str], instance: Instance) -> MixedSche
             raise InputError(
                 f"{path}: schedule.start[{i}]: expected a round below 2^62, found {start}"
             )
-    evicted = [Eviction(run.request, run.start, run.end) for run in record.schedule.evicted]
+    evicted = [Eviction(run.request, run.start, run.end) for run in record.evicted]
     return MixedSchedule(np.array(starts, dtype=np.int64), evicted)
 
 
-def schedule_record(schedule: MixedSchedule) -> dict[str, Any]:
-    """Return a schedule as the object that stands under ``"schedule"`` in files."""
+def _to_separate(
+    path: str | os.PathLike[str], record: _Separate, instance: Instance
+) -> SeparateSchedule:
+    for position, batch in enumerate(record.batches):
+        where = f"{path}: schedule.batches[{position}]"
+        if abs(batch.start) >= 2**62:
+            raise InputError(f"{where}.start: expected a time below 2^62, found {batch.start}")
+        for place, i in enumerate(batch.requests):
+            if not 0 <= i < instance.n:
+                raise InputError(
+                    f"{where}.requests[{place}]: expected a request from 0 to {instance.n - 1} "
+                    f"of {instance.name!r}, found {i}"
+                )
+    return SeparateSchedule(
+        Batch(batch.kind, batch.start, tuple(batch.requests)) for batch in record.batches
+    )
+
+
+def schedule_record(schedule: Schedule) -> dict[str, Any]:
+    """Return a schedule as the object that stands under ``"schedule"`` in files.
+
+    Examples
+    --------
+    >>> schedule_record(SeparateSchedule([Batch("prompt", 0, (0, 2))]))
+    {'batches': [{'kind': 'prompt', 'start': 0, 'requests': [0, 2]}]}
+    """
+    if isinstance(schedule, SeparateSchedule):
+        return {
+            "batches": [
+                {"kind": batch.kind, "start": batch.start, "requests": list(batch.requests)}
+                for batch in schedule.batches
+            ]
+        }
     record: dict[str, Any] = {"start": schedule.start.tolist()}
     if schedule.evicted:
         record["evicted"] = [
@@ -276,7 +339,8 @@ def _umask() -> int:
     return mask
 
 
-def _decode(path: Path, record: type[_Record], format_name: str) -> _Record:
+def _decode(path: Path, record: Any, format_name: str) -> Any:
+    """Read a file as a record, or as one of several (a union of records)."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -37,6 +37,42 @@ def reward(instance: Instance, completion: IntArray) -> Exact:
     return _exact_dot(instance.reward, in_time)
 
 
+def admission_reward(instance: Instance, accepted: IntArray, completion: IntArray) -> Exact:
+    """Reward of accepted requests, less the penalties of those that are late (maximised).
+
+    ``Σ_{i accepted} (r_i·1{c_i ≤ min(T, deadline_i)} − penalty_i·1{c_i > min(T, deadline_i)})``; a
+    rejected request earns nothing and costs nothing (docs/model.md §3, admission version).
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance; it has a horizon.
+    accepted : ndarray of int64, shape (m,)
+        The accepted requests, each once.
+    completion : ndarray of int64, shape (m,)
+        Their completions, in the same order.
+
+    Raises
+    ------
+    InputError
+        If the instance has no horizon.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> instance = Instance(
+    ...     gpu=Gpu(kv_capacity=9), arrival=[0, 0, 0], prompt=[3, 1, 1], output=[4, 2, 2],
+    ...     reward=[5, 2, 2], penalty=[1, 1, 1], horizon=4,
+    ... )
+    >>> admission_reward(instance, np.array([0, 1]), np.array([4, 7]))
+    4
+    """
+    in_time = completion <= latest_completion(instance)[accepted]
+    earned = _exact_dot(instance.reward[accepted], in_time.astype(np.int64))
+    paid = _exact_dot(instance.penalty[accepted], (~in_time).astype(np.int64))
+    return earned - paid
+
+
 def latest_completion(instance: Instance) -> IntArray:
     """Latest completion that earns each request's reward, ``min(T, deadline_i)``, shape (n,).
 

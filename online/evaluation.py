@@ -61,7 +61,7 @@ class Comparison:
     """
 
     instance: Instance
-    solution: Solution
+    solution: Solution[MixedSchedule]
     results: tuple[PolicyResult, ...]
 
     def value(self, result: PolicyResult) -> Exact | None:

@@ -111,7 +111,7 @@ class BestSoFar:
             gap = relative_gap(self.value, best)
             self.listen(Progress(self.seconds, self.value, best, gap, phase))
 
-    def solution(self) -> Solution:
+    def solution(self) -> Solution[MixedSchedule]:
         """Certify the best schedule with the bounds; there must be a schedule."""
         assert self.schedule is not None
         return certified(

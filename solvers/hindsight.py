@@ -36,7 +36,7 @@ def solve(
     warm_start: MixedSchedule | None = None,
     formulation: str = "auto",
     progress: Callable[[Progress], None] | None = None,
-) -> Solution:
+) -> Solution[MixedSchedule]:
     """Find the hindsight-optimal schedule, or the best within the limits, with a proved bound.
 
     List schedules and combinatorial bounds come first. For the total latency the engine follows

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from ..models.errors import BatchprophetError
-from ..models.feasibility import check_mixed
+from ..models.feasibility import check
 from ..models.files import SOLUTION_FORMAT, VERSION, json_number, schedule_record
 from ..models.instance import Instance
-from ..models.objectives import MAXIMISED, Exact, evaluate, value_step
-from ..models.schedule import MixedSchedule
+from ..models.objectives import MAXIMISED, Exact, value_step
+from ..models.schedules import ScheduleType, schedule_value
 from .rounding import round_bound
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Status = Literal["optimal", "feasible"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Solution:
+class Solution(Generic[ScheduleType]):
     """A hindsight solution with its proof.
 
     For a minimised objective ``bound ≤ optimum ≤ objective``; for a maximised one (reward)
@@ -34,8 +34,9 @@ class Solution:
         Name of the instance.
     objective_name : {"latency", "weighted", "makespan", "reward"}
         What was optimised.
-    schedule : MixedSchedule
-        The best schedule found; feasible.
+    schedule : MixedSchedule or SeparateSchedule
+        The best schedule found; feasible. Under the reward objective of separate batching the
+        requests that it leaves out are rejected.
     objective : int or Fraction
         Its value, recomputed from the schedule in exact arithmetic.
     bound : int, Fraction or None
@@ -55,7 +56,7 @@ class Solution:
 
     instance_name: str
     objective_name: str
-    schedule: MixedSchedule
+    schedule: ScheduleType
     objective: Exact
     bound: Exact | None
     method: str
@@ -114,7 +115,7 @@ class Solution:
 
 def certified(
     instance: Instance,
-    schedule: MixedSchedule,
+    schedule: ScheduleType,
     *,
     objective_name: str = "latency",
     bounds: tuple[tuple[str, int | float | Fraction], ...] = (),
@@ -122,15 +123,15 @@ def certified(
     seconds: float,
     log: str = "",
     certificate: Certificate | None = None,
-) -> Solution:
+) -> Solution[ScheduleType]:
     """Check a schedule, recompute its value, take the best bound, and make the `Solution`.
 
     Parameters
     ----------
     instance : Instance
         The instance.
-    schedule : MixedSchedule
-        The schedule to certify.
+    schedule : MixedSchedule or SeparateSchedule
+        The schedule to certify. It must serve every request, unless the objective is the reward.
     objective_name : str
         The objective.
     bounds : tuple of (str, bound value)
@@ -146,6 +147,7 @@ def certified(
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.models.schedule import MixedSchedule
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
     >>> solution = certified(
     ...     instance, MixedSchedule([0, 4]), bounds=(("Σ output", 6),), method="hand", seconds=0.0
@@ -153,10 +155,10 @@ def certified(
     >>> solution.objective, solution.bound, solution.status, solution.gap
     (8, 6, 'feasible', 0.25)
     """
-    violations = check_mixed(instance, schedule)
+    violations = check(instance, schedule, allow_rejected=objective_name in MAXIMISED)
     if violations:
         raise BatchprophetError(f"{method}: made an infeasible schedule: {violations[0].message}")
-    value = evaluate(instance, schedule.completion(instance), objective_name)
+    value = schedule_value(instance, schedule, objective_name)
     maximised = objective_name in MAXIMISED
     step = value_step(instance, objective_name)
     bound: Exact | None = None

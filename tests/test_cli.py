@@ -244,7 +244,7 @@ BAD_SCHEDULES = {
     "empty": (b"", "found an empty file"),
     "no schedule": (b'{"model": "mixed"}', "schedule"),
     "no model": (b'{"schedule": {"start": [0, 4]}}', "model"),
-    "other model": (b'{"model": "separate", "schedule": {"start": [0, 4]}}', "model"),
+    "other model": (b'{"model": "separate", "schedule": {"batches": []}}', "model"),
     "too few": (b'{"model": "mixed", "schedule": {"start": [0]}}', "expected 2 starts"),
     "float": (b'{"model": "mixed", "schedule": {"start": [0, 4.0]}}', "expected int, found 4.0"),
     "true": (b'{"model": "mixed", "schedule": {"start": [0, true]}}', "expected int, found true"),

@@ -21,9 +21,11 @@ from batchprophet.models.files import (
 )
 from batchprophet.models.instance import NO_DEADLINE, Gpu, Instance
 from batchprophet.models.schedule import Eviction, MixedSchedule
+from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.solvers.certificates.file import read_certificate
 
 from .strategies import instances, schedules
+from .tiny_separate import random_schedule, tiny_separate
 
 DOCUMENT = {
     "format": "batchprophet-instance",
@@ -206,6 +208,82 @@ def test_a_schedule_of_another_instance(tmp_path):
     assert str(refused.value) == (
         f"{path}: schedule.start: expected 2 starts, one per request of 'instance', found 1"
     )
+
+
+def separate_document(batch):
+    whole = {"kind": "prompt", "start": 0, "requests": [0, 1]} | batch
+    return {"model": "separate", "schedule": {"batches": [whole]}}
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=40, deadline=None)
+def test_separate_schedule_round_trip(tmp_path_factory, seed):
+    instance = tiny_separate(seed)
+    schedule = random_schedule(instance, seed)
+    path = tmp_path_factory.mktemp("files") / "schedule.json"
+    write_json({"model": "separate", "schedule": schedule_record(schedule)}, path)
+    assert read_schedule(path, instance) == schedule
+
+
+def test_batches_may_come_in_any_order_and_violate_rules(tmp_path):
+    late, early = Batch("token", 5, (1, 1)), Batch("prompt", -2, ())
+    path = tmp_path / "schedule.json"
+    record = schedule_record(SeparateSchedule([late, early]))
+    record["batches"].reverse()
+    write_json({"model": "separate", "schedule": record}, path)
+    instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    assert read_schedule(path, instance).batches == (early, late)
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"model": "best", "schedule": {}}, "model: invalid value 'best'"),
+        ({"schedule": {"batches": []}}, "object missing required field model"),
+        ({"model": "separate"}, "object missing required field schedule"),
+        (
+            {"model": "separate", "schedule": {"start": [0, 4]}},
+            "schedule: object contains unknown field start",
+        ),
+        (
+            {"model": "mixed", "schedule": {"batches": []}},
+            "schedule: object contains unknown field batches",
+        ),
+        (
+            separate_document({"kind": "decode"}),
+            "schedule.batches[0].kind: invalid enum value 'decode'",
+        ),
+        (
+            separate_document({"end": 3}),
+            "schedule.batches[0]: object contains unknown field end",
+        ),
+        (
+            separate_document({"requests": [0, 2]}),
+            "schedule.batches[0].requests[1]: expected a request from 0 to 1 of 'instance', "
+            "found 2",
+        ),
+        (
+            separate_document({"requests": [-1]}),
+            "schedule.batches[0].requests[0]: expected a request from 0 to 1 of 'instance', "
+            "found -1",
+        ),
+        (
+            separate_document({"requests": [1.0]}),
+            "schedule.batches[0].requests[0]: expected int, found 1.0",
+        ),
+        (
+            separate_document({"start": 2**62}),
+            "schedule.batches[0].start: expected a time below 2^62, found 4611686018427387904",
+        ),
+    ],
+)
+def test_separate_schedules_that_are_refused(document, message, tmp_path):
+    instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    path = tmp_path / "schedule.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError) as refused:
+        read_schedule(path, instance)
+    assert str(refused.value) == f"{path}: {message}"
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

@@ -101,3 +101,19 @@ class SeparateSchedule:
         for batch in self.batches:
             np.add.at(tokens, list(batch.requests), 1)
         return tokens >= instance.output
+
+    def accepted(self) -> IntArray:
+        """Requests that are in some batch, increasing: under admission, those not rejected."""
+        members = {i for batch in self.batches for i in batch.requests}
+        return np.array(sorted(members), dtype=np.int64)
+
+    def only(self, kept: IntArray) -> SeparateSchedule:
+        """Return the schedule of ``instance.take(kept)`` that does the same, shape of kept (m,).
+
+        Every request in a batch must be among `kept`.
+        """
+        position = {i: new for new, i in enumerate(kept.tolist())}
+        return SeparateSchedule(
+            Batch(batch.kind, batch.start, tuple(position[i] for i in batch.requests))
+            for batch in self.batches
+        )
