@@ -1,1 +1,1 @@
-"""Compensated coupling: compensations, oracles, and the Bayes selector (arXiv 1901.05028)."""
+"""Compensated coupling: hindsight solutions drive decisions, and account for every regret."""
