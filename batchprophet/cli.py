@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import commands
+from . import commands, regret_command
 from .models.errors import BatchprophetError, DoesNotFinish, InfeasibleError
 
 #: Base of typer's usage errors (unknown option, wrong type, missing argument), in every version.
@@ -51,6 +51,7 @@ for _command in (
     commands.make,
     commands.convert,
     commands.policies,
+    regret_command.regret,
 ):
     app.command()(_command)
 

@@ -65,6 +65,13 @@ def bytes_progress(label: str) -> Iterator[Callable[[int, int], None] | None]:
 
 
 @contextmanager
+def live_text(label: str) -> Iterator[Callable[[str], None] | None]:
+    """Show what is being done, in words, on a terminal; yield None where there is none."""
+    with _live_line(label) as tell:
+        yield tell and (lambda text: tell(f"{label}: {text}"))
+
+
+@contextmanager
 def _live_line(label: str) -> Iterator[Callable[[str], None] | None]:
     """Keep a line with a clock on the terminal of standard error; yield what changes its text."""
     if not sys.stderr.isatty():

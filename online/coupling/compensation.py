@@ -179,7 +179,8 @@ def run_account(
     """
     S, t = problem.initial_state(path), 0
     potential = oracle.value(t, S, path)
-    hindsight, earned, decisions = potential, 0, list[Decision[Action]]()
+    hindsight, decisions = potential, list[Decision[Action]]()
+    earned: Exact = 0
     while actions := problem.actions(t, S, path):
         a = rule(t, S, rng)
         if a not in actions:
@@ -188,7 +189,7 @@ def run_account(
         after = {b: oracle.value(t + 1, states[b], path) for b in actions}
         rewards = {b: problem.reward(t, b, S, path) for b in actions}
         costs = {b: potential - (rewards[b] + after[b]) for b in actions}
-        least = _least(costs.values(), potential, oracle.exact)
+        least = _least(list(costs.values()), potential, oracle.exact)
         satisfying = tuple(b for b in actions if costs[b] <= least)
         decisions.append(Decision(t=t, action=a, satisfying=satisfying, compensation=costs[a]))
         earned += rewards[a]
@@ -196,13 +197,12 @@ def run_account(
     return Account(decisions=tuple(decisions), hindsight=hindsight, value=earned)
 
 
-def _least(costs: Any, potential: Exact | float, exact: bool) -> Exact | float:
+def _least(costs: list[Exact | float], potential: Exact | float, exact: bool) -> Exact | float:
     """Up to where a compensation counts as none.
 
     Exactly 0 with an exact oracle in exact arithmetic. A potential that only bounds may leave no
     action without compensation: then the cheapest ones are called satisfying.
     """
-    costs = list(costs)
     cheapest = min(costs)
     slack = 0.0 if all(map(is_exact, costs)) else ROUNDING * max(1.0, abs(float(potential)))
     if exact:

@@ -9,6 +9,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 import numpy as np
 
 from ...models.errors import InputError
+from ...models.objectives import Exact
 from .compensation import ROUNDING
 from .oracle import Oracle, is_exact
 from .problem import Action, ControlProblem, Path, State
@@ -91,7 +92,7 @@ class SampledHindsight(Generic[State, Action, Path]):
 
     def _costs(self, t: int, S: State, path: Path) -> dict[Action, float]:
         """Return what each action costs on a future beyond the cheapest one."""
-        values = {}
+        values: dict[Action, Exact | float] = {}
         for a in self.problem.actions(t, S, path):
             after = self.problem.next_state(t, a, S, path)
             gained = self.problem.reward(t, a, S, path)

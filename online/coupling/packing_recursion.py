@@ -5,8 +5,6 @@ Values are expectations in double precision: exact up to rounding, some 10⁻¹�
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numba import njit
 
@@ -16,10 +14,8 @@ from .infrequent_resolving import THRESHOLD_EXPONENT, resolving_periods
 from .packing import PackingProblem
 from .packing_program import solve_packing
 
-PackingRule = Literal["dp", "bayes", "resolve", "static", "irt"]
-
 #: Policies of online packing in the order of tables, with the numbers that compiled code has.
-RULES: tuple[PackingRule, ...] = ("dp", "bayes", "resolve", "static", "irt")
+RULES = ("dp", "bayes", "resolve", "static", "irt")
 DP, BAYES, RESOLVE, STATIC, IRT = range(5)
 
 #: States of IRT that are less probable than this are left out (`exact_value` says what that costs).
@@ -62,13 +58,25 @@ def exact_value(problem: PackingProblem, rule: str) -> float:
     Vera, Banerjee, *The Bayesian Prophet*, arXiv 1901.05028; Bumpensanti, Wang, *A re-solving
     heuristic with uniformly bounded loss for network revenue management*, arXiv 1802.06192.
     """
-    if rule not in RULES:
-        raise InputError(f"policy: expected one of {', '.join(RULES)}; found {rule!r}")
-    if rule == "irt":
+    number = require_rule(rule)
+    if number == IRT:
         return _irt_value(problem)
-    if rule == "static":
+    if number == STATIC:
         return _static_value(problem)
     return float(dynamic_values(problem, rule)[tuple(_budgets(problem))])
+
+
+def require_rule(rule: str) -> int:
+    """Return a policy's number in compiled code.
+
+    Raises
+    ------
+    InputError
+        If there is no such policy.
+    """
+    if rule not in RULES:
+        raise InputError(f"policy: expected one of {', '.join(RULES)}; found {rule!r}")
+    return RULES.index(rule)
 
 
 def dynamic_values(problem: PackingProblem, rule: str) -> FloatArray:
@@ -78,7 +86,7 @@ def dynamic_values(problem: PackingProblem, rule: str) -> FloatArray:
     """
     program = problem.program
     return _recursion(
-        RULES.index(rule),
+        require_rule(rule),
         problem.horizon,
         _budgets(problem),
         np.array(problem.chances),

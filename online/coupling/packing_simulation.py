@@ -16,10 +16,10 @@ from .packing_recursion import (
     DP,
     IRT,
     RESOLVE,
-    RULES,
     STATIC,
     first_solution,
     irt_probabilities,
+    require_rule,
 )
 
 
@@ -94,7 +94,7 @@ def run_packing(
     >>> run.residual, run.smallest >= 0
     (0, True)
     """
-    number = RULES.index(rule)  # type: ignore[arg-type]  # a ValueError for what is no rule
+    number = require_rule(rule)
     accept = np.zeros((problem.horizon + 1, len(problem.rewards)))
     if number == STATIC:
         solution = np.array(first_solution(problem))

@@ -1,0 +1,200 @@
+"""``regret``: rows, growth, decomposition, the command and its files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from batchprophet.cli import run
+from batchprophet.models.errors import InputError
+from batchprophet.online.environments import ENVIRONMENTS, make_environment
+from batchprophet.online.environments.list_setting import ListSetting
+from batchprophet.online.growth import fit_growth
+from batchprophet.online.regret import exact_values, measure_regret
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
+    assert run(["regret", *words, "--json"]) == 0
+    record: dict[str, object] = json.loads(capsys.readouterr().out)
+    return record
+
+
+def test_exact_values_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    record = printed(capsys, "online-packing", "--exact", "--policies", "dp,bayes,resolve")
+    assert record["fluid"] == 800.0
+    rows = {row["policy"]: row for row in record["rows"]}  # type: ignore[attr-defined]
+    assert {p: round(row["value"], 4) for p, row in rows.items()} == {
+        "dp": 775.6761,
+        "bayes": 774.6988,
+        "resolve": 767.2869,
+    }
+    assert rows["dp"]["horizon"] == 200
+
+
+def test_scale_is_the_longer_horizon(capsys: pytest.CaptureFixture[str]) -> None:
+    by_scale = printed(
+        capsys, "online-packing", "--exact", "--policies", "bayes", "--set", "scale=2"
+    )
+    by_horizon = printed(
+        capsys, "online-packing", "--exact", "--policies", "bayes", "--horizons", "400"
+    )
+    assert by_scale == by_horizon
+    assert by_scale["fluid"] == 1600.0
+
+
+def test_rows_of_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["online-packing", "--horizons", "100,50", "--replications", "20", "--seed", "3"]
+    record = printed(capsys, *words, "--policies", "bayes,static", "--out", str(tmp_path / "out"))
+    rows = record["rows"]
+    assert [(row["policy"], row["horizon"]) for row in rows] == [  # type: ignore[attr-defined]
+        ("bayes", 50),
+        ("static", 50),
+        ("bayes", 100),
+        ("static", 100),
+    ]
+    for row in rows:  # type: ignore[attr-defined]
+        assert {"benchmark", "regret", "half_width", "identity_residual"} <= row.keys()
+        assert row["identity_residual"] == 0
+        assert row["smallest_compensation"] >= 0
+        assert row["replications"] == 20
+    for part, row in zip(record["decomposition"], rows, strict=True):  # type: ignore[call-overload]
+        assert sum(part["by_part"].values()) == pytest.approx(row["regret"])
+        assert sum(part["by_time"]) == pytest.approx(row["regret"])
+    saved = json.loads((tmp_path / "out" / "regret.json").read_text())
+    assert saved == record
+    assert (tmp_path / "out" / "regret.png").stat().st_size > 1000
+    assert (tmp_path / "out" / "decomposition.png").stat().st_size > 1000
+
+
+def test_same_seed_same_rows_and_more_policies_do_not_matter() -> None:
+    environment = make_environment("multi-secretary")
+    settings = {"horizons": [50], "replications": 5, "seed": 1}
+    alone = measure_regret(environment, policies=["resolve"], **settings)  # type: ignore[arg-type]
+    beside = measure_regret(environment, policies=["irt", "resolve"], **settings)  # type: ignore[arg-type]
+    assert alone.rows[0] == beside.rows[1]
+
+
+def test_one_replication_has_no_interval() -> None:
+    study = measure_regret(
+        make_environment("online-packing"), policies=["bayes"], horizons=[50], replications=1
+    )
+    assert study.rows[0].half_width is None
+    assert study.growth == {"bayes": None}
+    json.dumps(study.to_record(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("shape", "f"),
+    [
+        ("constant", lambda T: 50.0),
+        ("logarithmic", lambda T: 5.0 + 9.0 * np.log(T)),
+        ("square root", lambda T: 3.0 * np.sqrt(T)),
+        ("square root", lambda T: 120 + 5.0 * np.sqrt(T)),
+        ("linear", lambda T: 0.3 * T),
+    ],
+)
+def test_growth_tells_shapes_apart(shape: str, f) -> None:  # type: ignore[no-untyped-def]  # a law
+    horizons = [1000, 10_000, 100_000, 1_000_000]
+    rng = np.random.default_rng(0)
+    means = [f(T) * (1 + 0.01 * rng.standard_normal()) for T in horizons]
+    growth = fit_growth(horizons, means, [0.01 * m for m in means])
+    assert growth is not None
+    assert growth.shape == shape
+    assert growth.low <= growth.exponent <= growth.high
+
+
+def test_growth_needs_positive_means() -> None:
+    assert fit_growth([10, 100], [0.0, 1.0], [0.1, 0.1]) is None
+    assert fit_growth([10], [1.0], [0.1]) is None
+
+
+def test_an_environment_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('environment = "online-packing"\n[settings]\nscale = 3\n')
+    assert make_environment(str(path)).horizons[0] == 600
+    assert make_environment(str(path), {"scale": "2"}).horizons[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("environment = 3", "environment: expected one of online-packing"),
+        ("x = 3", "expected keys environment and settings, found 'x'"),
+        ("settings = 3\n", "settings: expected a table, found 3"),
+        ("environment", "expected TOML"),
+        ('environment = "online-packing"\n[settings]\nscale = 0', "scale: expected an integer"),
+    ],
+)
+def test_bad_files_are_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as refused:
+        make_environment(str(path))
+    assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "environment: expected one of online-packing, multi-secretary"),
+        (["missing.toml"], "missing.toml: cannot be read"),
+        (["online-packing", "--policies", "x"], "has dp, bayes, resolve, static, irt; found 'x'"),
+        (["online-packing", "--policies", "bayes,bayes"], "policies: expected different names"),
+        (["online-packing", "--horizons", "ten"], "horizons: expected integers separated by"),
+        (["online-packing", "--horizons", "0"], "horizons: expected different integers of at"),
+        (["online-packing", "--horizons", "201"], "stay integers, found 201"),
+        (["online-packing", "--set", "sclae=2"], "expected settings among scale; found 'sclae'"),
+        (["online-packing", "--replications", "0"], "Invalid value for '--replications'"),
+        (
+            ["online-packing", "--set", "scale=30", "--policies", "dp"],
+            "policy dp: expected a table",
+        ),
+    ],
+)
+def test_bad_usage_is_one_line(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert run(["regret", *words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_tables_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["regret", "multi-secretary", "--horizons", "50,100", "--replications", "5"]
+    assert run(words) == 0
+    shown = capsys.readouterr().out
+    assert "benchmark at T = 50, 100: hindsight optimum (exact)" in shown
+    assert "compensations at T = 100" in shown
+
+
+def test_every_environment_keeps_the_identity() -> None:
+    # Exactly, on every path, for every policy; with an exact oracle nothing is negative.
+    for name in ENVIRONMENTS:
+        environment = make_environment(name)
+        study = measure_regret(environment, horizons=[60], replications=10)
+        assert {row.policy for row in study.rows} == set(environment.policies)
+        assert {row.identity_residual for row in study.rows} == {0}
+        assert min(row.smallest_compensation for row in study.rows) >= 0
+
+
+def test_exact_values_are_of_all_horizons() -> None:
+    found = exact_values(
+        make_environment("online-packing"), policies=["static"], horizons=[50, 100]
+    )
+    assert [(p, T) for p, T, _ in found.rows] == [("static", 50), ("static", 100)]
+    assert found.fluid == 200
+
+
+def test_list_settings_are_read_exactly() -> None:
+    setting = ListSetting(name="rates", kind="numbers", description="")
+    assert setting.read("0.1, 2") == setting.read([0.1, 2])
+    for bad in ("", "1,,2", "x", "-1", [True], "nan", {}):
+        with pytest.raises(InputError, match="rates: expected numbers from 0"):
+            setting.read(bad)
+    with pytest.raises(InputError, match="o: expected integers from"):
+        ListSetting(name="o", kind="integers", description="").read("1.5")
