@@ -1,0 +1,112 @@
+"""From the variables of a formulation to a schedule of separate batching, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pyomo.environ as pyo
+
+from ..instance import Instance
+from .durations import batch_durations
+from .schedule import Batch, Kind, SeparateSchedule
+
+Value = Callable[[object], float]
+
+
+def decode(instance: Instance, model: pyo.ConcreteModel, value: Value) -> SeparateSchedule:
+    """Read the schedule off a solution of any of the formulations.
+
+    The batches are placed as early as their order allows (`horizon`), which is never worse than
+    where the model has them; so the schedule is the model's, or better.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance that the model was built from.
+    model : ConcreteModel
+        A model of `formulation.build_model`.
+    value : callable
+        Gives the value of a variable; within 1/2 of an integer for the integer ones.
+    """
+    batches = {
+        "time-expanded": _of_time_expanded, "stages": _of_stages, "batch-sequence": _of_sequence
+    }[model.formulation](instance, model, value)  # fmt: skip
+    return left_shifted(instance, batches)
+
+
+def left_shifted(
+    instance: Instance, batches: Iterable[tuple[Kind, tuple[int, ...]]]
+) -> SeparateSchedule:
+    """Place batches one after another, each as early as their order and the arrivals allow.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 5], prompt=[3, 1], output=[2, 1])
+    >>> order = [("prompt", (0,)), ("token", (0,)), ("prompt", (1,))]
+    >>> [batch.start for batch in left_shifted(instance, order).batches]
+    [0, 1, 5]
+    """
+    law = batch_durations(instance)
+    prompt, arrival = instance.prompt.tolist(), instance.arrival.tolist()
+    tokens = [0] * instance.n
+    now, placed = 0, []
+    for kind, members in batches:
+        if kind == "prompt":
+            now = max([now, *(arrival[i] for i in members)])
+            length = law.prompt_batch(sum(prompt[i] for i in members))
+        else:
+            length = law.token_batch(len(members), sum(prompt[i] + tokens[i] for i in members))
+        placed.append(Batch(kind, now, members))
+        now += length
+        for i in members:
+            tokens[i] += 1
+    return SeparateSchedule(placed)
+
+
+def _of_time_expanded(
+    instance: Instance, model: pyo.ConcreteModel, value: Value
+) -> list[tuple[Kind, tuple[int, ...]]]:
+    found: dict[tuple[int, Kind], list[int]] = {}
+    kinds: tuple[tuple[Kind, pyo.Var], ...] = (("prompt", model.x), ("token", model.y))
+    for kind, jobs in kinds:
+        for (i, t), job in jobs.items():
+            if value(job) > 0.5:
+                found.setdefault((t, kind), []).append(i)
+    return [(kind, tuple(sorted(members))) for (_, kind), members in sorted(found.items())]
+
+
+def _of_stages(
+    instance: Instance, model: pyo.ConcreteModel, value: Value
+) -> list[tuple[Kind, tuple[int, ...]]]:
+    """Give the flows names: prompts by arrival, then whoever is in the stage, by arrival."""
+    stages = {(j, 0): list(members) for j, members in enumerate(model.members)}
+    jobs: dict[tuple[int, Kind], list[tuple[int, int, int]]] = {}
+    for (j, g, t), leaving in model.q.items():
+        count = round(value(leaving))
+        if count:
+            jobs.setdefault((t, "token" if g else "prompt"), []).append((j, g, count))
+    batches = []
+    for (_, kind), parts in sorted(jobs.items()):
+        moves = []
+        for j, g, count in parts:
+            moves.append((j, g + 1, stages[j, g][:count]))
+            del stages[j, g][:count]
+        for j, g, members in moves:
+            stages.setdefault((j, g), []).extend(members)
+        everyone = sorted(i for _, _, members in moves for i in members)
+        batches.append((kind, tuple(everyone)))
+    return batches
+
+
+def _of_sequence(
+    instance: Instance, model: pyo.ConcreteModel, value: Value
+) -> list[tuple[Kind, tuple[int, ...]]]:
+    batches: list[tuple[Kind, tuple[int, ...]]] = []
+    kinds: tuple[tuple[Kind, pyo.Var], ...] = (("prompt", model.x), ("token", model.y))
+    for b in model.BATCHES:
+        for kind, jobs in kinds:
+            members = tuple(i for i in model.REQUESTS if value(jobs[i, b]) > 0.5)
+            if members:
+                batches.append((kind, members))
+    return batches

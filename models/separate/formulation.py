@@ -1,0 +1,137 @@
+"""The separate-batching MILPs: their table of contents, and their way into files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pyomo.environ as pyo
+from pyomo.common.gc_manager import PauseGC
+
+from ..errors import InputError
+from ..instance import Instance, IntArray
+from .batch_sequence import add_batch_sequence
+from .horizon import latest_completions
+from .network import gpu_network, job_windows
+from .regime import require_separate
+from .stages import add_stages
+from .strengthening import STRENGTHENINGS, strengthen
+from .time_expanded import add_time_expanded
+
+_Builder = Callable[[pyo.ConcreteModel, Instance, IntArray, str], None]
+
+
+def _time_expanded(
+    model: pyo.ConcreteModel, instance: Instance, latest: IntArray, name: str
+) -> None:
+    windows = job_windows(instance, latest)
+    add_time_expanded(model, instance, gpu_network(instance, windows), windows, name)
+
+
+def _stages(model: pyo.ConcreteModel, instance: Instance, latest: IntArray, name: str) -> None:
+    windows = job_windows(instance, latest)
+    add_stages(model, instance, gpu_network(instance, windows), windows, name)
+
+
+#: S1 request by request, S1 aggregated by type (both for the unit and the constant law), S2.
+FORMULATIONS: Mapping[str, _Builder] = MappingProxyType(
+    {"time-expanded": _time_expanded, "stages": _stages, "batch-sequence": add_batch_sequence}
+)
+
+
+def build_model(
+    instance: Instance,
+    *,
+    objective: str = "latency",
+    formulation: str = "stages",
+    latest: IntArray | None = None,
+    strengthenings: Collection[str] = tuple(STRENGTHENINGS),
+) -> pyo.ConcreteModel:
+    """Build the hindsight-optimal MILP of separate batching (docs/model.md §3).
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance; any batch limits.
+    objective : {"latency", "weighted", "makespan", "reward"}
+        The objective. For the reward the model rejects what it does not complete in time.
+    formulation : {"time-expanded", "stages", "batch-sequence"}
+        The form; the first two take the unit and the constant law.
+    latest : ndarray of int64, shape (n,), optional
+        Latest completion of each request; by default those of `horizon.latest_completions`, which
+        need no known schedule. Later ones change nothing; earlier ones may lose the optimum.
+    strengthenings : collection of str
+        Names of `strengthening.STRENGTHENINGS`: valid inequalities, symmetry breaking, dominance.
+        Those that do not apply to the form or the instance add nothing.
+
+    Returns
+    -------
+    ConcreteModel
+        Its integer variables are read by `decode.decode`; the objective is `goal`.
+
+    Raises
+    ------
+    InputError
+        If the objective, the formulation or a strengthening is unknown, the reward is asked for
+        without a horizon, no request can complete, or the form does not take the batch-time law.
+
+    Examples
+    --------
+    >>> from batchprophet.models.batch_time import ConstantTime
+    >>> from batchprophet.models.instance import Gpu
+    >>> gpu = Gpu(kv_capacity=9, batch_time=ConstantTime(prompt=3, token=1))
+    >>> instance = Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> model = build_model(instance, strengthenings=())
+    >>> len(model.NODES), len(model.q), model.nconstraints()
+    (13, 30, 78)
+    """
+    require_separate(instance)
+    if formulation not in FORMULATIONS:
+        known = ", ".join(FORMULATIONS)
+        raise InputError(f"formulation: expected one of {known}; found {formulation!r}")
+    for name in strengthenings:
+        if name not in STRENGTHENINGS:
+            known = ", ".join(STRENGTHENINGS)
+            raise InputError(f"strengthenings: expected some of {known}; found {name!r}")
+    if latest is None:
+        latest = latest_completions(instance, objective)
+
+    with PauseGC():  # many small objects and no cycle among them
+        model = pyo.ConcreteModel(name=f"separate batching, {formulation} form, {objective}")
+        model.formulation = formulation
+        FORMULATIONS[formulation](model, instance, latest, objective)
+        strengthen(model, instance, objective, strengthenings)
+    return model
+
+
+def write_model(
+    instance: Instance,
+    path: str | os.PathLike[str],
+    *,
+    objective: str = "latency",
+    formulation: str = "stages",
+) -> None:
+    """Write the MILP to a file for any solver; variables are named as in the model.
+
+    Parameters
+    ----------
+    instance, objective, formulation
+        As in `build_model`.
+    path : path-like
+        A file that ends in ``.lp`` or ``.mps``.
+
+    Raises
+    ------
+    InputError
+        If the path has another ending or cannot be written to, or as in `build_model`.
+    """
+    target = Path(path)
+    if target.suffix not in (".lp", ".mps"):
+        raise InputError(f"{path}: expected a file name that ends in .lp or .mps")
+    model = build_model(instance, objective=objective, formulation=formulation)
+    try:
+        model.write(str(target), io_options={"symbolic_solver_labels": True})
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
