@@ -70,6 +70,7 @@ def add_places(model: pyo.ConcreteModel, instance: Instance, latest: IntArray) -
     Unused places come last: ``u_b + v_b ≥ u_{b+1} + v_{b+1}``. The first batch has prompts.
     """
     model.REQUESTS = pyo.Set(initialize=servable(instance, latest), doc="requests i")
+    model.latest = latest.tolist()
     B = most_batches(instance, latest)
     model.BATCHES = pyo.RangeSet(0, B - 1, doc="places b for batches")
     model.u = pyo.Var(model.BATCHES, domain=pyo.Binary, doc="u_b: place b is a prompt batch")

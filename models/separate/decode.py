@@ -1,4 +1,4 @@
-"""From the variables of a formulation to a schedule of separate batching, and back."""
+"""From the variables of a formulation to a schedule of separate batching."""
 
 from __future__ import annotations
 

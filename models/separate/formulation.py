@@ -85,7 +85,7 @@ def build_model(
     >>> instance = Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
     >>> model = build_model(instance, strengthenings=())
     >>> len(model.NODES), len(model.q), model.nconstraints()
-    (13, 30, 78)
+    (12, 41, 94)
     """
     require_separate(instance)
     if formulation not in FORMULATIONS:

@@ -16,13 +16,15 @@ def add_gpu_path(model: pyo.ConcreteModel, graph: nx.MultiDiGraph[int], windows:
     and WAITS (times with an idle or rest arc).
     """
     kinds: dict[str, list[int]] = {"prompt": [], "token": [], "idle": [], "rest": []}
-    for t, _, kind in graph.edges(keys=True):
+    model.wait_ends = {}
+    for t, end, kind in graph.edges(keys=True):
         kinds[kind].append(t)
+        if kind in ("idle", "rest"):
+            model.wait_ends[t] = end
     model.NODES = pyo.Set(initialize=sorted(graph), doc="times t")
     model.PROMPTS = pyo.Set(initialize=sorted(kinds["prompt"]), doc="starts of prompt batches")
     model.TOKENS = pyo.Set(initialize=sorted(kinds["token"]), doc="starts of token batches")
-    waits = sorted(kinds["idle"] + kinds["rest"])
-    model.WAITS = pyo.Set(initialize=waits, doc="times at which the GPU may wait")
+    model.WAITS = pyo.Set(initialize=sorted(model.wait_ends), doc="times at which the GPU may wait")
     model.tau_P, model.tau_D = windows.prompt_time, windows.token_time
     model.u = pyo.Var(model.PROMPTS, domain=pyo.Binary, doc="u_t: a prompt batch starts at t")
     model.v = pyo.Var(model.TOKENS, domain=pyo.Binary, doc="v_t: a token batch starts at t")

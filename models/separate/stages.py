@@ -9,6 +9,7 @@ starts and puts it into the next when it ends.
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import Any
 
 import networkx as nx
 import pyomo.environ as pyo
@@ -151,7 +152,7 @@ def add_stage_balance(model: pyo.ConcreteModel) -> None:
 
 def entering_stage(
     model: pyo.ConcreteModel, j: int, g: int, after: int | None, until: int
-) -> list[object]:
+) -> list[Any]:
     """Jobs that put requests of type j into stage g at a time in (after, until]."""
     length = model.tau_P if g == 1 else model.tau_D
     times = model.job_times[j, g - 1]
@@ -237,7 +238,7 @@ def add_kv_capacity(model: pyo.ConcreteModel, instance: Instance) -> None:
     model.kv_capacity = pyo.Constraint(model.BATCH_STARTS, rule=kv_capacity, doc="defines m_t")
 
 
-def completions(model: pyo.ConcreteModel) -> list[tuple[int, int, object]]:
+def completions(model: pyo.ConcreteModel) -> list[tuple[int, int, Any]]:
     """(type, end, job variable) of every job that may be a request's last."""
     return [
         (j, t + (model.tau_D if g else model.tau_P), model.q[j, g, t])
