@@ -9,14 +9,16 @@ from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.objectives import total_latency
 from batchprophet.models.schedule import MixedSchedule
-from batchprophet.solvers.bounds.configuration import configuration_prices
+from batchprophet.solvers.bounds.configuration import SCALE, configuration_prices
+from batchprophet.solvers.exact.excess import excess_terms
 from batchprophet.solvers.exact.proof import prove
-from batchprophet.solvers.exact.search import Limits
+from batchprophet.solvers.exact.search import Limits, exhaust
 from batchprophet.solvers.list_schedule import list_schedule
 from batchprophet.solvers.paths import sublimation
 from batchprophet.solvers.paths.ascent import ascend
 from batchprophet.solvers.paths.build import Coarser, build
 from batchprophet.solvers.paths.expansion import tracking
+from batchprophet.solvers.paths.guide import PathGuide
 from batchprophet.solvers.paths.sublimation import least_up_to, prove_by_paths
 from batchprophet.solvers.paths.terms import path_terms
 
@@ -85,6 +87,47 @@ def test_no_stage_refutes_what_a_schedule_attains(named, timed):
             multiplier = state.multiplier
             keys = [layer.key for layer in state.graph.layers]
             coarser = Coarser(track, keys, state.costs.ahead)
+
+
+def test_the_guided_search_agrees_with_brute_force():
+    # No guide may lose the optimum, and above it there must be nothing to find.
+    rng = np.random.default_rng(7)
+    limits = Limits(None, None, 2**30, None)
+    guided = spared = 0
+    for trial in range(60):
+        n = int(rng.integers(3, 7))
+        instance = random_instance(rng, n, capacity=(8, 18), last_arrival=int(rng.integers(0, 6)))
+        best, _ = brute_force(instance)
+        _, prices = priced(instance, int(rng.choice([0, 300])))
+        for target in (best + 2, best, best - 1):
+            excess, base = excess_terms(instance, prices, target)
+            if target * SCALE < base:
+                continue
+            terms = path_terms(instance, prices, target)
+            multiplier, coarser = np.zeros(n, np.int64), None
+            for named, timed in ((0, 1), (2, 0), (2, 1)):
+                track = tracking(n, named, timed, hiding=True, remembered=[])
+                graph = build(terms, track, coarser, multiplier, limits, 10**7)
+                state = (
+                    None if graph is None else ascend(terms, graph, multiplier, limits, free=False)
+                )
+                if state is None or state.graph is None:
+                    assert target < best, trial
+                    break
+                multiplier = state.multiplier
+                coarser = Coarser(
+                    track, [layer.key for layer in state.graph.layers], state.costs.ahead
+                )
+                alone, led = (Limits(None, None, 2**30, None) for _ in range(2))
+                start = exhaust(excess, base, target, led, PathGuide(excess, coarser, multiplier))
+                assert (start is None) == (target < best), trial
+                if start is not None:
+                    assert latency(instance, MixedSchedule(start)) == best, trial
+                exhaust(excess, base, target, alone)
+                guided += 1
+                spared += alone.nodes - led.nodes
+    assert guided > 100
+    assert spared > 0
 
 
 def test_equal_requests():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,13 +97,28 @@ class Limits:
             return math.inf
         return self.nodes * (self.deadline - time.perf_counter()) / max(spent, 1e-9)
 
+    def part(self, nodes: int, memory: int) -> Limits:
+        """Limits for a search by the way: the same clock, so many nodes and bytes."""
+        left = None if self.deadline is None else self.deadline - time.perf_counter()
+        return Limits(left, nodes, memory, self.stop)
+
     def allow(self, size: int) -> None:
         """Check that so many bytes may be held."""
         if size > self.memory:
             raise OutOfLimits
 
 
-def exhaust(excess: Excess, bound: int, value: int, limits: Limits) -> IntArray | None:
+class Guide(Protocol):
+    """A bound on what states have before them."""
+
+    def hopeless(self, t: int, layer: Layer, budget: int) -> NDArray[np.bool_]:
+        """Which states at boundary t lead to an excess of more than `budget` only."""
+        ...
+
+
+def exhaust(
+    excess: Excess, bound: int, value: int, limits: Limits, guide: Guide | None = None
+) -> IntArray | None:
     """Return the starts of a schedule of least latency if it is at most `value`, else None.
 
     Parameters
@@ -131,6 +147,8 @@ def exhaust(excess: Excess, bound: int, value: int, limits: Limits) -> IntArray 
     history: list[Ways] = []
     kept, t = 0, 0
     while layer.present[0] > 0 and best.budget[0] >= 0:
+        if guide is not None:
+            layer = _without(layer, guide.hopeless(t, layer, int(best.budget[0])))
         layer = _thinned(excess, t, layer, limits)
         following = empty_layer(words, SMALLEST_CAPACITY)
         done, m = 0, int(layer.present[0])
@@ -159,7 +177,12 @@ def _thinned(excess: Excess, t: int, layer: Layer, limits: Limits) -> Layer:
     while done < waits.size:
         limits.check()
         done = mark_needless(excess, t, layer, waits, order, done, THINNED_AT_ONCE, needless)
-    kept = np.flatnonzero(~needless)
+    return _without(layer, needless)
+
+
+def _without(layer: Layer, dropped: NDArray[np.bool_]) -> Layer:
+    """Return the layer without these states, and without a hash table."""
+    kept = np.flatnonzero(~dropped)
     return Layer(
         state=layer.state[kept],
         excess=layer.excess[kept],

@@ -1,33 +1,45 @@
 """Successive sublimation: path graphs that remember more and more, each pruned by the one before.
 
 See `expansion` for what a node remembers and why every graph relaxes the problem. With everything
-remembered a path is a schedule. Sublimation as in Ibaraki, *Successive sublimation methods for
-dynamic programming computation*, Annals of Operations Research 11 (1987).
+remembered a path is a schedule. On the way, the costs to go guide an exhaustive search of states
+(`guide`), which remembers everything and drops what is dominated. Sublimation as in Ibaraki,
+*Successive sublimation methods for dynamic programming computation*, Annals of Operations Research
+11 (1987).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from ...models.errors import InputError
 from ...models.feasibility import check_mixed
-from ...models.instance import Instance
+from ...models.instance import Instance, IntArray
 from ...models.objectives import total_latency
 from ...models.schedule import MixedSchedule
 from ..bounds.configuration import ConfigurationPrices
+from ..exact.excess import Excess, excess_terms
+from ..exact.layer import MOST_REQUESTS, WAITING
 from ..exact.proof import ExactOutcome
-from ..exact.search import Limits, OutOfLimits
+from ..exact.search import Limits, OutOfLimits, exhaust
 from .ascent import Ascent, ascend
 from .build import ARC_BYTES, Coarser, OutOfRoom, build
 from .expansion import Tracking, tracking
+from .guide import PathGuide
 from .targets import next_target
 from .terms import path_terms
 
 #: Requests known by name, and beside these by their rounds to go, before all are known by name.
 STAGES = ((0, 1), (1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (4, 1), (6, 1))
+
+#: From so many named requests on, a graph guides an exhaustive search of states.
+GUIDES = 2
+
+#: A state of that search costs as much as so many nodes of a graph, about.
+NODES_PER_STATE = 8
 
 #: Requests more whose start is remembered in each of the last stages.
 REMEMBERED_MORE = 3
@@ -199,11 +211,13 @@ def _refute(
     most_arcs: int,
 ) -> tuple[MixedSchedule | None, int]:
     """Return an optimal schedule if its latency is at most the target, and a lower bound."""
+    before = limits.nodes
     terms = path_terms(instance, prices, target)
     if terms.limit < 0:
         return None, target + 1
     if terms.limit > MOST_EXCESS:
         raise OutOfRoom
+    excess, base = excess_terms(instance, prices, target)
     n = instance.n
     stages = [
         tracking(n, named, timed, hiding=True, remembered=[])
@@ -228,6 +242,43 @@ def _refute(
             stages.append(_remembering_more(n, track, state))
         multiplier = state.multiplier
         coarser = Coarser(track, [layer.key for layer in state.graph.layers], state.costs.ahead)
+        if track.hiding and track.named >= GUIDES:
+            guide = PathGuide(excess, coarser, multiplier)
+            search = _searched(excess, base, target, guide, limits, limits.nodes - before)
+            if search is not None:
+                return (None, target + 1) if search.start is None else _optimal(instance, search)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A completed exhaustive search: starts of least latency, or None if there are none."""
+
+    start: IntArray | None
+
+
+def _searched(
+    excess: Excess, base: int, target: int, guide: PathGuide, limits: Limits, work: int
+) -> _Search | None:
+    """Search states exhaustively with about as much work as the graphs took; None: not completed.
+
+    Graphs and search so share the work, whichever is quicker to refute the target.
+    """
+    if excess.output.size > MOST_REQUESTS or int(excess.output.max()) >= WAITING:
+        return None
+    part = limits.part(work // NODES_PER_STATE, limits.memory // 2)
+    try:
+        return _Search(exhaust(excess, base, target, part, guide))
+    except OutOfLimits:
+        limits.check()
+        return None
+    finally:
+        limits.spend(NODES_PER_STATE * part.nodes, 0.0)
+
+
+def _optimal(instance: Instance, search: _Search) -> tuple[MixedSchedule, int]:
+    assert search.start is not None
+    schedule = MixedSchedule(search.start)
+    return schedule, _latency(instance, schedule)
 
 
 def _schedule(n: int, state: Ascent) -> MixedSchedule | None:

@@ -11,6 +11,9 @@ GROWTH = 5.0
 FIRST_SHARE = 0.15
 FIRST_ROUNDS = 6
 
+#: A target is at most so many times as far above the one before as that was above its own.
+WIDENING = 1.5
+
 #: Of the work left, a target should take at most this share.
 SHARE_OF_REST = 0.7
 
@@ -34,7 +37,7 @@ def next_target(
     >>> next_target(100, 200, [])
     106
     >>> next_target(109, 200, [(104, 1000), (108, 2000)])
-    117
+    114
     >>> next_target(109, 200, [(104, 1000), (108, 2000)], work_left=5000)
     111
     """
@@ -44,5 +47,6 @@ def next_target(
     (before, fewer), (target, work) = tried[-2:]
     rate = math.log(max(1.05, work / max(1, fewer))) / max(1, target - before)
     growth = max(1.01, min(GROWTH, SHARE_OF_REST * work_left / max(1, work)))
-    reach = max(bound, target + max(1, int(math.log(growth) / rate)))
+    steps = min(math.log(growth) / rate, WIDENING * (target - before))
+    reach = max(bound, target + max(1, int(steps)))
     return last if reach >= last - 1 else reach
