@@ -39,19 +39,12 @@ def tidied(
     Batch(kind='prompt', start=0, requests=(0, 1))
     Batch(kind='token', start=1, requests=(0, 1))
     """
-    if not isinstance(instance.gpu.batch_time, AffineTime):
-        improved = True
-        while improved:
-            schedule = left_shifted(instance, _order(schedule))
-            merged = _merge_prompts(instance, schedule)
-            filled = merged or _fill(instance, schedule)
-            improved = filled is not None
-            schedule = filled or schedule
-    return left_shifted(instance, _renamed(instance, schedule, objective))
-
-
-def _order(schedule: SeparateSchedule) -> Order:
-    return [(batch.kind, batch.requests) for batch in schedule.batches]
+    schedule = left_shifted(instance, _renamed(instance, schedule, objective))
+    if isinstance(instance.gpu.batch_time, AffineTime):
+        return schedule
+    while better := _merge_prompts(instance, schedule) or _fill(instance, schedule):
+        schedule = left_shifted(instance, _renamed(instance, better, objective))
+    return schedule
 
 
 def _merge_prompts(instance: Instance, schedule: SeparateSchedule) -> SeparateSchedule | None:
