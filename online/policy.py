@@ -1,28 +1,22 @@
-"""What a policy is, and how it is found by name: built-in, by entry point, by ``module:Class``."""
+"""What a policy of mixed batching is, and the built-in ones by name."""
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import sys
 from collections.abc import Mapping
-from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..models.errors import InputError
 from .decision import NEXT_EVENT, Decision
-from .lengths import LENGTH_KINDS
 from .observation import Observation, RequestView
-from .options import format_options, parse_options
+from .registry import PolicyRegistry, policy_spec
 
 __all__ = [
     "BUILT_IN",
     "ENTRY_POINT_GROUP",
     "NEXT_EVENT",
+    "REGISTRY",
     "Decision",
     "Observation",
     "Policy",
@@ -51,6 +45,9 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "vllm": f"{_HERE}.vllm:Vllm",
     }
 )
+
+#: The policies of mixed batching.
+REGISTRY = PolicyRegistry("mixed", ENTRY_POINT_GROUP, BUILT_IN)
 
 
 @runtime_checkable
@@ -110,12 +107,12 @@ def registered_policies() -> dict[str, type]:
     >>> list(registered_policies())[:2]
     ['mc-sf', 'mc-benchmark']
     """
-    return {name: _import_policy(where) for name, where in _places().items()}
+    return REGISTRY.registered()
 
 
 def built_in_policies() -> dict[str, type]:
     """Return the policies that come with the package, by name."""
-    return {name: _import_policy(where) for name, where in BUILT_IN.items()}
+    return REGISTRY.built_in_policies()
 
 
 def make_policy(spec: str | Policy) -> Policy:
@@ -137,99 +134,5 @@ def make_policy(spec: str | Policy) -> Policy:
     >>> make_policy("mc-sf:skip=true")
     McSf(skip=True, lengths='exact', error=None)
     """
-    if not isinstance(spec, str):
-        _require_policy(spec, type(spec).__name__)
-        _require_length_kinds(spec, spec.name)
-        return spec
-    name, kind, options = _split(spec.strip())
-    try:
-        policy: Policy = kind(**parse_options(kind, name, options))
-    except TypeError as error:
-        raise InputError(f"policy {name}: cannot be made from its options ({error})") from error
-    except InputError as error:
-        prefix = f"policy {name}: "
-        raise InputError(prefix + str(error).removeprefix(prefix)) from error
-    _require_length_kinds(policy, name)
+    policy: Policy = REGISTRY.make(spec)
     return policy
-
-
-def policy_spec(policy: Policy) -> str:
-    """Write a policy as a specification: its name and the options that are not at their default.
-
-    Examples
-    --------
-    >>> policy_spec(make_policy("mc-sf:lengths=exact,skip=true"))
-    'mc-sf:skip=true'
-    """
-    options = format_options(policy)
-    return f"{policy.name}:{options}" if options else policy.name
-
-
-def _split(spec: str) -> tuple[str, type, str]:
-    """Return name, class and the text of the options."""
-    name, _, rest = spec.partition(":")
-    known = _places()
-    qualified = bool(rest) and "=" not in rest.partition(":")[0]
-    if name not in known and not qualified:
-        _entries.cache_clear()  # it may have been installed since
-        known = _places()
-    if name in known:
-        return name, _import_policy(known[name]), rest
-    if qualified:
-        attribute, _, options = rest.partition(":")
-        return f"{name}:{attribute}", _import_policy(f"{name}:{attribute}"), options
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    suggestion = f"; did you mean {close[0]}?" if close else ""
-    raise InputError(
-        f"policy: expected one of {', '.join(known)} or module:Class, found {name!r}{suggestion}"
-    )
-
-
-@lru_cache(maxsize=1)
-def _entries(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Look through all packages installed on `path` (`sys.path`): once, as it takes time."""
-    return tuple(sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name))
-
-
-def _places() -> dict[str, str]:
-    """Return where each registered policy is, as ``module:Class`` by name."""
-    places = dict(BUILT_IN)
-    for entry in _entries(tuple(sys.path)):
-        if entry.name in places:
-            raise InputError(f"policy {entry.name}: two policies have this name ({entry.value})")
-        places[entry.name] = entry.value
-    return places
-
-
-def _import_policy(where: str) -> type:
-    module_name, _, attribute = where.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(f"policy {where}: cannot import {module_name!r} ({error})") from error
-    except Exception as error:  # a module of a third party may raise anything
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"policy {where}: cannot import {module_name!r} ({reason})") from error
-    if not hasattr(module, attribute):
-        raise InputError(f"policy {where}: module {module_name!r} has no {attribute!r}")
-    found: Any = getattr(module, attribute)
-    if not isinstance(found, type):
-        raise InputError(f"policy {where}: expected a class, found {found!r}")
-    _require_policy(found, where)
-    return found
-
-
-def _require_policy(found: Any, where: str) -> None:
-    needed = ("name", "summary", "source", "length_kinds", "decide")
-    missing = [attribute for attribute in needed if not hasattr(found, attribute)]
-    if missing:
-        raise InputError(f"policy {where}: no policy, it lacks {', '.join(missing)}")
-
-
-def _require_length_kinds(policy: Policy, name: str) -> None:
-    kinds = policy.length_kinds
-    if not isinstance(kinds, tuple) or not kinds or not set(kinds) <= set(LENGTH_KINDS):
-        known = ", ".join(LENGTH_KINDS)
-        raise InputError(
-            f"policy {name}: length_kinds: expected a tuple of some of {known}; found {kinds!r}"
-        )

@@ -12,7 +12,7 @@ from batchprophet.models.errors import DoesNotFinish, InputError
 from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.schedule import Eviction, MixedSchedule
-from batchprophet.online import policy as policy_module
+from batchprophet.online import registry
 from batchprophet.online.lengths import told_lengths
 from batchprophet.online.observation import RequestView
 from batchprophet.online.policies.alpha_beta import some_of
@@ -428,10 +428,10 @@ def installed(monkeypatch):
         found.looked += 1
         return list(found)
 
-    monkeypatch.setattr(policy_module, "entry_points", entry_points)
-    policy_module._entries.cache_clear()
+    monkeypatch.setattr(registry, "entry_points", entry_points)
+    registry._entries.cache_clear()
     yield found
-    policy_module._entries.cache_clear()
+    registry._entries.cache_clear()
 
 
 def test_a_policy_of_a_third_party_by_entry_point(installed):
