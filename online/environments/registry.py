@@ -10,10 +10,14 @@ from types import MappingProxyType
 from ...models.errors import InputError
 from .environment import Environment, EnvironmentKind
 from .packing import MULTI_SECRETARY_KIND, ONLINE_PACKING_KIND
+from .separate_admission import SEPARATE_ADMISSION_KIND
 
 #: Environments by name.
 ENVIRONMENTS: Mapping[str, EnvironmentKind] = MappingProxyType(
-    {kind.name: kind for kind in (ONLINE_PACKING_KIND, MULTI_SECRETARY_KIND)}
+    {
+        kind.name: kind
+        for kind in (ONLINE_PACKING_KIND, MULTI_SECRETARY_KIND, SEPARATE_ADMISSION_KIND)
+    }
 )
 
 
