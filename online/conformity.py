@@ -1,7 +1,8 @@
 """The conformity suite: the rules that every online policy must keep, tried on instances.
 
 Run it on your own policy: ``check_policy("my_package.my_module:MyPolicy")`` lists what it finds;
-an empty list means that the policy conforms on all instances tried.
+an empty list means that the policy conforms on all instances tried. What is particular to a regime
+(how it simulates, what its decisions say) stands in a `Regime`.
 """
 
 from __future__ import annotations
@@ -9,20 +10,28 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..models.errors import DoesNotFinish, InputError, PolicyError
-from ..models.feasibility import check_mixed
+from ..models.feasibility import check
 from ..models.instance import Gpu, Instance
 from ..models.schedule import MixedSchedule
+from ..models.schedules import Schedule
+from ..models.separate.schedule import SeparateSchedule
 from .decision import Decision
-from .observation import Observation
-from .policy import Policy, make_policy
+from .policy import REGISTRY, Policy
+from .registry import PolicyRegistry
+from .separate import conformity as separate
+from .separate.policy import REGISTRY as SEPARATE_REGISTRY
+from .separate.policy import SeparatePolicy
 from .simulator import simulate
+
+#: What a policy decided, and when: comparable entries, the time first.
+Entry = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +51,47 @@ class Finding:
     message: str
 
 
-def check_policy(policy: str | Policy | type, *, trials: int = 30, seed: int = 0) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """What the suite needs to know of a batching regime.
+
+    Attributes
+    ----------
+    registry : PolicyRegistry
+        Where its policies are found.
+    random_instance : callable
+        Draws a small instance from a generator.
+    simulate : callable
+        Runs a policy with a seed, with or without its compiled code.
+    decided : callable
+        What a decision does, as an entry without the time; () if nothing.
+    begun : callable
+        What of a schedule had been decided up to a time.
+    """
+
+    registry: PolicyRegistry
+    random_instance: Callable[[np.random.Generator], Instance]
+    simulate: Callable[[Instance, Any, int, bool], Schedule]
+    decided: Callable[[Any], Entry]
+    begun: Callable[[Any, int], list[Entry]]
+
+
+def check_policy(
+    policy: str | Policy | SeparatePolicy | type,
+    *,
+    model: str | None = None,
+    trials: int = 30,
+    seed: int = 0,
+) -> list[Finding]:
     """List the rules that a policy does not keep; an empty list means that it conforms.
 
     Parameters
     ----------
-    policy : str or Policy or type
+    policy : str or Policy or SeparatePolicy or type
         A specification ``NAME[:key=value,…]`` (or ``module:Class``), a policy, or a policy class
         whose options have defaults.
+    model : {"mixed", "separate"}, optional
+        The regime; what the policy says itself if left out, mixed for a specification.
     trials : int
         Random instances to try, ≥ 1.
     seed : int
@@ -63,7 +105,7 @@ def check_policy(policy: str | Policy | type, *, trials: int = 30, seed: int = 0
     Raises
     ------
     InputError
-        If `policy` cannot be made into a policy, or `trials` is out of range.
+        If `policy` cannot be made into a policy of the regime, or an argument is out of range.
 
     Notes
     -----
@@ -77,15 +119,21 @@ def check_policy(policy: str | Policy | type, *, trials: int = 30, seed: int = 0
     --------
     >>> check_policy("mc-sf:skip=true", trials=3)
     []
+    >>> check_policy("hysteresis:high=2", model="separate", trials=3)
+    []
     """
     if trials < 1:
         raise InputError(f"trials: expected at least 1, found {trials}")
-    made = make_policy(policy() if isinstance(policy, type) else policy)
+    own = "mixed" if isinstance(policy, str) else getattr(policy, "model", "mixed")
+    regime = REGIMES.get(own if model is None else model)
+    if regime is None:
+        raise InputError(f"model: expected one of {', '.join(REGIMES)}; found {model or own!r}")
+    made = regime.registry.make(policy() if isinstance(policy, type) else policy)
     seen: dict[str, Finding] = {}
     rng = np.random.default_rng(seed)
     for trial in range(trials):
-        instance = random_instance(rng)
-        for finding in _on_instance(made, instance, trial, rng):
+        instance = regime.random_instance(rng)
+        for finding in _on_instance(regime, made, instance, trial, rng):
             seen.setdefault(finding.rule, finding)
     return [*_describes_itself(made), *seen.values()]
 
@@ -110,7 +158,7 @@ def random_instance(rng: np.random.Generator) -> Instance:
     )
 
 
-def _describes_itself(policy: Policy) -> Iterator[Finding]:
+def _describes_itself(policy: Any) -> Iterator[Finding]:
     kind = type(policy)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", policy.name):
         yield Finding(
@@ -130,33 +178,33 @@ def _describes_itself(policy: Policy) -> Iterator[Finding]:
 
 
 def _on_instance(
-    policy: Policy, instance: Instance, seed: int, rng: np.random.Generator
+    regime: Regime, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
 ) -> Iterator[Finding]:
     before = copy.deepcopy(instance)
-    first = _outcome(instance, policy, seed)
+    first = _outcome(regime, instance, policy, seed)
     if isinstance(first, Finding):
         yield first
         return
-    if isinstance(first, MixedSchedule):
-        violations = check_mixed(instance, first)
+    if not isinstance(first, str):
+        violations = check(instance, first)
         if violations:
             yield Finding("feasible", violations[0].message)
     for again in (policy, copy.deepcopy(policy)):
-        if _outcome(instance, again, seed) != first:
+        if _outcome(regime, instance, again, seed) != first:
             yield Finding("seed", "two simulations with the same seed differ")
-    if _outcome(instance, policy, seed, compiled=False) != first:
+    if _outcome(regime, instance, policy, seed, compiled=False) != first:
         yield Finding("compiled", "the compiled code and decide make different schedules")
-    yield from _looks_ahead(policy, instance, seed, rng)
+    yield from _looks_ahead(regime, policy, instance, seed, rng)
     if instance != before:
         yield Finding("mutation", "the instance has changed")
 
 
 def _outcome(
-    instance: Instance, policy: Policy, seed: int, *, compiled: bool = True
-) -> MixedSchedule | str | Finding:
+    regime: Regime, instance: Instance, policy: Any, seed: int, *, compiled: bool = True
+) -> Schedule | str | Finding:
     """Return the schedule, why there is none, or what is wrong."""
     try:
-        return simulate(instance, policy, seed=seed, compiled=compiled)
+        return regime.simulate(instance, policy, seed, compiled)
     except DoesNotFinish as reason:
         return str(reason)
     except PolicyError as error:
@@ -164,27 +212,30 @@ def _outcome(
 
 
 def _looks_ahead(
-    policy: Policy, instance: Instance, seed: int, rng: np.random.Generator
+    regime: Regime, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
 ) -> Iterator[Finding]:
     """Change and remove what arrives after a random time: decisions up to it must stay."""
     t = int(rng.choice(instance.arrival))
     futures = [instance, _other_future(instance, t, rng), _no_future(instance, t)]
     # Where the future is gone a policy may stall or cycle for good, so compare what all reached.
-    logs = [_decisions(policy, future, seed) for future in futures]
+    logs = [_decisions(regime, policy, future, seed) for future in futures]
     reached = min(t, *(last for _, last in logs))
     pasts = [[entry for entry in log if entry[0] <= reached] for log, _ in logs]
-    schedules = [_outcome(future, policy, seed) for future in futures]
-    begun = [_begun(schedule, t) for schedule in schedules if isinstance(schedule, MixedSchedule)]
+    schedules = [_outcome(regime, future, policy, seed) for future in futures]
+    begun = [
+        regime.begun(schedule, t)
+        for schedule in schedules
+        if isinstance(schedule, (MixedSchedule, SeparateSchedule))
+    ]
     if any(past != pasts[0] for past in pasts) or any(runs != begun[0] for runs in begun):
-        yield Finding(
-            "look-ahead", f"changing what arrives after round {t} changes decisions up to it"
-        )
+        yield Finding("look-ahead", f"changing what arrives after {t} changes decisions up to it")
 
 
 def _other_future(instance: Instance, t: int, rng: np.random.Generator) -> Instance:
     later = instance.arrival > t
     M, n = instance.gpu.kv_capacity, instance.n
-    prompt = np.where(later, rng.integers(1, M, size=n), instance.prompt)
+    longest = min(M - 1, instance.gpu.prompt_batch_tokens or M)
+    prompt = np.where(later, rng.integers(1, longest, size=n, endpoint=True), instance.prompt)
     output = np.where(later, rng.integers(1, M - prompt, endpoint=True), instance.output)
     return instance.replace(
         arrival=np.where(later, t + rng.integers(1, 30, size=n), instance.arrival),
@@ -202,9 +253,9 @@ def _no_future(instance: Instance, t: int) -> Instance:
 class _Recorder:
     """A policy that asks another one and writes down what it decides, and when."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self.log: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
+    def __init__(self, regime: Regime, policy: Any) -> None:
+        self._regime, self._policy = regime, policy
+        self.log: list[Entry] = []
         self.last = -1
 
     def __getattr__(self, name: str) -> object:
@@ -212,27 +263,49 @@ class _Recorder:
             raise AttributeError(name)
         return getattr(self._policy, name)
 
-    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
+    def decide(self, observation: Any, rng: np.random.Generator) -> Any:
         decision = self._policy.decide(observation, rng)
         self.last = observation.time
-        if decision.start or decision.evict:
-            self.log.append((observation.time, decision.start, decision.evict))
+        entry = self._regime.decided(decision)
+        if entry:
+            self.log.append((observation.time, *entry))
         return decision
 
 
 def _decisions(
-    policy: Policy, instance: Instance, seed: int
-) -> tuple[list[tuple[int, tuple[int, ...], tuple[int, ...]]], int]:
-    """Return the non-empty decisions, and the last round with one (2^62 where it finishes)."""
-    recorder: Any = _Recorder(policy)
-    outcome = _outcome(instance, recorder, seed, compiled=False)
-    return recorder.log, 2**62 if isinstance(outcome, MixedSchedule) else recorder.last
+    regime: Regime, policy: Any, instance: Instance, seed: int
+) -> tuple[list[Entry], int]:
+    """Return the non-empty decisions, and the last time of one (2^62 where it finishes)."""
+    recorder = _Recorder(regime, policy)
+    outcome = _outcome(regime, instance, recorder, seed, compiled=False)
+    return recorder.log, recorder.last if isinstance(outcome, (str, Finding)) else 2**62
 
 
-def _begun(schedule: MixedSchedule, t: int) -> list[tuple[int, int, int | None]]:
+def _simulate_mixed(instance: Instance, policy: Any, seed: int, compiled: bool) -> Schedule:
+    return simulate(instance, policy, seed=seed, compiled=compiled)
+
+
+def _decided_mixed(decision: Decision) -> Entry:
+    return (decision.start, decision.evict) if decision.start or decision.evict else ()
+
+
+def _begun_mixed(schedule: MixedSchedule, t: int) -> list[Entry]:
     """Runs begun up to `t`: request, start, and when evicted (None if not up to `t`)."""
-    runs: list[tuple[int, int, int | None]] = [
+    runs: list[Entry] = [
         (run.request, run.start, run.end if run.end <= t else None) for run in schedule.evicted
     ]
     runs += [(i, start, None) for i, start in enumerate(schedule.start.tolist())]
     return sorted((run for run in runs if run[1] <= t), key=lambda run: run[:2])
+
+
+#: The regimes by name.
+REGIMES = {
+    "mixed": Regime(REGISTRY, random_instance, _simulate_mixed, _decided_mixed, _begun_mixed),
+    "separate": Regime(
+        SEPARATE_REGISTRY,
+        separate.random_instance,
+        separate.simulate,
+        separate.decided,
+        separate.begun,
+    ),
+}

@@ -87,8 +87,9 @@ class PolicyRegistry:
             return f"{name}:{attribute}", self._import(f"{name}:{attribute}"), options
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         suggestion = f"; did you mean {close[0]}?" if close else ""
+        policy = "policy" if self.model == "mixed" else f"policy of {self.model} batching"
         raise InputError(
-            f"policy: expected one of {', '.join(known)} or module:Class, found {name!r}"
+            f"{policy}: expected one of {', '.join(known)} or module:Class, found {name!r}"
             f"{suggestion}"
         )
 

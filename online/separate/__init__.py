@@ -1,1 +1,1 @@
-"""Separate batching without the future: the simulator and its policies."""
+"""Separate batching, online: simulator, policies, and where the requests' time goes."""

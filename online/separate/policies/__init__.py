@@ -1,0 +1,1 @@
+"""Online policies for separate batching, one a file."""
