@@ -1,0 +1,116 @@
+"""What operators read off a schedule of separate batching."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..instance import Instance
+from .schedule import SeparateSchedule
+from .timeline import Timeline, timeline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeparateMetrics:
+    """Figures of one schedule; times in the batch-time law's unit.
+
+    The time from the first arrival to the makespan is ``prompt_time + token_time + idle_time``.
+
+    Attributes
+    ----------
+    total_latency : int
+        Total end-to-end latency ``Σ (c_i − a_i)``.
+    mean_latency, p50_latency, p90_latency, p99_latency, max_latency : float
+        Mean, percentiles (linear interpolation) and maximum of ``c_i − a_i``.
+    mean_ttft, p99_ttft : float
+        Time to first token: from arrival to the end of the prompt batch.
+    mean_waiting : float
+        Mean time from arrival to the start of the prompt batch.
+    makespan : int
+        Completion of the last request, from time 0.
+    kv_utilisation : float
+        KV tokens held, over ``M`` and the time from the first arrival to the makespan, in [0, 1].
+    peak_kv : int
+        Most KV tokens held at the end of a batch.
+    prompt_batches, token_batches : int
+        Batches of each kind.
+    mean_prompt_batch, mean_token_batch : float
+        Requests per batch; 0 where there is no batch of the kind.
+    prompt_time, token_time, idle_time : int
+        Time that the GPU spends on each kind, and idles after the first arrival.
+    mode_changes : int
+        Batches whose kind is not that of the batch before.
+    """
+
+    total_latency: int
+    mean_latency: float
+    p50_latency: float
+    p90_latency: float
+    p99_latency: float
+    max_latency: int
+    mean_ttft: float
+    p99_ttft: float
+    mean_waiting: float
+    makespan: int
+    kv_utilisation: float
+    peak_kv: int
+    prompt_batches: int
+    token_batches: int
+    mean_prompt_batch: float
+    mean_token_batch: float
+    prompt_time: int
+    token_time: int
+    idle_time: int
+    mode_changes: int
+
+
+def measure_separate(instance: Instance, schedule: SeparateSchedule) -> SeparateMetrics:
+    """Compute the figures of a feasible schedule that serves everybody.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.models.separate.schedule import Batch
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[1, 2])
+    >>> schedule = SeparateSchedule([Batch("prompt", 0, (0, 1)), Batch("token", 2, (1,))])
+    >>> metrics = measure_separate(instance, schedule)
+    >>> metrics.total_latency, metrics.idle_time, metrics.peak_kv
+    (4, 1, 6)
+    """
+    time = timeline(instance, schedule)
+    latency = time.completion - instance.arrival
+    first_token = time.prompt_end - instance.arrival
+    span = int(time.completion.max()) - int(instance.arrival.min())
+    taken = time.end - time.start
+    prompt_time, token_time = int(taken[time.prompt].sum()), int(taken[~time.prompt].sum())
+    p50, p90, p99 = np.percentile(latency, [50, 90, 99])
+    return SeparateMetrics(
+        total_latency=int(latency.sum()),
+        mean_latency=float(latency.mean()),
+        p50_latency=float(p50),
+        p90_latency=float(p90),
+        p99_latency=float(p99),
+        max_latency=int(latency.max()),
+        mean_ttft=float(first_token.mean()),
+        p99_ttft=float(np.percentile(first_token, 99)),
+        mean_waiting=float((time.prompt_start - instance.arrival).mean()),
+        makespan=int(time.completion.max()),
+        kv_utilisation=_token_time(time) / (instance.gpu.kv_capacity * span),
+        peak_kv=int(time.held.max()),
+        prompt_batches=int(time.prompt.sum()),
+        token_batches=int((~time.prompt).sum()),
+        mean_prompt_batch=float(time.size[time.prompt].mean()),
+        mean_token_batch=float(time.size[~time.prompt].mean()) if (~time.prompt).any() else 0.0,
+        prompt_time=prompt_time,
+        token_time=token_time,
+        idle_time=span - prompt_time - token_time,
+        mode_changes=int((time.prompt[1:] != time.prompt[:-1]).sum()),
+    )
+
+
+def _token_time(time: Timeline) -> float:
+    """Tokens held over time, between batches too."""
+    during = (time.held * (time.end - time.start)).sum(dtype=np.float64)
+    between = (time.kept[:-1] * (time.start[1:] - time.end[:-1])).sum(dtype=np.float64)
+    return float(during + between)
