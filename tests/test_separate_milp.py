@@ -266,7 +266,7 @@ def test_what_the_forms_do_not_take_is_refused(tmp_path):
          "formulation: expected one of time-expanded, stages, batch-sequence; found 'best'"),
         (lambda: build_model(SMALL, strengthenings=["all"]),
          "strengthenings: expected some of batch-counts, remaining-jobs, equal-requests, "
-         "left-shift, merged-prompts, full-batches; found 'all'"),
+         "left-shift, merged-prompts, early-tokens, full-batches; found 'all'"),
         (lambda: build_model(SMALL, objective="best"),
          "objective: expected one of latency, weighted, makespan, reward; found 'best'"),
         (lambda: build_model(SMALL, objective="reward"),

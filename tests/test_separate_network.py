@@ -133,3 +133,15 @@ def test_prompts_in_a_row_are_merged_only_where_nothing_is_lost():
     merged = tidied(three.replace(arrival=[0, 0, 0]), apart)
     assert merged.batches[0] == Batch("prompt", 0, (0, 2))
     assert np.array_equal(merged.ends(three), [3, 4, 7])
+
+
+def test_tokens_move_into_the_batch_just_before_where_nobody_completes_in_it():
+    # M = 7 = 2 · (1 + 2) + 1 binds, so jobs do not move further than that. r1's job moves beside
+    # r0's and its own next one follows; not into a batch in which r0 completes.
+    instance = Instance(gpu=Gpu(kv_capacity=7), arrival=[0, 0], prompt=[1, 1], output=[3, 3])
+    order = [("prompt", (0, 1)), *[("token", (i,)) for i in (0, 1, 0, 1)]]
+    tidy = tidied(instance, left_shifted(instance, order))
+    assert [batch.requests for batch in tidy.batches] == [(0, 1), (0, 1), (0,), (1,)]
+    assert schedule_value(instance, tidy) == 3 + 4
+    full = instance.replace(gpu=Gpu(kv_capacity=7, token_batch_requests=1))
+    assert len(tidied(full, left_shifted(full, order)).batches) == 5

@@ -148,3 +148,71 @@ def add_full_batches(model: pyo.ConcreteModel, instance: Instance, objective: st
 
     model.full_prompt_batch = pyo.Constraint(model.PROMPT_JOBS, rule=full_prompt_batch)
     model.full_token_batch = pyo.Constraint(model.TOKEN_JOBS, rule=full_token_batch)
+
+
+def add_early_tokens(model: pyo.ConcreteModel, instance: Instance, objective: str) -> None:
+    """Of two token batches in a row the first holds all of the second, or is full (S1 only).
+
+    Or somebody completes in it. Request by request ``y_{i,t+τ_D} ≤ y_{i,t} + (1 − v_t) +
+    Σ_{k≠i} y_{k,t}/B_D + Σ_k (z_{k,t+τ_D} − z_{k,t})`` (no limit: no term); for stages, with most
+    as in `stages.most_in_batch`, ``q_{j,g,t+τ_D} ≤ q_{j,g−1,t} + most·((1 − v_t) + Σ q_t/B_D +
+    completions at t + τ_D)``, where only jobs in token batches count.
+    Proof: let i be in the second batch and not in the first, which has room and completes nobody.
+    i has its prompt read, since the batch before the second is a token batch. Move its job into the
+    first: the KV at its end is one more, no more than at the end of the second, where it is the
+    same as before and at least one job later. No completion is later, the moved job ends earlier,
+    and a second batch that becomes empty is left out.
+    """
+    if model.formulation == "batch-sequence":
+        return
+    add = _early_stages if model.formulation == "stages" else _early_jobs
+    add(model, instance.gpu.token_batch_requests)
+
+
+def _early_jobs(model: pyo.ConcreteModel, B_D: int | None) -> None:
+    def early_tokens(model: pyo.ConcreteModel, i: int, t: int) -> object:
+        end = t + model.tau_D
+        if (i, end) not in model.y:
+            return pyo.Constraint.Skip
+        in_first = [
+            (1.0 if k == i else 1 / B_D if B_D else 0, model.y[k, t])
+            for k in model.REQUESTS
+            if (k, t) in model.y
+        ]
+        done = [(1.0, model.z[k, end]) for k in model.REQUESTS if (k, end) in model.z]
+        not_before = [
+            term
+            for k in model.REQUESTS
+            if (k, end) in model.z
+            for term in minus(started(model, "z", k, t))
+        ]
+        excuse = [*((f, y) for f, y in in_first if f), *done, *not_before]
+        return linear([(1, model.y[i, end]), (1, model.v[t]), *minus(excuse)], -1) <= 0
+
+    pairs = [(i, t) for i in model.REQUESTS for t in model.TOKENS]
+    model.early_tokens = pyo.Constraint(pairs, rule=early_tokens)
+
+
+def _early_stages(model: pyo.ConcreteModel, B_D: int | None) -> None:
+    leaving: dict[int, list[object]] = {}
+    for (_, g, t), job in model.q.items():
+        if g:
+            leaving.setdefault(t, []).append(job)
+    completing: dict[int, list[object]] = {}
+    for j, g, t in model.STAGES:
+        if g == model.o[j] - 1:
+            completing.setdefault(t, []).append(model.q[j, g, t])
+
+    def early_tokens(model: pyo.ConcreteModel, j: int, g: int, t: int) -> object:
+        first = t - model.tau_D  # of the two batches, the one at t is the second
+        if first not in model.v:
+            return pyo.Constraint.Skip
+        most = model.q[j, g, t].ub
+        excuse: list[Term] = [(-most, model.v[first])]
+        excuse += [(most / B_D, job) for job in leaving.get(first, [])] if B_D else []
+        excuse += [(most, job) for job in completing.get(first, [])]
+        if g > 1 and (j, g - 1, first) in model.q:
+            excuse.append((1, model.q[j, g - 1, first]))
+        return linear([(1, model.q[j, g, t]), *minus(excuse)], -most) <= 0
+
+    model.early_tokens = pyo.Constraint(model.STAGES, rule=early_tokens)

@@ -9,7 +9,7 @@ import pyomo.environ as pyo
 
 from ..instance import Instance
 from .cuts import add_batch_counts, add_remaining_jobs
-from .dominance import add_full_batches, add_left_shift, add_merged_prompts
+from .dominance import add_early_tokens, add_full_batches, add_left_shift, add_merged_prompts
 from .symmetry import add_equal_requests
 
 #: Valid inequalities, symmetry breaking, dominance. All may be used at once (`dominance`).
@@ -20,6 +20,7 @@ STRENGTHENINGS: Mapping[str, Callable[[pyo.ConcreteModel, Instance, str], None]]
         "equal-requests": add_equal_requests,
         "left-shift": add_left_shift,
         "merged-prompts": add_merged_prompts,
+        "early-tokens": add_early_tokens,
         "full-batches": add_full_batches,
     }
 )

@@ -16,8 +16,9 @@ def tidied(
 ) -> SeparateSchedule:
     """Return a schedule that is as good or better and obeys every rule of the strengthened models.
 
-    Batches are left-shifted; prompt batches in a row are merged where they fit into one; where KV
-    never binds, jobs move into earlier batches that have room; equal requests change names so that
+    Batches are left-shifted; prompt batches in a row are merged where they fit into one; token jobs
+    move into the token batch just before, and where KV never binds all jobs into any earlier batch
+    that has room; equal requests change names so that
     the first to arrive is never behind. Under the affine law only the first and the last.
 
     Parameters
@@ -42,7 +43,11 @@ def tidied(
     schedule = left_shifted(instance, _renamed(instance, schedule, objective))
     if isinstance(instance.gpu.batch_time, AffineTime):
         return schedule
-    while better := _merge_prompts(instance, schedule) or _fill(instance, schedule):
+    while better := (
+        _merge_prompts(instance, schedule)
+        or _advance_tokens(instance, schedule)
+        or _fill(instance, schedule)
+    ):
         schedule = left_shifted(instance, _renamed(instance, better, objective))
     return schedule
 
@@ -69,6 +74,26 @@ def _fits_prompt_batch(instance: Instance, requests: tuple[int, ...]) -> bool:
     few = gpu.prompt_batch_requests is None or len(requests) <= gpu.prompt_batch_requests
     tokens = sum(int(instance.prompt[i]) for i in requests)
     return few and (gpu.prompt_batch_tokens is None or tokens <= gpu.prompt_batch_tokens)
+
+
+def _advance_tokens(instance: Instance, schedule: SeparateSchedule) -> SeparateSchedule | None:
+    """Move one job into the token batch just before, if that has room and completes nobody."""
+    B_D = instance.gpu.token_batch_requests
+    ends = schedule.ends(instance).tolist()
+    tokens = [0] * instance.n
+    for b, (first, second) in enumerate(zip(schedule.batches, schedule.batches[1:], strict=False)):
+        for i in first.requests:
+            tokens[i] += 1
+        late = [i for i in second.requests if i not in first.requests]
+        if (
+            first.kind == second.kind == "token"
+            and second.start == ends[b]
+            and (B_D is None or len(first.requests) < B_D)
+            and all(tokens[i] < instance.output[i] for i in first.requests)
+            and late
+        ):
+            return _moved(schedule, late[0], b + 1, b)
+    return None
 
 
 def _fill(instance: Instance, schedule: SeparateSchedule) -> SeparateSchedule | None:
