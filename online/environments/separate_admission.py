@@ -5,19 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 
+from ...models.errors import InputError
 from ...models.families.setting import Setting
 from .admission.acceptance import RULES
 from .admission.account import account, segment_edges
 from .admission.bound import hindsight
 from .admission.clairvoyant import clairvoyant
+from .admission.exact import optimal_reward
 from .admission.law import CRITICAL, KV_BINDING, PROTOTYPE, AdmissionLaw
 from .admission.simulation import run_admission
 from .admission.work import Work, request_work
 from .environment import EnvironmentKind, Outcome, Replicate
 from .list_setting import ListSetting
+
+Against = Literal["bound", "clairvoyant", "exact"]
+
+#: What regret may be measured against, with what is said of it.
+BENCHMARKS: Mapping[Against, str] = {
+    "bound": "aggregated hindsight bound (no schedule earns more)",
+    "clairvoyant": "clairvoyant schedule (feasible; the hindsight optimum earns at least as much)",
+    "exact": "hindsight optimum (exact, by the S1 admission MILP)",
+}
+
+#: Horizons, in slots, up to which the MILP of one path is solved in some seconds.
+LONGEST_EXACT = 40
 
 #: Named parameter sets.
 CASES: Mapping[str, AdmissionLaw] = {
@@ -37,28 +52,42 @@ class AdmissionEnvironment:
         Types, rates, GPU.
     work : Work
         Its units of work.
-    clairvoyant : bool
-        Whether regret is measured against the clairvoyant schedule instead of the bound. The
-        identity is that of the bound, which is a constant away on each path: one more part,
-        "bound beyond the clairvoyant schedule", which is negative.
+    against : {"bound", "clairvoyant", "exact"}
+        What regret is measured against: the aggregated bound, the best of many schedules that know
+        the path, or the hindsight optimum (short horizons). Compensations are those of the bound,
+        which is a constant away from the other two on each path: one more part, which is not
+        positive.
     """
 
     law: AdmissionLaw
     work: Work
-    clairvoyant: bool = False
+    against: Against = "bound"
 
     name = "separate-admission"
     policies = RULES
-    horizons = (1000, 10_000, 100_000)
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """Horizons by default."""
+        return (10, 20, 30) if self.against == "exact" else (1000, 10_000, 100_000)
 
     def benchmark(self, horizon: int) -> str:
         """Say what regret is measured against."""
-        if self.clairvoyant:
-            return "clairvoyant schedule (feasible; the hindsight optimum earns at least as much)"
-        return "aggregated hindsight bound (no schedule earns more)"
+        return BENCHMARKS[self.against]
 
     def experiment(self, horizon: int, policies: Sequence[str]) -> Replicate:
-        """Prepare replications at a horizon."""
+        """Prepare replications at a horizon.
+
+        Raises
+        ------
+        InputError
+            If the horizon is too long for the exact benchmark.
+        """
+        if self.against == "exact" and horizon > LONGEST_EXACT:
+            raise InputError(
+                f"benchmark exact: expected horizons of at most {LONGEST_EXACT} slots, found "
+                f"{horizon}"
+            )
 
         def replicate(rng: np.random.Generator) -> Mapping[str, Outcome]:
             arrivals = self.law.draw(horizon, rng)
@@ -69,23 +98,25 @@ class AdmissionEnvironment:
             for policy in policies:
                 counts = run_admission(self.law, self.work, arrivals, policy, uniforms, edges)
                 outcomes[policy] = account(self.law, self.work, known, edges, counts)
-            if not self.clairvoyant:
+            if self.against == "bound":
                 return outcomes
-            best = clairvoyant(self.law, self.work, arrivals, edges).earned(self.law)
-            return {name: _against(outcome, best) for name, outcome in outcomes.items()}
+            if self.against == "exact":
+                value = optimal_reward(self.law, arrivals)
+            else:
+                value = clairvoyant(self.law, self.work, arrivals, edges).earned(self.law)
+            return {name: _against(outcome, value) for name, outcome in outcomes.items()}
 
         return replicate
 
 
 def _against(outcome: Outcome, value: int) -> Outcome:
-    """Measure against a schedule's value instead of the bound's."""
+    """Measure against another value than the bound's: one more part, spread over all time."""
     beyond = Fraction(value) - Fraction(outcome.hindsight)
     return replace(
         outcome,
         hindsight=value,
-        by_part={**outcome.by_part, "bound beyond the clairvoyant schedule": float(beyond)},
+        by_part={**outcome.by_part, "bound beyond the benchmark": float(beyond)},
         by_time=outcome.by_time + float(beyond) / outcome.by_time.size,
-        smallest=outcome.smallest,
     )
 
 
@@ -98,7 +129,9 @@ def _build(case: str, benchmark: str, **given: object) -> AdmissionEnvironment:
         changes["penalty"] = None  # follows the reward
     law = replace(CASES[case], **changes)  # type: ignore[arg-type]  # checked by the class
     return AdmissionEnvironment(
-        law=law, work=request_work(law), clairvoyant=benchmark == "clairvoyant"
+        law=law,
+        work=request_work(law),
+        against=benchmark,  # type: ignore[arg-type]  # one of the setting's choices
     )
 
 
@@ -133,7 +166,7 @@ SEPARATE_ADMISSION_KIND = EnvironmentKind(
             kind="choice",
             description="what regret is measured against",
             default="bound",
-            choices=("bound", "clairvoyant"),
+            choices=tuple(BENCHMARKS),
         ),
         ListSetting(name="rates", kind="numbers", description="arrivals per slot, by type"),
         _lengths("prompt", "prompt lengths by type, in tokens"),

@@ -99,7 +99,7 @@ def bayes_accepts(
     else:
         end = max(0.0, x + drift * span)
         idle = end * end / (2 * variance * span)
-    return room * room / (2 * spread) >= idle
+    return bool(room * room / (2 * spread) >= idle)
 
 
 @njit(cache=True, nogil=True)
@@ -112,7 +112,7 @@ def fluid_share(machine: Machine, forecast: Forecast, room: float, span: float, 
         if i == j:
             break
         room -= forecast.mean[i] * span
-    return min(1.0, max(0.0, room / (forecast.mean[j] * span)))
+    return float(min(1.0, max(0.0, room / (forecast.mean[j] * span))))
 
 
 @njit(cache=True, nogil=True)

@@ -70,7 +70,8 @@ def spread_evenly(arrivals: IntArray, wanted: IntArray) -> IntArray:
     """
     x, n = wanted.sum(axis=0), np.maximum(arrivals.sum(axis=0), 1)
     upto = np.cumsum(arrivals, axis=0) * x // n
-    return np.diff(upto, axis=0, prepend=0)
+    chosen: IntArray = np.diff(upto, axis=0, prepend=0)
+    return chosen
 
 
 @njit(cache=True, nogil=True)

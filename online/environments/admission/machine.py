@@ -271,7 +271,7 @@ def _next_prompt(
     """Type of the next request of a prompt batch, or −1."""
     best = -1
     for k in range(batch.size):
-        j = machine.order[k]
+        j = int(machine.order[k])
         if closed[j] or batch[j] >= state.waiting[j]:
             continue
         if not in_time:
@@ -446,7 +446,7 @@ def can_complete(
     if work > slots * machine.unit:
         return False
     if slots > FAR * alone:
-        return work <= MARGIN * speed * slots * machine.unit
+        return bool(work <= MARGIN * speed * slots * machine.unit)
     after = copy_state(state)
     accept(machine, after, j)
     left = slots

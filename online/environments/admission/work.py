@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from .law import AdmissionLaw
 
 #: Limits of one kind of batch are mixed in steps of one eighth.
 MIXTURE = 8
+
+
+#: Weights of the limits of one kind of batch; they add up to 1.
+Mixture = tuple[Fraction, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,66 +65,70 @@ class Work:
 
 def request_work(law: AdmissionLaw) -> Work:
     """Choose the mixture of limits that bounds the fluid value best, and return its shares."""
-    best = min(_mixtures(law), key=lambda shares: _fluid_value(law, *shares))
-    prompt, token = best
-    unit = math.lcm(*(share.denominator for share in prompt), *_denominators(token))
+    prompts, tokens = _prompt_shares(law), _token_shares(law)
+    totals = [[sum(row, Fraction(0)) for row in limit] for limit in tokens]
+
+    def value(mixture: tuple[Mixture, Mixture]) -> tuple[Fraction, Fraction]:
+        theta, phi = mixture
+        first, others = _mixed(theta, prompts), _mixed(phi, totals)
+        return _fluid_value(law, [_work(law, p, t) for p, t in zip(first, others, strict=True)])
+
+    theta, phi = min(product(_simplex(len(prompts)), _simplex(len(tokens))), key=value)
+    prompt = [law.prompt_time * share for share in _mixed(theta, prompts)]
+    rows = [_mixed(phi, [limit[j] for limit in tokens]) for j in range(law.types)]
+    token = [[law.token_time * share for share in row] for row in rows]
+    unit = math.lcm(*(share.denominator for row in [prompt, *token] for share in row))
     whole = np.array([int(share * unit) for share in prompt], dtype=np.int64)
-    rows = np.array([[int(share * unit) for share in row] for row in token], dtype=np.int64)
-    total = whole + rows.sum(axis=1)
+    units = np.array([[int(share * unit) for share in row] for row in token], dtype=np.int64)
+    total = whole + units.sum(axis=1)
     density = [Fraction(r, int(w)) for r, w in zip(law.reward, total, strict=True)]
     order = sorted(range(law.types), key=lambda j: (-density[j], j))
-    return Work(unit=unit, prompt=whole, token=rows, total=total, order=np.array(order))
+    return Work(unit=unit, prompt=whole, token=units, total=total, order=np.array(order))
 
 
-Shares = tuple[list[Fraction], list[list[Fraction]]]
-
-
-def _denominators(rows: list[list[Fraction]]) -> list[int]:
-    return [share.denominator for row in rows for share in row]
-
-
-def _mixtures(law: AdmissionLaw) -> list[Shares]:
-    """All mixtures of the prompt batch's limits with all of the token batch's, in slots."""
-    s, o, M = law.prompt, law.output, law.kv_capacity
-    one = Fraction(1)
-    prompts = [[one / law.prompt_batch_requests for _ in s]]
+def _prompt_shares(law: AdmissionLaw) -> list[list[Fraction]]:
+    """Share of a prompt batch by type, for each of its limits."""
+    shares = [[Fraction(1, law.prompt_batch_requests) for _ in law.prompt]]
     if law.prompt_batch_tokens is not None:
-        prompts.append([Fraction(s_j, law.prompt_batch_tokens) for s_j in s])
-    tokens = [[_row(o_j, law.longest, lambda g: one / law.token_batch_requests) for o_j in o]]
+        shares.append([Fraction(s, law.prompt_batch_tokens) for s in law.prompt])
+    if law.kv_capacity is not None:
+        shares.append([Fraction(s + 1, law.kv_capacity) for s in law.prompt])
+    return shares
+
+
+def _token_shares(law: AdmissionLaw) -> list[list[list[Fraction]]]:
+    """Share of a token batch by type and tokens to go, for each of its limits.
+
+    With ρ tokens to go, 1 ≤ ρ ≤ o − 1, the job emits output token g = o − ρ + 1.
+    """
+    columns = range(law.longest)
+    lengths = list(zip(law.prompt, law.output, strict=True))
+    one, none = Fraction(1, law.token_batch_requests), Fraction(0)
+    shares = [[[one if 1 <= x < o else none for x in columns] for _, o in lengths]]
+    M = law.kv_capacity
     if M is not None:
-        prompts.append([Fraction(s_j + 1, M) for s_j in s])
-        tokens.append(
+        shares.append(
             [
-                _row(o_j, law.longest, lambda g, s_j=s_j: Fraction(s_j + g, M))  # type: ignore[misc]
-                for s_j, o_j in zip(s, o, strict=True)
+                [Fraction(s + o - x + 1, M) if 1 <= x < o else none for x in columns]
+                for s, o in lengths
             ]
         )
-    mixed_prompts = [
-        [
-            law.prompt_time * sum(t * p[j] for t, p in zip(theta, prompts, strict=True))
-            for j in range(law.types)
-        ]
-        for theta in _simplex(len(prompts))
+    return shares
+
+
+def _mixed(mixture: Mixture, shares: list[list[Fraction]]) -> list[Fraction]:
+    """Weighted sum of the limits' shares, entry by entry."""
+    return [
+        sum((weight * share for weight, share in zip(mixture, column, strict=True)), Fraction(0))
+        for column in zip(*shares, strict=True)
     ]
-    mixed_tokens = [
-        [
-            [
-                law.token_time * sum(t * p[j][x] for t, p in zip(theta, tokens, strict=True))
-                for x in range(law.longest)
-            ]
-            for j in range(law.types)
-        ]
-        for theta in _simplex(len(tokens))
-    ]
-    return [(p, t) for p in mixed_prompts for t in mixed_tokens]  # type: ignore[misc]
 
 
-def _row(o: int, longest: int, share):  # type: ignore[no-untyped-def]
-    """Share of output token g = o − ρ + 1, for ρ tokens to go, ρ = 0 … longest − 1."""
-    return [share(o - x + 1) if 1 <= x <= o - 1 else Fraction(0) for x in range(longest)]
+def _work(law: AdmissionLaw, prompt_share: Fraction, token_shares: Fraction) -> Fraction:
+    return law.prompt_time * prompt_share + law.token_time * token_shares
 
 
-def _simplex(limits: int) -> list[tuple[Fraction, ...]]:
+def _simplex(limits: int) -> list[Mixture]:
     """Mixtures of `limits` parts in steps of 1/MIXTURE; the pure ones among them."""
     cuts = combinations_with_replacement(range(MIXTURE + 1), limits - 1)
     return [
@@ -129,11 +137,8 @@ def _simplex(limits: int) -> list[tuple[Fraction, ...]]:
     ]
 
 
-def _fluid_value(
-    law: AdmissionLaw, prompt: list[Fraction], token: list[list[Fraction]]
-) -> tuple[Fraction, Fraction]:
+def _fluid_value(law: AdmissionLaw, w: list[Fraction]) -> tuple[Fraction, Fraction]:
     """Reward per slot of the fluid greedy; of equal values, the one with most work."""
-    w = [p + sum(row, Fraction(0)) for p, row in zip(prompt, token, strict=True)]
     left, value = Fraction(1), Fraction(0)
     for j in sorted(range(law.types), key=lambda j: -Fraction(law.reward[j]) / w[j]):
         served = min(law.rates[j] * w[j], left)
