@@ -2,7 +2,7 @@
 
 Run it on your own policy: ``check_policy("my_package.my_module:MyPolicy")`` lists what it finds;
 an empty list means that the policy conforms on all instances tried. What is particular to a regime
-(how it simulates, what its decisions say) stands in a `Regime`.
+(how it simulates, what its decisions say) stands in a `Suite`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,10 @@ from ..models.schedule import MixedSchedule
 from ..models.schedules import Schedule
 from ..models.separate.schedule import SeparateSchedule
 from .decision import Decision
-from .policy import REGISTRY, Policy
-from .registry import PolicyRegistry
+from .policy import Policy
+from .regime import REGIMES, Regime, regime
 from .separate import conformity as separate
-from .separate.policy import REGISTRY as SEPARATE_REGISTRY
 from .separate.policy import SeparatePolicy
-from .simulator import simulate
 
 #: What a policy decided, and when: comparable entries, the time first.
 Entry = tuple[Any, ...]
@@ -52,26 +50,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Regime:
+class Suite:
     """What the suite needs to know of a batching regime.
 
     Attributes
     ----------
-    registry : PolicyRegistry
-        Where its policies are found.
+    regime : Regime
+        Its policies and its simulator.
     random_instance : callable
         Draws a small instance from a generator.
-    simulate : callable
-        Runs a policy with a seed, with or without its compiled code.
     decided : callable
         What a decision does, as an entry without the time; () if nothing.
     begun : callable
         What of a schedule had been decided up to a time.
     """
 
-    registry: PolicyRegistry
+    regime: Regime
     random_instance: Callable[[np.random.Generator], Instance]
-    simulate: Callable[[Instance, Any, int, bool], Schedule]
     decided: Callable[[Any], Entry]
     begun: Callable[[Any, int], list[Entry]]
 
@@ -125,15 +120,13 @@ def check_policy(
     if trials < 1:
         raise InputError(f"trials: expected at least 1, found {trials}")
     own = "mixed" if isinstance(policy, str) else getattr(policy, "model", "mixed")
-    regime = REGIMES.get(own if model is None else model)
-    if regime is None:
-        raise InputError(f"model: expected one of {', '.join(REGIMES)}; found {model or own!r}")
-    made = regime.registry.make(policy() if isinstance(policy, type) else policy)
+    suite = _SUITES[regime(own if model is None else model).model]
+    made = suite.regime.registry.make(policy() if isinstance(policy, type) else policy)
     seen: dict[str, Finding] = {}
     rng = np.random.default_rng(seed)
     for trial in range(trials):
-        instance = regime.random_instance(rng)
-        for finding in _on_instance(regime, made, instance, trial, rng):
+        instance = suite.random_instance(rng)
+        for finding in _on_instance(suite, made, instance, trial, rng):
             seen.setdefault(finding.rule, finding)
     return [*_describes_itself(made), *seen.values()]
 
@@ -178,10 +171,10 @@ def _describes_itself(policy: Any) -> Iterator[Finding]:
 
 
 def _on_instance(
-    regime: Regime, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
+    suite: Suite, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
 ) -> Iterator[Finding]:
     before = copy.deepcopy(instance)
-    first = _outcome(regime, instance, policy, seed)
+    first = _outcome(suite, instance, policy, seed)
     if isinstance(first, Finding):
         yield first
         return
@@ -190,21 +183,21 @@ def _on_instance(
         if violations:
             yield Finding("feasible", violations[0].message)
     for again in (policy, copy.deepcopy(policy)):
-        if _outcome(regime, instance, again, seed) != first:
+        if _outcome(suite, instance, again, seed) != first:
             yield Finding("seed", "two simulations with the same seed differ")
-    if _outcome(regime, instance, policy, seed, compiled=False) != first:
+    if _outcome(suite, instance, policy, seed, compiled=False) != first:
         yield Finding("compiled", "the compiled code and decide make different schedules")
-    yield from _looks_ahead(regime, policy, instance, seed, rng)
+    yield from _looks_ahead(suite, policy, instance, seed, rng)
     if instance != before:
         yield Finding("mutation", "the instance has changed")
 
 
 def _outcome(
-    regime: Regime, instance: Instance, policy: Any, seed: int, *, compiled: bool = True
+    suite: Suite, instance: Instance, policy: Any, seed: int, *, compiled: bool = True
 ) -> Schedule | str | Finding:
     """Return the schedule, why there is none, or what is wrong."""
     try:
-        return regime.simulate(instance, policy, seed, compiled)
+        return suite.regime.simulate(instance, policy, seed=seed, compiled=compiled)
     except DoesNotFinish as reason:
         return str(reason)
     except PolicyError as error:
@@ -212,18 +205,18 @@ def _outcome(
 
 
 def _looks_ahead(
-    regime: Regime, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
+    suite: Suite, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
 ) -> Iterator[Finding]:
     """Change and remove what arrives after a random time: decisions up to it must stay."""
     t = int(rng.choice(instance.arrival))
     futures = [instance, _other_future(instance, t, rng), _no_future(instance, t)]
     # Where the future is gone a policy may stall or cycle for good, so compare what all reached.
-    logs = [_decisions(regime, policy, future, seed) for future in futures]
+    logs = [_decisions(suite, policy, future, seed) for future in futures]
     reached = min(t, *(last for _, last in logs))
     pasts = [[entry for entry in log if entry[0] <= reached] for log, _ in logs]
-    schedules = [_outcome(regime, future, policy, seed) for future in futures]
+    schedules = [_outcome(suite, future, policy, seed) for future in futures]
     begun = [
-        regime.begun(schedule, t)
+        suite.begun(schedule, t)
         for schedule in schedules
         if isinstance(schedule, (MixedSchedule, SeparateSchedule))
     ]
@@ -253,8 +246,8 @@ def _no_future(instance: Instance, t: int) -> Instance:
 class _Recorder:
     """A policy that asks another one and writes down what it decides, and when."""
 
-    def __init__(self, regime: Regime, policy: Any) -> None:
-        self._regime, self._policy = regime, policy
+    def __init__(self, suite: Suite, policy: Any) -> None:
+        self._suite, self._policy = suite, policy
         self.log: list[Entry] = []
         self.last = -1
 
@@ -266,23 +259,17 @@ class _Recorder:
     def decide(self, observation: Any, rng: np.random.Generator) -> Any:
         decision = self._policy.decide(observation, rng)
         self.last = observation.time
-        entry = self._regime.decided(decision)
+        entry = self._suite.decided(decision)
         if entry:
             self.log.append((observation.time, *entry))
         return decision
 
 
-def _decisions(
-    regime: Regime, policy: Any, instance: Instance, seed: int
-) -> tuple[list[Entry], int]:
+def _decisions(suite: Suite, policy: Any, instance: Instance, seed: int) -> tuple[list[Entry], int]:
     """Return the non-empty decisions, and the last time of one (2^62 where it finishes)."""
-    recorder = _Recorder(regime, policy)
-    outcome = _outcome(regime, instance, recorder, seed, compiled=False)
+    recorder = _Recorder(suite, policy)
+    outcome = _outcome(suite, instance, recorder, seed, compiled=False)
     return recorder.log, recorder.last if isinstance(outcome, (str, Finding)) else 2**62
-
-
-def _simulate_mixed(instance: Instance, policy: Any, seed: int, compiled: bool) -> Schedule:
-    return simulate(instance, policy, seed=seed, compiled=compiled)
 
 
 def _decided_mixed(decision: Decision) -> Entry:
@@ -298,14 +285,9 @@ def _begun_mixed(schedule: MixedSchedule, t: int) -> list[Entry]:
     return sorted((run for run in runs if run[1] <= t), key=lambda run: run[:2])
 
 
-#: The regimes by name.
-REGIMES = {
-    "mixed": Regime(REGISTRY, random_instance, _simulate_mixed, _decided_mixed, _begun_mixed),
-    "separate": Regime(
-        SEPARATE_REGISTRY,
-        separate.random_instance,
-        separate.simulate,
-        separate.decided,
-        separate.begun,
+_SUITES = {
+    "mixed": Suite(REGIMES["mixed"], random_instance, _decided_mixed, _begun_mixed),
+    "separate": Suite(
+        REGIMES["separate"], separate.random_instance, separate.decided, separate.begun
     ),
 }

@@ -10,7 +10,6 @@ from ...models.batch_time import AffineTime, BatchTime, ConstantTime, UnitTime
 from ...models.instance import Gpu, Instance
 from ...models.separate.schedule import SeparateSchedule
 from .decision import BatchDecision
-from .simulator import simulate_separate
 
 
 def random_instance(rng: np.random.Generator) -> Instance:
@@ -38,11 +37,6 @@ def random_instance(rng: np.random.Generator) -> Instance:
         predicted_low=output,
         predicted_high=output,
     )
-
-
-def simulate(instance: Instance, policy: Any, seed: int, compiled: bool) -> SeparateSchedule:
-    """Run a policy."""
-    return simulate_separate(instance, policy, seed=seed, compiled=compiled)
 
 
 def decided(decision: BatchDecision) -> tuple[Any, ...]:
