@@ -7,18 +7,24 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from ..models.errors import BatchprophetError, DoesNotFinish, InputError
-from ..models.feasibility import check_mixed
-from ..models.instance import Instance
-from ..models.metrics import Metrics, measure
+from ..models.feasibility import check
+from ..models.instance import Instance, IntArray
 from ..models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate
 from ..models.schedule import MixedSchedule
+from ..models.schedules import Schedule, schedule_value
+from ..models.separate.schedule import SeparateSchedule
 from ..solvers.hindsight import solve
 from ..solvers.progress import Progress
 from ..solvers.solution import Solution
-from .policy import BUILT_IN, Policy, make_policy, policy_spec
-from .simulator import simulate
+from .policy import Policy
+from .regime import AnyMetrics, Regime, regime
+from .registry import policy_spec
+from .separate.account import TimeAccount, account
+from .separate.orca import Orca
+from .separate.policy import SeparatePolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,20 +35,45 @@ class PolicyResult:
     ----------
     policy : str
         Its specification.
-    schedule : MixedSchedule or None
+    schedule : MixedSchedule or SeparateSchedule or None
         Its schedule, accepted by the checker; None if it does not finish.
-    metrics : Metrics or None
+    metrics : Metrics or SeparateMetrics or None
         The schedule's figures.
     verdict : str
         "" or "does not finish: …".
     seconds : float
         Wall-clock time of the simulation.
+    account : TimeAccount or None
+        Where the requests' time goes, of a separate schedule.
     """
 
     policy: str
-    schedule: MixedSchedule | None
-    metrics: Metrics | None
+    schedule: Schedule | None
+    metrics: AnyMetrics | None
     verdict: str
+    seconds: float
+    account: TimeAccount | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What a reference reached that does not keep the regime's rules: it has no schedule.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    verdict : str
+        Which rule it does not keep.
+    completion : ndarray of int64, shape (n,)
+        Completion of each request.
+    seconds : float
+        Wall-clock time of its run.
+    """
+
+    name: str
+    verdict: str
+    completion: IntArray
     seconds: float
 
 
@@ -58,18 +89,29 @@ class Comparison:
         The hindsight solution; its objective is the one that all are judged by.
     results : tuple of PolicyResult
         In the order in which the policies were named.
+    references : tuple of Reference
+        What is shown beside the policies though it does not keep the rules; never the best known.
     """
 
     instance: Instance
-    solution: Solution[MixedSchedule]
+    solution: Solution[Any]
     results: tuple[PolicyResult, ...]
+    references: tuple[Reference, ...] = ()
 
-    def value(self, result: PolicyResult) -> Exact | None:
+    @property
+    def model(self) -> str:
+        """The regime: "mixed" or "separate"."""
+        model: str = self.solution.schedule.model
+        return model
+
+    def value(self, result: PolicyResult | Reference) -> Exact | None:
         """Objective value of a policy's schedule, exact; None if it does not finish."""
+        objective = self.solution.objective_name
+        if isinstance(result, Reference):
+            return evaluate(self.instance, result.completion, objective)
         if result.schedule is None:
             return None
-        completion = result.schedule.completion(self.instance)
-        return evaluate(self.instance, completion, self.solution.objective_name)
+        return schedule_value(self.instance, result.schedule, objective)
 
     @property
     def best_known(self) -> Exact:
@@ -91,14 +133,14 @@ class Comparison:
         """Proved bound on the optimum: from below, or for reward from above."""
         return self.solution.bound
 
-    def ratio_to_best(self, result: PolicyResult) -> float | None:
+    def ratio_to_best(self, result: PolicyResult | Reference) -> float | None:
         """Value over the best known value: ≥ 1 for costs, ≤ 1 for reward.
 
         None if the policy does not finish, or the best known value is 0.
         """
         return _ratio(self.value(result), self.best_known)
 
-    def ratio_to_bound(self, result: PolicyResult) -> float | None:
+    def ratio_to_bound(self, result: PolicyResult | Reference) -> float | None:
         """Value over the proved bound: no smaller than the true ratio (for reward, no larger).
 
         So for costs it is a certified upper bound on the policy's ratio on this instance, and for
@@ -122,7 +164,7 @@ class Comparison:
 
 def compare(
     instance: Instance,
-    policies: Sequence[str | Policy] | None = None,
+    policies: Sequence[str | Policy | SeparatePolicy] | None = None,
     *,
     model: str = "mixed",
     objective: str = "latency",
@@ -136,10 +178,12 @@ def compare(
     Parameters
     ----------
     instance : Instance
-        Unit-time law, no batch limits.
-    policies : sequence of str or Policy, optional
-        Policies or their specifications; the built-in ones with their defaults if left out.
-    model : {"mixed"}
+        For mixed batching with the unit-time law and without batch limits.
+    policies : sequence of str or Policy or SeparatePolicy, optional
+        Policies of the regime or their specifications; the built-in ones with their defaults if
+        left out. For separate batching "orca" stands for the reference that may mix, which is run
+        by default as well.
+    model : {"mixed", "separate"}
         The batching regime.
     objective : {"latency", "weighted", "makespan", "reward"}
         What all are judged by.
@@ -175,10 +219,16 @@ def compare(
     if objective not in OBJECTIVES:
         known = ", ".join(OBJECTIVES)
         raise InputError(f"objective: expected one of {known}; found {objective!r}")
-    specs = list(BUILT_IN) if policies is None else list(policies)
-    made = [(_label(spec), make_policy(spec)) for spec in specs]  # bad ones are refused up front
+    rules = regime(model)
+    rules.require(instance)
+    everything = [*rules.registry.built_in, *references(model)]
+    specs = everything if policies is None else list(policies)
+    asked = [spec for spec in specs if spec in references(model)]
+    made = [
+        (_label(s), rules.registry.make(s)) for s in specs if s not in asked
+    ]  # bad ones at once
     results = tuple(run_policy(instance, p, label, seed=seed, model=model) for label, p in made)
-    solution = solve(
+    solution: Solution[Any] = solve(
         instance,
         model=model,
         objective=objective,
@@ -188,23 +238,34 @@ def compare(
         warm_start=_best_schedule(instance, results, objective),
         progress=progress,
     )
-    return Comparison(instance=instance, solution=solution, results=results)
+    return Comparison(
+        instance=instance,
+        solution=solution,
+        results=results,
+        references=tuple(_orca(instance) for _ in asked),
+    )
+
+
+def references(model: str) -> tuple[str, ...]:
+    """Names of what may be shown beside a regime's policies though it does not keep its rules."""
+    return (Orca.name,) if model == "separate" else ()
 
 
 def run_policy(
-    instance: Instance, policy: Policy, label: str, *, seed: int = 0, model: str = "mixed"
+    instance: Instance, policy: Any, label: str, *, seed: int = 0, model: str = "mixed"
 ) -> PolicyResult:
-    """Simulate one policy, check its schedule, and measure it.
+    """Simulate one policy of a regime, check its schedule, and measure it.
 
     Raises
     ------
     BatchprophetError
         If the checker refuses the schedule: a defect of the simulator.
     """
-    _load_compiled_code(instance, policy, seed, model)
+    rules = regime(model)
+    _load_compiled_code(rules, instance, policy, seed)
     begin = time.perf_counter()
     try:
-        schedule = simulate(instance, policy, seed=seed, model=model)
+        schedule = rules.simulate(instance, policy, seed=seed)
     except DoesNotFinish as reason:
         return PolicyResult(
             policy=label,
@@ -214,7 +275,7 @@ def run_policy(
             seconds=time.perf_counter() - begin,
         )
     seconds = time.perf_counter() - begin
-    violations = check_mixed(instance, schedule)
+    violations = check(instance, schedule)
     if violations:
         raise BatchprophetError(
             f"policy {label}: made an infeasible schedule: {violations[0].message}"
@@ -222,35 +283,48 @@ def run_policy(
     return PolicyResult(
         policy=label,
         schedule=schedule,
-        metrics=measure(instance, schedule),
+        metrics=rules.measure(instance, schedule),
         verdict="",
         seconds=seconds,
+        account=account(instance, schedule) if isinstance(schedule, SeparateSchedule) else None,
     )
 
 
-def _load_compiled_code(instance: Instance, policy: Policy, seed: int, model: str) -> None:
+def _load_compiled_code(rules: Regime, instance: Instance, policy: Any, seed: int) -> None:
     """Run the policy on one request, so that compilation does not count as its time."""
     with suppress(DoesNotFinish):
-        simulate(instance.take([0]), policy, seed=seed, model=model)
+        rules.simulate(instance.take([0]), policy, seed=seed)
 
 
-def _label(spec: str | Policy) -> str:
+def _label(spec: Any) -> str:
     return spec.strip() if isinstance(spec, str) else policy_spec(spec)
 
 
 def _best_schedule(
     instance: Instance, results: Sequence[PolicyResult], objective: str
-) -> MixedSchedule | None:
+) -> Schedule | None:
     """Best schedule without evictions' aborted runs; the final runs alone are feasible too."""
     schedules = [result.schedule for result in results if result.schedule is not None]
     if not schedules:
         return None
 
-    def value(schedule: MixedSchedule) -> Exact:
-        return evaluate(instance, schedule.completion(instance), objective)
+    def value(schedule: Schedule) -> Exact:
+        return schedule_value(instance, schedule, objective)
 
     best = (max if objective in MAXIMISED else min)(schedules, key=value)
-    return MixedSchedule(best.start)
+    return MixedSchedule(best.start) if isinstance(best, MixedSchedule) else best
+
+
+def _orca(instance: Instance) -> Reference:
+    begin = time.perf_counter()
+    run = Orca().run(instance)
+    seconds = time.perf_counter() - begin
+    return Reference(
+        name=Orca.name,
+        verdict="mixes: a reference",
+        completion=run.completion,
+        seconds=seconds,
+    )
 
 
 def _ratio(value: Exact | None, reference: Exact | None) -> float | None:

@@ -1,0 +1,119 @@
+"""Both regimes on the same requests: policies, hindsight, and the price of separate batching."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..models.errors import InputError
+from ..models.instance import Instance
+from ..solvers.hindsight import solve
+from ..solvers.progress import Progress
+from .evaluation import Comparison, compare, references
+from .regime import REGIMES
+from .separate.price import Price, longest_rounds, shortest_rounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BothComparison:
+    """Separate and mixed batching side by side.
+
+    Attributes
+    ----------
+    separate : Comparison
+        On the instance as it is.
+    mixed : Comparison
+        On its mixed side in the shortest rounds, without batch limits; times in rounds.
+    price : Price
+        What separate batching costs.
+    """
+
+    separate: Comparison
+    mixed: Comparison
+    price: Price
+
+
+def compare_both(
+    instance: Instance,
+    policies: Sequence[Any] | None = None,
+    *,
+    time_limit: float = 60.0,
+    threads: int | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> BothComparison:
+    """Compare policies with hindsight in both regimes, and price separate batching (total latency).
+
+    Parameters
+    ----------
+    instance : Instance
+        Any batch-time law, any batch limits; the mixed side drops both (`separate.price`).
+    policies : sequence, optional
+        Policies or their specifications; each is run in the regimes that have it. The built-in
+        ones of both by default.
+    time_limit : float
+        Seconds for each of the two or three hindsight solves.
+    threads, seed, progress
+        As in `evaluation.compare`.
+
+    Raises
+    ------
+    InputError
+        If the instance or a parameter is no good, or neither regime has a policy.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=40), arrival=[0, 1], prompt=[3, 1], output=[4, 2])
+    >>> both = compare_both(instance, ["prefill-first", "mc-sf"], time_limit=10.0)
+    >>> both.separate.solution.objective, both.mixed.solution.objective
+    (7, 6)
+    >>> round(both.price.low, 4), both.price.exact
+    (1.1667, True)
+    """
+    chosen = policies_by_regime(policies)
+    quick, slow = shortest_rounds(instance), longest_rounds(instance)
+    common: dict[str, Any] = {"time_limit": time_limit, "threads": threads, "progress": progress}
+    separate = compare(instance, chosen["separate"], model="separate", seed=seed, **common)
+    mixed = compare(quick.instance, chosen["mixed"], seed=seed, **common)
+    upper = None
+    if slow is not None:
+        if slow.round == quick.round and (slow.instance.arrival == quick.instance.arrival).all():
+            upper = (slow, mixed.solution)
+        else:
+            upper = (slow, solve(slow.instance, seed=seed, **common))
+    price = Price(separate=separate.solution, quick=(quick, mixed.solution), slow=upper)
+    return BothComparison(separate=separate, mixed=mixed, price=price)
+
+
+def policies_by_regime(policies: Sequence[Any] | None) -> dict[str, list[Any] | None]:
+    """Return for each regime those of the policies that it has; None for all its built-in ones.
+
+    Raises
+    ------
+    InputError
+        If neither has a policy; the message is that of the regime that knows its name.
+
+    Examples
+    --------
+    >>> policies_by_regime(["mc-sf", "hysteresis:high=2", "smallest-volume"])
+    {'mixed': ['mc-sf', 'smallest-volume'], 'separate': ['hysteresis:high=2', 'smallest-volume']}
+    """
+    if policies is None:
+        return dict.fromkeys(REGIMES)
+    chosen: dict[str, list[Any] | None] = {model: [] for model in REGIMES}
+    for policy in policies:
+        refusals = []
+        for model, regime in REGIMES.items():
+            try:
+                if policy not in references(model):
+                    regime.registry.make(policy)
+            except InputError as error:
+                refusals.append(str(error))
+            else:
+                chosen[model] += [policy]  # type: ignore[operator]  # a list here
+        if len(refusals) == len(REGIMES):
+            known = [text for text in refusals if ": expected one of" not in text]
+            raise InputError((known or refusals)[-1])
+    return chosen
