@@ -24,6 +24,7 @@ from .machine import (
     WAITING,
     WORK,
     State,
+    can_complete,
     choose_batch,
     empty_state,
     make_machine,
@@ -200,6 +201,7 @@ class AdmissionProblem:
         later = unit * (self.horizon - np.maximum(np.arange(S.time, self.horizon + 1), start))
         over = max(0, R - int(later[0]))
         before = np.full(later.size, R - over, dtype=np.int64)
+        before[0] = 0  # what is accepted counts as arriving now
         densities = [law.reward[j] / int(total[j]) for j in self.work.order]
         value: float = reward - 2 * densities[0] * over
         done = float(R - over)
@@ -222,6 +224,18 @@ class AdmissionProblem:
         if kind == TOKEN:
             return AdmissionAction("token", tuple(tokens.ravel().tolist()))
         return STAY
+
+    def completes(self, S: AdmissionState) -> bool:
+        """Whether all that is accepted, and the arrival that is to be decided, complete by T.
+
+        Under the control, if nothing else is accepted.
+        """
+        shape = (self.law.types, self.law.longest)
+        prompts, tokens = np.zeros(shape[0], dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        slots = self.horizon - max(S.time, S.free_from)
+        machine, state = make_machine(self.law, self.work), self.machine_state(S)
+        j, trial = self.next_type(S), np.zeros_like(tokens)
+        return bool(can_complete(machine, state, slots, 1.0, j, prompts, tokens, trial))
 
     def machine_state(self, S: AdmissionState) -> State:
         """Return what is accepted as the compiled code has it."""

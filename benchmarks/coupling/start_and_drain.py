@@ -1,0 +1,63 @@
+"""How much of the regret to the aggregated bound no schedule can avoid: start-up and drain.
+
+    python benchmarks/coupling/start_and_drain.py [--horizons 20,30,40] [--paths 5]
+
+On short paths: the aggregated bound less the optimum of the LP relaxation of the S1 admission MILP
+(proved to be unavoidable), less the hindsight optimum (the MILP; where its time limit ends first,
+less what it has proved), and less what the Bayes selector earns.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from batchprophet.models.separate.formulation import build_model
+from batchprophet.online.environments.admission.bound import hindsight
+from batchprophet.online.environments.admission.clairvoyant import clairvoyant
+from batchprophet.online.environments.admission.simulation import run_admission
+from batchprophet.online.environments.admission.work import request_work
+from batchprophet.online.environments.separate_admission import CASES
+from batchprophet.solvers.highs import Status, solve_model
+
+COLUMNS = ("horizon", "paths", "LP", "optimum", "proved", "clairvoyant", "bayes")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    law = CASES[arguments.case]
+    work = request_work(law)
+    print("aggregated bound less …, means over the paths")
+    print("".join(f"{name:>13}" for name in COLUMNS))
+    for T in map(int, arguments.horizons.split(",")):
+        found, proved = [], 0
+        for seed in range(arguments.paths):
+            rng = np.random.default_rng([seed, T])
+            arrivals = law.draw(T, rng)
+            uniforms, edges = rng.random(int(arrivals.sum())), np.array([0, T])
+            model = build_model(law.instance(arrivals), objective="reward")
+            relaxed = solve_model(model, relax=True)
+            result = solve_model(
+                model, absolute_gap=0.5, time_limit=arguments.time_limit, threads=1
+            )
+            proved += result.status is Status.OPTIMAL
+            bayes = run_admission(law, work, arrivals, "bayes", uniforms, edges).earned(law)
+            best = clairvoyant(law, work, arrivals, edges).earned(law)
+            bound = float(hindsight(law, work, arrivals).value)
+            values = (relaxed.objective, result.bound, best, bayes)
+            found.append([bound - float(value) for value in values])  # type: ignore[arg-type]
+        lp, optimum, best_gap, bayes_gap = np.mean(found, axis=0)
+        print(
+            f"{T:>13}{arguments.paths:>13}{lp:>13.1f}{optimum:>13.1f}{proved:>13}"
+            f"{best_gap:>13.1f}{bayes_gap:>13.1f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Measure what start-up and drain must cost.")
+    parser.add_argument("--horizons", default="20,30,40")
+    parser.add_argument("--paths", type=int, default=5)
+    parser.add_argument("--case", choices=tuple(CASES), default="prototype")
+    parser.add_argument("--time-limit", type=float, default=60.0)
+    main(parser.parse_args())
