@@ -86,7 +86,8 @@ def test_text_and_values_mean_the_same():
             "arrival-model-3",
             {},
             "family: expected one of arrival-model-1, arrival-model-2, azure-conversation, "
-            "azure-code, lognormal-burst, sqrt-adversary, fcfs-breaker, shortest-output-breaker; "
+            "azure-code, lognormal-burst, sqrt-adversary, fcfs-breaker, shortest-output-breaker, "
+            "separate-random; "
             "found 'arrival-model-3'",
         ),
         (

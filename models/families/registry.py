@@ -15,6 +15,7 @@ from .azure import AZURE_CODE, AZURE_CONVERSATION
 from .family import Family
 from .fcfs_breaker import FCFS_BREAKER
 from .lognormal_burst import LOGNORMAL_BURST
+from .separate_random import SEPARATE_RANDOM
 from .setting import Setting
 from .shortest_output_breaker import SHORTEST_OUTPUT_BREAKER
 from .sqrt_adversary import SQRT_ADVERSARY
@@ -32,6 +33,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             SQRT_ADVERSARY,
             FCFS_BREAKER,
             SHORTEST_OUTPUT_BREAKER,
+            SEPARATE_RANDOM,
         )
     }
 )

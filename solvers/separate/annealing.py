@@ -1,0 +1,130 @@
+"""Simulated annealing over codes of schedules (`decode`): orders, and waits of prompt batches."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from ...models.instance import IntArray
+from ..search.random_stream import Stream, below, uniform
+from .decode import REJECTED, Running, decode
+from .machine import Machine
+
+#: Shares of the moves that change a wait, and of those that exchange two requests.
+WAITS, SWAPS = 0.3, 0.35
+
+#: Share of changed waits that become −1: the request joins the batch before it.
+JOINS = 0.4
+
+
+class Walk(NamedTuple):
+    """Where the annealing stands.
+
+    Attributes
+    ----------
+    order, wait : ndarray of int64, shape (n,)
+        The present code.
+    best_order, best_wait : ndarray of int64, shape (n,)
+        The best code seen.
+    cost : ndarray of int64, shape (2,)
+        Total latencies of both.
+    running : Running
+        Working space.
+    """
+
+    order: IntArray
+    wait: IntArray
+    best_order: IntArray
+    best_wait: IntArray
+    cost: IntArray
+    running: Running
+
+
+@njit(cache=True, nogil=True)
+def anneal(
+    machine: Machine,
+    walk: Walk,
+    stream: Stream,
+    steps: tuple[int, int, int],
+    heat: tuple[float, float],
+) -> None:
+    """Go on with a walk, from step ``steps[0]`` to before ``steps[1]`` of ``steps[2]`` in all.
+
+    The temperature falls geometrically from ``heat[0]`` to ``heat[1]`` over all steps. A candidate
+    is accepted if its cost is at most the present one plus temperature × an exponential variable
+    (Metropolis' rule, drawn first so that a decode can stop early).
+    """
+    now, end, total = steps
+    for step in range(now, end):
+        temperature = heat[0] * (heat[1] / heat[0]) ** (step / total)
+        limit = walk.cost[0] - temperature * np.log(1.0 - uniform(stream))
+        move = uniform(stream)
+        if move < WAITS:
+            _try_wait(machine, walk, stream, limit)
+        else:
+            _try_order(machine, walk, stream, limit, move < WAITS + SWAPS)
+
+
+@njit(cache=True, nogil=True)
+def _try_wait(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
+    """Let a position join the batch before it, or change its number of token batches by 1 or 2."""
+    position = below(stream, walk.order.size)
+    before = walk.wait[position]
+    if uniform(stream) < JOINS:
+        walk.wait[position] = -1
+    else:
+        walk.wait[position] = max(-1, before - 2 + below(stream, 5))
+    if walk.wait[position] == before or not _accepted(machine, walk, limit):
+        walk.wait[position] = before
+
+
+@njit(cache=True, nogil=True)
+def _try_order(machine: Machine, walk: Walk, stream: Stream, limit: float, swap: bool) -> None:
+    """Exchange two positions of the order, or insert one elsewhere; near more often than far."""
+    n = walk.order.size
+    if n < 2:
+        return
+    i = below(stream, n)
+    u = uniform(stream)
+    distance = 1 + int(u * u * (n - 1))
+    j = i + distance if uniform(stream) < 0.5 else i - distance
+    if j < 0 or j >= n:
+        j = i + i - j
+        if j < 0 or j >= n:
+            return
+    order = walk.order
+    if swap:
+        order[i], order[j] = order[j], order[i]
+    else:
+        _insert(order, i, j)
+    if not _accepted(machine, walk, limit):
+        if swap:
+            order[i], order[j] = order[j], order[i]
+        else:
+            _insert(order, j, i)
+
+
+@njit(cache=True, nogil=True)
+def _insert(order: IntArray, i: int, j: int) -> None:
+    """Move what is at position i to position j."""
+    moved = order[i]
+    step = 1 if i < j else -1
+    for k in range(i, j, step):
+        order[k] = order[k + step]
+    order[j] = moved
+
+
+@njit(cache=True, nogil=True)
+def _accepted(machine: Machine, walk: Walk, limit: float) -> bool:
+    """Decode the candidate; keep it if its cost is within the limit."""
+    cost = decode(machine, walk.running, walk.order, walk.wait, limit, np.zeros(0, np.int64))
+    if cost == REJECTED:
+        return False
+    walk.cost[0] = cost
+    if cost < walk.cost[1]:
+        walk.cost[1] = cost
+        walk.best_order[:] = walk.order
+        walk.best_wait[:] = walk.wait
+    return True
