@@ -89,6 +89,15 @@ def test_all_forms_are_brute_force_on_many_instances(seed):
     assert_forms_agree_with_brute_force(affine, objective, forms=["batch-sequence"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+def test_the_time_expanded_forms_are_brute_force_with_up_to_five_requests(seed):
+    instance = tiny_separate(3000 + seed, most_requests=5, most_output=5)
+    assert_forms_agree_with_brute_force(
+        instance, OBJECTIVES[seed % 4], forms=["time-expanded", "stages"]
+    )
+
+
 @pytest.mark.parametrize("name", ["none", *STRENGTHENINGS])
 def test_each_strengthening_alone_keeps_the_optimum(name):
     names = [name] if name != "none" else []
