@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 INK = "#1b1f23"
 #: What waits: between the background and every other colour, on light and dark pages.
 WAITING = "#9aa1a9"
-#: The prompt job (first round of a run): dark.
+#: The prompt job (first round of a run), prompt batches: dark.
 PROMPT = "#0072b2"
-#: Token jobs (all later rounds of a run): light.
+#: Token jobs (all later rounds of a run), token batches: light.
 TOKENS = "#56b4e9"
 #: Work that an eviction lost: hatched as well.
 LOST = "#d55e00"
+#: A request that holds KV while batches leave it out: between waiting and served.
+PAUSED = "#e69f00"
 #: Neighbouring requests in a stack of KV wedges.
 WEDGES = ("#56b4e9", "#0072b2", "#cc79a7", "#009e73")
 #: One line per policy: colour and dash change together.

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch, Polygon
-from matplotlib.path import Path
-from matplotlib.ticker import MaxNLocator
+from matplotlib.patches import Polygon
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from . import palette
-from .profiles import counts, kv_envelope
+from . import palette, separate_plots
+from .models.schedule import MixedSchedule
+from .profiles import counts, kv_envelope, starts
+from .shapes import bars, staircase
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
     from .models.instance import FloatArray, Instance, IntArray
-    from .models.schedule import MixedSchedule
+    from .models.schedules import Schedule
+    from .models.separate.schedule import SeparateSchedule
+    from .online.separate.account import TimeAccount
 
 #: Up to here a Gantt chart has one row per request; beyond, it shows how many run and wait.
 MOST_ROWS = 1200
@@ -36,12 +38,13 @@ MOST_BINS = 600
 #: Where requests are counted, the axis is linear up to here and logarithmic beyond.
 LINEAR_COUNTS = 10
 
-TIME = "time (rounds)"
+#: Time units of the laws in one unit of the axis, and its name.
+TIME_UNITS = {"round": (1, "rounds"), "slot": (1, "slots"), "microsecond": (1_000_000, "s")}
 
 
 def gantt(
     instance: Instance,
-    schedule: MixedSchedule,
+    schedule: Schedule,
     *,
     ax: Axes | None = None,
     order: IntArray | None = None,
@@ -50,22 +53,23 @@ def gantt(
     """Draw when each request waits and runs.
 
     One row per request: a thin line from its arrival to its final start, a dark prompt round,
-    light token rounds, and hatched runs that an eviction lost. With more than `MOST_ROWS`
-    requests: how many run and wait, over time.
+    light token rounds, and hatched runs that an eviction lost. Under separate batching: a dark
+    prompt batch, light token batches, and a thin line of another colour where batches leave it
+    out. With more than `MOST_ROWS` requests: how many run and wait, over time.
 
     Parameters
     ----------
     instance : Instance
         The instance.
-    schedule : MixedSchedule
-        A schedule of it.
+    schedule : MixedSchedule or SeparateSchedule
+        A schedule of it that serves every request.
     ax : matplotlib Axes, optional
         Where to draw; a new picture by default.
     order : array_like of int, shape (n,), optional
         Requests from the top row down; by start (then arrival) by default. Give the same order to
         several schedules to find a request on the same row in all of them.
     until : int, optional
-        Right end of the time axis, in rounds; the makespan by default.
+        Right end of the time axis, in the instance's unit; the makespan by default.
 
     Returns
     -------
@@ -75,8 +79,11 @@ def gantt(
     ax = _axes(ax, height=gantt_height(instance.n))
     if instance.n <= MOST_ROWS:
         _draw_rows(ax, instance, schedule, order)
-    else:
+    elif isinstance(schedule, MixedSchedule):
         _draw_counts(ax, instance, schedule)
+    else:
+        separate_plots.draw_counts(ax, instance, schedule, linear=LINEAR_COUNTS)
+        palette.dress(ax, x_label=time_label(instance), y_label="requests (log scale)")
     _time_axis(ax, instance, schedule, until)
     palette.legend(ax)
     return _figure(ax)
@@ -84,16 +91,16 @@ def gantt(
 
 def kv(
     instance: Instance,
-    schedule: MixedSchedule,
+    schedule: Schedule,
     *,
     ax: Axes | None = None,
     until: int | None = None,
 ) -> Figure:
-    """Draw the KV tokens held in each round, under the capacity line.
+    """Draw the KV tokens held in each round or batch, under the capacity line.
 
-    Up to `MOST_WEDGES` runs, each run is a wedge that grows by one token a round, stacked on those
-    that started before it. Beyond, only the total is drawn, with the least and the most of each
-    bin (light and dark) where there are more than `MOST_BINS` rounds.
+    Up to `MOST_WEDGES` runs, each run is a wedge that grows by one token a round (or a batch that
+    serves it), stacked on those that started before it. Beyond, only the total is drawn, with the
+    least and the most of each bin (light and dark) where there are more than `MOST_BINS` rounds.
 
     Parameters
     ----------
@@ -107,11 +114,10 @@ def kv(
     """
     ax = _axes(ax, height=2.6)
     M = instance.gpu.kv_capacity
-    span = int(schedule.completion(instance).max()) - int(instance.arrival.min())
-    if instance.n + len(schedule.evicted) <= MOST_WEDGES and span <= MOST_BINS:
-        _draw_wedges(ax, instance, schedule)
+    if isinstance(schedule, MixedSchedule):
+        _draw_kv(ax, instance, schedule)
     else:
-        _draw_envelope(ax, instance, schedule)
+        separate_plots.draw_kv(ax, instance, schedule)
     ax.axhline(M, color=palette.INK, linewidth=1.4, linestyle=(0, (6, 2)))
     ax.annotate(
         f"capacity M = {M:,}",
@@ -128,20 +134,90 @@ def kv(
     _time_axis(ax, instance, schedule, until)
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    palette.dress(ax, x_label=TIME, y_label="KV tokens held")
+    palette.dress(ax, x_label=time_label(instance), y_label="KV tokens held")
     return _figure(ax)
 
 
-def waiting(
-    instance: Instance, schedules: Mapping[str, MixedSchedule], *, ax: Axes | None = None
+def modes(
+    instance: Instance,
+    schedule: SeparateSchedule,
+    *,
+    ax: Axes | None = None,
+    until: int | None = None,
 ) -> Figure:
-    """Draw the distribution of waiting times (arrival to final start) of several schedules.
+    """Draw what the GPU does under separate batching: prompt batches, token batches, nothing.
+
+    Up to `separate_plots.MOST_BATCHES` batches, each is a bar as high as it has requests; beyond,
+    the shares of time of both kinds are drawn.
+
+    Parameters
+    ----------
+    instance, schedule, ax, until
+        As in `gantt`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+    """
+    ax = _axes(ax, height=1.8)
+    separate_plots.draw_modes(ax, instance, schedule)
+    _time_axis(ax, instance, schedule, until)
+    ax.set_xlabel(time_label(instance), fontsize=palette.TEXT, color=palette.INK)
+    palette.legend(ax)
+    return _figure(ax)
+
+
+def latency_account(
+    instance: Instance, accounts: Mapping[str, TimeAccount], *, ax: Axes | None = None
+) -> Figure:
+    """Draw where the mean latency comes from, a bar per schedule of separate batching.
 
     Parameters
     ----------
     instance : Instance
         The instance.
-    schedules : mapping of str to MixedSchedule
+    accounts : mapping of str to TimeAccount
+        By name, from the top down.
+    ax : matplotlib Axes, optional
+        Where to draw; a new picture by default.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+    """
+    ax = _axes(ax, height=account_height(len(accounts)))
+    scale, unit = TIME_UNITS[instance.gpu.batch_time.time_unit]
+    separate_plots.draw_account(ax, accounts, instance.n, scale)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
+    palette.dress(ax, x_label=f"mean latency ({unit})", y_label="")
+    palette.legend(ax, columns=2)
+    return _figure(ax)
+
+
+def account_height(schedules: int) -> float:
+    """Height in inches of the picture of that many accounts."""
+    return 1.9 + 0.28 * schedules
+
+
+def time_label(instance: Instance) -> str:
+    """Name of the time axis, with its unit."""
+    return f"time ({TIME_UNITS[instance.gpu.batch_time.time_unit][1]})"
+
+
+def waiting(
+    instance: Instance, schedules: Mapping[str, Schedule], *, ax: Axes | None = None
+) -> Figure:
+    """Draw the distribution of waiting times of several schedules.
+
+    A request waits from its arrival to its final start, or to the start of its prompt batch.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    schedules : mapping of str to MixedSchedule or SeparateSchedule
         Schedules by name; the first one is drawn in ink, wider than the others.
     ax : matplotlib Axes, optional
         Where to draw; a new picture by default.
@@ -153,7 +229,7 @@ def waiting(
     """
     ax = _axes(ax, height=3.6)
     for position, (name, schedule) in enumerate(schedules.items()):
-        x, share = _distribution(schedule.start - instance.arrival)
+        x, share = _distribution(starts(instance, schedule) - instance.arrival)
         colour, dash = palette.LINES[(position - 1) % len(palette.LINES)]
         style: dict[str, Any] = (
             {"color": palette.INK, "linewidth": 2.4, "zorder": 3}
@@ -164,9 +240,9 @@ def waiting(
     ax.set_ylim(0, 1.02)
     ax.set_xlim(left=0)
     ax.grid(color=palette.INK, alpha=0.12, linewidth=0.6)
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    palette.dress(ax, x_label="waiting time (rounds)", y_label="share of requests")
+    _format_time(ax, instance)
+    unit = TIME_UNITS[instance.gpu.batch_time.time_unit][1]
+    palette.dress(ax, x_label=f"waiting time ({unit})", y_label="share of requests")
     palette.legend(ax, columns=2)
     return _figure(ax)
 
@@ -176,53 +252,44 @@ def gantt_height(n: int) -> float:
     return 3.0 if n > MOST_ROWS else float(np.clip(1.0 + 0.16 * n, 2.0, 5.0))
 
 
-def _draw_rows(
-    ax: Axes, instance: Instance, schedule: MixedSchedule, order: IntArray | None
-) -> None:
+def _draw_rows(ax: Axes, instance: Instance, schedule: Schedule, order: IntArray | None) -> None:
     label = "request" if order is not None else "request (by start)"
     if order is None:
-        order = np.lexsort((instance.arrival, schedule.start))
-    row = np.empty(instance.n)
-    row[order] = np.arange(instance.n)
-    start, completion = schedule.start, schedule.completion(instance)
+        order = np.lexsort((instance.arrival, starts(instance, schedule)))
     separate = instance.n <= MOST_SEPARATE_ROWS
-    height, thin, alpha = (0.8, 0.12, 1.0) if separate else (1.0, 1.0, 0.35)
-    grey = {"color": palette.WAITING, "alpha": alpha, "label": "waiting"}
-    _bars(ax, instance.arrival, start, row, thin, **grey)
-    runs = schedule.evicted
-    if runs:
-        owner = np.array([run.request for run in runs])
-        begin, end = np.array([(run.start, run.end) for run in runs]).T
-        style = {"facecolor": "none", "edgecolor": palette.LOST, "hatch": "/////"}
-        _bars(ax, begin, end, row[owner], height, label="evicted", linewidth=0.6, **style)
-    _bars(ax, start, completion, row, height, color=palette.TOKENS, label="token rounds")
-    # An edge keeps a round that is narrower than a pixel visible.
-    edge = {"linewidth": 0.8 if separate else 0.0, "label": "prompt round"}
-    _bars(ax, start, start + 1, row, height, color=palette.PROMPT, **edge)
+    if isinstance(schedule, MixedSchedule):
+        _draw_runs(ax, instance, schedule, order, separate=separate)
+    else:
+        separate_plots.draw_rows(ax, instance, schedule, order, separate=separate)
     ax.set_ylim(instance.n - 0.4, -0.6)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    palette.dress(ax, x_label=TIME, y_label=label)
+    palette.dress(ax, x_label=time_label(instance), y_label=label)
     if instance.n <= 15:
         names = [palette.writable(instance.request_id(int(i)), most=12) for i in order]
         ax.set_yticks(range(instance.n), names, parse_math=False)
         ax.set_ylabel("")
 
 
-def _bars(
-    ax: Axes, left: IntArray, right: IntArray, row: FloatArray, height: float, **style: Any
+def _draw_runs(
+    ax: Axes, instance: Instance, schedule: MixedSchedule, order: IntArray, *, separate: bool
 ) -> None:
-    """Draw one bar per row as a single path: small files, one legend entry."""
-    drawn = right > left
-    left, right, row = left[drawn], right[drawn], row[drawn]
-    if not left.size:
-        return
-    low, high = row - height / 2, row + height / 2
-    corners = np.array([(left, low), (right, low), (right, high), (left, high), (left, low)])
-    vertices = corners.transpose(2, 0, 1).reshape(-1, 2)
-    codes = np.tile([Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY], left.size)
-    ax.add_patch(
-        PathPatch(Path(vertices, codes.astype(Path.code_type)), **{"linewidth": 0} | style)
-    )
+    """Draw one row per request: waiting, its prompt round and token rounds, evicted runs."""
+    row = np.empty(instance.n)
+    row[order] = np.arange(instance.n)
+    start, completion = schedule.start, schedule.completion(instance)
+    height, thin, alpha = (0.8, 0.12, 1.0) if separate else (1.0, 1.0, 0.35)
+    grey = {"color": palette.WAITING, "alpha": alpha, "label": "waiting"}
+    bars(ax, instance.arrival, start, row, thin, **grey)
+    runs = schedule.evicted
+    if runs:
+        owner = np.array([run.request for run in runs])
+        begin, end = np.array([(run.start, run.end) for run in runs]).T
+        style = {"facecolor": "none", "edgecolor": palette.LOST, "hatch": "/////"}
+        bars(ax, begin, end, row[owner], height, label="evicted", linewidth=0.6, **style)
+    bars(ax, start, completion, row, height, color=palette.TOKENS, label="token rounds")
+    # An edge keeps a round that is narrower than a pixel visible.
+    edge = {"linewidth": 0.8 if separate else 0.0, "label": "prompt round"}
+    bars(ax, start, start + 1, row, height, color=palette.PROMPT, **edge)
 
 
 def _draw_counts(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
@@ -233,7 +300,15 @@ def _draw_counts(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
     ax.set_yscale("symlog", linthresh=LINEAR_COUNTS)
     ax.set_ylim(0, max(LINEAR_COUNTS, float(np.maximum(running, queued).max()) * 1.2))
     ax.yaxis.set_major_formatter("{x:,.0f}")
-    palette.dress(ax, x_label=TIME, y_label="requests (log scale)")
+    palette.dress(ax, x_label=time_label(instance), y_label="requests (log scale)")
+
+
+def _draw_kv(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
+    span = int(schedule.completion(instance).max()) - int(instance.arrival.min())
+    if instance.n + len(schedule.evicted) <= MOST_WEDGES and span <= MOST_BINS:
+        _draw_wedges(ax, instance, schedule)
+    else:
+        _draw_envelope(ax, instance, schedule)
 
 
 def _draw_wedges(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
@@ -247,7 +322,7 @@ def _draw_wedges(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
         rounds = slice(k - origin, end - origin)
         below = held[rounds].copy()
         held[rounds] += int(instance.prompt[i]) + np.arange(1, end - k + 1)
-        outline = _staircase(np.arange(k, end + 1), below, held[rounds])
+        outline = staircase(np.arange(k, end + 1), below, held[rounds])
         if lost:
             wedge = Polygon(outline, fill=False, edgecolor=palette.LOST, hatch="/////")
         else:
@@ -255,14 +330,6 @@ def _draw_wedges(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
             wedge = Polygon(outline, facecolor=colour, edgecolor=palette.INK)
         wedge.set_linewidth(0.5)
         ax.add_patch(wedge)
-
-
-def _staircase(edges: IntArray, low: IntArray, high: IntArray) -> NDArray[np.float64]:
-    """Outline of the area between two step functions."""
-    x = np.repeat(edges, 2)[1:-1]
-    along = np.column_stack([x, np.repeat(high, 2)])
-    back = np.column_stack([x, np.repeat(low, 2)])[::-1]
-    return np.concatenate([along, back]).astype(np.float64)
 
 
 def _draw_envelope(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
@@ -283,12 +350,22 @@ def _distribution(values: IntArray) -> tuple[FloatArray, FloatArray]:
     return np.concatenate([[0], x]).astype(np.float64), np.concatenate([[0.0], share])
 
 
-def _time_axis(ax: Axes, instance: Instance, schedule: MixedSchedule, until: int | None) -> None:
-    first = int(min(instance.arrival.min(), schedule.start.min()))
+def _time_axis(ax: Axes, instance: Instance, schedule: Schedule, until: int | None) -> None:
+    first = int(min(instance.arrival.min(), starts(instance, schedule).min()))
     last = int(schedule.completion(instance).max()) if until is None else until
     ax.set_xlim(first, max(last, first + 1))
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    _format_time(ax, instance)
+
+
+def _format_time(ax: Axes, instance: Instance) -> None:
+    """Write times in the axis' unit: whole rounds and slots, microseconds as seconds."""
+    scale, _ = TIME_UNITS[instance.gpu.batch_time.time_unit]
+    if scale == 1:
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    else:
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / scale:,g}"))
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
 
 
 def _axes(ax: Axes | None, *, height: float) -> Axes:

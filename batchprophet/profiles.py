@@ -7,6 +7,23 @@ import numpy as np
 from .models.feasibility import kv_profile
 from .models.instance import FloatArray, Instance, IntArray
 from .models.schedule import MixedSchedule
+from .models.schedules import Schedule
+from .models.separate.timeline import timeline
+
+
+def starts(instance: Instance, schedule: Schedule) -> IntArray:
+    """When each request is served at last, shape (n,): its final start, or its prompt batch's.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> starts(instance, MixedSchedule([0, 4])).tolist()
+    [0, 4]
+    """
+    if isinstance(schedule, MixedSchedule):
+        return schedule.start
+    return timeline(instance, schedule).prompt_start
 
 
 def kv_envelope(
@@ -78,8 +95,8 @@ def counts(
     lost = lost.reshape(-1, 2)
     begun = np.concatenate([schedule.start, lost[:, 0]])
     ended = np.concatenate([completion, lost[:, 1]])
-    running = _mean_count(edges, begun, ended)
-    present = _mean_count(edges, instance.arrival, completion)
+    running = mean_count(edges, begun, ended)
+    present = mean_count(edges, instance.arrival, completion)
     return edges, running, np.maximum(present - running, 0.0)
 
 
@@ -89,7 +106,7 @@ def bin_edges(first: int, last: int, bins: int) -> IntArray:
     return np.append(np.arange(first, last, width), last).astype(np.int64)
 
 
-def _mean_count(edges: IntArray, begin: IntArray, end: IntArray) -> FloatArray:
+def mean_count(edges: IntArray, begin: IntArray, end: IntArray) -> FloatArray:
     """Mean of ``#{i : begin_i ≤ t < end_i}`` over each bin: time spent in it over its width."""
     spent = _time_since(edges, begin) - _time_since(edges, end)
     mean: FloatArray = np.diff(spent) / np.diff(edges)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from . import palette
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from .online.coupling.compensation import Account
     from .online.regret import Decomposition, RegretStudy
 
 #: Up to this many parts are drawn by name, the largest ones.
@@ -46,6 +48,27 @@ def regret_curves(study: RegretStudy) -> Figure:
     return figure
 
 
+def compensations(account: Account[Any]) -> Figure:
+    """Draw one run's account: each disagreement with its compensation, and their running sum.
+
+    The running sum ends at the regret (docs/coupling.md).
+    """
+    figure = palette.picture(7.2, 3.4)
+    ax = figure.add_subplot()
+    paid = np.array([float(d.compensation) for d in account.decisions])
+    t = np.array([d.t for d in account.decisions])
+    names = sorted({str(d.action) for d in account.disagreements})
+    for position, name in enumerate(names):
+        mine = np.array([d.disagrees and str(d.action) == name for d in account.decisions])
+        colour, _ = palette.LINES[position % len(palette.LINES)]
+        ax.vlines(t[mine], 0, paid[mine], color=colour, linewidth=1.6)
+        ax.plot(t[mine], paid[mine], "o", color=colour, markersize=4, label=palette.writable(name))
+    ax.step(t, np.cumsum(paid), where="post", color=palette.INK, linewidth=1.2, label="running sum")
+    palette.dress(ax, x_label="decision", y_label="compensation")
+    palette.legend(ax)
+    return figure
+
+
 def decomposition_bars(decompositions: Sequence[Decomposition]) -> Figure:
     """Draw where regret arises at the longest horizon: by time (left) and by decision (right)."""
     longest = max(each.horizon for each in decompositions)
@@ -55,6 +78,8 @@ def decomposition_bars(decompositions: Sequence[Decomposition]) -> Figure:
     for row, each in zip(axes, shown, strict=True):
         edges = np.linspace(0, each.horizon, each.by_time.size + 1)
         row[0].stairs(each.by_time, edges, fill=True, color=palette.PROMPT)
+        row[0].xaxis.set_major_formatter("{x:,.0f}")
+        row[0].xaxis.set_major_locator(MaxNLocator(nbins=4))
         palette.dress(row[0], x_label="", y_label="compensation")
         palette.title(row[0], each.policy)
         parts = sorted(each.by_part.items(), key=lambda part: -abs(part[1]))[:MOST_PARTS]
