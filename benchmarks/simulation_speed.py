@@ -25,7 +25,7 @@ from batchprophet.models.errors import DoesNotFinish
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Instance
 from batchprophet.models.traces import convert_trace
-from batchprophet.online.policy import BUILT_IN
+from batchprophet.online.policy import REGISTRY
 from batchprophet.online.simulator import simulate
 
 TRACE = Path(__file__).resolve().parents[2] / "shared/data/traces/azure2023_conv.csv"
@@ -91,6 +91,6 @@ def from_trace(path: str) -> Instance:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Time the simulation of policies.")
     parser.add_argument("--requests", default="1000,19366,1000000")
-    parser.add_argument("--policies", default=",".join(BUILT_IN))
+    parser.add_argument("--policies", default=",".join(REGISTRY.by_default))
     parser.add_argument("traces", nargs="*", default=[str(TRACE)])
     sys.exit(main(parser.parse_args()))

@@ -221,7 +221,7 @@ def compare(
         raise InputError(f"objective: expected one of {known}; found {objective!r}")
     rules = regime(model)
     rules.require(instance)
-    everything = [*rules.registry.built_in, *references(model)]
+    everything = [*rules.registry.by_default, *references(model)]
     specs = everything if policies is None else list(policies)
     asked = [spec for spec in specs if spec in references(model)]
     made = [

@@ -30,7 +30,7 @@ class Machine:
     instance : Instance
         What is to be scheduled.
     policy : Policy
-        Who decides; only its name and ``memoryless`` are read here.
+        Who decides; only its name, ``memoryless`` and ``remembers`` are read here.
     told : Told
         What it is told of lengths.
     """
@@ -40,6 +40,7 @@ class Machine:
         self._name: str = policy.name
         # A rule without memory or randomness repeats itself from the same state.
         self._memoryless: bool = getattr(policy, "memoryless", False)
+        self._remembers: bool = getattr(policy, "remembers", False)
         self._output: list[int] = instance.output.tolist()
         self._views = _first_views(instance, told)
         self._queue: list[int] = np.argsort(instance.arrival, kind="stable").tolist()
@@ -106,6 +107,8 @@ class Machine:
         done = [i for i, start in self._running.items() if start + self._output[i] == t]
         for i in done:
             self._start[i] = self._running.pop(i)
+            o = self._output[i]
+            self._views[i] = replace(self._views[i], shortest=o, longest=o)
         if done:
             self._completed += len(done)
             self._evicted_since_completion = 0
@@ -122,7 +125,11 @@ class Machine:
             kv_capacity=self._instance.gpu.kv_capacity,
             waiting=tuple(self._views[self._queue[place]] for place in self._waiting),
             running=tuple(self._views[i] for i in self._running),
+            arrived=self._arrived_views() if self._remembers else (),
         )
+
+    def _arrived_views(self) -> tuple[RequestView, ...]:
+        return tuple(self._views[i] for i in self._queue[: self._arrived])
 
     def _outlive(self, i: int, tokens: int) -> None:
         """Raise what is told of a request that runs on: it has more than `tokens` tokens."""

@@ -65,6 +65,9 @@ class Observation:
         In order of arrival, ties in the instance's order; evicted requests are back in their place.
     running : tuple of RequestView
         In order of start, ties in the order in which the decision named them.
+    arrived : tuple of RequestView
+        All that have arrived, in order of arrival, for policies that ask for it (`remembers`),
+        else empty. Of those that have completed, the output length is known: both ends are it.
 
     Examples
     --------
@@ -78,6 +81,7 @@ class Observation:
     kv_capacity: int
     waiting: tuple[RequestView, ...]
     running: tuple[RequestView, ...]
+    arrived: tuple[RequestView, ...] = ()
 
     @property
     def kv_use(self) -> int:

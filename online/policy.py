@@ -43,11 +43,12 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "alpha-greedy": f"{_HERE}.alpha_greedy:AlphaGreedy",
         "alpha-beta": f"{_HERE}.alpha_beta:AlphaBeta",
         "vllm": f"{_HERE}.vllm:Vllm",
+        "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
 
 #: The policies of mixed batching.
-REGISTRY = PolicyRegistry("mixed", ENTRY_POINT_GROUP, BUILT_IN)
+REGISTRY = PolicyRegistry("mixed", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("bayes",))
 
 
 @runtime_checkable
@@ -69,6 +70,8 @@ class Policy(Protocol):
         What it can be told of output lengths: some of "exact", "predicted", "interval", "none".
         It is told the first, unless it has a field ``lengths`` that says which (and, for
         predictions drawn with a relative error, a field ``error``).
+    remembers : bool, optional
+        Whether observations are to hold all that have arrived; False where it is left out.
     """
 
     name: ClassVar[str]

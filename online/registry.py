@@ -28,11 +28,19 @@ class PolicyRegistry:
         Entry-point group under which installed packages register theirs.
     built_in : mapping of str to str
         Where the built-in policies are, as ``module:Class`` by name; imported when asked for.
+    deliberate : tuple of str
+        Those that take seconds where the others take milliseconds: they run only where named.
     """
 
     model: str
     group: str
     built_in: Mapping[str, str]
+    deliberate: tuple[str, ...] = ()
+
+    @property
+    def by_default(self) -> tuple[str, ...]:
+        """Names of the built-in policies that run where none are named."""
+        return tuple(name for name in self.built_in if name not in self.deliberate)
 
     def registered(self) -> dict[str, type]:
         """Return all policies by name: built-in ones, then those that installed packages register.

@@ -23,10 +23,19 @@ VARIANTS = [
     "alpha-greedy:alpha=0.4",
     "alpha-beta:alpha=0.1,beta=0.5",
     "vllm:max_requests=3,token_budget=30",
+    "bayes:samples=2,effort=20,lengths=none",
+    "bayes:samples=3,effort=20,lengths=predicted,error=0.5,law=arrival-model-2",
+    "bayes:samples=1,effort=0,lengths=interval,law=arrival-model-1",
 ]
 
 
-@pytest.mark.parametrize("spec", [*registered_policies(), *VARIANTS])
+#: Light settings of policies that deliberate.
+LIGHT = {"bayes": "bayes:samples=2,effort=30"}
+
+
+@pytest.mark.parametrize(
+    "spec", [*(LIGHT.get(name, name) for name in registered_policies()), *VARIANTS]
+)
 def test_every_registered_policy_conforms(spec):
     assert check_policy(spec, trials=40) == []
 

@@ -20,7 +20,7 @@ from batchprophet.models.objectives import evaluate
 from batchprophet.models.schedule import MixedSchedule
 from batchprophet.online.evaluation import Comparison, PolicyResult, compare
 from batchprophet.online.policies.mc_sf import McSf
-from batchprophet.online.policy import BUILT_IN, Decision, make_policy
+from batchprophet.online.policy import BUILT_IN, REGISTRY, Decision, make_policy
 from batchprophet.online.simulator import simulate
 from batchprophet.solvers.bounds.combinatorial import all_bounds
 from batchprophet.solvers.solution import certified
@@ -55,7 +55,7 @@ def test_every_policy_is_at_least_the_optimum():
     for seed in range(6):
         instance = random_instance(rng, 5, capacity=(8, 14))
         comparison = compare(instance, time_limit=20, seed=seed)
-        assert [result.policy for result in comparison.results] == list(BUILT_IN)
+        assert [result.policy for result in comparison.results] == list(REGISTRY.by_default)
         for result in comparison.results:
             if result.schedule is None:
                 assert result.verdict.startswith("does not finish: ")

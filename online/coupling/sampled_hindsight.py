@@ -1,0 +1,95 @@
+"""Hindsight solutions of sampled futures, kept up to date while a decision is built up.
+
+Each sample is a world: what runs, who waits and who is to come, with lengths. Its hindsight
+schedule is found by the engine's annealing over list orders. When a start is decided, worlds whose
+schedule starts the same request now are as good as they were; the others are solved again, from
+the order that they had, with it fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...models.instance import IntArray
+from ...solvers.search.annealing import Part, Walk, anneal, begin
+from ...solvers.search.profile import add_run
+from ...solvers.search.random_stream import Stream
+
+#: Temperatures at the first and the last step, as shares of the mean output length.
+HEAT = (1.0, 0.05)
+
+#: Share of that heat, and of the steps, when a world is solved again.
+REHEAT, FEWER = 0.2, 0.5
+
+
+@dataclass(slots=True)
+class World:
+    """A sampled future with its hindsight schedule; time 0 is now.
+
+    Attributes
+    ----------
+    who : ndarray of int64, shape (m,)
+        The request's index, −1 for one that is yet to come.
+    release, prompt, output : ndarray of int64, shape (m,)
+        Of those not started, in rounds from now, and tokens.
+    fixed : ndarray of int64, shape (H + 1,)
+        KV tokens held by what runs, in rounds from now.
+    M : int
+        KV capacity.
+    start : ndarray of int64, shape (m,)
+        The hindsight schedule.
+    """
+
+    who: IntArray
+    release: IntArray
+    prompt: IntArray
+    output: IntArray
+    fixed: IntArray
+    M: int
+    start: IntArray
+
+    def solve(self, order: IntArray, steps: int, heat: float, stream: Stream) -> None:
+        """Anneal from an order; the profile grows until the order fits."""
+        weight = np.ones(self.who.size, np.int64)
+        walk: Walk | None = None
+        while walk is None:
+            part = Part(self.release, self.prompt, self.output, weight, self.fixed, self.M)
+            walk = begin(part, order)
+            if walk is None:
+                self.fixed = np.concatenate((self.fixed, np.zeros_like(self.fixed)))
+        if steps > 0 and order.size > 1:
+            mean = float(self.output.mean())
+            hot = max(heat * HEAT[0], HEAT[1]) * mean
+            anneal(part, walk, stream, (0, steps, steps), (hot, HEAT[1] * mean), 0.0)
+        self.start = walk.best
+
+    def starts_now(self) -> IntArray:
+        """Indices of the requests that the hindsight schedule starts now."""
+        started: IntArray = self.who[(self.start == 0) & (self.who >= 0)]
+        return started
+
+    def commit(self, request: int, steps: int, stream: Stream) -> None:
+        """Start a request now; solve again if the schedule did not."""
+        place = int(np.flatnonzero(self.who == request)[0])
+        agreed = int(self.start[place]) == 0
+        _add_run(self.fixed, int(self.prompt[place]), int(self.output[place]))
+        kept = np.arange(self.who.size) != place
+        self.who, self.release = self.who[kept], self.release[kept]
+        self.prompt, self.output = self.prompt[kept], self.output[kept]
+        self.start = self.start[kept]
+        if not agreed and self.who.size:
+            order = np.argsort(self.start, kind="stable")
+            self.solve(order, int(FEWER * steps), REHEAT, stream)
+
+
+def first_order(release: IntArray, prompt: IntArray, output: IntArray) -> IntArray:
+    """Smallest KV area first, later arrivals behind: where the annealing begins."""
+    volume = prompt * output + output * (output + 1) // 2
+    order: IntArray = np.lexsort((volume, release * int(volume.mean() // 4 + 1) + volume))
+    return order
+
+
+def _add_run(fixed: IntArray, prompt: int, output: int) -> None:
+    add_run(fixed, prompt, output, 0)
