@@ -1,0 +1,213 @@
+"""The Bayes selector for latency beside all other policies, against certified hindsight.
+
+    python benchmarks/coupling/latency.py --seeds 100 149 --out latency.csv
+    python benchmarks/coupling/latency.py --models 2 --seeds 100 111 --grid --out grid.csv
+
+One row per instance and policy: model, seed, n, M; the best known schedule and a proved lower
+bound of the instance (the engine's, with all policies' schedules); the policy's latency, how many
+decisions it took and their median CPU time in milliseconds. Rows that stand in the file are not
+run again. At the end, per model and policy: mean and largest ratio to the best known schedule with
+a 95 % interval, mean ratio to the bound, median time of a decision. `--picture FILE` draws the
+ratio against the time of a decision.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from batchprophet.models.errors import DoesNotFinish
+from batchprophet.models.families import make_instance
+from batchprophet.models.instance import Instance
+from batchprophet.models.objectives import total_latency
+from batchprophet.models.schedule import MixedSchedule
+from batchprophet.online.decision import Decision
+from batchprophet.online.observation import Observation
+from batchprophet.online.policy import REGISTRY, Policy, make_policy
+from batchprophet.online.simulator import simulate
+from batchprophet.solvers.hindsight import load_compiled_code, solve
+
+COLUMNS = [
+    "model",
+    "seed",
+    "n",
+    "M",
+    "best",
+    "bound",
+    "policy",
+    "latency",
+    "decisions",
+    "milliseconds",
+]
+FAST = "samples=9,effort=500"
+SETTINGS = {1: ["bayes:law=arrival-model-1", "bayes"], 2: ["bayes:law=arrival-model-2", "bayes"]}
+GRID = [
+    f"bayes:law=arrival-model-2,samples={K},effort={effort}"
+    for K in (1, 3, 5, 9, 15)
+    for effort in (100, 300, 1000, 3000)
+]
+
+
+class Timed:
+    """A policy whose decisions are timed, where it decides anything."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.milliseconds: list[float] = []
+
+    def __getattr__(self, name: str) -> object:
+        if name == "run_compiled":
+            raise AttributeError(name)
+        return getattr(self.policy, name)
+
+    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
+        begun = time.process_time()
+        decision = self.policy.decide(observation, rng)
+        room = observation.kv_capacity - observation.kv_next_round
+        if any(view.prompt + 1 <= room for view in observation.waiting):
+            self.milliseconds.append(1000 * (time.process_time() - begun))
+        return decision
+
+
+def run(instance: Instance, spec: str, seed: int) -> tuple[MixedSchedule | None, Timed]:
+    policy = Timed(make_policy(spec))
+    try:
+        return simulate(instance, policy, seed=seed), policy  # type: ignore[arg-type]  # forwards
+    except DoesNotFinish:
+        return None, policy
+
+
+def rows_of(model: int, seed: int, specs: list[str], seconds: float) -> list[dict[str, object]]:
+    """Run all policies, then the engine from the best of their schedules."""
+    instance = make_instance(f"arrival-model-{model}", seed=seed, settings={})
+    runs = {spec: run(instance, spec, seed) for spec in specs}
+    done = [schedule for schedule, _ in runs.values() if schedule is not None]
+    done = [schedule for schedule in done if not schedule.evicted]
+    warm = min(done, key=lambda schedule: latency(instance, schedule))
+    solution = solve(instance, time_limit=seconds, warm_start=warm)
+    shared = (model, seed, instance.n, instance.gpu.kv_capacity, solution.objective, solution.bound)
+    rows = []
+    for spec, (schedule, timed) in runs.items():
+        value = "" if schedule is None else latency(instance, schedule)
+        median = f"{statistics.median(timed.milliseconds or [0.0]):.2f}"
+        rows.append(
+            dict(zip(COLUMNS, (*shared, spec, value, len(timed.milliseconds), median), strict=True))
+        )
+    return rows
+
+
+def latency(instance: Instance, schedule: MixedSchedule) -> int:
+    return total_latency(instance, schedule.completion(instance))
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def summarise(rows: list[dict[str, str]]) -> list[tuple[object, ...]]:
+    """Model, policy, instances, mean ratio with its interval, largest, mean to bound, time."""
+    groups = defaultdict(list)
+    for row in rows:
+        if row["latency"]:
+            groups[row["model"], row["policy"]].append(row)
+    lines = []
+    for (model, policy), group in groups.items():
+        value = np.array([float(row["latency"]) for row in group])
+        to_best = value / np.array([float(row["best"]) for row in group])
+        to_bound = value / np.array([float(row["bound"]) for row in group])
+        half = 1.96 * to_best.std(ddof=1) / len(group) ** 0.5 if len(group) > 1 else float("nan")
+        median = statistics.median(float(row["milliseconds"]) for row in group)
+        lines.append(
+            (
+                model,
+                policy,
+                len(group),
+                to_best.mean(),
+                half,
+                to_best.max(),
+                to_bound.mean(),
+                median,
+            )
+        )
+    return sorted(lines, key=lambda line: (line[0], line[3]))
+
+
+def show(lines: list[tuple[object, ...]]) -> None:
+    print("| model | policy | instances | to best known | largest | to the bound | ms a decision |")
+    print("|---|---|---|---|---|---|---|")
+    for model, policy, count, mean, half, largest, bound, median in lines:
+        print(
+            f"| {model} | `{policy}` | {count} | {mean:.4f} ± {half:.4f} | {largest:.3f} | "
+            f"{bound:.3f} | {median:.1f} |"
+        )
+
+
+def draw(lines: list[tuple[object, ...]], path: Path) -> None:
+    """Ratio against the time of a decision, one curve per number of samples."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    curves: dict[int, list[tuple[float, float, float]]] = defaultdict(list)
+    for _, policy, _, mean, half, _, _, median in lines:
+        options = dict(part.split("=") for part in str(policy).partition(":")[2].split(","))
+        if "samples" in options:
+            curves[int(options["samples"])].append((float(median), float(mean), float(half)))
+    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
+    for samples, points in sorted(curves.items()):
+        x, y, half = zip(*sorted(points), strict=True)
+        axes.errorbar(x, y, yerr=half, marker="o", capsize=2, label=f"K = {samples}")
+    axes.set(
+        xscale="log", xlabel="median CPU time of a decision, ms", ylabel="latency / best known"
+    )
+    axes.legend(title="futures")
+    axes.grid(alpha=0.3)
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--seeds", type=int, nargs=2, default=[100, 149], help="first and last")
+    parser.add_argument("--grid", action="store_true", help="samples × effort, on model 2")
+    parser.add_argument("--time-limit", type=float, default=20.0, help="of the engine, seconds")
+    parser.add_argument("--out", type=Path, required=True, help="CSV file of the rows")
+    parser.add_argument("--picture", type=Path, help="figure, with --grid")
+    options = parser.parse_args()
+    rows = read(options.out)
+    there = {(int(row["model"]), int(row["seed"])) for row in rows}
+    warm_up = make_instance("arrival-model-2", seed=0, settings={"n": 12})
+    load_compiled_code(warm_up)
+    run(warm_up, "bayes:samples=1,effort=10", 0)
+    with options.out.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if not rows:
+            writer.writeheader()
+        for seed in range(options.seeds[0], options.seeds[1] + 1):
+            for model in options.models:
+                if (model, seed) in there:
+                    continue
+                known = SETTINGS[model]
+                fast = [f"{spec}{',' if ':' in spec else ':'}{FAST}" for spec in known]
+                specs = GRID if options.grid else [*REGISTRY.by_default, *known, *fast]
+                writer.writerows(rows_of(model, seed, specs, options.time_limit))
+                file.flush()
+                print(f"# model {model}, seed {seed}: done", flush=True)
+    lines = summarise(read(options.out))
+    show(lines)
+    if options.picture:
+        draw(lines, options.picture)
+
+
+if __name__ == "__main__":
+    main()
