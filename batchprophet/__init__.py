@@ -29,16 +29,42 @@ if TYPE_CHECKING:
     from .models.instance import Gpu, Instance
     from .models.metrics import Metrics
     from .models.schedule import Eviction, MixedSchedule
+    from .models.separate.metrics import SeparateMetrics
+    from .models.separate.schedule import Batch, SeparateSchedule
     from .models.violation import Violation
     from .online.evaluation import Comparison, PolicyResult
     from .online.policy import Decision, Observation, Policy, RequestView
-    from .results import Checked, CheckedBound, Compared, Converted, Simulated, Solved
+    from .online.separate.account import TimeAccount
+    from .online.separate.decision import BatchDecision
+    from .online.separate.observation import SeparateObservation, SeparateView
+    from .online.separate.policy import SeparatePolicy
+    from .online.separate.price import Price
+    from .results import (
+        Checked,
+        CheckedBound,
+        Compared,
+        ComparedBoth,
+        Converted,
+        Simulated,
+        Solved,
+    )
     from .solvers.certificates.certificate import Certificate
     from .solvers.certificates.file import read_certificate, write_certificate
     from .solvers.certificates.verification import Verification
     from .solvers.progress import Progress
     from .solvers.solution import Solution
-    from .verbs import check, compare, convert, demo, load, make, policies, simulate, solve
+    from .verbs import (
+        check,
+        compare,
+        compare_both,
+        convert,
+        demo,
+        load,
+        make,
+        policies,
+        simulate,
+        solve,
+    )
     from .versions import show_versions
 
 #: Public names by the module that has them.
@@ -55,10 +81,25 @@ _NAMES = {
     "models.instance": ("Gpu", "Instance"),
     "models.metrics": ("Metrics",),
     "models.schedule": ("Eviction", "MixedSchedule"),
+    "models.separate.metrics": ("SeparateMetrics",),
+    "models.separate.schedule": ("Batch", "SeparateSchedule"),
     "models.violation": ("Violation",),
     "online.evaluation": ("Comparison", "PolicyResult"),
     "online.policy": ("Decision", "Observation", "Policy", "RequestView"),
-    "results": ("Checked", "CheckedBound", "Compared", "Converted", "Simulated", "Solved"),
+    "online.separate.account": ("TimeAccount",),
+    "online.separate.decision": ("BatchDecision",),
+    "online.separate.observation": ("SeparateObservation", "SeparateView"),
+    "online.separate.policy": ("SeparatePolicy",),
+    "online.separate.price": ("Price",),
+    "results": (
+        "Checked",
+        "CheckedBound",
+        "Compared",
+        "ComparedBoth",
+        "Converted",
+        "Simulated",
+        "Solved",
+    ),
     "solvers.certificates.certificate": ("Certificate",),
     "solvers.certificates.file": ("read_certificate", "write_certificate"),
     "solvers.certificates.verification": ("Verification",),
@@ -67,6 +108,7 @@ _NAMES = {
     "verbs": (
         "check",
         "compare",
+        "compare_both",
         "convert",
         "demo",
         "load",
@@ -81,11 +123,14 @@ _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "AffineTime",
+    "Batch",
+    "BatchDecision",
     "BatchprophetError",
     "Certificate",
     "Checked",
     "CheckedBound",
     "Compared",
+    "ComparedBoth",
     "Comparison",
     "ConstantTime",
     "Converted",
@@ -102,17 +147,25 @@ __all__ = [
     "Policy",
     "PolicyError",
     "PolicyResult",
+    "Price",
     "Progress",
     "RequestView",
+    "SeparateMetrics",
+    "SeparateObservation",
+    "SeparatePolicy",
+    "SeparateSchedule",
+    "SeparateView",
     "Simulated",
     "Solution",
     "Solved",
+    "TimeAccount",
     "UnitTime",
     "Verification",
     "Violation",
     "__version__",
     "check",
     "compare",
+    "compare_both",
     "convert",
     "demo",
     "load",

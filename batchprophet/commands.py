@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -20,6 +20,7 @@ from .options import (
     InstanceFile,
     Json,
     Model,
+    ModelOrBoth,
     OutFile,
     OutFolder,
     Seed,
@@ -142,7 +143,7 @@ def compare(
             metavar="a,b:key=value,…", help="Policies; the built-in ones by default. Repeatable."
         ),
     ] = None,
-    model: Model = "mixed",
+    model: ModelOrBoth = "mixed",
     time_limit: TimeLimit = 60.0,
     threads: Threads = None,
     seed: Seed = 0,
@@ -153,32 +154,43 @@ def compare(
     from . import verbs
     from .policy_list import split_policies
 
-    verbs.require_mixed_model(model)
+    verbs.require_model(model, both=True)
     if out is not None:
         require_writable_folder(out)
     _find_local_modules()
-    chosen = verbs.policy_specifications(None if policies is None else split_policies(policies))
-    loaded = [verbs.load_mixed(path) for path in instances]
+    listed = None if policies is None else split_policies(policies)
+    chosen = verbs.policy_specifications(listed, model)
+    loaded = [verbs.load_for(model, path) for path in instances]
     done: list[Compared] = []
     try:
-        for each in loaded:
+        for position, each in enumerate(loaded, start=1):
             with console.live_progress(each.name) as progress:
-                compared = verbs.compare(
+                compared = _compare(
                     each,
+                    model,
                     policies=chosen,
-                    model=model,
                     time_limit=time_limit,
                     threads=threads,
                     seed=seed,
                     progress=progress,
                 )
-            done.append(compared)
-            if compared.interrupted and len(done) < len(loaded):
-                console.note(f"stopped after {len(done)} of {len(loaded)} instances")
+            done += compared
+            if any(one.interrupted for one in compared) and position < len(loaded):
+                console.note(f"stopped after {position} of {len(loaded)} instances")
                 raise KeyboardInterrupt
     finally:  # also when interrupted: what is done is kept
         if done:
             _show_comparisons(done, out, as_json)
+
+
+def _compare(instance: Instance, model: str, **options: Any) -> list[Compared]:
+    """Compare in one regime, or in both."""
+    from . import verbs
+
+    if model != "both":
+        return [verbs.compare(instance, model=model, **options)]
+    both = verbs.compare_both(instance, **options)
+    return [both.separate, both.mixed]
 
 
 def check(
@@ -298,7 +310,7 @@ def convert(
 
 
 def policies(as_json: Json = False) -> None:
-    """List the registered policies: what they know of lengths, what they do, their source."""
+    """List the registered policies: their regime, what they know of lengths, what they do."""
     from .listings import show_policies
 
     _find_local_modules()
@@ -306,7 +318,6 @@ def policies(as_json: Json = False) -> None:
 
 
 def _show_comparisons(done: Sequence[Compared], out: Path | None, as_json: bool) -> None:
-    from .reading import reading
     from .results import save_comparisons
 
     if out is not None:
@@ -319,7 +330,7 @@ def _show_comparisons(done: Sequence[Compared], out: Path | None, as_json: bool)
         if position:
             print()
         console.print_comparison(each.instance.name, each.rows())
-        print("\n".join(reading(each.comparison)))
+        print("\n".join(each.reading()))
 
 
 def _write_instance(instance: Instance, out: Path, lines: Sequence[str], as_json: bool) -> None:

@@ -8,24 +8,40 @@ from . import console
 
 
 def show_policies(*, as_json: bool) -> None:
-    """Print name, known lengths, summary and source of every registered policy."""
-    from .online.policy import registered_policies
+    """Print name, regime, known lengths, summary and source of every registered policy.
 
-    policies: dict[str, Any] = registered_policies()  # classes with the attributes of a Policy
+    References, which do not keep the rules of the regime that they are shown in, come last.
+    """
+    from .online.regime import REGIMES
+    from .online.separate.orca import Orca
+
+    found: list[tuple[str, str, Any]] = [  # classes with the attributes of a policy
+        (name, model, policy)
+        for model, regime in REGIMES.items()
+        for name, policy in regime.registry.registered().items()
+    ]
+    found.append((Orca.name, "reference", Orca))
     records = [
         {
             "name": name,
+            "model": model,
             "lengths": list(policy.length_kinds),
             "summary": policy.summary,
             "source": policy.source,
         }
-        for name, policy in policies.items()
+        for name, model, policy in found
     ]
     if as_json:
         console.print_json({"policies": records})
         return
-    cells = [[r["name"], ", ".join(r["lengths"]), r["summary"], r["source"]] for r in records]
-    console.print_table("", ["policy", "knows of lengths", "what it does", "source"], cells)
+    for model in dict.fromkeys(record["model"] for record in records):
+        cells = [
+            [r["name"], ", ".join(r["lengths"]), r["summary"], r["source"]]
+            for r in records
+            if r["model"] == model
+        ]
+        title = f"{model} batching" if model in REGIMES else "shown beside separate batching"
+        console.print_table(title, ["policy", "knows of lengths", "what it does", "source"], cells)
 
 
 def show_families(*, as_json: bool) -> None:

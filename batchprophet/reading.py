@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .models.batch_time import AffineTime, ConstantTime, UnitTime
 from .tables import number_text, percent, ratio_text
 
 if TYPE_CHECKING:
     from .models.instance import Instance, IntArray
     from .online.evaluation import Comparison, PolicyResult
+    from .online.separate.price import Price
 
 
 def facts(instance: Instance) -> list[tuple[str, str]]:
@@ -23,10 +25,16 @@ def facts(instance: Instance) -> list[tuple[str, str]]:
         ("output lengths", _spread(instance.output)),
         ("arrivals", _arrivals(instance)),
         ("KV work", _load(instance)),
+        *_gpu(instance),
     ]
     if instance.predicted_low is not None:
         found.append(("length predictions", "given"))
     return found
+
+
+def units(instance: Instance) -> str:
+    """Name of the instance's time unit, in the plural."""
+    return f"{instance.gpu.batch_time.time_unit}s"
 
 
 def provenance(instance: Instance) -> list[tuple[str, str]]:
@@ -49,22 +57,66 @@ def reading(comparison: Comparison) -> list[str]:
     sentences += [
         f"{result.policy} {result.verdict}." for result in comparison.results if not result.metrics
     ]
+    for reference in comparison.references:
+        value, best = number_text(comparison.value(reference)), comparison.ratio_to_best(reference)
+        sentences.append(
+            f"{reference.name} is a reference outside of the rules, as its batches mix prompt and "
+            f"token jobs: total latency {value}, {ratio_text(best)} times the best schedule known."
+        )
     return sentences
+
+
+def price_reading(price: Price) -> list[str]:
+    """Return what separate batching costs, sentence by sentence, and what it is compared with."""
+    quick, slow = price.quick[0], price.slow
+    unit = price.separate_unit
+    if price.high is None:
+        found = f"The price of separate batching is at least {_down(price.low)}."
+    elif price.exact:
+        found = (
+            f"The price of separate batching is {ratio_text(price.low)}: its optimum over that of "
+            "mixed batching, both proved."
+        )
+    else:
+        found = (
+            f"The price of separate batching lies between {_down(price.low)} and "
+            f"{_up(price.high)}: its optimal total latency over that of mixed batching."
+        )
+    if price.equal_times:
+        terms = f"Every batch takes {_time(quick.round, unit)} on both sides."
+    elif slow is not None:
+        terms = (
+            f"Mixed batching knows one length of rounds: {_time(quick.round, unit)}, the shortest "
+            f"batch here, for the upper end, and {_time(slow[0].round, unit)}, the longest, for "
+            "the lower."
+        )
+    else:
+        terms = (
+            f"Mixed batching knows one length of rounds: {_time(quick.round, unit)}, the shortest "
+            "batch here, for the upper end; no batch is the longest, so the lower end is 1."
+        )
+    kept = f" The mixed side drops {', '.join(price.dropped)}." if price.dropped else ""
+    return [found, terms + kept]
+
+
+def _time(length: int, unit: str) -> str:
+    return f"{length:,} {unit}" if length == 1 else f"{length:,} {unit}s"
 
 
 def _proof(comparison: Comparison) -> str:
     solution = comparison.solution
     value = number_text(solution.objective)
+    unit = units(comparison.instance)
     if solution.status == "optimal":
-        return f"The optimum is proved: no schedule has a total latency below {value} rounds."
+        return f"The optimum is proved: no schedule has a total latency below {value} {unit}."
     if solution.bound is None or solution.gap is None:
         return (
-            f"The best schedule found has a total latency of {value} rounds; nothing is proved "
+            f"The best schedule found has a total latency of {value} {unit}; nothing is proved "
             "about how far it is from the optimum."
         )
     return (
         f"The optimum is certified within {percent(solution.gap)}: it lies between "
-        f"{number_text(solution.lower_bound)} and {value} rounds of total latency."
+        f"{number_text(solution.lower_bound)} and {value} {unit} of total latency."
     )
 
 
@@ -106,15 +158,36 @@ def _spread(values: IntArray) -> str:
 
 def _arrivals(instance: Instance) -> str:
     first, last = int(instance.arrival.min()), int(instance.arrival.max())
+    unit = instance.gpu.batch_time.time_unit
     if first == last:
-        return f"all at round {first:,}"
-    return f"rounds {first:,} to {last:,}"
+        return f"all at {unit} {first:,}"
+    return f"{unit}s {first:,} to {last:,}"
+
+
+def _gpu(instance: Instance) -> list[tuple[str, str]]:
+    """Batch times and limits, where they are not those of mixed batching."""
+    gpu, found = instance.gpu, []
+    law = gpu.batch_time
+    if isinstance(law, ConstantTime):
+        found.append(("batch times", f"prompt {_time(law.prompt, 'slot')}, token {law.token:,}"))
+    elif isinstance(law, AffineTime):
+        terms = f"{law.c0:g} + {law.c1:g}·p + {law.c2:g}·d + {law.c3:g}·kv ms"
+        found.append(("batch times", terms))
+    limits = (
+        ("prompt batch", gpu.prompt_batch_requests, "requests"),
+        ("prompt batch", gpu.prompt_batch_tokens, "tokens"),
+        ("token batch", gpu.token_batch_requests, "requests"),
+    )
+    found += [(batch, f"at most {most:,} {what}") for batch, most, what in limits if most]
+    return found
 
 
 def _load(instance: Instance) -> str:
     """KV area over capacity, in rounds of full memory, and relative to the arrival span."""
     rounds = int(instance.volume.sum()) / instance.gpu.kv_capacity
     span = int(instance.arrival.max()) - int(instance.arrival.min())
+    if not isinstance(instance.gpu.batch_time, UnitTime):
+        return f"{rounds:,.1f} batches with full memory"
     text = f"{rounds:,.1f} rounds of full memory"
     return text if span == 0 else f"{text}, {rounds / span:.2f} times the arrival span"
 

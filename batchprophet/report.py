@@ -14,15 +14,18 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from . import palette, plots, tables
+from .models.separate.schedule import SeparateSchedule
 from .panels import gantt_over_kv, last_completion, level, shared_order
-from .reading import facts, provenance, reading
+from .profiles import starts
+from .reading import facts, provenance, units
 from .svg import to_svg
 
 if TYPE_CHECKING:
     from .models.instance import Instance
-    from .models.metrics import Metrics
-    from .models.schedule import MixedSchedule
+    from .models.schedules import Schedule
     from .online.evaluation import Comparison
+    from .online.separate.account import TimeAccount
+    from .results import Compared
 
 
 #: Width of a picture in inches: narrow, so that text stays legible where a phone shrinks it.
@@ -53,12 +56,12 @@ class Origin:
         return cls(version=version("batchprophet"), date=date.today().isoformat(), command=command)
 
 
-def render(comparisons: Sequence[Comparison], origin: Origin) -> str:
+def render(compared: Sequence[Compared], origin: Origin) -> str:
     """Return the report on one or more comparisons as an HTML page.
 
     Parameters
     ----------
-    comparisons : sequence of Comparison
+    compared : sequence of Compared
         At least one; each becomes a section.
     origin : Origin
         What made the report.
@@ -72,20 +75,22 @@ def render(comparisons: Sequence[Comparison], origin: Origin) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    sections = [_section(position, each) for position, each in enumerate(comparisons, start=1)]
+    sections = [_section(position, each) for position, each in enumerate(compared, start=1)]
     return environment.from_string(template).render(
-        title=_title(comparisons), origin=origin, sections=sections, columns=tables.COLUMNS
+        title=_title(compared), origin=origin, sections=sections, columns=tables.COLUMNS
     )
 
 
-def _title(comparisons: Sequence[Comparison]) -> str:
-    if len(comparisons) == 1:
-        return f"{comparisons[0].instance.name}: hindsight and online policies"
-    return f"Hindsight and online policies on {len(comparisons)} instances"
+def _title(compared: Sequence[Compared]) -> str:
+    if len(compared) == 1:
+        return f"{compared[0].instance.name}: hindsight and online policies"
+    if any(each.price is not None for each in compared):
+        return "Hindsight and online policies, separate and mixed batching"
+    return f"Hindsight and online policies on {len(compared)} instances"
 
 
-def _section(position: int, comparison: Comparison) -> dict[str, Any]:
-    instance = comparison.instance
+def _section(position: int, compared: Compared) -> dict[str, Any]:
+    comparison, instance = compared.comparison, compared.instance
     rows = tables.rows(comparison)
     schedules = tables.schedules(comparison)
     return {
@@ -93,11 +98,14 @@ def _section(position: int, comparison: Comparison) -> dict[str, Any]:
         "name": instance.name,
         "facts": facts(instance),
         "provenance": provenance(instance),
-        "reading": reading(comparison),
+        "reading": compared.reading(),
+        "units": units(instance),
+        "separate": comparison.model == "separate",
         "rows": [
             {"cells": row.cells(), "finished": row.metrics is not None, "top": i == 0}
             for i, row in enumerate(rows)
         ],
+        "account": _account_svg(position, comparison),
         "waiting": _waiting_svg(position, instance, schedules),
         "pictures": _pictures(position, instance, schedules, rows),
         "counted": instance.n > plots.MOST_ROWS,
@@ -105,23 +113,51 @@ def _section(position: int, comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _waiting_svg(
-    position: int, instance: Instance, schedules: Mapping[str, MixedSchedule]
-) -> Markup:
+def _waiting_svg(position: int, instance: Instance, schedules: Mapping[str, Schedule]) -> Markup:
     picture = palette.picture(WIDTH, 2.4 + 0.15 * (len(schedules) // 2))
     plots.waiting(instance, schedules, ax=picture.add_subplot())
     medians = ", ".join(
-        f"{name} {np.median(schedule.start - instance.arrival):,.0f}"
+        f"{name} {np.median(starts(instance, schedule) - instance.arrival):,.0f}"
         for name, schedule in schedules.items()
     )
-    description = f"Distribution of waiting times. Median waiting time in rounds: {medians}."
+    description = (
+        f"Distribution of waiting times. Median waiting time in {units(instance)}: {medians}."
+    )
     return Markup(to_svg(picture, name=f"waiting-{position}", description=description))
+
+
+def _account_svg(position: int, comparison: Comparison) -> Markup | None:
+    """Where the latency comes from, per schedule; None under mixed batching."""
+    accounts = _accounts(comparison)
+    if not accounts:
+        return None
+    picture = palette.picture(WIDTH, plots.account_height(len(accounts)))
+    plots.latency_account(comparison.instance, accounts, ax=picture.add_subplot())
+    n = comparison.instance.n
+    shares = "; ".join(
+        f"{name}: served {(each.prompt + each.token) / n:,.1f}, waiting for KV "
+        f"{each.waiting_kv / n:,.1f}"
+        for name, each in accounts.items()
+    )
+    description = f"Mean latency by what happens, in {units(comparison.instance)}. {shares}."
+    return Markup(to_svg(picture, name=f"account-{position}", description=description))
+
+
+def _accounts(comparison: Comparison) -> dict[str, TimeAccount]:
+    """Return the account of every separate schedule by name, in the order of the table."""
+    from .online.separate.account import account
+
+    return {
+        name: account(comparison.instance, schedule)
+        for name, schedule in tables.schedules(comparison).items()
+        if isinstance(schedule, SeparateSchedule)
+    }
 
 
 def _pictures(
     position: int,
     instance: Instance,
-    schedules: Mapping[str, MixedSchedule],
+    schedules: Mapping[str, Schedule],
     rows: Sequence[tables.Row],
 ) -> list[dict[str, Any]]:
     """Gantt chart over KV occupancy for each schedule, all with the same rows and axes."""
@@ -132,7 +168,7 @@ def _pictures(
             instance, schedules[row.policy], order=order, until=until, width=WIDTH
         )
         for row in rows
-        if row.metrics is not None
+        if row.policy in schedules
     }
     if instance.n > plots.MOST_ROWS:
         level([figure.axes[0] for figure in figures.values()])
@@ -149,13 +185,13 @@ def _pictures(
             ),
         }
         for row in rows
-        if row.metrics is not None
+        if row.policy in schedules
     ]
 
 
-def _description(instance: Instance, policy: str, metrics: Metrics) -> str:
+def _description(instance: Instance, policy: str, metrics: Any) -> str:
     return (
         f"Gantt chart and KV occupancy of {policy}: total latency {metrics.total_latency:,} "
-        f"rounds, makespan {metrics.makespan:,}, peak {metrics.peak_kv:,} of "
+        f"{units(instance)}, makespan {metrics.makespan:,}, peak {metrics.peak_kv:,} of "
         f"{instance.gpu.kv_capacity:,} KV tokens."
     )

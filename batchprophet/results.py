@@ -20,12 +20,14 @@ from .models.files import (
     write_json,
 )
 from .models.instance import Instance
-from .models.metrics import Metrics, measure
+from .models.metrics import Metrics
 from .models.objectives import Exact
-from .models.schedule import MixedSchedule
+from .models.schedules import Schedule
+from .models.separate.metrics import SeparateMetrics
+from .models.separate.schedule import SeparateSchedule
 from .models.violation import Violation
 from .outputs import make_folder
-from .reading import reading
+from .reading import price_reading, reading, units
 from .solvers.solution import Solution
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
     from .models.traces import ConversionReport
     from .online.evaluation import Comparison
+    from .online.separate.account import TimeAccount
+    from .online.separate.price import Price
     from .report import Origin
     from .solvers.certificates.certificate import Certificate
     from .solvers.certificates.verification import Verification
@@ -47,19 +51,42 @@ class _Scheduled:
     __slots__ = ()
 
     instance: Instance
-    schedule: MixedSchedule
+    schedule: Schedule
 
     def plot_gantt(self, *, ax: Axes | None = None) -> Figure:
         """Draw when each request waits and runs; see `batchprophet.plots.gantt`."""
         from .plots import gantt
 
-        return gantt(self.instance, self.schedule, ax=ax)
+        return gantt(*self._served(), ax=ax)
 
     def plot_kv(self, *, ax: Axes | None = None) -> Figure:
         """Draw the KV tokens held under the capacity; see `batchprophet.plots.kv`."""
         from .plots import kv
 
-        return kv(self.instance, self.schedule, ax=ax)
+        return kv(*self._served(), ax=ax)
+
+    def plot_modes(self, *, ax: Axes | None = None) -> Figure:
+        """Draw what the GPU does over time; see `batchprophet.plots.modes`.
+
+        Raises
+        ------
+        InputError
+            If the schedule is one of mixed batching, where the GPU has no modes.
+        """
+        from .plots import modes
+
+        instance, schedule = self._served()
+        if not isinstance(schedule, SeparateSchedule):
+            raise InputError("plot_modes: expected a schedule of separate batching, found mixed")
+        return modes(instance, schedule, ax=ax)
+
+    def _served(self) -> tuple[Instance, Schedule]:
+        """Instance and schedule of those who are served: under admission some are rejected."""
+        if isinstance(self.schedule, SeparateSchedule):
+            served = self.schedule.accepted()
+            if 0 < served.size < self.instance.n:
+                return self.instance.take(served), self.schedule.only(served)
+        return self.instance, self.schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,17 +102,18 @@ class Solved(_Scheduled):
     """
 
     instance: Instance
-    solution: Solution[MixedSchedule]
+    solution: Solution[Any]
 
     @property
-    def schedule(self) -> MixedSchedule:  # type: ignore[override]  # read-only here
+    def schedule(self) -> Schedule:  # type: ignore[override]  # read-only here
         """The best schedule found."""
-        return self.solution.schedule
+        schedule: Schedule = self.solution.schedule
+        return schedule
 
     @property
-    def metrics(self) -> Metrics:
-        """Latencies, KV use and batch sizes of the schedule."""
-        return measure(self.instance, self.schedule)
+    def metrics(self) -> Metrics | SeparateMetrics:
+        """Latencies, KV use and batch sizes of the schedule, over those whom it serves."""
+        return tables.measure_any(self.instance, self.schedule)
 
     def facts(self) -> list[tuple[str, str]]:
         """Return what is to be known of the solution, as (term, value)."""
@@ -146,25 +174,28 @@ class Simulated(_Scheduled):
         The instance.
     policy : str
         The policy's specification.
-    schedule : MixedSchedule
+    schedule : MixedSchedule or SeparateSchedule
         What it decided.
-    metrics : Metrics
+    metrics : Metrics or SeparateMetrics
         Latencies, KV use and batch sizes.
     seconds : float
         Wall-clock time of the simulation.
+    account : TimeAccount or None
+        Where the requests' time goes, under separate batching.
     """
 
     instance: Instance
     policy: str
-    schedule: MixedSchedule
-    metrics: Metrics
+    schedule: Schedule
+    metrics: Metrics | SeparateMetrics
     seconds: float
+    account: TimeAccount | None = None
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the figures of the run, as (term, value)."""
         m = self.metrics
-        return [
-            ("total latency", f"{m.total_latency:,} rounds"),
+        facts = [
+            ("total latency", f"{m.total_latency:,} {units(self.instance)}"),
             (
                 "latency",
                 f"mean {m.mean_latency:,.2f}, p50 {m.p50_latency:,.1f}, "
@@ -174,10 +205,11 @@ class Simulated(_Scheduled):
             ("time to first token", f"mean {m.mean_ttft:,.2f}, p99 {m.p99_ttft:,.1f}"),
             ("makespan", f"{m.makespan:,}"),
             ("KV", f"{m.kv_utilisation:.1%} of the capacity used, peak {m.peak_kv:,}"),
-            ("batch", f"mean {m.mean_batch:,.2f} requests, max {m.max_batch:,}"),
-            ("evictions", f"{m.evictions:,} ({m.lost_rounds:,} rounds of work lost)"),
-            ("seconds", tables.seconds_text(self.seconds)),
         ]
+        facts += _mixed_facts(m) if isinstance(m, Metrics) else _separate_facts(m)
+        if self.account is not None:
+            facts += _account_facts(self.account, m.total_latency)
+        return [*facts, ("seconds", tables.seconds_text(self.seconds))]
 
     def summary(self) -> str:
         """Return latencies, KV use and batch sizes, one a line."""
@@ -198,9 +230,10 @@ class Simulated(_Scheduled):
             "schedule": schedule_record(self.schedule),
         }
 
-    def metrics_record(self) -> dict[str, int | float]:
-        """Return every figure by name."""
-        return asdict(self.metrics)
+    def metrics_record(self) -> dict[str, Any]:
+        """Return every figure by name, those of the account under its own."""
+        record = asdict(self.metrics)
+        return record if self.account is None else record | {"account": asdict(self.account)}
 
     def save(self, path: PathLike) -> None:
         """Write the schedule as a solution file without a bound."""
@@ -259,7 +292,7 @@ class Checked(_Scheduled):
     ----------
     instance : Instance
         The instance.
-    schedule : MixedSchedule
+    schedule : MixedSchedule or SeparateSchedule
         The schedule.
     violations : tuple of Violation
         Every violated rule; empty for a feasible schedule.
@@ -270,7 +303,7 @@ class Checked(_Scheduled):
     """
 
     instance: Instance
-    schedule: MixedSchedule
+    schedule: Schedule
     violations: tuple[Violation, ...]
     values: dict[str, Exact]
     bound: CheckedBound | None = None
@@ -350,9 +383,12 @@ class Compared:
     ----------
     comparison : Comparison
         The instance, the hindsight solution, and each policy's result.
+    price : Price or None
+        What separate batching costs, where mixed batching was asked as well.
     """
 
     comparison: Comparison
+    price: Price | None = None
 
     @property
     def instance(self) -> Instance:
@@ -360,7 +396,7 @@ class Compared:
         return self.comparison.instance
 
     @property
-    def solution(self) -> Solution[MixedSchedule]:
+    def solution(self) -> Solution[Any]:
         """The hindsight solution."""
         return self.comparison.solution
 
@@ -381,13 +417,21 @@ class Compared:
             "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
             for row in cells
         ]
-        return "\n".join([self.instance.name, *lines, *reading(self.comparison)])
+        return "\n".join([self.instance.name, *lines, *self.reading()])
+
+    def reading(self) -> list[str]:
+        """Return what the comparison shows, sentence by sentence."""
+        return [
+            *([] if self.price is None else price_reading(self.price)),
+            *reading(self.comparison),
+        ]
 
     def to_record(self) -> dict[str, Any]:
         """Return the comparison as the object that ``--json`` prints."""
-        return tables.record(self.comparison)
+        record = tables.record(self.comparison)
+        return record if self.price is None else record | {"price": self.price.to_record()}
 
-    def schedules(self) -> dict[str, MixedSchedule]:
+    def schedules(self) -> dict[str, Schedule]:
         """Return every schedule by name, in the order of the table."""
         return tables.schedules(self.comparison)
 
@@ -412,6 +456,41 @@ class Compared:
     def save(self, folder: PathLike) -> Path:
         """Write ``report.html`` and the data behind it into a folder; see `save_comparisons`."""
         return save_comparisons([self], folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedBoth:
+    """Both regimes on the same requests.
+
+    Attributes
+    ----------
+    separate : Compared
+        Separate batching, with its price.
+    mixed : Compared
+        Mixed batching in the shortest rounds, without batch limits.
+    """
+
+    separate: Compared
+    mixed: Compared
+
+    @property
+    def price(self) -> Price:
+        """What separate batching costs."""
+        assert self.separate.price is not None
+        return self.separate.price
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a keyboard interrupt ended a hindsight solve early."""
+        return self.separate.interrupted or self.mixed.interrupted
+
+    def summary(self) -> str:
+        """Return both tables and their readings as text."""
+        return f"{self.separate.summary()}\n\n{self.mixed.summary()}"
+
+    def save(self, folder: PathLike) -> Path:
+        """Write ``report.html`` and the data behind it into a folder; see `save_comparisons`."""
+        return save_comparisons([self.separate, self.mixed], folder)
 
 
 def save_comparisons(
@@ -439,7 +518,7 @@ def save_comparisons(
 
     if origin is None:
         origin = Origin.today(command="Compared.save() in Python")
-    page = render([each.comparison for each in compared], origin)
+    page = render(compared, origin)
     target = make_folder(folder)
     for position, each in enumerate(compared, start=1):
         number = f"-{position}" if len(compared) > 1 else ""
@@ -448,6 +527,55 @@ def save_comparisons(
     write_json({"comparisons": [each.to_record() for each in compared]}, target / "comparison.json")
     write_atomically(target / "report.html", page.encode())
     return target / "report.html"
+
+
+def _mixed_facts(m: Metrics) -> list[tuple[str, str]]:
+    return [
+        ("batch", f"mean {m.mean_batch:,.2f} requests, max {m.max_batch:,}"),
+        ("evictions", f"{m.evictions:,} ({m.lost_rounds:,} rounds of work lost)"),
+    ]
+
+
+def _separate_facts(m: SeparateMetrics) -> list[tuple[str, str]]:
+    busy = max(1, m.prompt_time + m.token_time + m.idle_time)
+    return [
+        ("prompt batches", f"{m.prompt_batches:,}, mean {m.mean_prompt_batch:,.2f} requests"),
+        ("token batches", f"{m.token_batches:,}, mean {m.mean_token_batch:,.2f} requests"),
+        (
+            "GPU",
+            f"{m.prompt_time / busy:.1%} prompts, {m.token_time / busy:.1%} tokens, "
+            f"{m.idle_time / busy:.1%} idle; {m.mode_changes:,} changes",
+        ),
+    ]
+
+
+def _account_facts(account: TimeAccount, total: int) -> list[tuple[str, str]]:
+    """Say where the requests' time goes, as shares of the total latency."""
+
+    def share(time: int) -> str:
+        return f"{time / max(1, total):.1%}"
+
+    a = account
+    return [
+        (
+            "served",
+            f"{share(a.prompt)} of the latency in prompt, {share(a.token)} in token batches",
+        ),
+        (
+            "paused",
+            f"{share(a.paused_prompts)} behind prompt batches, {share(a.paused_tokens)} left out "
+            f"of token batches, {share(a.paused_idle)} idle",
+        ),
+        (
+            "waiting",
+            f"{share(a.waiting_prompts)} behind prompt batches, {share(a.waiting_tokens)} behind "
+            f"token batches, {share(a.waiting_kv)} for KV, {share(a.waiting_idle)} idle",
+        ),
+        (
+            "stalls",
+            f"{a.blocked_kv:,} blocked by KV, {a.stalled_idle:,} idle though somebody waits",
+        ),
+    ]
 
 
 def _lines(title: str, facts: Sequence[tuple[str, str]]) -> str:

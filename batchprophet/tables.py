@@ -7,13 +7,19 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .models.files import json_number
 from .models.metrics import Metrics, measure
+from .models.schedule import MixedSchedule
+from .models.separate.metrics import SeparateMetrics, measure_separate
 
 if TYPE_CHECKING:
+    from .models.instance import Instance
     from .models.objectives import Exact
-    from .models.schedule import MixedSchedule
-    from .online.evaluation import Comparison, PolicyResult
+    from .models.schedules import Schedule
+    from .online.evaluation import Comparison, PolicyResult, Reference
+    from .online.separate.account import TimeAccount
     from .solvers.solution import Solution
 
 HINDSIGHT = "hindsight"
@@ -21,14 +27,24 @@ HINDSIGHT = "hindsight"
 #: Column headings, with what each figure means.
 COLUMNS: Mapping[str, str] = {
     "policy": "the hindsight schedule knows the future; policies do not",
-    "total latency": "Σ (completion − arrival), in rounds",
-    "mean": "mean latency, in rounds",
-    "p99": "99th percentile of latency, in rounds",
+    "total latency": "Σ (completion − arrival), in the instance's time unit",
+    "mean": "mean latency",
+    "p99": "99th percentile of latency",
     "ratio to best known": "total latency over that of the best schedule known",
     "ratio to lower bound": "total latency over the proved lower bound: the policy's true ratio to "
     "the optimum is at most this",
     "seconds": "time to compute the schedule",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceMetrics:
+    """Figures of a reference, which has completions but no schedule of the regime."""
+
+    total_latency: int
+    mean_latency: float
+    p99_latency: float
+    makespan: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +55,19 @@ class Row:
     ----------
     policy : str
         Its name; `HINDSIGHT` for the hindsight schedule.
-    metrics : Metrics or None
+    metrics : Metrics or SeparateMetrics or ReferenceMetrics or None
         Its figures; None where `verdict` says why there are none.
     ratio_to_best, ratio_to_bound : float or None
         Total latency over that of the best known schedule, and over the lower bound.
     seconds : float
         Time that it took to compute.
     verdict : str
-        "optimal" or "gap 2.5 %" for hindsight; "" or "does not finish: …" for a policy.
+        "optimal" or "gap 2.5 %" for hindsight; "" or "does not finish: …" for a policy; which
+        rule a reference does not keep.
     """
 
     policy: str
-    metrics: Metrics | None
+    metrics: Metrics | SeparateMetrics | ReferenceMetrics | None
     ratio_to_best: float | None
     ratio_to_bound: float | None
     seconds: float
@@ -76,7 +93,8 @@ class Row:
 def rows(comparison: Comparison) -> list[Row]:
     """Return the table of a comparison: hindsight on top, then policies from best to worst.
 
-    Policies of equal total latency keep their order; those that do not finish come last.
+    Policies of equal total latency keep their order; those that do not finish come behind, and
+    references, which do not keep the regime's rules, last.
     """
     finished = [result for result in comparison.results if result.metrics is not None]
     finished.sort(key=_total_latency)
@@ -84,12 +102,23 @@ def rows(comparison: Comparison) -> list[Row]:
     return [
         _hindsight_row(comparison),
         *(_policy_row(comparison, result) for result in (*finished, *others)),
+        *(_reference_row(comparison, reference) for reference in comparison.references),
     ]
 
 
-def schedules(comparison: Comparison) -> dict[str, MixedSchedule]:
+def measure_any(instance: Instance, schedule: Schedule) -> Metrics | SeparateMetrics:
+    """Compute the figures of a schedule of either regime; of those whom it serves."""
+    if isinstance(schedule, MixedSchedule):
+        return measure(instance, schedule)
+    served = schedule.accepted()
+    if served.size < instance.n:
+        return measure_separate(instance.take(served), schedule.only(served))
+    return measure_separate(instance, schedule)
+
+
+def schedules(comparison: Comparison) -> dict[str, Schedule]:
     """Return every schedule by name, in the order of the table."""
-    by_name = {HINDSIGHT: comparison.solution.schedule}
+    by_name: dict[str, Schedule] = {HINDSIGHT: comparison.solution.schedule}
     by_name |= {
         result.policy: result.schedule
         for result in comparison.results
@@ -102,8 +131,11 @@ def record(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison as the object that ``--json`` prints."""
     solution = comparison.solution
     top, *policies = rows(comparison)
+    accounts = {result.policy: result.account for result in comparison.results}
     return {
         "instance": comparison.instance.name,
+        "model": comparison.model,
+        "time_unit": comparison.instance.gpu.batch_time.time_unit,
         "requests": comparison.instance.n,
         "hindsight": {
             "objective": json_number(solution.objective),
@@ -116,12 +148,18 @@ def record(comparison: Comparison) -> dict[str, Any]:
         "best_known": json_number(comparison.best_known),
         "best_known_by": comparison.best_known_by,
         "policies": [
-            {"policy": row.policy, "verdict": row.verdict, **_row_record(row)} for row in policies
+            {
+                "policy": row.policy,
+                "verdict": row.verdict,
+                **_row_record(row),
+                **_account_record(accounts.get(row.policy)),
+            }
+            for row in policies
         ],
     }
 
 
-def hindsight_verdict(solution: Solution[MixedSchedule]) -> str:
+def hindsight_verdict(solution: Solution[Any]) -> str:
     """Say in two words how good the hindsight schedule is."""
     if solution.status == "optimal":
         return "optimal"
@@ -173,7 +211,7 @@ def _total_latency(result: PolicyResult) -> int:
 
 def _hindsight_row(comparison: Comparison) -> Row:
     solution = comparison.solution
-    metrics = measure(comparison.instance, solution.schedule)
+    metrics = measure_any(comparison.instance, solution.schedule)
     return Row(
         policy=HINDSIGHT,
         metrics=metrics,
@@ -193,6 +231,28 @@ def _policy_row(comparison: Comparison, result: PolicyResult) -> Row:
         seconds=result.seconds,
         verdict=result.verdict,
     )
+
+
+def _reference_row(comparison: Comparison, reference: Reference) -> Row:
+    latency = reference.completion - comparison.instance.arrival
+    metrics = ReferenceMetrics(
+        total_latency=int(latency.sum()),
+        mean_latency=float(latency.mean()),
+        p99_latency=float(np.percentile(latency, 99)),
+        makespan=int(reference.completion.max()),
+    )
+    return Row(
+        policy=reference.name,
+        metrics=metrics,
+        ratio_to_best=comparison.ratio_to_best(reference),
+        ratio_to_bound=comparison.ratio_to_bound(reference),
+        seconds=reference.seconds,
+        verdict=reference.verdict,
+    )
+
+
+def _account_record(account: TimeAccount | None) -> dict[str, Any]:
+    return {} if account is None else {"account": asdict(account)}
 
 
 def _ratio(value: Exact, reference: Exact | None) -> float | None:

@@ -6,24 +6,28 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .models.errors import BatchprophetError, InputError
-from .models.feasibility import check_mixed
+from .models.feasibility import check as violations_of
 from .models.files import read_instance, read_schedule
 from .models.instance import Instance
-from .models.metrics import measure
 from .models.mixed.regime import require_mixed
-from .models.objectives import OBJECTIVES, Exact, evaluate
+from .models.objectives import MAXIMISED, OBJECTIVES, Exact
 from .models.schedule import MixedSchedule
+from .models.schedules import Schedule, schedule_value
+from .models.separate.regime import require_separate
+from .models.separate.schedule import SeparateSchedule
 from .policy_list import split_policies
-from .results import Checked, CheckedBound, Compared, Converted, Simulated, Solved
+from .results import Checked, CheckedBound, Compared, ComparedBoth, Converted, Simulated, Solved
 from .tables import HINDSIGHT
 
 if TYPE_CHECKING:
     from .online.policy import Policy
+    from .online.separate.policy import SeparatePolicy
     from .solvers.certificates.certificate import Certificate
     from .solvers.progress import Progress
+    from .solvers.solution import Solution
 
 PathLike = str | os.PathLike[str]
 
@@ -43,7 +47,7 @@ def solve(
     threads: int | None = None,
     seed: int = 0,
     formulation: str = "auto",
-    warm_start: MixedSchedule | None = None,
+    warm_start: Schedule | None = None,
     export: PathLike | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Solved:
@@ -53,8 +57,8 @@ def solve(
     ----------
     instance : Instance or path-like
         An instance, or its file.
-    model : {"mixed"}
-        The batching regime.
+    model : {"mixed", "separate"}
+        The batching regime. Mixed batching takes the unit-time law without batch limits.
     objective : {"latency", "weighted", "makespan", "reward"}
         What to optimise.
     time_limit : float
@@ -83,16 +87,14 @@ def solve(
     >>> bp.solve(instance).solution.status
     'optimal'
     """
-    require_mixed_model(model)
+    require_model(model)
     _require_seconds(time_limit)
-    loaded = load_mixed(instance)
-    from .models.mixed.formulation import write_model
+    loaded = load_for(model, instance)
     from .solvers import hindsight
 
     if export is not None:
-        form = "running-sum" if formulation == "auto" else formulation
-        write_model(loaded, export, objective=objective, formulation=form)
-    solution = hindsight.solve(
+        _write_model(loaded, model, export, objective, formulation)
+    solution: Solution[Any] = hindsight.solve(
         loaded,
         model=model,
         objective=objective,
@@ -104,12 +106,17 @@ def solve(
         formulation=formulation,
         progress=progress,
     )
-    _require_feasible(loaded, solution.schedule, solution.method)
+    rejects = objective in MAXIMISED
+    _require_feasible(loaded, solution.schedule, solution.method, allow_rejected=rejects)
     return Solved(instance=loaded, solution=solution)
 
 
 def simulate(
-    instance: Instance | PathLike, policy: str | Policy, *, model: str = "mixed", seed: int = 0
+    instance: Instance | PathLike,
+    policy: str | Policy | SeparatePolicy,
+    *,
+    model: str = "mixed",
+    seed: int = 0,
 ) -> Simulated:
     """Run one online policy on an instance.
 
@@ -117,9 +124,9 @@ def simulate(
     ----------
     instance : Instance or path-like
         An instance, or its file.
-    policy : str or Policy
-        ``NAME[:key=value,…]``, ``module:Class`` or a policy.
-    model : {"mixed"}
+    policy : str or Policy or SeparatePolicy
+        ``NAME[:key=value,…]``, ``module:Class`` or a policy, of the regime.
+    model : {"mixed", "separate"}
         The batching regime.
     seed : int
         ≥ 0; the same seed gives the same schedule.
@@ -146,27 +153,39 @@ def simulate(
     >>> bp.simulate(instance, "mc-sf").metrics.total_latency
     7
     """
-    require_mixed_model(model)
-    loaded = load_mixed(instance)
-    from .online import simulator
-    from .online.policy import make_policy, policy_spec
+    require_model(model)
+    loaded = load_for(model, instance)
+    from .online.evaluation import references
+    from .online.regime import regime
+    from .online.registry import policy_spec
+    from .online.separate.account import account
 
-    made = make_policy(policy)
+    if policy in references(model):
+        raise InputError(
+            f"policy {policy}: a reference, whose batches mix, makes no schedule of {model} "
+            "batching; compare shows what it reaches"
+        )
+    rules = regime(model)
+    made = rules.registry.make(policy)
     name = policy if isinstance(policy, str) else policy_spec(made)
     began = time.perf_counter()
-    schedule = simulator.simulate(loaded, made, seed=seed, model=model)
+    schedule = rules.simulate(loaded, made, seed=seed)
     seconds = time.perf_counter() - began
     _require_feasible(loaded, schedule, name)
-    metrics = measure(loaded, schedule)
     return Simulated(
-        instance=loaded, policy=name, schedule=schedule, metrics=metrics, seconds=seconds
+        instance=loaded,
+        policy=name,
+        schedule=schedule,
+        metrics=rules.measure(loaded, schedule),
+        seconds=seconds,
+        account=account(loaded, schedule) if isinstance(schedule, SeparateSchedule) else None,
     )
 
 
 def compare(
     instance: Instance | PathLike,
     *,
-    policies: str | Sequence[str | Policy] | None = None,
+    policies: str | Sequence[str | Policy | SeparatePolicy] | None = None,
     model: str = "mixed",
     time_limit: float = 60.0,
     threads: int | None = None,
@@ -181,8 +200,8 @@ def compare(
         An instance, or its file.
     policies : str or sequence, optional
         ``"a,b:key=value"``, or policies one by one; the built-in ones by default.
-    model : {"mixed"}
-        The batching regime.
+    model : {"mixed", "separate"}
+        The batching regime; `compare_both` takes both.
     time_limit : float
         Seconds for the hindsight solve, ≥ 0.
     threads, seed, progress
@@ -208,10 +227,10 @@ def compare(
     >>> [row.ratio_to_bound for row in bp.compare(instance, policies="mc-sf").rows()]
     [1.0, 1.0]
     """
-    require_mixed_model(model)
+    require_model(model)
     _require_seconds(time_limit)
-    loaded = load_mixed(instance)
-    chosen = policy_specifications(policies)
+    loaded = load_for(model, instance)
+    chosen = policy_specifications(policies, model)
     from .online import evaluation
 
     comparison = evaluation.compare(
@@ -223,15 +242,71 @@ def compare(
         seed=seed,
         progress=progress,
     )
-    compared = Compared(comparison=comparison)
-    for name, schedule in compared.schedules().items():
-        _require_feasible(loaded, schedule, name)
-    return compared
+    return _checked(Compared(comparison=comparison))
+
+
+def compare_both(
+    instance: Instance | PathLike,
+    *,
+    policies: str | Sequence[str | Policy | SeparatePolicy] | None = None,
+    time_limit: float = 60.0,
+    threads: int | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> ComparedBoth:
+    """Compare separate with mixed batching on the same requests: the price of separate batching.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file; any batch-time law, any batch limits. The mixed side has neither:
+        its rounds are as long as the shortest batch here, and as the longest if that is longer
+        (`batchprophet.online.separate.price` says what follows for the price).
+    policies : str or sequence, optional
+        As in `compare`; each is run in the regimes that have it.
+    time_limit : float
+        Seconds for each of the two or three hindsight solves, ≥ 0.
+    threads, seed, progress
+        As in `batchprophet.online.evaluation.compare`.
+
+    Returns
+    -------
+    ComparedBoth
+        Both comparisons, and the price.
+
+    Raises
+    ------
+    InputError
+        If the instance, a policy or a parameter cannot be used.
+    PolicyError
+        If a policy decides what the rules do not allow.
+
+    Examples
+    --------
+    >>> import batchprophet as bp
+    >>> gpu = bp.Gpu(kv_capacity=40)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 1], prompt=[3, 1], output=[4, 2])
+    >>> both = bp.compare_both(instance, policies="prefill-first,mc-sf")
+    >>> round(both.price.low, 3), both.price.exact
+    (1.167, True)
+    """
+    _require_seconds(time_limit)
+    loaded = load_for("both", instance)
+    chosen = policy_specifications(policies, "both")
+    from .online import both
+
+    found = both.compare_both(
+        loaded, chosen, time_limit=time_limit, threads=threads, seed=seed, progress=progress
+    )
+    return ComparedBoth(
+        separate=_checked(Compared(comparison=found.separate, price=found.price)),
+        mixed=_checked(Compared(comparison=found.mixed)),
+    )
 
 
 def check(
     instance: Instance | PathLike,
-    schedule: MixedSchedule | PathLike,
+    schedule: Schedule | PathLike,
     *,
     certificate: Certificate | PathLike | None = None,
     time_limit: float | None = None,
@@ -242,8 +317,10 @@ def check(
     ----------
     instance : Instance or path-like
         An instance, or its file.
-    schedule : MixedSchedule or path-like
-        A schedule, or a file with ``model`` and ``schedule``.
+    schedule : MixedSchedule or SeparateSchedule or path-like
+        A schedule, or a file with ``model`` and ``schedule``; it says the regime. Where the
+        instance has a horizon, a separate schedule may leave requests out: they were rejected, and
+        only the reward has a value.
     certificate : Certificate or path-like, optional
         The proof of a bound, or its file: it is recomputed without the solver that found it.
     time_limit : float, optional
@@ -268,22 +345,32 @@ def check(
     infeasible: 1 violation
       kv-capacity  KV capacity 9 exceeded by 1 token in round 4 (10 tokens held)
     """
-    loaded = load_mixed(instance)
-    if isinstance(schedule, MixedSchedule):
+    loaded = instance if isinstance(instance, Instance) else read_instance(instance)
+    if isinstance(schedule, (MixedSchedule, SeparateSchedule)):
         planned, where = schedule, None
     else:
-        planned, where = _read_mixed(schedule, loaded), schedule
+        planned, where = read_schedule(schedule, loaded), schedule
+    load_for(planned.model, loaded, None if isinstance(instance, Instance) else instance)
+    rejects = _rejects(loaded, planned)
     with _located(where):
-        violations = tuple(check_mixed(loaded, planned))
-    names = [name for name in OBJECTIVES if name != "reward" or loaded.horizon is not None]
-    completion = planned.completion(loaded)
-    values = {} if violations else {name: evaluate(loaded, completion, name) for name in names}
+        violations = tuple(violations_of(loaded, planned, allow_rejected=rejects))
+    names = [name for name in OBJECTIVES if name not in MAXIMISED or loaded.horizon is not None]
+    if rejects:
+        names = [name for name in names if name in MAXIMISED]
+    values = {} if violations else {name: schedule_value(loaded, planned, name) for name in names}
     bound = None
     if certificate is not None:
-        bound = _verified(loaded, certificate, values, time_limit)
+        bound = _verified(loaded, certificate, planned, values, time_limit)
     return Checked(
         instance=loaded, schedule=planned, violations=violations, values=values, bound=bound
     )
+
+
+def _rejects(instance: Instance, schedule: Schedule) -> bool:
+    """Whether a schedule leaves requests out that it may reject: rewards need a horizon."""
+    if instance.horizon is None or not isinstance(schedule, SeparateSchedule):
+        return False
+    return schedule.accepted().size < instance.n
 
 
 def make(
@@ -413,41 +500,69 @@ def demo(
     return compare(instance, time_limit=time_limit, progress=progress)
 
 
-def policies() -> dict[str, type]:
-    """Return all policies by name: the built-in ones, and those that installed packages register.
+def policies(model: str = "mixed") -> dict[str, type]:
+    """Return all policies of a regime by name, those that installed packages register last.
+
+    Parameters
+    ----------
+    model : {"mixed", "separate"}
+        The batching regime.
 
     Examples
     --------
     >>> import batchprophet as bp
-    >>> "mc-sf" in bp.policies()
-    True
+    >>> "mc-sf" in bp.policies(), "hysteresis" in bp.policies("separate")
+    (True, True)
     """
-    from .online.policy import registered_policies
+    from .online.regime import regime
 
-    return registered_policies()
-
-
-def require_mixed_model(model: str) -> None:
-    """Refuse a batching regime that this version does not schedule."""
-    if model in ("separate", "both"):
-        raise InputError(f"model: this version has mixed batching only, found {model!r}")
-    if model != "mixed":
-        raise InputError(f"model: expected 'mixed', found {model!r}")
+    return regime(model).registry.registered()
 
 
-def load_mixed(instance: Instance | PathLike) -> Instance:
-    """Read an instance if it is a file, and refuse what mixed batching cannot schedule."""
+def require_model(model: str, *, both: bool = False) -> None:
+    """Refuse a batching regime that there is not; "both" is one only where it is allowed."""
+    known = ["mixed", "separate", *(["both"] if both else [])]
+    if model not in known:
+        *first, last = map(repr, known)
+        raise InputError(f"model: expected {', '.join(first)} or {last}, found {model!r}")
+
+
+def load_for(model: str, instance: Instance | PathLike, path: PathLike | None = None) -> Instance:
+    """Read an instance if it is a file, and refuse what the regime cannot schedule.
+
+    Parameters
+    ----------
+    model : {"mixed", "separate", "both"}
+        The regime; what separate batching takes, both take.
+    instance : Instance or path-like
+        An instance, or its file.
+    path : path-like, optional
+        The file that the instance comes from, for messages.
+    """
     loaded = instance if isinstance(instance, Instance) else read_instance(instance)
-    with _located(None if isinstance(instance, Instance) else instance):
-        require_mixed(loaded)
+    with _located(path if isinstance(instance, Instance) else instance):
+        (require_mixed if model == "mixed" else require_separate)(loaded)
     return loaded
 
 
-def _read_mixed(path: PathLike, instance: Instance) -> MixedSchedule:
-    schedule = read_schedule(path, instance)
-    if not isinstance(schedule, MixedSchedule):
-        raise InputError(f"{os.fspath(path)}: model: expected 'mixed', found {schedule.model!r}")
-    return schedule
+def _write_model(
+    instance: Instance, model: str, path: PathLike, objective: str, formulation: str
+) -> None:
+    """Write the MILP of a regime, in its default form where none is named."""
+    if model == "mixed":
+        from .models.mixed.formulation import write_model
+
+        form = "running-sum" if formulation == "auto" else formulation
+        write_model(instance, path, objective=objective, formulation=form)
+        return
+    raise InputError("export: MILPs of separate batching are not written")
+
+
+def _checked(compared: Compared) -> Compared:
+    """Run the checker on every schedule of a comparison."""
+    for name, schedule in compared.schedules().items():
+        _require_feasible(compared.instance, schedule, name)
+    return compared
 
 
 @contextmanager
@@ -462,16 +577,21 @@ def _located(path: PathLike | None) -> Iterator[None]:
 
 
 def policy_specifications(
-    policies: str | Sequence[str | Policy] | None,
-) -> list[str | Policy] | None:
+    policies: str | Sequence[str | Policy | SeparatePolicy] | None, model: str = "mixed"
+) -> list[str | Policy | SeparatePolicy] | None:
     """Return policies one by one, all usable and each with a name of its own; None stays None.
+
+    With the model "both", a policy is one of either regime.
 
     Raises
     ------
     InputError
         If there is none, one cannot be made, or two have the same name.
     """
-    from .online.policy import make_policy, policy_spec
+    from .online.both import policies_by_regime
+    from .online.evaluation import references
+    from .online.regime import regime
+    from .online.registry import policy_spec
 
     if policies is None:
         return None
@@ -480,8 +600,11 @@ def policy_specifications(
         raise InputError("policies: expected at least one, found none")
     names = {HINDSIGHT}
     for each in listed:
-        made = make_policy(each)
-        name = each if isinstance(each, str) else policy_spec(made)
+        if model == "both":
+            policies_by_regime([each])
+        elif each not in references(model):
+            regime(model).registry.make(each)
+        name = each if isinstance(each, str) else policy_spec(each)
         if name in names:
             raise InputError(f"policies: {name!r} stands twice")
         names.add(name)
@@ -491,6 +614,7 @@ def policy_specifications(
 def _verified(
     instance: Instance,
     certificate: Certificate | PathLike,
+    schedule: Schedule,
     values: Mapping[str, Exact],
     time_limit: float | None,
 ) -> CheckedBound:
@@ -500,6 +624,10 @@ def _verified(
     from .solvers.certificates.verification import verify
 
     read = certificate if isinstance(certificate, Certificate) else read_certificate(certificate)
+    if not isinstance(schedule, MixedSchedule):
+        raise InputError(
+            "bound: certificates are of mixed batching, found a schedule of separate batching"
+        )
     value = values.get(read.objective_name)
     with _located(None if isinstance(certificate, Certificate) else certificate):
         verification = verify(read, instance, value=value, time_limit=time_limit)
@@ -511,8 +639,10 @@ def _require_seconds(time_limit: float) -> None:
         raise InputError(f"time_limit: expected at least 0 seconds, found {time_limit}")
 
 
-def _require_feasible(instance: Instance, schedule: MixedSchedule, maker: str) -> None:
+def _require_feasible(
+    instance: Instance, schedule: Schedule, maker: str, *, allow_rejected: bool = False
+) -> None:
     """Run the checker; a violation here is a defect of whatever made the schedule."""
-    violations = check_mixed(instance, schedule)
+    violations = violations_of(instance, schedule, allow_rejected=allow_rejected)
     if violations:
         raise BatchprophetError(f"{maker}: made an infeasible schedule: {violations[0].message}")

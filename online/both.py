@@ -12,7 +12,7 @@ from ..solvers.hindsight import solve
 from ..solvers.progress import Progress
 from .evaluation import Comparison, compare, references
 from .regime import REGIMES
-from .separate.price import Price, longest_rounds, shortest_rounds
+from .separate.price import Price, dropped, longest_rounds, shortest_rounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,13 @@ def compare_both(
             upper = (slow, mixed.solution)
         else:
             upper = (slow, solve(slow.instance, seed=seed, **common))
-    price = Price(separate=separate.solution, quick=(quick, mixed.solution), slow=upper)
+    price = Price(
+        separate=separate.solution,
+        separate_unit=instance.gpu.batch_time.time_unit,
+        quick=(quick, mixed.solution),
+        slow=upper,
+        dropped=dropped(instance),
+    )
     return BothComparison(separate=separate, mixed=mixed, price=price)
 
 

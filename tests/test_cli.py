@@ -76,8 +76,8 @@ def fails(capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]  
         (["solve", "x.json", "--seed", "-1"], "Invalid value for '--seed'"),
         (["solve", "x.json", "--threads", "0"], "Invalid value for '--threads'"),
         (["solve", "x.json", "y.json"], "Got unexpected extra argument"),
-        (["solve", "x.json", "--model", "separate"], "this version has mixed batching only"),
-        (["compare", "x.json", "--model", "both"], "this version has mixed batching only"),
+        (["solve", "x.json", "--model", "both"], "model: expected 'mixed' or 'separate', found"),
+        (["compare", "x.json", "--model", "all"], "expected 'mixed', 'separate' or 'both', found"),
         (["simulate", "x.json", "--policy", "mc-sf", "--model", "x"], "model: expected 'mixed'"),
         (["solve", "x.json", "--time-limit", "nan"], "time_limit: expected at least 0 seconds"),
         (["solve", "x.json", "--time-limit", "-1"], "time_limit: expected at least 0 seconds"),
@@ -244,7 +244,21 @@ BAD_SCHEDULES = {
     "empty": (b"", "found an empty file"),
     "no schedule": (b'{"model": "mixed"}', "schedule"),
     "no model": (b'{"schedule": {"start": [0, 4]}}', "model"),
-    "other model": (b'{"model": "separate", "schedule": {"batches": []}}', "model"),
+    "other model": (b'{"model": "chunked", "schedule": {"start": [0, 4]}}', "model"),
+    "schedule of another model": (
+        b'{"model": "separate", "schedule": {"start": [0, 4]}}',
+        "schedule: object contains unknown field start",
+    ),
+    "batch of nobody": (
+        b'{"model": "separate", "schedule": {"batches": [{"kind": "prompt", "start": 0,'
+        b' "requests": [2]}]}}',
+        "schedule.batches[0].requests[0]: expected a request from 0 to 1 of 'small', found 2",
+    ),
+    "kind of batch": (
+        b'{"model": "separate", "schedule": {"batches": [{"kind": "mixed", "start": 0,'
+        b' "requests": [0]}]}}',
+        "schedule.batches[0].kind",
+    ),
     "too few": (b'{"model": "mixed", "schedule": {"start": [0]}}', "expected 2 starts"),
     "float": (b'{"model": "mixed", "schedule": {"start": [0, 4.0]}}', "expected int, found 4.0"),
     "true": (b'{"model": "mixed", "schedule": {"start": [0, true]}}', "expected int, found true"),
@@ -308,9 +322,10 @@ def test_paths_that_cannot_be_read_or_written(fails, small: Path, tmp_path: Path
 def test_what_mixed_batching_does_not_have_is_refused(  # type: ignore[no-untyped-def]  # the fixture is a function
     fails, tmp_path: Path, command: str, gpu: dict[str, object]
 ) -> None:
-    path = tmp_path / "limits.json"
+    path, schedule = tmp_path / "limits.json", tmp_path / "schedule.json"
     path.write_text(json.dumps(document(gpu=gpu)))
-    more = {"simulate": ["--policy", "mc-sf"], "check": [path]}.get(command, [])
+    schedule.write_text('{"model": "mixed", "schedule": {"start": [0, 4]}}')
+    more = {"simulate": ["--policy", "mc-sf"], "check": [schedule]}.get(command, [])
     line = fails(command, path, *more)
     assert line.startswith(f"{path}: gpu")
     assert "drop" in line

@@ -52,6 +52,11 @@ def comparison(bound: int | None = 7, start: tuple[int, int] = (0, 3)) -> Compar
     return Comparison(instance=SMALL, solution=solution, results=policies)
 
 
+def report(comparisons: list[Comparison]) -> str:
+    """The page on comparisons."""
+    return render([results.Compared(comparison=each) for each in comparisons], ORIGIN)
+
+
 class Page(HTMLParser):
     """What a test asks of a page: its elements, identifiers, and what it would load."""
 
@@ -161,7 +166,7 @@ def test_provenance_is_said_in_words() -> None:
 
 
 def test_page_is_wellformed_and_loads_nothing() -> None:
-    text = render([comparison()], ORIGIN)
+    text = report([comparison()])
     page = Page(text)
     assert page.open == []
     assert not [tag for tag, _ in page.elements if tag in ("script", "link", "img", "iframe")]
@@ -175,7 +180,7 @@ def test_page_is_wellformed_and_loads_nothing() -> None:
 
 
 def test_page_is_accessible() -> None:
-    page = Page(render([comparison()], ORIGIN))
+    page = Page(report([comparison()]))
     assert page.all("html") == [{"lang": "en"}]
     assert all(th.get("scope") in ("col", "row") for th in page.all("th"))
     assert len(page.all("caption")) == 1
@@ -187,7 +192,7 @@ def test_page_is_accessible() -> None:
 
 
 def test_every_reference_of_a_picture_is_on_the_page() -> None:
-    text = render([comparison()], ORIGIN)
+    text = report([comparison()])
     identifiers = set(re.findall(r' id="([^"]+)"', text))
     used = set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'href="#([^"]+)"', text))
     assert used
@@ -195,7 +200,7 @@ def test_every_reference_of_a_picture_is_on_the_page() -> None:
 
 
 def test_page_says_what_it_is_and_escapes_what_it_is_given() -> None:
-    text = render([comparison()], ORIGIN)
+    text = report([comparison()])
     assert "batchprophet 1.2.3, 2031-02-03" in text
     assert "batchprophet compare &#39;a &lt;b&gt;.json&#39;" in text
     assert "small &lt;&amp;&gt;" in text
@@ -205,11 +210,11 @@ def test_page_says_what_it_is_and_escapes_what_it_is_given() -> None:
 
 
 def test_same_comparison_same_bytes() -> None:
-    assert render([comparison()], ORIGIN) == render([comparison()], ORIGIN)
+    assert report([comparison()]) == report([comparison()])
 
 
 def test_several_instances_are_sections_with_a_list_on_top() -> None:
-    text = render([comparison(), comparison(bound=6)], ORIGIN)
+    text = report([comparison(), comparison(bound=6)])
     page = Page(text)
     assert len(page.all("section")) == 2
     assert [a["href"] for a in page.all("a")] == ["#instance-1", "#instance-2"]
@@ -279,10 +284,10 @@ def random_comparison(n: int, policies: int) -> Comparison:
 
 
 def test_a_thousand_requests_and_eight_policies_stay_under_two_megabytes() -> None:
-    assert len(render([random_comparison(1000, 8)], ORIGIN).encode()) < 2_000_000
+    assert len(report([random_comparison(1000, 8)]).encode()) < 2_000_000
 
 
 def test_twenty_thousand_requests_are_drawn_sensibly() -> None:
-    text = render([random_comparison(20_000, 3)], ORIGIN)
+    text = report([random_comparison(20_000, 3)])
     assert len(text.encode()) < 1_000_000
     assert "How many requests run (line) and wait (area), over time" in text

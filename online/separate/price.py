@@ -97,11 +97,10 @@ def longest_rounds(instance: Instance) -> MixedSide | None:
     return _side(instance, max(law.prompt, law.token if has_tokens else 0), up=True)
 
 
-def dropped(instance: Instance) -> list[str]:
+def dropped(instance: Instance) -> tuple[str, ...]:
     """Return what the mixed side leaves out of the instance, by name."""
     law = instance.gpu.batch_time.name
-    limits = [f"gpu.{name}" for name in instance.gpu.batch_limits]
-    return limits if law == "unit" else [*limits, f"gpu.batch_time ({law})"]
+    return (*instance.gpu.batch_limits, *(() if law == "unit" else (f"batch_time ({law} law)",)))
 
 
 def _side(instance: Instance, length: int, *, up: bool) -> MixedSide:
@@ -125,14 +124,20 @@ class Price:
     ----------
     separate : Solution
         Hindsight under separate batching.
+    separate_unit : str
+        The separate instance's time unit.
     quick, slow : (MixedSide, Solution)
         Hindsight under mixed batching in rounds as long as the shortest and the longest batch;
         `slow` is `quick` where they are equally long, and None where there is no longest.
+    dropped : tuple of str
+        What the mixed side leaves out of the instance.
     """
 
     separate: Solution[Any]
+    separate_unit: str
     quick: tuple[MixedSide, Solution[Any]]
     slow: tuple[MixedSide, Solution[Any]] | None
+    dropped: tuple[str, ...]
 
     @property
     def low(self) -> float:
@@ -159,6 +164,26 @@ class Price:
     def exact(self) -> bool:
         """Whether the interval is a point."""
         return self.high == self.low
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the price as the object that ``--json`` prints."""
+        sides = {"quick": self.quick, "slow": self.slow}
+        return {
+            "low": self.low,
+            "high": self.high,
+            "dropped": list(self.dropped),
+            "mixed": {
+                name: side
+                and {
+                    "round": side[0].round,
+                    "latency": float(side[0].latency(side[1].objective)),
+                    "lower_bound": None
+                    if side[1].lower_bound is None
+                    else float(side[0].latency(side[1].lower_bound)),
+                }
+                for name, side in sides.items()
+            },
+        }
 
 
 def _ratio(value: Exact, reference: Exact) -> float | None:
