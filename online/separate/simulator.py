@@ -22,8 +22,8 @@ from .policy import SeparatePolicy, make_policy
 class CompiledSeparatePolicy(SeparatePolicy, Protocol):
     """A policy that can also run whole instances as compiled code."""
 
-    def run_compiled(self, instance: Instance, told: Told) -> SeparateSchedule:
-        """Return the schedule that `decide` would make."""
+    def run_compiled(self, instance: Instance, told: Told) -> SeparateSchedule | None:
+        """Return the schedule that `decide` would make, or None where only `decide` can."""
         ...
 
 
@@ -77,7 +77,9 @@ def simulate_separate(
     """
     made, told, rng = prepare(instance, policy, seed)
     if compiled and isinstance(made, CompiledSeparatePolicy):
-        return made.run_compiled(instance, told)
+        schedule = made.run_compiled(instance, told)
+        if schedule is not None:
+            return schedule
     machine = SeparateMachine(instance, made, told)
     while not machine.finished:
         machine.arrive()
