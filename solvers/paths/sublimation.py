@@ -44,6 +44,9 @@ NODES_PER_STATE = 8
 #: Requests more whose start is remembered in each of the last stages.
 REMEMBERED_MORE = 3
 
+#: Bytes for the graphs; the guided search may take a third as many beside them.
+MEMORY = 5 * 2**29
+
 #: No arc has room for a larger cost.
 MOST_EXCESS = 2**31 - 1
 
@@ -64,7 +67,7 @@ def prove_by_paths(
     bound: int = 0,
     time_limit: float | None = None,
     work_limit: int | None = None,
-    memory_limit: int = 3 * 2**30,
+    memory_limit: int = MEMORY,
     stop: Callable[[], bool] | None = None,
     found: Callable[[MixedSchedule, int], None] | None = None,
 ) -> ExactOutcome:
@@ -90,7 +93,7 @@ def prove_by_paths(
     work_limit : int, optional
         Nodes to expand, about; with it and without a time limit the result depends on nothing else.
     memory_limit : int
-        Bytes for the graphs.
+        Bytes for the graphs; the guided search may take a third as many beside them.
     stop : callable, optional
         Asked every few hundredths of a second; True ends the search.
     found : callable, optional
@@ -152,7 +155,7 @@ def least_up_to(
     target: int,
     *,
     time_limit: float | None = None,
-    memory_limit: int = 3 * 2**30,
+    memory_limit: int = MEMORY,
 ) -> int | None:
     """Least total latency of a schedule if it is at most `target`, else ``target + 1``.
 
@@ -265,7 +268,7 @@ def _searched(
     """
     if excess.output.size > MOST_REQUESTS or int(excess.output.max()) >= WAITING:
         return None
-    part = limits.part(work // NODES_PER_STATE, limits.memory // 2)
+    part = limits.part(work // NODES_PER_STATE, limits.memory // 3)
     try:
         return _Search(exhaust(excess, base, target, part, guide))
     except OutOfLimits:
