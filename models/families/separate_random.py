@@ -13,7 +13,7 @@ from .setting import Setting
 def separate_random(
     rng: np.random.Generator, *, n: int, kv_capacity: int, span: int | None = None
 ) -> Instance:
-    """n requests that arrive within `span` slots, with short prompts and outputs.
+    """Requests that arrive within `span` slots, with short prompts and outputs.
 
     Arrivals ~ U{0..span}, s ~ U{1..5}, o ~ U{1..8}; prompt batches of up to 4 requests and 12
     prompt tokens take 2 slots, token batches of up to 4 requests take 1. Arrivals, prompts and

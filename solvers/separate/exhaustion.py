@@ -1,0 +1,302 @@
+"""Prove a schedule optimal, or find a better one, by searching the states exhaustively (A*)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...models.instance import Instance, IntArray
+from ...models.separate.decode import left_shifted
+from ...models.separate.schedule import Kind, SeparateSchedule
+from .expansion import EXHAUSTED, FULL, NEVER, Here, Search, expand
+from .labels import Labels, add_label, empty_labels, enlarged
+from .lookahead import Lookahead, bound_on_completions, least_times
+from .machine import Machine, machine_of
+from .profile_bound import ProfilePrices
+from .profile_costs import CostTable
+from .profiles import Profiles
+from .states import Packing, packing_of, sorted_machine, unpack
+
+#: Labels that are kept at most (a power of 2), and room for at first.
+MOST_LABELS, FIRST_LABELS = 2**23, 2**15
+
+#: Token batches of up to so many running requests are enumerated, and sets of prompts per state.
+MOST_RUNNING, MOST_PROMPT_SETS = 16, 200_000
+
+#: Expansions between two looks at the clock.
+SLICE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an exhaustive search came to.
+
+    Attributes
+    ----------
+    schedule : SeparateSchedule
+        The best schedule: the one given, or a better one.
+    latency : int
+        Its total latency.
+    bound : int
+        Lower bound on the total latency; equal to `latency` if the search was complete.
+    complete : bool
+        Whether the schedule is proved optimal.
+    expanded : int
+        Labels expanded.
+    """
+
+    schedule: SeparateSchedule
+    latency: int
+    bound: int
+    complete: bool
+    expanded: int
+
+
+def is_applicable(instance: Instance) -> bool:
+    """Whether the sets of requests that a state's batches may hold can be enumerated.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> is_applicable(Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[4]))
+    True
+    """
+    return _most_running(instance) <= MOST_RUNNING and _prompt_sets(instance) <= MOST_PROMPT_SETS
+
+
+def _most_running(instance: Instance) -> int:
+    """Most requests that can hold KV at once: the smallest ones, just after their prompts."""
+    held = np.cumsum(np.sort(instance.prompt + 1))
+    return int(np.searchsorted(held, instance.gpu.kv_capacity, side="right"))
+
+
+def _prompt_sets(instance: Instance) -> int:
+    most = min(instance.gpu.prompt_batch_requests or instance.n, _most_running(instance))
+    return sum(math.comb(instance.n, k) for k in range(1, most + 1))
+
+
+def exhaust(
+    instance: Instance,
+    schedule: SeparateSchedule,
+    *,
+    prices: ProfilePrices | None = None,
+    time_limit: float = math.inf,
+    work_limit: int | None = None,
+    stop: Callable[[], bool] | None = None,
+    found: Callable[[SeparateSchedule | None, int], None] | None = None,
+) -> Outcome:
+    """Search the states of an instance in order of a lower bound until the best is proved.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance; any law, any limits, but few enough requests (`is_applicable`).
+    schedule : SeparateSchedule
+        A feasible schedule: only better ones are searched for.
+    prices : ProfilePrices, optional
+        Prices for a stronger lookahead, of this instance.
+    time_limit : float
+        Seconds.
+    work_limit : int, optional
+        Labels to expand; with it the clock is not looked at.
+    stop : callable, optional
+        Asked now and then whether to end.
+    found : callable, optional
+        Called with a better schedule (or None) and the lower bound, when either gets better.
+
+    Returns
+    -------
+    Outcome
+        The best schedule, and how far the bound got.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.solvers.separate.decode import schedule_of
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[3, 3])
+    >>> outcome = exhaust(instance, schedule_of(instance, np.array([0, 1]), np.array([0, 9])))
+    >>> outcome.latency, outcome.bound, outcome.complete
+    (7, 7, True)
+    """
+    run = _Run(instance, schedule, prices)
+    deadline = time.perf_counter() + time_limit
+    complete = False
+    while not complete:
+        if work_limit is None:
+            expansions = SLICE
+            out_of_time = time.perf_counter() >= deadline
+        else:
+            expansions = min(SLICE, work_limit - run.expanded)
+            out_of_time = expansions <= 0
+        if out_of_time or (stop is not None and stop()):
+            break
+        ended, news = run.go_on(expansions)
+        if ended == FULL and not run.make_room():
+            break
+        complete = ended == EXHAUSTED
+        if found is not None and news:
+            found(run.schedule, run.bound)
+    return Outcome(
+        schedule=run.schedule,
+        latency=run.latency,
+        bound=run.latency if complete else run.bound,
+        complete=complete,
+        expanded=run.expanded,
+    )
+
+
+class _Run:
+    """One search: its labels, its limit, the best schedule."""
+
+    def __init__(
+        self, instance: Instance, schedule: SeparateSchedule, prices: ProfilePrices | None
+    ) -> None:
+        self._instance = instance
+        self._arrivals = int(instance.arrival.sum())
+        self._machine, self._order = sorted_machine(machine_of(instance))
+        self._packing = packing_of(self._machine)
+        law = self._machine.law
+        self._search = Search(
+            machine=self._machine,
+            packing=self._packing,
+            lookahead=_lookahead(self._machine, self._order, prices),
+            has_rules=not (law.per_prompt_token or law.per_token_job or law.per_kv_token),
+            last_arrival=int(instance.arrival.max()),
+        )
+        self._here = _working_space(self._machine, self._packing)
+        self._reserve = 2 + 2 ** _most_running(instance) + _prompt_sets(instance)
+        self.schedule = schedule
+        self._limit = np.array([int(schedule.completion(instance).sum()), -1], dtype=np.int64)
+        self._labels = self._first_labels()
+        self.bound = int(self._labels.bound[0]) - self._arrivals
+        self.expanded = 0
+
+    @property
+    def latency(self) -> int:
+        """Total latency of the best schedule."""
+        return int(self._limit[0]) - self._arrivals
+
+    def _first_labels(self) -> Labels:
+        n = self._machine.prompt.size
+        capacity = max(FIRST_LABELS, 1 << (2 * self._reserve).bit_length())
+        labels = empty_labels(capacity, self._packing.words, self._packing.bar_words)
+        begin = int(self._machine.arrival.min())
+        bound = bound_on_completions(
+            self._machine, self._search.lookahead, np.zeros(n, np.int64), begin, 0
+        )
+        add_label(labels, self._here.state, self._here.bars, begin, 0, bound, -1)
+        return labels
+
+    def go_on(self, expansions: int) -> tuple[int, bool]:
+        """Expand labels; say how that ended, and whether there is a better schedule or bound."""
+        labels, before = self._labels, int(self._limit[0])
+        known = self.bound
+        ended = expand(self._search, self._here, labels, self._limit, expansions, self._reserve)
+        self.expanded += expansions
+        better = self._limit[0] < before
+        if better:
+            self.schedule = self._schedule_of(int(self._limit[1]))
+        least = int(labels.bound[labels.heap[0]]) if labels.size[1] else NEVER
+        self.bound = max(known, min(least - self._arrivals, self.latency))
+        return ended, better or self.bound > known
+
+    def make_room(self) -> bool:
+        """Enlarge the arrays; return whether that is still possible."""
+        if 2 * self._labels.time.size > max(MOST_LABELS, 4 * self._reserve):
+            return False
+        self._labels = enlarged(self._labels)
+        return True
+
+    def _schedule_of(self, label: int) -> SeparateSchedule:
+        """Follow a label back to the first one, and give its batches to requests."""
+        path = []
+        while label >= 0:
+            path.append(label)
+            label = int(self._labels.parent[label])
+        states = [self._tokens(label) for label in reversed(path)]
+        tokens = np.zeros(self._machine.prompt.size, np.int64)
+        batches: list[tuple[Kind, tuple[int, ...]]] = []
+        for after in states[1:]:
+            prompts, jobs = self._jobs(tokens, after)
+            if jobs:
+                members = tuple(sorted(int(self._order[i]) for i in jobs))
+                batches.append(("prompt" if prompts else "token", members))
+        return left_shifted(self._instance, batches)
+
+    def _tokens(self, label: int) -> IntArray:
+        n = self._machine.prompt.size
+        tokens, barred = np.zeros(n, np.int64), np.zeros(n, np.bool_)
+        unpack(self._packing, self._labels.state[label], self._labels.bars[label], tokens, barred)
+        return tokens
+
+    def _jobs(self, tokens: IntArray, after: IntArray) -> tuple[bool, list[int]]:
+        """Whose jobs lead to a state whose equal requests may have exchanged names; do them.
+
+        Sorted falling, the tokens of equal requests differ by 0 or 1 before and after a batch.
+        """
+        prompts, jobs = False, []
+        group = self._packing.group
+        for first, end in zip(group[:-1].tolist(), group[1:].tolist(), strict=True):
+            members = first + np.argsort(-tokens[first:end], kind="stable")
+            for i, then in zip(members.tolist(), after[first:end].tolist(), strict=True):
+                if then > tokens[i]:
+                    prompts = prompts or tokens[i] == 0
+                    tokens[i] += 1
+                    jobs.append(i)
+        return bool(prompts), jobs
+
+
+def _lookahead(machine: Machine, order: IntArray, prices: ProfilePrices | None) -> Lookahead:
+    prompts, token = least_times(machine)
+    space = np.zeros(max(machine.prompt.size, int(machine.output.max())), np.int64)
+    if prices is None:
+        profiles, table = _no_profiles(machine)
+    else:
+        profiles = prices.profiles
+        table = prices.table._replace(price=prices.table.price[order])
+    return Lookahead(
+        has_table=prices is not None,
+        profiles=profiles,
+        table=table,
+        shortest_prompt=prompts,
+        shortest_token=token,
+        space=space,
+    )
+
+
+def _no_profiles(machine: Machine) -> tuple[Profiles, CostTable]:
+    """Empty tables, for the compiled code's types only."""
+    none, square = np.zeros(0, np.int64), np.zeros((0, 0), np.int64)
+    profiles = Profiles(
+        most=0,
+        running=none,
+        after_token_batch=none,
+        outputs=none,
+        choice=square,
+        after_prompts=np.zeros((0, 0), np.int32),
+        rank=none,
+        binomial=square,
+    )
+    return profiles, CostTable(first=0, last=0, price=none, row=none, value=square)
+
+
+def _working_space(machine: Machine, packing: Packing) -> Here:
+    n = machine.prompt.size
+    return Here(
+        g=np.zeros(n, np.int64),
+        next_g=np.zeros(n, np.int64),
+        barred=np.zeros(n, np.bool_),
+        next_barred=np.zeros(n, np.bool_),
+        running=np.zeros(n, np.int64),
+        waiting=np.zeros(n, np.int64),
+        picked=np.zeros(n, np.int64),
+        state=np.zeros(packing.words, np.uint64),
+        bars=np.zeros(packing.bar_words, np.uint64),
+        count=np.zeros(5, np.int64),
+        order=np.zeros(n, np.int64),
+    )
