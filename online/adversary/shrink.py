@@ -1,0 +1,77 @@
+"""Shrink an instance to a minimal one that is as bad: fewer requests, then smaller numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import numpy as np
+
+from ...models.instance import Instance
+from .judge import Judged
+from .space import Space
+
+Judge = Callable[[Instance, float], Judged | None]
+
+
+def shrink(
+    worst: Judged, space: Space, judge: Judge, *, at_least: Fraction, stop: Callable[[], bool]
+) -> Judged:
+    """Take away what the ratio does not need, until nothing more can be taken.
+
+    Parameters
+    ----------
+    worst : Judged
+        What to shrink, of a ratio of at least `at_least`.
+    space : Space
+        Where it comes from.
+    judge : callable
+        ``judge(instance, above)``, see `judge.judge`.
+    at_least : Fraction
+        The ratio to keep.
+    stop : callable
+        Asked before each attempt; True ends the shrinking.
+
+    Returns
+    -------
+    Judged
+        A ratio of at least `at_least` on a smaller instance: dropping any one request, or lowering
+        any one number by one, by half or to the least, loses it (unless `stop` ended the
+        shrinking).
+    """
+    smaller: Judged | None = worst
+    while smaller is not None:
+        worst = smaller
+        smaller = None
+        for candidate in _smaller(worst.instance, space):
+            if stop():
+                return worst
+            judged = judge(candidate, float(at_least) * (1 - 1e-12))  # the exact test follows
+            if judged is not None and judged.ratio >= at_least:
+                smaller = judged
+                break
+    return worst
+
+
+def _smaller(instance: Instance, space: Space) -> Iterator[Instance]:
+    """Yield smaller instances, the smallest first."""
+    columns = instance.arrival, instance.prompt, instance.output
+    if instance.n > 1:
+        for i in range(instance.n):
+            yield space.instance(*(np.delete(column, i) for column in columns))
+    for which, least in ((0, 0), (2, 1), (1, 1)):
+        for value in np.unique(columns[which]).tolist():
+            for lower in dict.fromkeys((least, value // 2, value - 1)):
+                if least <= lower < value:
+                    alike = columns[which] == value
+                    yield _with(columns, which, alike, lower, space)
+                    for i in np.flatnonzero(alike):
+                        yield _with(columns, which, i, lower, space)
+
+
+def _with(
+    columns: tuple[np.ndarray, ...], which: int, where: object, value: int, space: Space
+) -> Instance:
+    changed = [column.copy() for column in columns]
+    changed[which][where] = value  # type: ignore[call-overload]  # a mask or a position
+    return space.instance(*changed)

@@ -1,0 +1,247 @@
+"""A worst case as a file that anyone can check: instance, policy, costs, certificate."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...models.errors import DoesNotFinish, InputError
+from ...models.feasibility import check_mixed
+from ...models.files import write_atomically
+from ...models.instance import Gpu, Instance
+from ...models.schedule import MixedSchedule
+from ...models.schedules import schedule_value
+from ...models.strict_json import refuse_repeated_keys
+from ...solvers.certificates.certificate import Certificate
+from ...solvers.certificates.strict import (
+    array,
+    integer,
+    integers,
+    require_keys,
+    require_object,
+    shown,
+    text,
+)
+from ...solvers.certificates.verification import verify
+from ..simulator import simulate
+from .judge import Judged
+
+FORMAT = "batchprophet-witness"
+VERSION = 1
+
+#: Seed of the policy's own draws.
+POLICY_SEED = 0
+
+_KEYS = (
+    "format",
+    "version",
+    "batchprophet",
+    "policy",
+    "policy_seed",
+    "kv_capacity",
+    "requests",
+    "cost",
+    "hindsight",
+    "hindsight_start",
+    "certificate",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """The claim that a policy costs so much on an instance whose optimum is so small.
+
+    Attributes
+    ----------
+    policy : str
+        The policy's specification; its draws have the seed `POLICY_SEED`.
+    judged : Judged
+        The instance, both schedules, and what proves the optimum.
+    """
+
+    policy: str
+    judged: Judged
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the witness as the object that is written to files."""
+        judged, instance = self.judged, self.judged.instance
+        columns = (instance.arrival.tolist(), instance.prompt.tolist(), instance.output.tolist())
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "batchprophet": version("batchprophet"),
+            "policy": self.policy,
+            "policy_seed": POLICY_SEED,
+            "kv_capacity": int(instance.gpu.kv_capacity),
+            "requests": [list(row) for row in zip(*columns, strict=True)],
+            "cost": judged.cost,
+            "hindsight": judged.value,
+            "hindsight_start": judged.hindsight.start.tolist(),
+            "certificate": judged.certificate().to_record(),
+        }
+
+
+def write_witness(witness: Witness, path: str | os.PathLike[str]) -> None:
+    """Write a witness, atomically; the same witness gives the same bytes."""
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(value)}" for key, value in witness.to_record().items()
+    ]
+    write_atomically(path, ("{\n  " + ",\n  ".join(lines) + "\n}\n").encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recheck:
+    """The verdict on a witness.
+
+    Attributes
+    ----------
+    policy : str
+        The policy.
+    instance : Instance
+        The instance.
+    cost : int or None
+        The policy's total latency, simulated again; None if it does not finish.
+    value : int
+        Total latency of the hindsight schedule, recomputed.
+    bound : int
+        The bound that the certificate claims.
+    faults : tuple of str
+        What does not hold, one sentence each; empty if everything does.
+    """
+
+    policy: str
+    instance: Instance
+    cost: int | None
+    value: int
+    bound: int
+    faults: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything that the witness says was found again."""
+        return not self.faults
+
+    @property
+    def interval(self) -> tuple[Fraction, Fraction] | None:
+        """The ratio, from below and from above; equal where the optimum is proved."""
+        if self.cost is None:
+            return None
+        return Fraction(self.cost, self.value), Fraction(self.cost, self.bound)
+
+
+def recheck(path: str | os.PathLike[str]) -> Recheck:
+    """Check a witness file: simulate, check the hindsight schedule, verify the certificate.
+
+    Parameters
+    ----------
+    path : path-like
+        A file of `write_witness`, or the folder that has it as ``witness.json``.
+
+    Returns
+    -------
+    Recheck
+        What was found, and every claim that does not hold.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read as a witness, or names a policy that there is not.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from .worst_case import find_worst_case
+    >>> worst = find_worst_case("mc-sf", n=4, kv_capacity=6, work_limit=50)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_witness(worst.witness, Path(folder) / "witness.json")
+    ...     recheck(folder).holds
+    True
+    """
+    file = Path(path) / "witness.json" if Path(path).is_dir() else Path(path)
+    try:
+        return _recheck(_decode(file))
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
+def _recheck(record: dict[str, Any]) -> Recheck:
+    policy = text("policy", record["policy"])
+    instance = _instance(record)
+    claimed_cost = integer("cost", record["cost"], low=1)
+    claimed_value = integer("hindsight", record["hindsight"], low=1)
+    start = integers("hindsight_start", record["hindsight_start"], low=0)
+    if len(start) != instance.n:
+        raise InputError(f"hindsight_start: expected {instance.n} starts, found {len(start)}")
+    hindsight = MixedSchedule(np.array(start, dtype=np.int64))
+    certificate = Certificate.from_record(require_object("certificate", record["certificate"]))
+    if certificate.objective_name != "latency" or not isinstance(certificate.bound, int):
+        raise InputError("certificate: expected one of the total latency")
+    value = int(schedule_value(instance, hindsight, "latency"))
+    faults = [f"hindsight schedule: {each.message}" for each in check_mixed(instance, hindsight)]
+    cost, verdict = _simulated(instance, policy)
+    if cost is None:
+        faults.append(verdict)
+    elif cost != claimed_cost:
+        faults.append(f"cost: {policy} costs {cost}, not the {claimed_cost} that is claimed")
+    if value != claimed_value:
+        faults.append(f"hindsight: the schedule costs {value}, not the {claimed_value} claimed")
+    verification = verify(certificate, instance, value=None if faults else value)
+    if not verification.verified:
+        faults.append(f"certificate: {verification.reason}")
+    return Recheck(
+        policy=policy,
+        instance=instance,
+        cost=cost,
+        value=value,
+        bound=certificate.bound,
+        faults=tuple(faults),
+    )
+
+
+def _simulated(instance: Instance, policy: str) -> tuple[int | None, str]:
+    """Cost of the policy, whose schedule the checker has accepted; or why it has none."""
+    try:
+        schedule = simulate(instance, policy, seed=POLICY_SEED)
+    except DoesNotFinish as error:
+        return None, f"cost: {policy} does not finish ({error})"
+    violations = check_mixed(instance, schedule)
+    if violations:
+        return None, f"cost: {policy} made an infeasible schedule: {violations[0].message}"
+    return int(schedule_value(instance, schedule, "latency")), ""
+
+
+def _instance(record: dict[str, Any]) -> Instance:
+    rows = [
+        integers(f"requests[{i}]", row, low=0)
+        for i, row in enumerate(array("requests", record["requests"]))
+    ]
+    for i, row in enumerate(rows):
+        if len(row) != 3:
+            raise InputError(f"requests[{i}]: expected arrival, prompt, output; found {row}")
+    arrival, prompt, output = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+    gpu = Gpu(kv_capacity=integer("kv_capacity", record["kv_capacity"], low=2))
+    return Instance(gpu=gpu, arrival=arrival, prompt=prompt, output=output, name="worst case")
+
+
+def _decode(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_text("utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})") from error
+    try:
+        document = json.loads(content, object_pairs_hook=refuse_repeated_keys)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not valid JSON ({error})") from error
+    record = dict(require_object("witness", document))
+    for key, expected in (("format", FORMAT), ("version", VERSION), ("policy_seed", POLICY_SEED)):
+        if record.get(key, expected) != expected:
+            raise InputError(f"{key}: expected {expected!r}, found {shown(record.get(key))}")
+    require_keys("", record, _KEYS)
+    return record

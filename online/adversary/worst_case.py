@@ -1,0 +1,198 @@
+"""The recipe: search for a worst case of a policy, shrink it, and certify it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from ...models.errors import DoesNotFinish, InputError
+from ...models.instance import Instance
+from ..policy import Policy, make_policy
+from ..registry import policy_spec
+from .judge import Judged, judge
+from .search import Hunt
+from .shrink import shrink
+from .space import Space
+from .witness import POLICY_SEED, Witness
+
+#: Share of the time limit after which the shrinking begins.
+SEARCH_SHARE = 0.85
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstCase:
+    """What a search has found.
+
+    Attributes
+    ----------
+    policy : str
+        The policy's specification.
+    space : Space
+        Where was searched.
+    witness : Witness or None
+        The worst case, shrunk; None if the policy finishes on no candidate.
+    unfinished : Instance or None
+        An instance on which the policy would go on for ever: no ratio is as bad.
+    candidates : int
+        Instances looked at by the search.
+    seconds : float
+        Time that it took.
+    interrupted : bool
+        Whether a keyboard interrupt ended it.
+    """
+
+    policy: str
+    space: Space
+    witness: Witness | None
+    unfinished: Instance | None
+    candidates: int
+    seconds: float
+    interrupted: bool
+
+
+def find_worst_case(
+    policy: Policy | str,
+    *,
+    n: int = 6,
+    kv_capacity: int = 12,
+    span: int | None = None,
+    time_limit: float = 60.0,
+    work_limit: int | None = None,
+    target: Fraction | None = None,
+    seed: int = 0,
+    found: Callable[[Witness], None] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> WorstCase:
+    """Search for the instance on which a policy costs most over the optimum, and shrink it.
+
+    Parameters
+    ----------
+    policy : Policy or str
+        A policy of mixed batching.
+    n, kv_capacity : int
+        Most requests, and M in tokens.
+    span : int, optional
+        Latest arrival; M by default.
+    time_limit : float
+        Seconds, > 0; the compilation of code at first use is not counted.
+    work_limit : int, optional
+        Candidates, ≥ 1. With it the clock plays no part: the same seed gives the same witness.
+    target : Fraction, optional
+        Stop at this ratio, and shrink to a smallest instance that has it.
+    seed : int
+        Of the search. The policy's own draws have the seed `witness.POLICY_SEED`.
+    found : callable, optional
+        Called with each worse case, and with the shrunk one.
+    progress : callable, optional
+        Told in words what is going on.
+
+    Returns
+    -------
+    WorstCase
+        The worst case; an interrupt ends the search and keeps what it found.
+
+    Raises
+    ------
+    InputError
+        If the policy cannot be made, or a number is out of its range.
+
+    Examples
+    --------
+    >>> worst = find_worst_case("mc-sf", n=4, kv_capacity=6, work_limit=300)
+    >>> worst.witness.judged.ratio > 1, worst.witness.judged.proved
+    (True, True)
+    """
+    made = make_policy(policy)
+    spec = policy if isinstance(policy, str) else policy_spec(made)
+    space = Space(n=n, kv_capacity=kv_capacity, span=kv_capacity if span is None else span)
+    _check(time_limit, work_limit, seed)
+    listener = _Listener(spec, found, progress)
+    hunt = Hunt(space=space, judge=_judge_of(made), found=listener.keep)
+    with suppress(DoesNotFinish):  # compiles, or loads, all code before the clock starts
+        judge(space.draw(np.random.default_rng(seed)), made)
+    clock = _Clock(math.inf if work_limit is not None else time_limit)
+
+    def done() -> bool:
+        listener.tell(hunt)
+        if target is not None and hunt.worst is not None and hunt.worst.ratio >= target:
+            return True
+        return clock.share >= SEARCH_SHARE or (
+            work_limit is not None and hunt.candidates >= work_limit
+        )
+
+    interrupted = False
+    try:
+        hunt.run(np.random.default_rng(seed), done)
+        if hunt.worst is not None:
+            keep = hunt.worst.ratio if target is None else min(hunt.worst.ratio, target)
+            hunt.worst = shrink(
+                hunt.worst, space, hunt.judge, at_least=keep, stop=lambda: clock.share >= 1
+            )
+            listener.keep(hunt.worst)
+    except KeyboardInterrupt:
+        interrupted = True
+    return WorstCase(
+        policy=spec,
+        space=space,
+        witness=None if hunt.worst is None else listener.witness(hunt.worst),
+        unfinished=hunt.unfinished,
+        candidates=hunt.candidates,
+        seconds=clock.seconds,
+        interrupted=interrupted,
+    )
+
+
+def _check(time_limit: float, work_limit: int | None, seed: int) -> None:
+    if not time_limit > 0:
+        raise InputError(f"time_limit: expected more than 0 seconds, found {time_limit}")
+    if work_limit is not None and work_limit < 1:
+        raise InputError(f"work_limit: expected at least 1 candidate, found {work_limit}")
+    if seed < 0:
+        raise InputError(f"seed: expected an integer of at least 0, found {seed}")
+
+
+def _judge_of(policy: Policy) -> Callable[[Instance, float], Judged | None]:
+    return lambda instance, above: judge(instance, policy, seed=POLICY_SEED, above=above)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    time_limit: float
+    began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
+
+    @property
+    def share(self) -> float:
+        """Share of the time limit that has gone by."""
+        return self.seconds / self.time_limit
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """Who wants to know of worse cases, and of progress."""
+
+    policy: str
+    found: Callable[[Witness], None] | None
+    progress: Callable[[str], None] | None
+
+    def witness(self, worst: Judged) -> Witness:
+        return Witness(policy=self.policy, judged=worst)
+
+    def keep(self, worst: Judged) -> None:
+        if self.found is not None:
+            self.found(self.witness(worst))
+
+    def tell(self, hunt: Hunt) -> None:
+        if self.progress is None or hunt.candidates % 20:
+            return
+        ratio = "none yet" if hunt.worst is None else f"{float(hunt.worst.ratio):.4f}"
+        self.progress(f"{hunt.candidates:,} candidates, worst ratio {ratio}")
