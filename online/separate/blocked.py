@@ -29,10 +29,17 @@ def blocked_batches(instance: Instance, time: Timeline) -> NDArray[np.bool_]:
     >>> blocked_batches(instance, timeline(instance, SeparateSchedule(kinds))).tolist()
     [False, True, False]
     """
-    by_arrival = np.argsort(instance.arrival, kind="stable")
-    columns = (instance.arrival, instance.prompt, instance.output, by_arrival)
-    batches = (time.prompt, time.start, time.size, time.member)
-    return _blocked(*(c.copy() for c in columns), *batches, instance.gpu.kv_capacity)
+    return _blocked(
+        instance.arrival.copy(),
+        instance.prompt.copy(),
+        instance.output.copy(),
+        np.argsort(instance.arrival, kind="stable"),
+        time.prompt,
+        time.start,
+        time.size,
+        time.member,
+        instance.gpu.kv_capacity,
+    )
 
 
 @njit(cache=True, nogil=True)

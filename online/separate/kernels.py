@@ -110,8 +110,11 @@ def run_rule(
     place = np.empty(instance.n, dtype=np.int64)
     place[by_rank] = np.arange(instance.n)
     # Copies: read-only arrays are of another type, for which all would be compiled once more.
-    columns = (instance.arrival, instance.prompt, instance.output, told.high, place, priority)
-    return _schedule(*_run(*(column.copy() for column in columns), gpu, rule))
+    arrival, prompt, output = (
+        column.copy() for column in (instance.arrival, instance.prompt, instance.output)
+    )
+    batches = _run(arrival, prompt, output, told.high.copy(), place, priority.copy(), gpu, rule)
+    return _schedule(*batches)
 
 
 def fits_compiled(law: Durations, instance: Instance, told: Told) -> bool:
@@ -379,7 +382,8 @@ def _served(
                 in_batch[j] = 1
                 if not _can_finish(s + g + in_batch, o - g - in_batch, gpu.M):
                     in_batch[j] = 0
-    return here[in_batch == 1].copy()
+    served: IntArray = here[in_batch == 1].copy()
+    return served
 
 
 @njit(cache=True, nogil=True)

@@ -113,7 +113,7 @@ class SeparateMachine:
         tokens = sum(self._views[i].prompt for i in members)
         self._require_limit(len(members), self._gpu.prompt_batch_requests, "requests")
         self._require_limit(tokens, self._gpu.prompt_batch_tokens, "prompt tokens")
-        end = self.time + self._law.prompt_batch(tokens)
+        end: int = self.time + self._law.prompt_batch(tokens)
         for i in members:
             del self._waiting[i]
             self._running[i] = None
@@ -124,7 +124,7 @@ class SeparateMachine:
         self._require_members(members, self._running, "does not run")
         self._require_limit(len(members), self._gpu.token_batch_requests, "requests")
         kv = sum(self._views[i].held for i in members)
-        end = self.time + self._law.token_batch(len(members), kv)
+        end: int = self.time + self._law.token_batch(len(members), kv)
         self._emit(members)
         return end
 
