@@ -125,17 +125,31 @@ def test_any_bound_that_ends_at_zero_telescopes() -> None:
     assert account.regret == sum(problem.rewards[j] for j in path)
 
 
-def test_fractions_stay_exact() -> None:
+def test_the_fluid_problem_is_a_potential_and_its_fractions_stay_exact() -> None:
     problem = scaled(ONLINE_PACKING, 20)
+    fluid = FormulaOracle(problem.fluid_to_go, exact=False)
+    for seed in range(5):
+        path = problem.draw(rng_of(seed))
+        account = run_account(problem, fluid, rules(problem, None)["fluid"], path, rng_of(0))
+        assert account.residual == 0
+        assert isinstance(account.residual, Fraction)
+        exact = problem.hindsight(0, problem.initial_state(path), path)
+        assert account.value <= exact
 
-    def thirds(t, S, path):  # type: ignore[no-untyped-def]
-        return Fraction(problem.horizon - t, 3)
 
-    path = problem.draw(rng_of(1))
-    account = run_account(
-        problem, FormulaOracle(thirds, exact=False), rules(problem, None)["fluid"], path, rng_of(0)
+def test_the_bayes_selector_takes_the_fluid_problem_as_well() -> None:
+    # As an oracle it needs one future only, since it looks at none.
+    problem = scaled(ONLINE_PACKING, 40)
+    fluid = FormulaOracle(problem.fluid_to_go, exact=False)
+    rule = BayesSelector(
+        SampledHindsight(problem=problem, oracle=fluid, samples=1, score="compensation")
     )
-    assert account.residual == 0
+    regret = []
+    for seed in range(20):
+        path = problem.draw(rng_of(seed))
+        oracle = FormulaOracle(problem.hindsight)
+        regret.append(run_account(problem, oracle, rule, path, rng_of(seed)).regret)
+    assert np.mean(regret) < 20  # of a hindsight value of about 155
 
 
 def test_sampled_futures_are_those_of_all_actions() -> None:

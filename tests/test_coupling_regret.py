@@ -10,10 +10,14 @@ import pytest
 
 from batchprophet.cli import run
 from batchprophet.models.errors import InputError
+from batchprophet.online.coupling.compensation import run_account
+from batchprophet.online.coupling.oracle import FormulaOracle
+from batchprophet.online.coupling.packing import ONLINE_PACKING, scaled
 from batchprophet.online.environments import ENVIRONMENTS, make_environment
 from batchprophet.online.environments.list_setting import ListSetting
 from batchprophet.online.growth import fit_growth
 from batchprophet.online.regret import exact_values, measure_regret
+from batchprophet.regret_plots import compensations
 
 
 def printed(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
@@ -75,6 +79,21 @@ def test_same_seed_same_rows_and_more_policies_do_not_matter() -> None:
     alone = measure_regret(environment, policies=["resolve"], **settings)  # type: ignore[arg-type]
     beside = measure_regret(environment, policies=["irt", "resolve"], **settings)  # type: ignore[arg-type]
     assert alone.rows[0] == beside.rows[1]
+
+
+def test_an_account_is_drawn_with_its_running_sum() -> None:
+    problem = scaled(ONLINE_PACKING, 60)
+    path = problem.draw(np.random.default_rng(0))
+
+    def greedy(t, S, rng):  # type: ignore[no-untyped-def]
+        return problem.actions(t, S, path)[0]
+
+    oracle = FormulaOracle(problem.hindsight)
+    account = run_account(problem, oracle, greedy, path, np.random.default_rng(0))
+    ax = compensations(account).axes[0]
+    running = ax.lines[-1].get_ydata()
+    assert running[-1] == account.regret > 0
+    assert len(ax.lines) == 2  # accepting is the only disagreement of a greedy rule, and the sum
 
 
 def test_one_replication_has_no_interval() -> None:

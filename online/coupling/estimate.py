@@ -98,6 +98,6 @@ class SampledHindsight(Generic[State, Action, Path]):
             gained = self.problem.reward(t, a, S, path)
             values[a] = gained + self.oracle.value(t + 1, after, path)
         best = max(values.values())
-        slack = 0.0 if is_exact(best) else ROUNDING * max(1.0, abs(best))
+        slack = 0.0 if is_exact(best) else ROUNDING * max(1.0, abs(float(best)))
         costs = {a: float(best - value) for a, value in values.items()}
         return {a: cost if cost > slack else 0.0 for a, cost in costs.items()}

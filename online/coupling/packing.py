@@ -145,6 +145,20 @@ class PackingProblem:
         counts = np.bincount(path[t:], minlength=len(self.rewards))
         return self.program.value(b, tuple(counts.tolist()))
 
+    def fluid_to_go(self, t: int, S: PackingState, path: PackingPath) -> Fraction:
+        """Return the fluid LP's value from a state on, this request and expected later ones.
+
+        It does not look at the path. As a potential it telescopes like any other, but a
+        compensation measured by it may be negative: chance can be kinder than its mean.
+        """
+        b, j = S
+        if j is None:
+            return Fraction(0)
+        W, later = self.weight, self.horizon - t - 1
+        counts = [later * w for w in self.chances]
+        counts[j] += W
+        return Fraction(self.program.value(tuple(W * c for c in b), tuple(counts)), W)
+
     def fluid_scores(self, t: int, S: PackingState) -> Mapping[bool, float]:
         """P[Q] as the fluid LP sees it: accepting is regretted by the share that it rejects.
 

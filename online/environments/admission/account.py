@@ -9,7 +9,7 @@ in slot s and λ that of now,
 It is the aggregated hindsight value at time 0 and 0 at T, and no action gains more than it takes
 from Φ, so every compensation is at least 0: rejecting costs (r − λW)⁺, accepting what is not worth
 its work the difference, an idle slot its price, a batch the price of the part that its jobs do not
-fill, work carried over a rise of the price that rise, and what is accepted and late its reward and
+fill, carried over a price rise that rise, and what is accepted and late its reward and
 penalty. They add up to the regret on every path, whatever the policy.
 """
 
@@ -120,7 +120,7 @@ def _segment(
     waiting, running = counts.waiting[index], counts.running[index]
     carried = _dot(waiting, now.waiting - then.waiting) + _dot(running, now.running - then.running)
     carried += (following - price) * work.unit * int(counts.busy[index])
-    paid["work carried over a rise of the price"] = carried
+    paid["carried over a price rise"] = carried
     for j in range(law.types):
         paid[f"late type {j + 1}"] = 0
         if last:

@@ -275,7 +275,7 @@ def _run(
                 elif rule == RESOLVE:
                     room = speed * slots - state.sums[WORK] / machine.unit
                     wants = u < fluid_share(machine, forecast, room, float(slots), j)
-                elif rule == STATIC or rule == IRT:  # noqa: SIM109 - numba compiles this faster
+                elif rule in (STATIC, IRT):
                     wants = u < shares[j]
                 elif rule == PACKING_BAYES:
                     room = T - taken_work / machine.unit
