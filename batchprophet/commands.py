@@ -15,6 +15,7 @@ import typer
 from . import console
 from .models.errors import InputError
 from .options import (
+    BatchLimit,
     BoundFile,
     CertificateFile,
     InstanceFile,
@@ -279,6 +280,17 @@ def convert(
         str, typer.Option(metavar="refuse|drop", help="What to do with rows of zero tokens.")
     ] = "refuse",
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the instance.")] = None,
+    batch_time: Annotated[
+        str,
+        typer.Option(
+            metavar="LAW",
+            help="unit, constant:prompt=4,token=1 (in rounds of --round-ms) or "
+            "affine:c0=…,c1=…,c2=…,c3=… (milliseconds; with --round-ms 0.001).",
+        ),
+    ] = "unit",
+    prompt_batch_requests: BatchLimit = None,
+    prompt_batch_tokens: BatchLimit = None,
+    token_batch_requests: BatchLimit = None,
     as_json: Json = False,
 ) -> None:
     """Convert a window of a real trace into an instance."""
@@ -303,6 +315,10 @@ def convert(
             oversize=cast(Literal["refuse", "drop"], oversize),  # checked where it is used
             zero=cast(Literal["refuse", "drop"], zero),
             name=name,
+            batch_time=batch_time,
+            prompt_batch_requests=prompt_batch_requests,
+            prompt_batch_tokens=prompt_batch_tokens,
+            token_batch_requests=token_batch_requests,
             progress=progress,
         )
     lines = [*converted.report.lines(), f"a round is {round_ms:g} ms"]

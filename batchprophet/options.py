@@ -17,6 +17,9 @@ Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Same seed, same res
 TimeLimit = Annotated[float, typer.Option(metavar="S", help="Seconds for the hindsight solve.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads of the solver.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+BatchLimit = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Batch limit, for separate batching.")
+]
 OutFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result here.")]
 OutFolder = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write report.html and its data here.")

@@ -415,6 +415,10 @@ def convert(
     oversize: Literal["refuse", "drop"] = "refuse",
     zero: Literal["refuse", "drop"] = "refuse",
     name: str | None = None,
+    batch_time: str = "unit",
+    prompt_batch_requests: int | None = None,
+    prompt_batch_tokens: int | None = None,
+    token_batch_requests: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Converted:
     """Convert a window of a real trace into an instance.
@@ -427,6 +431,11 @@ def convert(
         As in `batchprophet.models.traces.convert_trace`.
     sort, oversize, zero, name, progress
         As there.
+    batch_time : str
+        ``unit``, ``constant:prompt=4,token=1`` (a slot is `round_ms`) or
+        ``affine:c0=…,c1=…,c2=…,c3=…`` (milliseconds; `round_ms` must be 0.001).
+    prompt_batch_requests, prompt_batch_tokens, token_batch_requests : int, optional
+        Batch limits, ≥ 1; none by default.
 
     Returns
     -------
@@ -438,8 +447,15 @@ def convert(
     InputError
         If the file, a value in it, or a choice cannot be used.
     """
+    from .gpu_options import MICROSECOND, parse_batch_time, with_gpu
+    from .models.batch_time import AffineTime
     from .models.traces import convert_trace
 
+    if isinstance(parse_batch_time(batch_time), AffineTime) and round_ms != MICROSECOND:
+        raise InputError(
+            f"round_ms: the affine law counts microseconds: expected {MICROSECOND}, "
+            f"found {round_ms:g}"
+        )
     converted = convert_trace(
         trace,
         round_ms=round_ms,
@@ -459,7 +475,14 @@ def convert(
         name=name,
         progress=progress,
     )
-    return Converted(instance=converted.instance, report=converted.report)
+    instance = with_gpu(
+        converted.instance,
+        batch_time=batch_time,
+        prompt_batch_requests=prompt_batch_requests,
+        prompt_batch_tokens=prompt_batch_tokens,
+        token_batch_requests=token_batch_requests,
+    )
+    return Converted(instance=instance, report=converted.report)
 
 
 def demo(
