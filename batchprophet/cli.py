@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import adversary_command, commands, regret_command
+from . import adversary_command, commands, regret_command, study_command
 from .models.errors import BatchprophetError, DoesNotFinish, InfeasibleError
 
 #: Base of typer's usage errors (unknown option, wrong type, missing argument), in every version.
@@ -52,6 +52,7 @@ for _command in (
     commands.convert,
     commands.policies,
     regret_command.regret,
+    study_command.study,
     adversary_command.adversary,
 ):
     app.command()(_command)

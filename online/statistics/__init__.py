@@ -1,0 +1,1 @@
+"""Statistics of policies on common instances: intervals, ratios, pairs, profiles."""

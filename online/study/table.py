@@ -1,0 +1,201 @@
+"""The table of results: one row per cell and limit, of deterministic columns only."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ...models.files import write_atomically
+from ...models.objectives import MAXIMISED
+from .cell import Cell, Limit, PolicyRun, Problem
+from .study import Study
+from .work import DONE, FIGURES, CellResult
+
+HINDSIGHT = "hindsight"
+
+#: Significant digits of numbers that are not exact; fewer than machines agree on.
+DIGITS = 10
+
+COLUMNS = (
+    "source",
+    "seed",
+    "limit",
+    "predictions",
+    "policy",
+    "outcome",
+    "n",
+    "kv_capacity",
+    "value",
+    "best_known",
+    "bound",
+    "ratio_low",
+    "ratio_high",
+    *FIGURES,
+    "reason",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One policy, or hindsight, on one instance, beside what is known of the optimum.
+
+    Attributes
+    ----------
+    source : str
+        Label of the source.
+    seed : int
+        The instance's.
+    limit : str
+        Label of the hindsight limit; "" in a study without.
+    predictions : str
+        What the policy was told; "" for hindsight.
+    policy : str
+        Specification as in the study file; "hindsight" for hindsight.
+    outcome : {"done", "does not finish", "failed", "lost"}
+        What came of it.
+    value : int, Fraction or None
+        Its objective value.
+    best_known : int, Fraction or None
+        Best value of hindsight within this limit and of all policies of the study.
+    bound : int, Fraction or None
+        Proved bound on the optimum within this limit: from below, or for reward from above.
+    ratio : (Fraction or None, Fraction or None)
+        The interval that the policy's true ratio to the optimum lies in: for costs from value over
+        best known to value over bound; for reward the other way round.
+    figures : mapping
+        What else is known of it.
+    reason : str
+        Why there is no value; "" where there is one.
+    """
+
+    source: str
+    seed: int
+    limit: str
+    predictions: str
+    policy: str
+    outcome: str
+    value: int | Fraction | None
+    best_known: int | Fraction | None
+    bound: int | Fraction | None
+    ratio: tuple[Fraction | None, Fraction | None]
+    figures: Mapping[str, Any]
+    reason: str
+
+    @property
+    def proved(self) -> bool:
+        """Whether the optimum is known: best known value and bound are equal."""
+        return self.bound is not None and self.bound == self.best_known
+
+
+def result_rows(study: Study, results: Mapping[str, CellResult]) -> list[Row]:
+    """Join cells into rows: source by source, seed by seed, limit by limit, hindsight first.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    results : mapping of str to CellResult
+        Of all its cells, by key.
+    """
+    rows = []
+    runs = study.policy_runs()
+    for problem in study.problems():
+        found = [(run, results[Cell(problem=problem, job=run).key]) for run in runs]
+        for limit in study.limits or (None,):
+            rows += _problem_rows(problem, limit, found, results)
+    return rows
+
+
+def results_csv(rows: Iterable[Row]) -> str:
+    """Write rows as CSV: exact numbers as they are, others with ten digits, nothing as nothing.
+
+    The bytes depend on the rows alone: UTF-8, a line feed after each line.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        known = {
+            "source": row.source,
+            "seed": row.seed,
+            "limit": row.limit,
+            "predictions": row.predictions,
+            "policy": row.policy,
+            "outcome": row.outcome,
+            "value": row.value,
+            "best_known": row.best_known,
+            "bound": row.bound,
+            "ratio_low": row.ratio[0],
+            "ratio_high": row.ratio[1],
+            "reason": row.reason,
+        }
+        values = {**row.figures, **known}
+        writer.writerow([number(values.get(column)) for column in COLUMNS])
+    return text.getvalue()
+
+
+def write_results(path: str | os.PathLike[str], rows: Sequence[Row]) -> None:
+    """Write ``results.csv``, whole or not at all."""
+    write_atomically(path, results_csv(rows).encode())
+
+
+def number(value: object) -> str:
+    """Write a value for a table.
+
+    Examples
+    --------
+    >>> number(12), number(Fraction(7, 3)), number(None), number("mc-sf")
+    ('12', '2.333333333', '', 'mc-sf')
+    """
+    if isinstance(value, (float, Fraction)):
+        return f"{float(value):.{DIGITS}g}"
+    return "" if value is None else str(value)
+
+
+def _problem_rows(
+    problem: Problem,
+    limit: Limit | None,
+    found: Sequence[tuple[PolicyRun, CellResult]],
+    results: Mapping[str, CellResult],
+) -> list[Row]:
+    hindsight = None if limit is None else results[Cell(problem=problem, job=limit).key]
+    maximised = problem.objective in MAXIMISED
+    everything = [result for _, result in found] + ([] if hindsight is None else [hindsight])
+    values = [value for result in everything if (value := _exact(result, "value")) is not None]
+    best = (max if maximised else min)(values, default=None)
+    bound = None if hindsight is None else _exact(hindsight, "bound")
+
+    def row(predictions: str, policy: str, result: CellResult) -> Row:
+        value = _exact(result, "value")
+        ends = (_ratio(value, best), _ratio(value, bound))
+        return Row(
+            source=problem.source.label,
+            seed=problem.seed,
+            limit="" if limit is None else limit.label,
+            predictions=predictions,
+            policy=policy,
+            outcome=result.outcome,
+            value=value,
+            best_known=best,
+            bound=bound,
+            ratio=ends[::-1] if maximised else ends,  # type: ignore[arg-type]  # two ends
+            figures=result.record,
+            reason=result.record.get("reason", ""),
+        )
+
+    rows = [] if hindsight is None else [row("", HINDSIGHT, hindsight)]
+    return rows + [row(run.predictions.label, run.policy, result) for run, result in found]
+
+
+def _exact(result: CellResult, name: str) -> int | Fraction | None:
+    value = result.record.get(name) if result.outcome == DONE else None
+    return Fraction(value) if isinstance(value, str) else value
+
+
+def _ratio(value: int | Fraction | None, other: int | Fraction | None) -> Fraction | None:
+    return None if value is None or not other else Fraction(value) / Fraction(other)
