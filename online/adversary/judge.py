@@ -11,6 +11,7 @@ from ...models.schedule import MixedSchedule
 from ...models.schedules import schedule_value
 from ...solvers.bounds.combinatorial import all_bounds
 from ...solvers.bounds.configuration import configuration_prices
+from ...solvers.bounds.configuration import is_applicable as priceable
 from ...solvers.certificates.certificate import Certificate, best_certificate
 from ...solvers.certificates.combinatorial import CombinatorialBound
 from ...solvers.certificates.configuration_prices import ConfigurationPriceProof
@@ -157,8 +158,11 @@ class _Optimum:
     def search(self, cost: int, above: float) -> None:
         """Raise the bound by prices, then by an exhaustive search, until it meets the schedule.
 
-        It stops as soon as ``cost / bound`` is below `above`.
+        It stops as soon as ``cost / bound`` is below `above`. Instances too large for prices of
+        configurations keep the bound that they have.
         """
+        if not priceable(self.instance, int(self.schedule.completion(self.instance).max())):
+            return
         prices = configuration_prices(self.instance, self.schedule, work_limit=PRICE_STEPS)
         table = PriceTable.of(self.instance, prices)
         self._raise(math.ceil(prices.bound), ConfigurationPriceProof(table=table))

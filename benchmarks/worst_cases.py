@@ -1,0 +1,88 @@
+"""Worst cases of every policy, and the adversary of order √n: the figures of docs/worst-cases.md.
+
+    python benchmarks/worst_cases.py search mc-sf     # minutes; docs/worst-cases/mc-sf-*.json
+    python benchmarks/worst_cases.py table            # rechecks all witnesses there
+    python benchmarks/worst_cases.py picture          # docs/pictures/worst-cases.png
+
+Searches are limited by candidates and seeded, so they give the same witnesses on every machine.
+"""
+
+import sys
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from batchprophet.online.adversary.adaptive import play_sqrt_adversary
+from batchprophet.online.adversary.witness import recheck, write_witness
+from batchprophet.online.adversary.worst_case import find_worst_case
+from batchprophet.online.policy import built_in_policies
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+WITNESSES = DOCS / "worst-cases"
+
+#: Most requests, KV capacity, candidates.
+SIZES = ((4, 8, 2000), (6, 12, 4000), (10, 20, 3000), (16, 40, 1500))
+
+#: A policy that solves hindsight problems itself takes seconds for a candidate.
+DELIBERATE = {"bayes": ((6, 12, 60),)}
+
+#: Policies that the adversary of order √n is played against, and its KV capacities.
+PLAYED = ("mc-sf", "sorted-f", "alpha-greedy")
+CAPACITIES = (16, 64, 256, 1024, 4096, 16384, 65536)
+
+
+def search(policy: str) -> None:
+    WITNESSES.mkdir(exist_ok=True)
+    for n, M, candidates in DELIBERATE.get(policy, SIZES):
+        path = WITNESSES / f"{policy}-n{n}-M{M}.json"
+        if path.exists():
+            continue
+        worst = find_worst_case(policy, n=n, kv_capacity=M, work_limit=candidates)
+        unfinished = worst.unfinished is not None
+        print(policy, n, M, f"{worst.seconds:.0f} s", "does not finish" if unfinished else "")
+        if worst.witness is not None:
+            write_witness(worst.witness, path)
+
+
+def table() -> None:
+    """Print the worst ratio of each policy and size, everything checked anew."""
+    sizes = [(n, M) for n, M, _ in SIZES]
+    print("| policy |" + "".join(f" n ≤ {n}, M = {M} |" for n, M in sizes))
+    print("|---|" + "---|" * len(sizes))
+    for policy in built_in_policies():
+        print(f"| `{policy}` |" + "".join(f" {_cell(policy, n, M)} |" for n, M in sizes))
+
+
+def _cell(policy: str, n: int, M: int) -> str:
+    path = WITNESSES / f"{policy}-n{n}-M{M}.json"
+    if not path.exists():
+        return "–"
+    found = recheck(path)
+    if not found.holds:
+        raise SystemExit(f"{path}: {found.faults}")
+    low, high = map(float, found.interval)
+    return f"{low:.3f}" if low == high else f"{low:.3f} – {high:.3f}"
+
+
+def picture() -> None:
+    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    ax = figure.subplots()
+    for policy, marker in zip(PLAYED, "osx", strict=True):
+        plays = [play_sqrt_adversary(policy, M) for M in CAPACITIES]
+        n = [play.instance.n for play in plays]
+        ax.plot(n, [float(p.ratio) for p in plays], marker=marker, label=policy, fillstyle="none")
+    ax.plot(n, [0.135 * x**0.5 for x in n], "k:", label="0.135·√n")
+    ax.set(xscale="log", yscale="log", xlabel="requests n", ylabel="cost / hindsight, at least")
+    ax.set_title("The adaptive adversary: one long request, then a burst", loc="left")
+    ax.legend(frameon=False)
+    figure.savefig(DOCS / "pictures" / "worst-cases.png", dpi=110, facecolor="white")
+    for policy in PLAYED:
+        for M in CAPACITIES:
+            play = play_sqrt_adversary(policy, M)
+            low, high = float(play.ratio), float(play.cost / play.bound)
+            print(policy, M, play.instance.n, f"{low:.3f}", f"{high:.3f}")
+
+
+if __name__ == "__main__":
+    word, *rest = sys.argv[1:]
+    {"search": search, "table": table, "picture": picture}[word](*rest)
