@@ -66,8 +66,9 @@ def solve(
     work_limit, threads, seed, formulation, warm_start, progress
         As in `batchprophet.solvers.hindsight.solve`.
     export : path-like, optional
-        Write the MILP here first, for any solver; a name that ends in ``.lp`` or ``.mps``. Its
-        form is the running-sum form where `formulation` is "auto".
+        Write the MILP here first, for any solver; a name that ends in ``.lp`` or ``.mps``. Where
+        `formulation` is "auto" its form is the running-sum form, under separate batching the form
+        by stages, or by batches for the affine law.
 
     Returns
     -------
@@ -572,13 +573,18 @@ def _write_model(
     instance: Instance, model: str, path: PathLike, objective: str, formulation: str
 ) -> None:
     """Write the MILP of a regime, in its default form where none is named."""
-    if model == "mixed":
-        from .models.mixed.formulation import write_model
+    from .models.batch_time import AffineTime
+    from .models.mixed import formulation as mixed
+    from .models.separate import formulation as separate
 
+    if model == "mixed":
         form = "running-sum" if formulation == "auto" else formulation
-        write_model(instance, path, objective=objective, formulation=form)
+        mixed.write_model(instance, path, objective=objective, formulation=form)
         return
-    raise InputError("export: MILPs of separate batching are not written")
+    affine = isinstance(instance.gpu.batch_time, AffineTime)
+    default = "batch-sequence" if affine else "stages"
+    form = default if formulation == "auto" else formulation
+    separate.write_model(instance, path, objective=objective, formulation=form)
 
 
 def _checked(compared: Compared) -> Compared:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 import batchprophet as bp
 from batchprophet.cli import run
+from batchprophet.online.conformity import check_policy
 from batchprophet.online.separate.policy import BUILT_IN
 
 #: τ_P = 2, τ_D = 1, B_P = 2, C_P = 4, B_D = 2. r0 (3, 4) at 0, r1 (2, 2) at 1, r2 (2, 1) at 3.
@@ -351,3 +353,25 @@ def test_convert_gives_the_gpu_limits_and_times(convert) -> None:  # type: ignor
 )
 def test_gpus_that_convert_refuses(convert, words: list[str], expected: str) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
     assert convert(*words, code=2).startswith(expected)
+
+
+# ---------------------------------------------------------------- documents
+
+
+def test_the_policy_of_the_documentation_conforms(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]  # a fixture
+    page = (Path(__file__).resolve().parents[1] / "docs/policies.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n# (my_separate_\w+)\.py\n(.*?)```", page, re.DOTALL)
+    ((module, code),) = blocks
+    (tmp_path / f"{module}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert check_policy(f"{module}:OneAfterTheOther", model="separate") == []
+
+
+@pytest.mark.parametrize(
+    ("batch_time", "form"), [({"law": "unit"}, "stages"), (None, "batch-sequence")]
+)
+def test_solve_exports_the_milp(tmp_path: Path, batch_time: object, form: str) -> None:
+    affine = {"law": "affine", "c0": 0.01, "c1": 0.002, "c2": 0.001, "c3": 0.0}
+    path, out = write(tmp_path / "x.json", {"batch_time": batch_time or affine}), tmp_path / "x.lp"
+    run(["solve", str(path), "--model", "separate", "--time-limit", "0", "--export", str(out)])
+    assert f"separate batching, {form} form, latency" in out.read_text()
