@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all lint types notebooks clean
+.PHONY: demo test test-all lint types docs notebooks clean
 
 demo: $(READY)
 	$(BIN)/batchprophet demo
@@ -18,6 +18,14 @@ test-all: lint types
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The site, without a warning: build/site/index.html
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Notebooks executed in place, from the first to the last; their outputs are committed.
+notebooks: $(READY)
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
 # Checked as users get it: a regular install, from another folder.
 types: $(READY)

@@ -1,0 +1,247 @@
+"""What MkDocs cannot do by itself: notebooks, the reference, and formulas without scripts.
+
+- `on_startup`: lays the package's sources out as one tree, where the reference is read from.
+- `on_config`: puts notebooks, and pages that the navigation does not name, where they belong.
+- `on_files`: adds a page for each notebook (its committed outputs, not executed again), the
+  command line's help, and the list of modules.
+- `on_page_content`: turns TeX into MathML, so that pages need nothing from the network.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from latex2mathml.converter import convert
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+SOURCES = ROOT / "build" / "sources"
+
+
+def on_startup(command: str, dirty: bool) -> None:
+    """Lay out the sources before anybody looks for them."""
+    lay_out_sources()
+
+
+def on_config(config: Any) -> Any:
+    """Give each notebook, and each page that has none, its place in the navigation."""
+    for section in config["nav"]:
+        for name, pages in section.items():
+            if name == "Course":
+                pages += [f"notebooks/{path.stem}.md" for path in notebook_paths()]
+            if name == "Measured":
+                pages += unplaced_pages(config["nav"])
+    return config
+
+
+def unplaced_pages(nav: list[dict[str, list[str]]]) -> list[str]:
+    """Pages in docs/ that no section of the navigation names."""
+    placed = {page for section in nav for pages in section.values() for page in pages}
+    return sorted({path.name for path in (ROOT / "docs").glob("*.md")} - placed)
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the generated pages and the notebooks' pictures."""
+    made: dict[str, str | bytes] = {
+        "reference/command-line.md": command_line_page(),
+        "reference/python.md": python_page(),
+        "reference/modules.md": modules_page(),
+        "notebooks/index.md": course_page(),
+    }
+    for path in notebook_paths():
+        made |= notebook_page(path)
+    for uri, content in made.items():
+        files.append(File.generated(config, uri, content=content))
+    return files
+
+
+def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
+    """Replace each formula by MathML."""
+
+    def mathml(found: re.Match[str]) -> str:
+        tex = html.unescape(found["tex"]).strip()
+        block = tex.startswith(r"\[")
+        return convert(tex[2:-2].strip(), display="block" if block else "inline")
+
+    pattern = r'<(?P<tag>span|div) class="arithmatex">(?P<tex>.*?)</(?P=tag)>'
+    return re.sub(pattern, mathml, page_html, flags=re.DOTALL)
+
+
+def lay_out_sources() -> None:
+    """Copy the rooms to where the package's names say they are."""
+    shutil.rmtree(SOURCES, ignore_errors=True)
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    for package, folder in sorted(table["package-dir"].items()):
+        shutil.copytree(
+            ROOT / folder,
+            SOURCES.joinpath(*package.split(".")),
+            ignore=shutil.ignore_patterns("__pycache__"),
+            dirs_exist_ok=True,
+        )
+
+
+def modules() -> list[str]:
+    """Names of all modules that have a page in the reference."""
+    paths = (path for path in SOURCES.rglob("*.py") if path.name != "__main__.py")
+    names = (".".join(path.relative_to(SOURCES).with_suffix("").parts) for path in paths)
+    return sorted(name.removesuffix(".__init__") for name in names)
+
+
+def first_sentence(module: str) -> str:
+    """Return the first line of a module's docstring."""
+    folder = SOURCES.joinpath(*module.split("."))
+    path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    found = re.match(r'"""(.*?)("""|\n)', path.read_text("utf-8"))
+    return found[1].strip() if found else ""
+
+
+def modules_page() -> str:
+    """List every module with its first sentence, by room."""
+    lines = [
+        "# The modules",
+        "",
+        "Imports point one way: `models` ← `solvers` ← `online` ← `batchprophet`. Each module's",
+        "docstring has the definitions, the proofs and the sources; this is their index.",
+    ]
+    for room in ("models", "solvers", "online", ""):
+        prefix = f"batchprophet.{room}." if room else "batchprophet."
+        lines += ["", f"## {room or 'batchprophet'}", "", "| module | what it is |", "|---|---|"]
+        for name in modules():
+            own = name.startswith(prefix) and (room or name.count(".") == 1)
+            if own and (says := first_sentence(name)):
+                lines.append(f"| `{name}` | {says.replace('|', '&#124;')} |")
+    return "\n".join(lines) + "\n"
+
+
+def python_page() -> str:
+    """Document every public name, where its module defines it."""
+    import batchprophet
+
+    lines = [
+        "# Python",
+        "",
+        "```python",
+        "import batchprophet as bp",
+        "```",
+        "",
+        "Every name below is `bp.NAME`. What the command line does are the functions of",
+        "`batchprophet.verbs`.",
+        "",
+    ]
+    by_module: dict[str, list[str]] = {}
+    for name, module in batchprophet._MODULES.items():
+        by_module.setdefault(module, []).append(name)
+    for module in sorted(by_module, key=lambda m: (m != "verbs", m)):
+        for name in sorted(by_module[module]):
+            lines += [f"::: batchprophet.{module}.{name}", ""]
+    return "\n".join(lines)
+
+
+def command_line_page() -> str:
+    """Document every command from what it says of itself."""
+    import typer
+
+    from batchprophet.cli import app
+
+    group = typer.main.get_command(app)
+    lines = [
+        "# The command line",
+        "",
+        "Exit code 0: done; 1: the answer is no; 2: bad input or usage, said in one line.",
+        "`--json` prints machine-readable output wherever a table is printed.",
+        "",
+    ]
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        context = typer.Context(command, info_name=name)
+        words = " ".join(command.collect_usage_pieces(context))
+        lines += [f"## {name}", "", (command.help or "").strip(), ""]
+        lines += ["```text", f"batchprophet {name} {words}", "```", ""]
+        rows = [record for p in command.params if (record := p.get_help_record(context))]
+        if rows:
+            lines += ["| option | meaning |", "|---|---|"]
+            lines += [f"| `{cell(option)}` | {cell(says)} |" for option, says in rows]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def cell(text: str) -> str:
+    """Text for a cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def notebook_paths() -> list[Path]:
+    """All notebooks, in order."""
+    return sorted(NOTEBOOKS.glob("*.ipynb"))
+
+
+def course_page() -> str:
+    """List the notebooks by the first paragraph of each."""
+    lines = [
+        "# A half-course in nine notebooks",
+        "",
+        "Each takes 20 to 40 minutes of class: small numbers by hand, the model in code beside its",
+        "equation, a heuristic first, the optimum second, the same picture of both, and exercises",
+        "with solutions that fold out. They need no GPU. The pages here show their committed",
+        "outputs; to run them, `pip install '.[notebooks]'` in a clone of the repository and open",
+        "the folder `notebooks/`.",
+        "",
+    ]
+    for number, path in enumerate(notebook_paths(), start=1):
+        first = nbformat.read(path, as_version=4).cells[0].source
+        title = first.splitlines()[0].removeprefix("# ")
+        learn = re.search(r"\*\*What you will learn\.\*\*(.*?)(\n\n|$)", first, re.DOTALL)
+        says = " ".join(learn[1].split()) if learn else ""
+        lines += [f"{number}. [{title}]({path.stem}.md). {says}", ""]
+    return "\n".join(lines)
+
+
+def notebook_page(path: Path) -> dict[str, str | bytes]:
+    """Turn a notebook into a page and its pictures, by their places in the site."""
+    made: dict[str, str | bytes] = {}
+    lines: list[str] = []
+    for number, each in enumerate(nbformat.read(path, as_version=4).cells):
+        if each.cell_type == "markdown":
+            lines += [markdown_cell(each.source), ""]
+            continue
+        if not each.source.strip() or "install" in each.metadata.get("tags", []):
+            continue
+        body, pictures = code_cell(each, f"{path.stem}-{number}")
+        made |= {f"notebooks/{name}": content for name, content in pictures.items()}
+        if "solution" in each.metadata.get("tags", []):
+            body = ['??? example "Solution in code"', "", *(f"    {line}" for line in body)]
+        lines += [*body, ""]
+    made[f"notebooks/{path.stem}.md"] = "\n".join(lines)
+    return made
+
+
+def markdown_cell(source: str) -> str:
+    """Let Markdown inside of details be Markdown, and notebooks' links be pages' links."""
+    source = source.replace("<details>", '<details markdown="1">')
+    return re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.md)", source)
+
+
+def code_cell(each: Any, name: str) -> tuple[list[str], dict[str, bytes]]:
+    """Return the lines of a code cell with its outputs, and its pictures by name."""
+    lines = ["```python", *each.source.splitlines(), "```", ""]
+    pictures: dict[str, bytes] = {}
+    for position, output in enumerate(each.outputs):
+        data = output.get("data", {})
+        if "image/png" in data:
+            picture = f"{name}-{position}.png"
+            pictures[picture] = base64.b64decode(data["image/png"])
+            lines += [f"![Picture drawn by the code above]({picture})", ""]
+            continue
+        text = output.get("text") or data.get("text/plain", "")
+        if "application/vnd.jupyter.widget-view+json" in data:
+            text = ""
+        if text.strip():
+            lines += ["```{.text .output}", *text.rstrip().splitlines(), "```", ""]
+    return lines, pictures

@@ -1,0 +1,123 @@
+"""The documentation site: every command, output and link on it, and a build without warnings."""
+
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from tests.pages import FENCE, OUTPUT, run_page, same_but_for_time
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+EXECUTED = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", EXECUTED, ids=lambda page: page.stem)
+def test_outputs_on_the_page_are_what_its_commands_print(page, tmp_path):
+    # `python -m tests.pages docs/tutorial.md` writes them anew.
+    outputs = list(run_page(page.read_text("utf-8"), tmp_path))
+    assert outputs
+    for shown, found in outputs:
+        assert same_but_for_time(shown) == same_but_for_time(found)
+
+
+@pytest.mark.parametrize("page", EXECUTED, ids=lambda page: page.stem)
+def test_every_block_on_an_executed_page_is_of_a_known_kind(page):
+    # A fence that is misspelt would be passed over in silence.
+    for found in FENCE.finditer(page.read_text("utf-8")):
+        info = found["info"].strip()
+        assert "title=" in info or info in ("console", "python", "sh", OUTPUT), info
+
+
+def test_only_times_are_blanked_out():
+    one = "  seconds   0.41\n  mc-sf   24   6.00   1.26   0.0003\n  bound  19"
+    assert same_but_for_time(one) == same_but_for_time(one.replace("0.41", "3.5"))
+    assert same_but_for_time(one) == same_but_for_time(one.replace("0.0003", "0.02"))
+    assert same_but_for_time(one) != same_but_for_time(one.replace("19", "20"))
+    assert same_but_for_time(one) != same_but_for_time(one.replace("1.26", "1.27"))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the folder of the built site; a warning fails the build."""
+    if shutil.which("mkdocs", path=str(Path(sys.executable).parent)) is None:
+        pytest.skip("needs the extra [docs]")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    return folder
+
+
+class _Links(HTMLParser):
+    """Where a page leads, what it shows, and the anchors it has."""
+
+    def __init__(self):
+        super().__init__()
+        self.targets, self.anchors = [], set()
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name in ("href", "src") and value:
+                self.targets.append(value)
+            if name in ("id", "name") and value:
+                self.anchors.add(value)
+
+
+def read_links(path):
+    parser = _Links()
+    parser.feed(path.read_text("utf-8"))
+    return parser
+
+
+def test_every_local_link_leads_to_a_page_and_an_anchor(site):
+    pages = {path: read_links(path) for path in site.rglob("*.html") if path.name != "404.html"}
+    assert len(pages) > 20
+    broken = []
+    for path, links in pages.items():
+        for target in links.targets:
+            where, _, anchor = unquote(target).partition("#")
+            if re.match(r"[a-z]+:", where):
+                continue
+            leads_to = (path.parent / where).resolve() if where else path
+            if leads_to.is_dir():
+                leads_to /= "index.html"
+            known = leads_to.exists() and (
+                not anchor or leads_to not in pages or anchor in pages[leads_to].anchors
+            )
+            if not known:
+                broken.append((path.name, target))
+    assert not broken
+
+
+def test_pages_need_nothing_from_the_network(site):
+    for path in site.rglob("*.html"):
+        text = path.read_text("utf-8")
+        assert not re.findall(r'<(?:script|img)[^>]+src="https?://[^"]+', text), path
+        assert not re.findall(r'<link[^>]+rel="stylesheet"[^>]+href="https?:', text), path
+
+
+def test_formulas_are_mathml(site):
+    assert "<math" in (site / "notebooks" / "01_what_was_attainable.html").read_text("utf-8")
+    for path in site.rglob("*.html"):
+        assert 'class="arithmatex"' not in path.read_text("utf-8"), path
+
+
+def test_the_reference_has_every_public_name_and_command(site):
+    import typer
+
+    import batchprophet as bp
+    from batchprophet.cli import app
+
+    python = (site / "reference" / "python.html").read_text("utf-8")
+    for name in set(bp.__all__) - {"__version__"}:
+        assert re.search(rf'id="batchprophet\.[\w.]*\.{name}"', python), name
+    line = (site / "reference" / "command-line.html").read_text("utf-8")
+    for name in typer.main.get_command(app).commands:
+        assert f'id="{name}"' in line, name
