@@ -11,7 +11,7 @@ import typer
 
 from . import console
 from .models.errors import InputError
-from .options import Json, OutFolder, Seed, Settings
+from .options import Json, Seed, Settings
 from .outputs import make_folder, require_writable_folder
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def regret(
     environment: Annotated[
-        str, typer.Argument(metavar="ENVIRONMENT", help="A name (see below) or a .toml file.")
+        str, typer.Argument(metavar="ENVIRONMENT", help="A name, or a .toml file.")
     ],
     policies: Annotated[
         str | None, typer.Option(metavar="a,b", help="Policies; all of the environment by default.")
@@ -37,12 +37,14 @@ def regret(
         bool, typer.Option("--exact", help="Values by recursion instead of sample paths.")
     ] = False,
     as_json: Json = False,
-    out: OutFolder = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write regret.json and pictures here.")
+    ] = None,
 ) -> None:
     """Measure regret against the horizon, and account for it decision by decision.
 
-    Environments: online-packing, multi-secretary, separate-admission; or a TOML file with
-    ``environment = "name"`` and a table of settings.
+    Environments: online-packing, multi-secretary, separate-admission; docs/coupling.md says what
+    they are, and what a .toml file of one holds.
     """
     from .online.environments import make_environment
     from .online.regret import exact_values, measure_regret

@@ -379,3 +379,9 @@ def test_settings_make_other_laws() -> None:
 def test_refusals(settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=f"separate-admission: {message}"):
         make_environment("separate-admission", settings)
+
+
+def test_work_that_is_too_large_for_integers_is_refused() -> None:
+    work = replace(request_work(PROTOTYPE), unit=2**60)
+    with pytest.raises(InputError, match=r"expected work and time that stay below 2\^62 units"):
+        hindsight(PROTOTYPE, work, np.zeros((4, 3), dtype=np.int64))

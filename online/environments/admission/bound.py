@@ -16,9 +16,13 @@ from fractions import Fraction
 
 import numpy as np
 
+from ....models.errors import InputError
 from ....models.instance import IntArray
 from .law import AdmissionLaw
 from .work import Work
+
+#: Sums of work must fit the 64-bit integers of compiled code.
+LARGEST = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,6 +66,11 @@ def hindsight(law: AdmissionLaw, work: Work, arrivals: IntArray) -> Hindsight:
     Hindsight
         Value and prices, in exact arithmetic.
 
+    Raises
+    ------
+    InputError
+        If work and time, in units, would exceed 64-bit integers.
+
     Examples
     --------
     Two requests of type 2 in the last two slots: in what is left a GPU does 2 of their 2.25 slots.
@@ -74,6 +83,7 @@ def hindsight(law: AdmissionLaw, work: Work, arrivals: IntArray) -> Hindsight:
     Fraction(32, 3)
     """
     T = arrivals.shape[0]
+    _require_small(work, arrivals)
     densities = [Fraction(law.reward[j], int(work.total[j])) for j in work.order]
     later = work.unit * np.arange(T, -1, -1, dtype=np.int64)
     before = np.zeros(T + 1, dtype=np.int64)
@@ -86,3 +96,15 @@ def hindsight(law: AdmissionLaw, work: Work, arrivals: IntArray) -> Hindsight:
         following = densities[k + 1] if k + 1 < law.types else Fraction(0)
         value += (densities[k] - following) * int(capacity[since[k]])
     return Hindsight(value=value, since=since, densities=(*densities, Fraction(0)))
+
+
+def _require_small(work: Work, arrivals: IntArray) -> None:
+    counts = arrivals.sum(axis=0).tolist()
+    units = arrivals.shape[0] * work.unit
+    units += sum(n * w for n, w in zip(counts, work.total.tolist(), strict=True))
+    if units >= LARGEST:
+        raise InputError(
+            f"horizon: expected work and time that stay below 2^62 units, found {units:,} at "
+            f"horizon {arrivals.shape[0]:,} with {work.unit:,} units per slot; limits of batches "
+            "with common factors need fewer"
+        )
