@@ -385,3 +385,43 @@ def test_work_that_is_too_large_for_integers_is_refused() -> None:
     work = replace(request_work(PROTOTYPE), unit=2**60)
     with pytest.raises(InputError, match=r"expected work and time that stay below 2\^62 units"):
         hindsight(PROTOTYPE, work, np.zeros((4, 3), dtype=np.int64))
+
+
+def random_law(rng: np.random.Generator) -> AdmissionLaw:
+    K = int(rng.integers(1, 5))
+    prompt, output = rng.integers(1, 12, size=K), rng.integers(1, 9, size=K)
+    least = int((prompt + output).max())
+    return AdmissionLaw(
+        rates=tuple(Fraction(int(x), 10) for x in rng.integers(1, 12, size=K)),
+        prompt=tuple(prompt.tolist()),
+        output=tuple(output.tolist()),
+        reward=tuple(rng.integers(1, 9, size=K).tolist()),
+        penalty=tuple(rng.integers(0, 9, size=K).tolist()),
+        prompt_batch_requests=int(rng.integers(1, 6)),
+        token_batch_requests=int(rng.integers(1, 6)),
+        prompt_batch_tokens=None if rng.random() < 0.5 else int(prompt.max() + rng.integers(20)),
+        kv_capacity=None if rng.random() < 0.4 else least + int(rng.integers(40)),
+        prompt_time=int(rng.integers(1, 4)),
+        token_time=int(rng.integers(1, 3)),
+    )
+
+
+def test_random_laws_keep_every_rule() -> None:
+    rng, T = np.random.default_rng(0), 50
+    for _ in range(40):
+        law = random_law(rng)
+        work = request_work(law)
+        arrivals = law.draw(T, rng)
+        if not arrivals.any():
+            continue
+        uniforms, known = rng.random(int(arrivals.sum())), hindsight(law, work, arrivals)
+        edges, instance = segment_edges(T, known), law.instance(arrivals)
+        for rule in RULES:
+            log = make_log(law, T)
+            counts = run_admission(law, work, arrivals, rule, uniforms, edges, log=log)
+            outcome = account(law, work, known, edges, counts)
+            assert outcome.residual == 0
+            assert outcome.smallest >= 0
+            schedule = schedule_of(law, arrivals, log)
+            assert check_separate(instance, schedule, allow_rejected=True) == []
+            assert int(schedule.served(instance).sum()) == int(counts.completed.sum())
