@@ -140,7 +140,7 @@ class _Tally:
     def add(self, outcome: Outcome) -> None:
         self.regret.append(outcome.regret)
         self.hindsight.append(outcome.hindsight)
-        self.residual = max(self.residual, abs(outcome.residual))
+        self.residual = max(self.residual, abs(Fraction(outcome.residual)))
         self.smallest.append(outcome.smallest)
         self.by_time.append(outcome.by_time)
         self.by_part.append(outcome.by_part)
