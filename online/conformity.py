@@ -23,7 +23,7 @@ from ..models.schedule import MixedSchedule
 from ..models.schedules import Schedule
 from ..models.separate.schedule import SeparateSchedule
 from .decision import Decision
-from .policy import Policy
+from .policy import Policy, session
 from .regime import REGIMES, Regime, regime
 from .separate import conformity as separate
 from .separate.policy import SeparatePolicy
@@ -247,17 +247,17 @@ class _Recorder:
     """A policy that asks another one and writes down what it decides, and when."""
 
     def __init__(self, suite: Suite, policy: Any) -> None:
-        self._suite, self._policy = suite, policy
+        self._suite, self._policy, self._player = suite, policy, session(policy)
         self.log: list[Entry] = []
         self.last = -1
 
     def __getattr__(self, name: str) -> object:
-        if name == "run_compiled":
+        if name in ("run_compiled", "session"):
             raise AttributeError(name)
         return getattr(self._policy, name)
 
     def decide(self, observation: Any, rng: np.random.Generator) -> Any:
-        decision = self._policy.decide(observation, rng)
+        decision = self._player.decide(observation, rng)
         self.last = observation.time
         entry = self._suite.decided(decision)
         if entry:

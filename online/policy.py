@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -25,6 +25,7 @@ __all__ = [
     "make_policy",
     "policy_spec",
     "registered_policies",
+    "session",
 ]
 
 #: Installed packages register policies under this entry-point group.
@@ -54,6 +55,9 @@ REGISTRY = PolicyRegistry("mixed", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("bay
 @runtime_checkable
 class Policy(Protocol):
     """An online policy: a value (best a frozen dataclass) with one method, and no memory.
+
+    One that is to remember something within a run has a method ``session`` besides, which takes
+    nothing and returns a new policy of the same name for one run (`session`).
 
     Its fields are its options. Randomness comes from the generator that it is handed, never from
     elsewhere; what it knows is what the observation says.
@@ -95,6 +99,12 @@ class Policy(Protocol):
             Round t + 1 must fit the KV capacity after it.
         """
         ...
+
+
+def session(policy: Policy) -> Policy:
+    """Return who decides in one run: the policy, or what its method ``session`` makes for it."""
+    begin: Callable[[], Policy] | None = getattr(policy, "session", None)
+    return policy if begin is None else begin()
 
 
 def registered_policies() -> dict[str, type]:

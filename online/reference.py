@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..models.instance import Instance
 from ..models.schedule import MixedSchedule
 from .machine import Machine
-from .policy import Policy
+from .policy import Policy, session
 from .simulator import ask, prepare, require_life
 
 
@@ -27,6 +27,7 @@ def simulate_by_round(
     """
     policy, told, rng = prepare(instance, policy, seed, model)
     machine = Machine(instance, policy, told)
+    policy = session(policy)
     t, idle = 0, 0
     while True:
         machine.advance(t)

@@ -15,7 +15,7 @@ from ..models.schedule import MixedSchedule
 from .decision import NEXT_EVENT, Decision
 from .lengths import Told, told_lengths
 from .machine import Machine
-from .policy import Policy, make_policy
+from .policy import Policy, make_policy, session
 from .termination import IDLE_WAKE_UPS, stalls
 
 
@@ -85,7 +85,7 @@ def simulate(
         schedule = policy.run_compiled(instance, told, rng)
         if schedule is not None:
             return schedule
-    return _run_events(Machine(instance, policy, told), policy, rng)
+    return _run_events(Machine(instance, policy, told), session(policy), rng)
 
 
 def prepare(

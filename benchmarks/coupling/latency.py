@@ -29,7 +29,7 @@ from batchprophet.models.objectives import total_latency
 from batchprophet.models.schedule import MixedSchedule
 from batchprophet.online.decision import Decision
 from batchprophet.online.observation import Observation
-from batchprophet.online.policy import REGISTRY, Policy, make_policy
+from batchprophet.online.policy import REGISTRY, Policy, make_policy, session
 from batchprophet.online.simulator import simulate
 from batchprophet.solvers.hindsight import load_compiled_code, solve
 
@@ -58,17 +58,17 @@ class Timed:
     """A policy whose decisions are timed, where it decides anything."""
 
     def __init__(self, policy: Policy) -> None:
-        self.policy = policy
+        self.policy, self.player = policy, session(policy)
         self.milliseconds: list[float] = []
 
     def __getattr__(self, name: str) -> object:
-        if name == "run_compiled":
+        if name in ("run_compiled", "session"):
             raise AttributeError(name)
         return getattr(self.policy, name)
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
         begun = time.process_time()
-        decision = self.policy.decide(observation, rng)
+        decision = self.player.decide(observation, rng)
         room = observation.kv_capacity - observation.kv_next_round
         if any(view.prompt + 1 <= room for view in observation.waiting):
             self.milliseconds.append(1000 * (time.process_time() - begun))

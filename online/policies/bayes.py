@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from ...models.errors import InputError
 from ...models.instance import IntArray
 from ...solvers.search.random_stream import Stream, random_stream
 from ..coupling.futures import LAWS, Law
-from ..coupling.sampled_hindsight import World, first_order
+from ..coupling.sampled_hindsight import REHEAT, World, first_order, merged_order
 from ..decision import Decision
 from ..lengths import LENGTH_KINDS, require_lengths
 from ..observation import Observation, RequestView
@@ -26,10 +26,10 @@ class Bayes:
 
     At each round boundary at which a waiting request fits, `samples` futures are drawn from the
     law given what has arrived, and for each a hindsight schedule of all that runs, waits and is to
-    come is found (annealing of `effort` steps). Then they vote in sequence: if at least half of
-    the schedules start something now, the request that most of them start is started, the other
-    schedules are made to agree, and they vote again. Voting on each request by itself would stall
-    the machine where schedules start different requests.
+    come is found (annealing of `effort` steps, from the schedules of the last decision). Then they
+    vote in sequence: if at least half of the schedules start something now, the request that most
+    of them start is started, the other schedules are made to agree, and they vote again. Voting on
+    each request by itself would stall the machine where schedules start different requests.
 
     An action's compensation is 0 where the hindsight schedule takes it, so the most votes mean the
     smallest estimated probability of a disagreement: the Bayes selector. No constant regret is
@@ -87,23 +87,56 @@ class Bayes:
         require_lengths(self.length_kinds, self.lengths, self.error)
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
+        """Decide once, without plans from before."""
+        return self.session().decide(observation, rng)
+
+    def session(self) -> BayesRun:
+        """Return the policy for one run: it keeps its plans from decision to decision."""
+        return BayesRun(self)
+
+
+class BayesRun:
+    """One run of `Bayes`: the last hindsight schedules are where the next annealings begin.
+
+    Parameters
+    ----------
+    policy : Bayes
+        Its options.
+    """
+
+    name: ClassVar[str] = Bayes.name
+    summary: ClassVar[str] = Bayes.summary
+    source: ClassVar[str] = Bayes.source
+    length_kinds: ClassVar[tuple[str, ...]] = Bayes.length_kinds
+
+    def __init__(self, policy: Bayes) -> None:
+        self.policy = policy
+        self._law = LAWS[policy.law]
+        self._plans: list[Mapping[int, int]] = [{} for _ in range(policy.samples)]
+
+    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
         """Draw futures and let their hindsight schedules vote."""
         if observation.overflows:
             return evict_latest(observation)
         if not any(_fits_next_round(observation, view, 0) for view in observation.waiting):
             return Decision()
         stream = random_stream(int(rng.integers(2**63)))
-        law = LAWS[self.law]
-        worlds = [self._world(observation, law, rng, stream) for _ in range(self.samples)]
-        return Decision(start=tuple(self._vote(observation, worlds, stream)))
+        worlds = [self._world(observation, plan, rng, stream) for plan in self._plans]
+        start = tuple(self._vote(observation, worlds, stream))
+        self._plans = [_plan(observation.time, world) for world in worlds]
+        return Decision(start=start)
 
     def _world(
-        self, observation: Observation, law: Law, rng: np.random.Generator, stream: Stream
+        self,
+        observation: Observation,
+        plan: Mapping[int, int],
+        rng: np.random.Generator,
+        stream: Stream,
     ) -> World:
-        """Draw a future and solve it."""
+        """Draw a future and solve it, from the order of a plan where there is one."""
         t, waiting = observation.time, observation.waiting
-        future = law.draw(observation, rng)
-        lengths = [_length(view, 0, observation, law, rng) for view in waiting]
+        future = self._law.draw(observation, rng)
+        lengths = [_length(view, 0, observation, self._law, rng) for view in waiting]
         arrived = np.zeros(len(waiting), np.int64)
         columns = (
             np.array([*(view.index for view in waiting), *[-1] * future.arrival.size], np.int64),
@@ -111,9 +144,13 @@ class Bayes:
             np.concatenate((np.array([view.prompt for view in waiting], np.int64), future.prompt)),
             np.concatenate((np.array(lengths, np.int64), future.output)),
         )
-        fixed = _held(observation, law, rng, *columns[1:])
+        fixed = _held(observation, self._law, rng, *columns[1:])
         world = World(*columns, fixed, observation.kv_capacity, np.zeros(0, np.int64))
-        world.solve(first_order(*columns[1:]), self.effort, 1.0, stream)
+        planned = np.array([plan.get(int(i), -1) for i in columns[0]], np.int64)
+        order = merged_order(first_order(*columns[1:]), planned)
+        # Where nobody is to come and a plan is there, it is only bettered.
+        refine = future.arrival.size == 0 and bool(plan)
+        world.solve(order, self.policy.effort, REHEAT if refine else 1.0, stream)
         return world
 
     def _vote(self, observation: Observation, worlds: list[World], stream: Stream) -> Iterable[int]:
@@ -136,7 +173,13 @@ class Bayes:
             held += waiting.pop(chosen).prompt + 1
             yield chosen
             for world in worlds:
-                world.commit(chosen, self.effort, stream)
+                world.commit(chosen, self.policy.effort, stream)
+
+
+def _plan(t: int, world: World) -> dict[int, int]:
+    """When the requests that wait start in a world."""
+    there = world.who >= 0
+    return dict(zip(world.who[there].tolist(), (t + world.start[there]).tolist(), strict=True))
 
 
 def _most_votes(ballots: list[list[int]], worlds: list[World]) -> int:
