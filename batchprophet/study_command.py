@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import console
-from .outputs import make_folder, require_writable_folder
+from .options import Json
+from .outputs import make_folder, require_writable_file, require_writable_folder
 
 if TYPE_CHECKING:
     from .online.study.engine import Engine
     from .online.study.progress import StudyProgress
+    from .online.study.summary import StudySummary, Summary
 
 #: Seconds between lines of progress where there is no terminal.
 LINE_SECONDS = 30.0
@@ -34,21 +36,100 @@ def study(
         str | None,
         typer.Option(metavar="ADDRESS", help="Run on this Dask cluster (tcp://host:8786) instead."),
     ] = None,
+    exports: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--export",
+            metavar="FILE",
+            help="Write the store, with seconds and machines, to a .csv or .parquet file; may be "
+            "given repeatedly.",
+        ),
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Run policies and hindsight on a grid of instances, seeds and limits; write results.csv.
 
     Interrupted in whatever way and started again, it goes on where it was.
     """
+    from .online.study.export import require_ending
     from .online.study.reading import read_study
-    from .online.study.recipe import RESULTS, run_study
+    from .online.study.recipe import RESULTS, SUMMARY, run_study
 
     read = read_study(file)
     require_writable_folder(out)
+    for path in exports or []:
+        require_ending(path)
+        require_writable_file(path)
     engine = _engine(jobs, scheduler)
     folder = make_folder(out)
-    with _progress(read.name) as tell:
-        rows = run_study(read, folder, engine=engine, progress=tell)
-    console.note(f"wrote {folder / RESULTS} ({len(rows):,} rows)")
+    with _progress(read.name, folder) as tell:
+        rows, summary = run_study(read, folder, engine=engine, exports=exports or [], progress=tell)
+    if as_json:
+        console.print_json(summary.to_record())
+    else:
+        _print_summary(summary)
+    failed = sum(group.failed for group in summary.groups)
+    if failed:
+        console.note(f"{failed:,} of {len(rows):,} rows have failed cells; their reasons are there")
+    for path in (folder / RESULTS, folder / SUMMARY, *(exports or [])):
+        console.note(f"wrote {path}")
+
+
+def _print_summary(summary: StudySummary) -> None:
+    """Print one table per source, limit and predictions."""
+    for place in dict.fromkeys(group.group[:3] for group in summary.groups if group.group[2]):
+        shown = [group for group in summary.groups if group.group[:3] == place]
+        source, limit, predictions = place
+        told = "" if predictions == "default" else f", lengths {predictions}"
+        hindsight = next(
+            (
+                group
+                for group in summary.groups
+                if group.group[:2] == place[:2] and not group.group.predictions
+            ),
+            None,
+        )
+        title = f"{source}{f', {limit}' if limit else ''}{told}"
+        if hindsight is not None:
+            title += f": optimum proved on {hindsight.proved} of {hindsight.instances}"
+        console.print_table(title, _COLUMNS, [_cells(group) for group in shown])
+        print()
+
+
+_COLUMNS = (
+    "policy",
+    "finished",
+    "mean of ratios",
+    "ratio of means",
+    "worst",
+    "best known",
+    "optimal",
+)
+
+
+def _cells(group: Summary) -> list[str]:
+    """Write a policy's figures, the intervals of true ratios."""
+
+    def ends(name: str) -> str:
+        low = None if group.low is None else getattr(group.low, name)
+        high = None if group.high is None else getattr(group.high, name)
+        if low is None:
+            return ""
+        return (
+            f"{low:.4f}"
+            if high == low
+            else f"{low:.4f} to {'?' if high is None else f'{high:.4f}'}"
+        )
+
+    return [
+        group.group.policy,
+        f"{group.finished} of {group.instances}",
+        ends("mean_of_ratios"),
+        ends("ratio_of_means"),
+        ends("greatest"),
+        str(group.best),
+        str(group.optimal),
+    ]
 
 
 def _engine(jobs: int | None, scheduler: str | None) -> Engine:
@@ -63,10 +144,24 @@ def _engine(jobs: int | None, scheduler: str | None) -> Engine:
 
 
 @contextmanager
-def _progress(label: str) -> Iterator[Callable[[StudyProgress], None]]:
-    """Show progress on a terminal, or a line now and then in a log."""
-    with console.live_text(f"study {label}") as tell:
-        yield _lines(label) if tell is None else lambda progress: tell(progress.text)
+def _progress(label: str, folder: Path) -> Iterator[Callable[[StudyProgress], None]]:
+    """Show progress on a terminal, or a line now and then in a log; say what an interrupt keeps."""
+    last: StudyProgress | None = None
+    with console.live_text(f"study {label}") as live:
+        show = _lines(label) if live is None else lambda progress: live(progress.text)
+
+        def tell(progress: StudyProgress) -> None:
+            nonlocal last
+            last = progress
+            show(progress)
+
+        try:
+            yield tell
+        except KeyboardInterrupt:
+            if last is not None:
+                kept = f"{last.done:,} of {last.total:,} cells are kept in {folder}"
+                console.note(f"{kept}; the same command goes on from there")
+            raise
 
 
 def _lines(label: str) -> Callable[[StudyProgress], None]:

@@ -93,8 +93,8 @@ class Cell:
         --------
         >>> source = Source(kind="family", origin="arrival-model-1", label="small")
         >>> problem = Problem(source=source, seed=1, model="mixed", objective="latency")
-        >>> Cell(problem=problem, job=Limit(label="short", work=100)).key
-        '{"family": "arrival-model-1", "seed": 1, "model": "mixed", "objective": "latency", "work": 100}'
+        >>> Cell(problem=problem, job=Limit(label="short", work=100)).key  # doctest: +ELLIPSIS
+        '{"family": "arrival-model-1", "seed": 1, "model": "mixed", ..., "work": 100}'
         """
         problem = self.problem
         record: dict[str, Any] = problem.source.record | {

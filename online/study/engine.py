@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 from ...models.errors import InputError
 
-
 #: Seconds for which the number of a cluster's threads is taken to be what it was.
 SLOTS_SECONDS = 1.0
 

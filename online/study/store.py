@@ -63,8 +63,9 @@ class Store:
     Examples
     --------
     >>> import tempfile
+    >>> result = CellResult(key="a", outcome="done", record={"value": 7}, seconds=0.1)
     >>> with tempfile.TemporaryDirectory() as folder, Store(folder, version="0.1.0") as store:
-    ...     store.keep(CellResult(key="a", outcome="done", record={"value": 7}, seconds=0.1), seed=1)
+    ...     store.keep(result, seed=1)
     ...     store.results()["a"].record
     {'value': 7}
     """

@@ -205,7 +205,7 @@ def _load_engine(instance: Instance) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return the error in one line, its type included where the message is not written for people."""
+    """Return the error in one line, with its type where the message is not ours."""
     text = " ".join(str(error).split())
     if isinstance(error, BatchprophetError):
         return text

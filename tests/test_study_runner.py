@@ -1,0 +1,232 @@
+"""Studies survive what can go wrong, and end with the same table: cells, processes, the disk."""
+
+from __future__ import annotations
+
+import csv
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from batchprophet.models.errors import InputError
+from batchprophet.online.study.engine import LocalProcesses
+from batchprophet.online.study.reading import read_study
+from batchprophet.online.study.recipe import run_study
+from batchprophet.online.study.store import STORE, Store, StoreError
+from batchprophet.online.study.work import DONE, FAILED, LOST, CellResult
+
+HERE = Path(__file__).parent
+COMMAND = [sys.executable, "-m", "batchprophet", "study"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE)}
+VERSION = "0.1.0"
+
+
+@pytest.fixture(autouse=True)
+def _policies_of_this_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(HERE)  # workers get the path of the process that starts them
+
+
+def write_study(folder: Path, policies: list[str], seeds: int, limits: str = "") -> Path:
+    path = folder / "study.toml"
+    path.write_text(
+        f"""
+        name = "test"
+        seeds = {{ first = 1, count = {seeds} }}
+        policies = {policies}
+        instances = [{{ family = "arrival-model-1", settings = {{ n = 5 }} }}]
+        {limits}
+        """
+    )
+    return path
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def stored(folder: Path) -> dict[str, CellResult]:
+    with Store(folder, version=VERSION) as store:
+        return store.results()
+
+
+def run(path: Path, folder: Path, jobs: int = 2) -> bytes:
+    folder.mkdir(exist_ok=True)
+    run_study(read_study(path), folder, engine=LocalProcesses(jobs))
+    return (folder / "results.csv").read_bytes()
+
+
+def begin(path: Path, folder: Path, **options: object) -> subprocess.Popen[bytes]:
+    words = [*COMMAND, str(path), "--out", str(folder), "--jobs", "2"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, env=ENVIRONMENT, stdout=pipe, stderr=pipe, **options)  # type: ignore[call-overload,no-any-return]  # options
+
+
+def wait_for_cells(folder: Path, size: int = 150_000) -> None:
+    """Wait until the store's log holds some cells (the store itself is locked)."""
+    log = folder / f"{STORE}-wal"
+    deadline = time.monotonic() + 60
+    while not log.exists() or log.stat().st_size < size:
+        assert time.monotonic() < deadline, "no cells within a minute"
+        time.sleep(0.02)
+
+
+def test_one_and_two_processes_make_the_same_table(tmp_path: Path) -> None:
+    path = write_study(tmp_path, ["mc-sf", "vllm"], 4, "limits = [{ work = 300 }]")
+    assert run(path, tmp_path / "one", jobs=1) == run(path, tmp_path / "two", jobs=2)
+    rows = table(tmp_path / "one")
+    assert [row["policy"] for row in rows[:3]] == ["hindsight", "mc-sf", "vllm"]
+    assert [int(row["seed"]) for row in rows] == sorted(3 * [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
+def test_a_study_that_is_killed_goes_on_where_it_was(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    # 80 cells of twice 30 ms: when the first are in the log, most are still to come.
+    path = write_study(tmp_path, ["study_policies:Slow"], 80)
+    folder = tmp_path / "killed"
+    process = begin(path, folder)
+    wait_for_cells(folder)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    if number == signal.SIGINT:
+        note, line = errors.decode().splitlines()
+        assert "cells are kept in" in note
+        assert line == "batchprophet: interrupted"
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive, "workers outlived the study"
+    kept = stored(folder)
+    assert 0 < len(kept) < 80
+    assert not (folder / "results.csv").exists()
+    again = run(path, folder)
+    finished = stored(folder)
+    assert {key: finished[key].seconds for key in kept} == {
+        key: result.seconds for key, result in kept.items()
+    }, "cells that were done are not run again"
+    assert again == run(path, tmp_path / "whole")
+
+
+def test_a_failing_cell_is_recorded_and_stops_nothing(tmp_path: Path) -> None:
+    path = write_study(tmp_path, ["study_policies:Fails", "mc-sf"], 12)
+    run(path, tmp_path / "out")
+    rows = [row for row in table(tmp_path / "out") if row["policy"] != "mc-sf"]
+    bad = [row for row in rows if row["outcome"] == FAILED]
+    assert 0 < len(bad) < len(rows)
+    assert all(row["outcome"] == DONE for row in rows if row not in bad)
+    # The reason is one line; the store has the traceback as well. (Capacities are not in the row
+    # of a cell that failed before it had a value, so they are looked up in the other policy's.)
+    assert {row["reason"] for row in bad} == {
+        "policy fails at round 0: decide raised RuntimeError (an odd capacity) in "
+        f"study_policies.py, line {_line('raise RuntimeError')}"
+    }
+    odd = {
+        r["seed"] for r in table(tmp_path / "out") if r["kv_capacity"] and int(r["kv_capacity"]) % 2
+    }
+    assert {row["seed"] for row in bad} == odd
+    failed = [result for result in stored(tmp_path / "out").values() if result.outcome == FAILED]
+    assert all("Traceback" in result.note for result in failed)
+
+
+def _line(text: str) -> int:
+    lines = (HERE / "study_policies.py").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+def test_a_lost_process_costs_nothing(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    path = write_study(tmp_path, [f"study_policies:DiesOnce:mark={mark}", "mc-sf"], 6)
+    lost = run(path, tmp_path / "lost")
+    assert mark.exists()
+    assert all(row["outcome"] == DONE for row in table(tmp_path / "lost"))
+    assert lost == run(path, tmp_path / "quiet")  # the mark is there: nobody dies
+
+
+def test_a_cell_that_always_ends_its_process_is_given_up(tmp_path: Path) -> None:
+    path = write_study(tmp_path, ["study_policies:Dies", "mc-sf"], 8)
+    run(path, tmp_path / "out")
+    rows = table(tmp_path / "out")
+    deadly = {
+        row["seed"] for row in rows if row["policy"] == "mc-sf" and int(row["kv_capacity"]) >= 48
+    }
+    assert 0 < len(deadly) < 8
+    assert {row["seed"] for row in rows if row["outcome"] == LOST} == deadly
+    assert all("process that ran it ended" in r["reason"] for r in rows if r["outcome"] == LOST)
+    # Lost cells are no results: they are tried again when the study is.
+    assert len(stored(tmp_path / "out")) == len(rows) - len(deadly)
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_in_one_line_and_the_study_goes_on_later(tmp_path: Path) -> None:
+    path = write_study(tmp_path, ["study_policies:Slow"], 80)
+    folder = tmp_path / "out"
+
+    def no_file_above_200_kb() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    process = begin(path, folder, preexec_fn=no_file_above_200_kb)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.decode().count("\n") == 1
+    assert "cannot be written" in errors.decode()
+    kept = stored(folder)
+    assert 0 < len(kept) < 80
+    assert run(path, folder) == run(path, tmp_path / "whole")
+
+
+def test_sqlite_says_that_the_disk_is_full(tmp_path: Path) -> None:
+    with Store(tmp_path, version=VERSION) as store:
+        store._connection.execute("PRAGMA max_page_count=10")
+        with pytest.raises(StoreError, match=r"study.sqlite: cannot be written \(.* full\); what"):
+            _fill(store)
+        kept = len(store.results())
+    assert 0 < kept == len(stored(tmp_path)) < 1000
+
+
+def _fill(store: Store) -> None:
+    for number in range(1000):
+        store.keep(_result(f"cell {number}" + 500 * "x"), seed=1)
+
+
+def test_two_runs_cannot_share_a_folder(tmp_path: Path) -> None:
+    with (
+        Store(tmp_path, version=VERSION),
+        pytest.raises(InputError, match="another run is at work in this folder"),
+    ):
+        Store(tmp_path, version=VERSION)
+    Store(tmp_path, version=VERSION).__exit__(None, None, None)
+
+
+def test_other_stores_are_refused(tmp_path: Path) -> None:
+    with Store(tmp_path, version=VERSION) as store:
+        store.keep(_result("a"), seed=1)
+    with pytest.raises(InputError, match=r"results of batchprophet 9\.9, found some of 0\.1\.0"):
+        Store(tmp_path, version="9.9")
+    (tmp_path / STORE).write_text("no database at all, but some text " * 10)
+    with pytest.raises(InputError, match="expected the store of a study"):
+        Store(tmp_path, version=VERSION)
+
+
+def test_a_longer_study_takes_over_what_is_done(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    run(write_study(tmp_path, ["mc-sf"], 3), folder)
+    first = stored(folder)
+    longer = write_study(tmp_path, ["mc-sf", "vllm"], 5)
+    assert run(longer, folder) == run(longer, tmp_path / "whole")
+    then = stored(folder)
+    assert len(then) == 10
+    assert all(then[key].seconds == result.seconds for key, result in first.items())
+
+
+def _result(key: str) -> CellResult:
+    return CellResult(key=key, outcome=DONE, record={"value": 1}, seconds=0.1)
