@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
-from ..batch_time import BatchTime, ConstantTime, UnitTime
+from ..batch_time import AffineTime, BatchTime, ConstantTime, UnitTime
 from ..errors import InputError
 from ..instance import Instance
 from ..violation import Violation
@@ -133,12 +134,18 @@ def _batch_time(law: BatchTime, batch: Batch, read: int) -> int:
         return 1
     if isinstance(law, ConstantTime):
         return law.prompt if batch.kind == "prompt" else law.token
-    c0, c1, c2, c3 = (round(Fraction(repr(c)), _DECIMALS) for c in (law.c0, law.c1, law.c2, law.c3))
+    c0, c1, c2, c3 = _coefficients(law)
     if batch.kind == "prompt":
         milliseconds = c0 + c1 * read
     else:
         milliseconds = c0 + c2 * len(batch.requests) + c3 * read
     return math.ceil(1000 * milliseconds)
+
+
+@lru_cache(maxsize=8)
+def _coefficients(law: AffineTime) -> list[Fraction]:
+    """Return c0 … c3 as the exact fractions that count."""
+    return [round(Fraction(repr(c)), _DECIMALS) for c in (law.c0, law.c1, law.c2, law.c3)]
 
 
 def _malformed(instance: Instance, runs: list[_Run]) -> list[Violation]:
