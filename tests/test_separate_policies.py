@@ -1,6 +1,7 @@
 """Separate batching online: safe states, the machine's rules, policies by hand, where time goes."""
 
 import itertools
+import sys
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import ClassVar
@@ -424,6 +425,61 @@ def test_told_lengths_beyond_64_bits_are_reckoned_with_all_the_same():
         predicted_low=[2, 1], predicted_high=[2**31, 10**9]
     )
     assert run(instance, "shortest-remaining:lengths=interval")[0] == ("P", 0, (1, 0))
+
+
+@dataclass(frozen=True)
+class OneByOne(Script):
+    """Serve one request at a time, in order of arrival."""
+
+    def decide(self, observation, rng):
+        if observation.running:
+            return BatchDecision("token", (observation.running[0].index,))
+        return prompt(observation.waiting[0].index)
+
+
+@dataclass(frozen=True)
+class Peeking(OneByOne):
+    """Idles for shorter requests of which it could not know: it looks into its caller."""
+
+    def decide(self, observation, rng):
+        frame = sys._getframe()
+        while "machine" not in frame.f_locals:
+            frame = frame.f_back
+        instance = frame.f_locals["machine"]._instance
+        future = instance.output[instance.arrival > observation.time]
+        if observation.waiting and np.any(future < observation.waiting[0].longest):
+            return BatchDecision()
+        return super().decide(observation, rng)
+
+
+@dataclass(frozen=True)
+class WrongCompiledCode(OneByOne):
+    """Its compiled code runs all prompts in one batch at 0, and nothing else."""
+
+    def run_compiled(self, instance, told):
+        return SeparateSchedule([Batch("prompt", 0, tuple(range(instance.n)))])
+
+
+@dataclass(frozen=True)
+class Greedy(OneByOne):
+    """Admits whoever waits, whatever the limits say."""
+
+    def decide(self, observation, rng):
+        if observation.waiting:
+            return prompt(*(view.index for view in observation.waiting))
+        return super().decide(observation, rng)
+
+
+def test_the_conformity_suite_catches_what_breaks_a_rule():
+    def rules(policy):
+        return {finding.rule for finding in check_policy(policy)}
+
+    assert rules(OneByOne) == set()
+    assert rules(Peeking) == {"look-ahead"}
+    assert {"compiled", "feasible"} <= rules(WrongCompiledCode)
+    assert rules(Greedy) == {"decisions"}
+    with pytest.raises(InputError, match=r"^model: expected 'mixed' or 'separate', found 'x'$"):
+        check_policy("prefill-first", model="x")
 
 
 # ---------------------------------------------------------------- registration
