@@ -20,6 +20,9 @@ from ...models.errors import InputError
 #: Seconds for which the number of a cluster's threads is taken to be what it was.
 SLOTS_SECONDS = 1.0
 
+#: Seconds that a scheduler has to answer.
+ANSWER_SECONDS = 10.0
+
 
 class Engine(Protocol):
     """What the runner needs of a place that runs cells.
@@ -122,7 +125,9 @@ class DaskCluster:
             ) from error
         self.lost: tuple[type[BaseException], ...] = (KilledWorker,)
         try:
-            self._client: Any = distributed.Client(address, timeout="10s", set_as_default=False)
+            self._client: Any = distributed.Client(
+                address, timeout=ANSWER_SECONDS, set_as_default=False
+            )
         except (OSError, ValueError) as error:
             text = " ".join(str(error).split())
             raise InputError(f"scheduler: {address}: cannot be reached ({text})") from error
