@@ -27,8 +27,8 @@ MOST_BEAM_REQUESTS = 150
 MOST_BEAM_CELLS = 200_000
 
 #: Their share of the budget; beyond so many requests annealing gains more than wide beams do.
-BEAM_SHARE, BEAM_SHARE_BEYOND = 0.7, 0.3
-BEYOND = 50
+BEAM_SHARE, BEAM_SHARE_BEYOND = 0.7, 0.15
+BEYOND = 44
 
 #: Share of the budget for schedules guided by memory prices, on larger instances.
 PRICED_SHARE = 0.3
