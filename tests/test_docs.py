@@ -104,7 +104,7 @@ def test_pages_need_nothing_from_the_network(site):
 
 
 def test_formulas_are_mathml(site):
-    assert "<math" in (site / "notebooks" / "01_what_was_attainable.html").read_text("utf-8")
+    assert "<math" in (site / "notebooks" / "02_hindsight_optimum.html").read_text("utf-8")
     for path in site.rglob("*.html"):
         assert 'class="arithmatex"' not in path.read_text("utf-8"), path
 
