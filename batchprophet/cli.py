@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import adversary_command, commands, regret_command, study_command
+from . import adversary_command, commands, library_command, regret_command, study_command
 from .models.errors import BatchprophetError, DoesNotFinish, InfeasibleError
 
 #: Base of typer's usage errors (unknown option, wrong type, missing argument), in every version.
@@ -56,6 +56,8 @@ for _command in (
     adversary_command.adversary,
 ):
     app.command()(_command)
+
+app.add_typer(library_command.library, name="library")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

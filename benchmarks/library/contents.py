@@ -1,0 +1,57 @@
+"""What is in the library: families with seeds and settings, and worst cases found by search."""
+
+import json
+from pathlib import Path
+
+WITNESSES = Path(__file__).resolve().parents[2] / "docs" / "worst-cases"
+
+#: (family, settings, seeds, group, model); the name is made of them.
+DRAWN = (
+    ("arrival-model-1", {"n": 8}, (1, 2, 3, 4), "published law", "mixed"),
+    ("arrival-model-1", {"n": 14}, (1, 2, 3), "published law", "mixed"),
+    ("arrival-model-1", {"n": 20}, (1, 2), "published law", "mixed"),
+    ("arrival-model-1", {}, (1, 2, 3, 4, 5, 6), "published law", "mixed"),
+    ("arrival-model-2", {"n": 10}, (1, 2, 3), "published law", "mixed"),
+    ("arrival-model-2", {"n": 20}, (1, 2), "published law", "mixed"),
+    ("arrival-model-2", {}, (1, 2, 3, 4, 5, 6), "published law", "mixed"),
+    ("azure-conversation", {"n": 100, "rate": 20.0}, (1, 2), "trace-like", "mixed"),
+    ("azure-conversation", {"n": 1000, "rate": 20.0}, (1, 2), "trace-like", "mixed"),
+    ("azure-conversation", {"n": 5000, "rate": 15.0}, (1,), "trace-like", "mixed"),
+    ("azure-conversation", {"n": 20000, "rate": 20.0}, (1,), "trace-like", "mixed"),
+    ("azure-code", {"n": 100, "kv_capacity": 16384}, (1, 2), "trace-like", "mixed"),
+    ("azure-code", {"n": 1000, "kv_capacity": 16384}, (1, 2), "trace-like", "mixed"),
+    ("azure-code", {"n": 10000, "kv_capacity": 16384}, (1,), "trace-like", "mixed"),
+    ("lognormal-burst", {"n": 50}, (1,), "trace-like", "mixed"),
+    ("lognormal-burst", {"n": 500}, (1,), "trace-like", "mixed"),
+    ("lognormal-burst", {"n": 5000}, (1,), "trace-like", "mixed"),
+    ("sqrt-adversary", {"kv_capacity": 64}, (0,), "adversarial", "mixed"),
+    ("sqrt-adversary", {"kv_capacity": 1024}, (0,), "adversarial", "mixed"),
+    ("sqrt-adversary", {"kv_capacity": 16384}, (0,), "adversarial", "mixed"),
+    ("fcfs-breaker", {"kv_capacity": 36, "blocks": 1}, (0,), "adversarial", "mixed"),
+    ("fcfs-breaker", {"kv_capacity": 400, "blocks": 3}, (0,), "adversarial", "mixed"),
+    ("shortest-output-breaker", {"kv_capacity": 36, "blocks": 1}, (0,), "adversarial", "mixed"),
+    ("shortest-output-breaker", {"kv_capacity": 400, "blocks": 3}, (0,), "adversarial", "mixed"),
+    ("separate-random", {"n": 6}, (1, 2, 3), "separate batching", "separate"),
+    ("separate-random", {"n": 8}, (1, 2, 3), "separate batching", "separate"),
+    ("separate-random", {"n": 10}, (1, 2), "separate batching", "separate"),
+)
+
+#: Worst cases of policies: files of docs/worst-cases.
+FOUND = ("n6-M12", "n10-M20")
+
+
+def sources():
+    """Yield (name, source, group, model) of every entry."""
+    for family, settings, seeds, group, model in DRAWN:
+        words = [f"{_SHORT.get(key, key)}{value:g}" for key, value in settings.items()]
+        for seed in seeds:
+            name = "-".join([family, *words, *([f"s{seed}"] if seed else [])])
+            yield name, {"family": family, "seed": seed, "settings": settings}, group, model
+    for size in FOUND:
+        for path in sorted(WITNESSES.glob(f"*-{size}.json")):
+            record = json.loads(path.read_text())
+            name = f"worst-case-{record['policy']}-n{len(record['requests'])}"
+            yield f"{name}-m{record['kv_capacity']}", record, "found by search", "mixed"
+
+
+_SHORT = {"n": "n", "kv_capacity": "m", "rate": "rate", "blocks": "x"}

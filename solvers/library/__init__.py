@@ -1,0 +1,1 @@
+"""The library: instances with the best known schedule, the best proved bound, and its proof."""

@@ -1,0 +1,161 @@
+"""What is known of an instance of the library: schedule, bound, proof, and who found them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zstandard
+
+from ...models.errors import InputError
+from ...models.files import schedule_record, write_atomically
+from ...models.schedule import MixedSchedule
+from ...models.schedules import Schedule
+from ...models.separate.schedule import Batch, SeparateSchedule
+from ...models.strict_json import refuse_repeated_keys
+from ..certificates.certificate import Certificate
+from ..certificates.strict import (
+    array,
+    integer,
+    integers,
+    require_keys,
+    require_object,
+    shown,
+    text,
+)
+from .rerun import Rerun
+
+FORMAT = "batchprophet-library-record"
+VERSION = 1
+
+_KEYS = ("format", "version", "value", "bound", "schedule_by", "bound_by", "schedule", "proof")
+
+#: A record holds at most so many bytes when it is unpacked.
+MOST_BYTES = 2**28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """The best known schedule of an instance and the best bound, with its proof.
+
+    Attributes
+    ----------
+    value : int
+        Total latency of the schedule: ``optimum ≤ value``.
+    bound : int
+        ``bound ≤ optimum``.
+    schedule : MixedSchedule or SeparateSchedule
+        The schedule.
+    proof : Certificate or Rerun
+        What `verification.verify_entry` recomputes the bound from.
+    schedule_by, bound_by : str
+        The methods that found them, or who submitted them.
+    """
+
+    value: int
+    bound: int
+    schedule: Schedule
+    proof: Certificate | Rerun
+    schedule_by: str
+    bound_by: str
+
+    @property
+    def optimal(self) -> bool:
+        """Whether schedule and bound meet."""
+        return self.value == self.bound
+
+    @property
+    def gap(self) -> float:
+        """``(value − bound) / value``."""
+        return (self.value - self.bound) / self.value
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the record as the object that is written to its file."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "value": self.value,
+            "bound": self.bound,
+            "schedule_by": self.schedule_by,
+            "bound_by": self.bound_by,
+            "schedule": schedule_record(self.schedule),
+            "proof": self.proof.to_record(),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Record:
+        """Read a record from an object of `to_record`, and refuse anything else."""
+        require_keys("", record, _KEYS)
+        for key, expected in (("format", FORMAT), ("version", VERSION)):
+            if record[key] != expected:
+                raise InputError(f"{key}: expected {expected!r}, found {shown(record[key])}")
+        proof = require_object("proof", record["proof"])
+        rerun = proof.get("kind") == Rerun.kind
+        return cls(
+            value=integer("value", record["value"], low=1),
+            bound=integer("bound", record["bound"], low=0),
+            schedule=_schedule(require_object("schedule", record["schedule"])),
+            proof=Rerun.from_record(proof) if rerun else Certificate.from_record(proof),
+            schedule_by=text("schedule_by", record["schedule_by"]),
+            bound_by=text("bound_by", record["bound_by"]),
+        )
+
+
+def write_record(record: Record, path: str | os.PathLike[str]) -> None:
+    """Write a record, packed, atomically; the same record gives the same bytes."""
+    content = json.dumps(record.to_record(), separators=(",", ":")).encode()
+    write_atomically(path, zstandard.ZstdCompressor(level=19).compress(content))
+
+
+def read_record(path: str | os.PathLike[str]) -> Record:
+    """Read a record's file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is not packed JSON, or is no record; the message starts with the
+        file's name.
+    """
+    name = Path(path).name
+    try:
+        packed = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    try:
+        content = zstandard.ZstdDecompressor().decompress(packed, max_output_size=MOST_BYTES)
+        document = json.loads(content, object_pairs_hook=refuse_repeated_keys)
+        return Record.from_record(require_object("record", document))
+    except zstandard.ZstdError as error:
+        raise InputError(f"{name}: damaged, cannot be unpacked ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name}: not valid JSON ({error})") from error
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def _schedule(record: Mapping[str, Any]) -> Schedule:
+    if "start" in record:
+        require_keys("schedule.", record, ("start",))
+        start = integers("schedule.start", record["start"], low=0)
+        return MixedSchedule(np.array(start, dtype=np.int64))
+    require_keys("schedule.", record, ("batches",))
+    return SeparateSchedule(
+        _batch(f"schedule.batches[{b}]", each)
+        for b, each in enumerate(array("schedule.batches", record["batches"]))
+    )
+
+
+def _batch(place: str, value: object) -> Batch:
+    record = require_object(place, value)
+    require_keys(f"{place}.", record, ("kind", "start", "requests"))
+    kind = record["kind"]
+    if kind != "prompt" and kind != "token":
+        raise InputError(f"{place}.kind: expected prompt or token, found {shown(kind)}")
+    start = integer(f"{place}.start", record["start"], low=0)
+    members = integers(f"{place}.requests", record["requests"], low=0)
+    return Batch("prompt" if kind == "prompt" else "token", start, tuple(members))

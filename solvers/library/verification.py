@@ -1,0 +1,141 @@
+"""Verify the library: every instance, schedule and bound anew, without what found them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from ...models.errors import InputError
+from ...models.feasibility import check
+from ...models.instance import Instance
+from ...models.schedule import MixedSchedule
+from ...models.schedules import Schedule, schedule_value
+from ...models.separate.schedule import SeparateSchedule
+from ..certificates.certificate import Certificate
+from ..certificates.verification import verify
+from .catalogue import Library
+from .record import Record
+from .rerun import Rerun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What came of an entry.
+
+    Attributes
+    ----------
+    name : str
+        The entry.
+    faults : tuple of str
+        What does not hold, one line each; empty if everything does.
+    seconds : float
+        Time that it took.
+    """
+
+    name: str
+    faults: tuple[str, ...]
+    seconds: float
+
+    @property
+    def verified(self) -> bool:
+        """Whether instance, schedule and bound hold."""
+        return not self.faults
+
+
+def verify_entry(library: Library, name: str, *, time_limit: float | None = None) -> Verdict:
+    """Make the instance, check the schedule, recompute the bound.
+
+    Parameters
+    ----------
+    library : Library
+        The library.
+    name : str
+        One of its entries.
+    time_limit : float, optional
+        Seconds for the bound.
+
+    Returns
+    -------
+    Verdict
+        What does not hold, if anything.
+
+    Raises
+    ------
+    InputError
+        If there is no such entry.
+
+    Examples
+    --------
+    >>> verify_entry(Library(), "arrival-model-1-n8-s1").verified
+    True
+    """
+    entry = library.entry(name)
+    began = time.perf_counter()
+    try:
+        instance, record = entry.instance(), library.record(name)
+        faults = schedule_faults(instance, entry.model, record.schedule, record.value)
+        faults += bound_faults(instance, record, time_limit, feasible=not faults)
+    except InputError as error:
+        faults = [str(error)]
+    seconds = time.perf_counter() - began
+    return Verdict(name=name, faults=tuple(faults), seconds=seconds)
+
+
+def schedule_faults(instance: Instance, model: str, schedule: Schedule, value: int) -> list[str]:
+    """Say what is wrong with a schedule of claimed total latency: rules, or the value."""
+    broken = broken_rules(instance, model, schedule)
+    if broken:
+        return broken
+    found = schedule_value(instance, schedule, "latency")
+    if found != value:
+        return [f"schedule: its total latency is {found}, not the {value} that is claimed"]
+    return []
+
+
+def broken_rules(instance: Instance, model: str, schedule: Schedule) -> list[str]:
+    """Say which rule of the regime a schedule breaks first, and how many more; empty if none."""
+    if schedule.model != model:
+        return [f"schedule: expected one of {model} batching, found one of {schedule.model}"]
+    violations = check(instance, schedule)
+    if not violations:
+        return []
+    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+    return [f"schedule: {violations[0].message}{more}"]
+
+
+def bound_faults(
+    instance: Instance, record: Record, time_limit: float | None, *, feasible: bool
+) -> list[str]:
+    """Say what is wrong with the bound: the claim, the proof, or that a schedule contradicts it."""
+    if isinstance(record.proof, Rerun):
+        return _rerun_faults(instance, record, feasible)
+    return _certificate_faults(instance, record, record.proof, time_limit, feasible)
+
+
+def _certificate_faults(
+    instance: Instance,
+    record: Record,
+    certificate: Certificate,
+    time_limit: float | None,
+    feasible: bool,
+) -> list[str]:
+    if certificate.objective_name != "latency" or not isinstance(record.schedule, MixedSchedule):
+        return ["bound: expected a certificate of the total latency of mixed batching"]
+    if certificate.bound != record.bound:
+        return [f"bound: {record.bound} is claimed, the certificate is of {certificate.bound}"]
+    value = record.value if feasible else None
+    verification = verify(certificate, instance, value=value, time_limit=time_limit)
+    return [] if verification.verified else [f"bound: {verification.reason}"]
+
+
+def _rerun_faults(instance: Instance, record: Record, feasible: bool) -> list[str]:
+    if not isinstance(record.schedule, SeparateSchedule) or not isinstance(record.proof, Rerun):
+        return ["bound: expected a certificate, found a proof of separate batching"]
+    if not feasible:
+        return ["bound: not proved anew, for want of a feasible schedule"]
+    if record.bound > record.value:
+        return [f"bound: {record.bound} contradicts the schedule, whose value is {record.value}"]
+    proved = record.proof.bound(instance, record.schedule)
+    if proved < record.bound:
+        return [f"bound: the proof gives {proved}, not the {record.bound} that is claimed"]
+    return []
