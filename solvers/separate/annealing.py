@@ -9,7 +9,7 @@ from numba import njit
 
 from ...models.instance import IntArray
 from ..search.random_stream import Stream, below, uniform
-from .decode import REJECTED, Running, decode
+from .decode import REJECTED, Running, decode_from, working_space
 from .machine import Machine
 
 #: Shares of the moves that change a wait, and of those that exchange two requests.
@@ -19,11 +19,36 @@ WAITS, SWAPS = 0.3, 0.35
 JOINS = 0.4
 
 
+class Begin(NamedTuple):
+    """Where all schedules of a walk begin.
+
+    Attributes
+    ----------
+    running : Running
+        Those who hold KV then.
+    now : int
+        The boundary.
+    fixed : int
+        Positions of the order, from the first on, that stay as they are.
+    """
+
+    running: Running
+    now: int
+    fixed: int
+
+
+def nobody_runs() -> Begin:
+    """Return the beginning of whole schedules."""
+    return Begin(working_space(0), 0, 0)
+
+
 class Walk(NamedTuple):
     """Where the annealing stands.
 
     Attributes
     ----------
+    begin : Begin
+        Where its schedules begin.
     order, wait : ndarray of int64, shape (n,)
         The present code.
     best_order, best_wait : ndarray of int64, shape (n,)
@@ -31,9 +56,10 @@ class Walk(NamedTuple):
     cost : ndarray of int64, shape (2,)
         Total latencies of both.
     running : Running
-        Working space.
+        Working space, for all requests.
     """
 
+    begin: Begin
     order: IntArray
     wait: IntArray
     best_order: IntArray
@@ -56,6 +82,8 @@ def anneal(
     is accepted if its cost is at most the present one plus temperature × an exponential variable
     (Metropolis' rule, drawn first so that a decode can stop early).
     """
+    if walk.order.size == walk.begin.fixed:
+        return
     now, end, total = steps
     for step in range(now, end):
         temperature = heat[0] * (heat[1] / heat[0]) ** (step / total)
@@ -70,7 +98,8 @@ def anneal(
 @njit(cache=True, nogil=True)
 def _try_wait(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
     """Let a position join the batch before it, or change its number of token batches by 1 or 2."""
-    position = below(stream, walk.order.size)
+    fixed = walk.begin.fixed
+    position = fixed + below(stream, walk.order.size - fixed)
     before = walk.wait[position]
     if uniform(stream) < JOINS:
         walk.wait[position] = -1
@@ -83,16 +112,17 @@ def _try_wait(machine: Machine, walk: Walk, stream: Stream, limit: float) -> Non
 @njit(cache=True, nogil=True)
 def _try_order(machine: Machine, walk: Walk, stream: Stream, limit: float, swap: bool) -> None:
     """Exchange two positions of the order, or insert one elsewhere; near more often than far."""
-    n = walk.order.size
+    fixed, end = walk.begin.fixed, walk.order.size
+    n = end - fixed
     if n < 2:
         return
-    i = below(stream, n)
+    i = fixed + below(stream, n)
     u = uniform(stream)
     distance = 1 + int(u * u * (n - 1))
     j = i + distance if uniform(stream) < 0.5 else i - distance
-    if j < 0 or j >= n:
+    if j < fixed or j >= end:
         j = i + i - j
-        if j < 0 or j >= n:
+        if j < fixed or j >= end:
             return
     order = walk.order
     if swap:
@@ -119,7 +149,7 @@ def _insert(order: IntArray, i: int, j: int) -> None:
 @njit(cache=True, nogil=True)
 def _accepted(machine: Machine, walk: Walk, limit: float) -> bool:
     """Decode the candidate; keep it if its cost is within the limit."""
-    cost = decode(machine, walk.running, walk.order, walk.wait, limit, np.zeros(0, np.int64))
+    cost = cost_of(machine, walk, limit)
     if cost == REJECTED:
         return False
     walk.cost[0] = cost
@@ -128,3 +158,15 @@ def _accepted(machine: Machine, walk: Walk, limit: float) -> bool:
         walk.best_order[:] = walk.order
         walk.best_wait[:] = walk.wait
     return True
+
+
+@njit(cache=True, nogil=True)
+def cost_of(machine: Machine, walk: Walk, limit: float) -> int:
+    """Latencies from the beginning on under the present code, or `REJECTED` beyond the limit."""
+    begin, running = walk.begin.running, walk.running
+    m = begin.count[0]
+    running.who[:m], running.to_go[:m] = begin.who[:m], begin.to_go[:m]
+    running.held[:m], running.count[:] = begin.held[:m], begin.count
+    return decode_from(
+        machine, running, walk.begin.now, walk.order, walk.wait, limit, np.zeros(0, np.int64)
+    )

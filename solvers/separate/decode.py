@@ -113,11 +113,28 @@ def decode(
     The batches are written to `log` if it has room for any: its first number is where they end;
     each is its kind, its size and its members.
     """
-    n = order.size
     running.count[:] = 0
+    return decode_from(machine, running, 0, order, wait, limit, log)
+
+
+@njit(cache=True, nogil=True)
+def decode_from(
+    machine: Machine,
+    running: Running,
+    now: int,
+    order: IntArray,
+    wait: IntArray,
+    limit: float,
+    log: IntArray,
+) -> int:
+    """Do the same from a boundary `now` on, at which some requests run: latencies of the rest.
+
+    The code is of those who do not hold KV yet. Waits count from `now`. The state must be safe.
+    """
+    n = order.size
     if log.size:
         log[0] = 1
-    now = cost = position = since = 0
+    cost = position = since = 0
     while position < n or running.count[0] > 0:
         m = running.count[0]
         opens = position < n and (

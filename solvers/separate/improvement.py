@@ -12,7 +12,7 @@ from ...models.separate.feasibility import check_separate
 from ...models.separate.schedule import SeparateSchedule
 from ..search.budget import Budget
 from ..search.random_stream import Stream, random_stream
-from .annealing import Walk, anneal
+from .annealing import Walk, anneal, nobody_runs
 from .codes import Code, code_of, list_codes
 from .decode import REJECTED, decode, schedule_of, working_space
 from .machine import Machine, machine_of
@@ -82,7 +82,7 @@ def improve_separate(
     >>> one_by_one = schedule_of(instance, np.array([0, 1]), np.array([0, 9]))
     >>> better = improve_separate(instance, one_by_one, time_limit=0, work_limit=100)
     >>> one_by_one.completion(instance).tolist(), better.completion(instance).tolist()
-    ([3, 6], [4, 3])
+    ([3, 6], [3, 4])
     """
     _check_arguments(instance, schedule, time_limit, work_limit, seed)
     machine = machine_of(instance)
@@ -153,6 +153,7 @@ def _run(
     n = best.instance.n
     latency = best.value(code)
     walk = Walk(
+        begin=nobody_runs(),
         order=code[0].copy(),
         wait=code[1].copy(),
         best_order=code[0].copy(),
