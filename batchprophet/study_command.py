@@ -55,12 +55,12 @@ def study(
     from .online.study.reading import read_study
     from .online.study.recipe import RESULTS, SUMMARY, run_study
 
+    engine = _engine(jobs, scheduler)  # first: processes start while the study is read
     read = read_study(file)
     require_writable_folder(out)
     for path in exports or []:
         require_ending(path)
         require_writable_file(path)
-    engine = _engine(jobs, scheduler)
     folder = make_folder(out)
     with _progress(read.name, folder) as tell:
         rows, summary = run_study(read, folder, engine=engine, exports=exports or [], progress=tell)

@@ -141,6 +141,6 @@ def test_a_scheduler_that_does_not_answer_is_an_input_error(
 ) -> None:
     monkeypatch.setattr("batchprophet.online.study.engine.ANSWER_SECONDS", 0.5)
     with pytest.raises(InputError, match=r"scheduler: tcp://127\.0\.0\.1:9: cannot be reached"):
-        DaskCluster("tcp://127.0.0.1:9")
+        DaskCluster("tcp://127.0.0.1:9").open()
     with pytest.raises(InputError, match=r"scheduler: nothing://here: cannot be reached"):
-        DaskCluster("nothing://here")
+        DaskCluster("nothing://here").open()

@@ -12,7 +12,7 @@ import threading
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from typing import Any, Protocol
 
 from ...models.errors import InputError
@@ -72,6 +72,7 @@ class LocalProcesses:
         if jobs < 1:
             raise InputError(f"jobs: expected at least 1, found {jobs}")
         self.jobs = jobs
+        self._context = _context()
         self._executor: ProcessPoolExecutor | None = None
         self._others: set[int | None] = set()
 
@@ -80,7 +81,7 @@ class LocalProcesses:
         self.close()
         self._others = {process.pid for process in multiprocessing.active_children()}
         self._executor = ProcessPoolExecutor(
-            self.jobs, mp_context=_context(), initializer=_begin_worker
+            self.jobs, mp_context=self._context, initializer=_begin_worker
         )
         return self._executor
 
@@ -107,34 +108,35 @@ class DaskCluster:
     Parameters
     ----------
     address : str
-        Of its scheduler, as ``tcp://host:8786``.
+        Of its scheduler, as ``tcp://host:8786``; it is called when cells are to be run.
 
     Raises
     ------
     InputError
-        If Dask is not installed or the scheduler does not answer.
+        If Dask is not installed.
     """
 
     def __init__(self, address: str) -> None:
         try:
-            import distributed
             from distributed.scheduler import KilledWorker
         except ImportError as error:
             raise InputError(
                 "scheduler: needs Dask, found none; install batchprophet[dask]"
             ) from error
+        self.address = address
         self.lost: tuple[type[BaseException], ...] = (KilledWorker,)
-        try:
-            self._client: Any = distributed.Client(
-                address, timeout=ANSWER_SECONDS, set_as_default=False
-            )
-        except (OSError, ValueError) as error:
-            text = " ".join(str(error).split())
-            raise InputError(f"scheduler: {address}: cannot be reached ({text})") from error
+        self._client: Any = None
         self._slots, self._asked = 1, -SLOTS_SECONDS
 
     def open(self) -> Executor:
-        """Return the cluster as an executor; its scheduler replaces lost workers itself."""
+        """Return the cluster as an executor; its scheduler replaces lost workers itself.
+
+        Raises
+        ------
+        InputError
+            If the scheduler does not answer.
+        """
+        self._client = self._client or self._connect()
         executor: Executor = self._client.get_executor(pure=False)
         return executor
 
@@ -147,7 +149,18 @@ class DaskCluster:
 
     def close(self) -> None:
         """Cancel what runs and leave; the cluster stays."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _connect(self) -> Any:
+        import distributed
+
+        try:
+            return distributed.Client(self.address, timeout=ANSWER_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            text = " ".join(str(error).split())
+            raise InputError(f"scheduler: {self.address}: cannot be reached ({text})") from error
 
 
 def default_jobs() -> int:
@@ -163,11 +176,15 @@ def default_jobs() -> int:
 
 
 def _context() -> Any:
-    """A server that has imported the package once, where the system has it, else fresh starts."""
+    """A server that imports the package once, where the system has it, else fresh starts.
+
+    The server begins to import at once, while this process goes on.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"{__package__}.work"])
+    forkserver.ensure_running()
     return context
 
 

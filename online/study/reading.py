@@ -213,13 +213,11 @@ def _text(where: str, value: Any, *, empty: bool = False) -> str:
 
 def _require_values(where: str, settings: Mapping[str, Any]) -> None:
     for key, value in settings.items():
-        for each in value if isinstance(value, list) else [value]:
-            if not isinstance(each, (str, int, float)):
-                raise InputError(
-                    f"{where}.{key}: expected values or a list of values, found {value!r}"
-                )
-        if value == []:
-            raise InputError(f"{where}.{key}: expected values or a list of values, found []")
+        values = value if isinstance(value, list) else [value]
+        if not values or not all(isinstance(each, (str, int, float)) for each in values):
+            raise InputError(
+                f"{where}.{key}: expected a value or a list of values, found {value!r}"
+            )
 
 
 def _require_once(where: str, values: Iterable[Any]) -> None:
