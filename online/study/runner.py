@@ -16,8 +16,8 @@ from .store import Store
 from .work import FAILED, LOST, CellResult, metadata_version, run_chunk
 
 #: Short cells travel together, as many as take about this long.
-CHUNK_SECONDS = 0.2
-MOST_IN_CHUNK = 64
+CHUNK_SECONDS = 0.5
+MOST_IN_CHUNK = 256
 
 #: Chunks handed out per slot: one runs, one waits, so that no slot idles.
 CHUNKS_PER_SLOT = 2
