@@ -60,7 +60,8 @@ def entry_of(name, source, group, model):
 
 
 def mixed_record(instance, seconds, known):
-    load_compiled_code(instance)
+    if instance.n < LARGE:
+        load_compiled_code(instance)
     warm = None if known is None else known.schedule
     if instance.n <= MOST_EXHAUSTED:
         return exhausted_record(instance, seconds, warm)

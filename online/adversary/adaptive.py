@@ -30,7 +30,7 @@ class Play:
     cost : int
         The policy's total latency.
     value : int
-        Total latency of the schedule that hindsight has: ``optimum ≤ value``.
+        Total latency of the best schedule known: ``optimum ≤ value``.
     bound : int or Fraction
         A proved lower bound on the optimum.
     """
@@ -74,12 +74,12 @@ def play_sqrt_adversary(policy: Policy | str, kv_capacity: int) -> Play:
     b = int(simulate(unseen.take([0]), made, seed=POLICY_SEED).start[0])
     instance = make_instance("sqrt-adversary", settings={"kv_capacity": kv_capacity, "b": b})
     schedule = simulate(instance, made, seed=POLICY_SEED)
-    value = min(_cost(instance, each) for each in _hindsight(instance))
+    known = [schedule, *_hindsight(instance)]
     return Play(
         instance=instance,
         b=b,
         cost=_cost(instance, schedule),
-        value=value,
+        value=min(_cost(instance, each) for each in known),
         bound=best_bound(instance, "latency"),
     )
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...models.instance import Instance
+from ...models.instance import Instance, IntArray
 from .judge import Judged
 from .space import Space
 
@@ -65,13 +66,17 @@ def _smaller(instance: Instance, space: Space) -> Iterator[Instance]:
                 if least <= lower < value:
                     alike = columns[which] == value
                     yield _with(columns, which, alike, lower, space)
-                    for i in np.flatnonzero(alike):
+                    for i in np.flatnonzero(alike).tolist():
                         yield _with(columns, which, i, lower, space)
 
 
 def _with(
-    columns: tuple[np.ndarray, ...], which: int, where: object, value: int, space: Space
+    columns: tuple[IntArray, ...],
+    which: int,
+    where: int | NDArray[np.bool_],
+    value: int,
+    space: Space,
 ) -> Instance:
     changed = [column.copy() for column in columns]
-    changed[which][where] = value  # type: ignore[call-overload]  # a mask or a position
+    changed[which][where] = value
     return space.instance(*changed)
