@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from ...models.errors import InputError
+from ...models.instance import FloatArray
 from .intervals import Interval, bootstrap_interval, numbers, t_interval
 
 
@@ -87,7 +87,7 @@ def compare_pairs(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> Pair
     )
 
 
-def _variance_ratio(a: np.ndarray, b: np.ndarray, difference: np.ndarray) -> float | None:  # type: ignore[type-arg]  # floats
+def _variance_ratio(a: FloatArray, b: FloatArray, difference: FloatArray) -> float | None:
     if a.size < 2:
         return None
     independent = float(a.var(ddof=1) + b.var(ddof=1))

@@ -157,7 +157,8 @@ class DaskCluster:
         import distributed
 
         try:
-            return distributed.Client(self.address, timeout=ANSWER_SECONDS, set_as_default=False)
+            client: Any = distributed.Client
+            return client(self.address, timeout=ANSWER_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             text = " ".join(str(error).split())
             raise InputError(f"scheduler: {self.address}: cannot be reached ({text})") from error

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from ...models.errors import InputError
-from ...models.instance import Instance, IntArray
+from ...models.instance import FloatArray, Instance, IntArray
 
 Told = Literal["exact", "predicted", "interval", "none"]
 
@@ -183,5 +183,6 @@ def _size(name: str, text: str) -> float:
     return size
 
 
-def _tokens(values: np.ndarray) -> IntArray:  # type: ignore[type-arg]  # floats of any shape
-    return np.clip(values, 1, LONGEST).astype(np.int64)
+def _tokens(values: FloatArray) -> IntArray:
+    tokens: IntArray = np.clip(values, 1, LONGEST).astype(np.int64)
+    return tokens

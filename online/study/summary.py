@@ -177,14 +177,14 @@ def _summary(group: Group, rows: Sequence[Row]) -> Summary:
 
 def _figures(rows: Sequence[Row], end: int) -> RatioFigures | None:
     """Figures of one end of the ratios; None unless every row has it."""
-    ratios = [row.ratio[end] for row in rows]
-    values = [row.value for row in rows]
-    if not rows or any(ratio is None or ratio == 0 for ratio in ratios):
-        return None
-    references = [
-        Fraction(value) / ratio for value, ratio in zip(values, ratios, strict=True) if ratio
-    ]
-    return ratio_figures([float(v) for v in values], [float(r) for r in references])  # type: ignore[arg-type]  # none is None
+    values, references = [], []
+    for row in rows:
+        ratio = row.ratio[end]
+        if row.value is None or not ratio:
+            return None
+        values.append(float(row.value))
+        references.append(float(Fraction(row.value) / ratio))
+    return ratio_figures(values, references) if values else None
 
 
 def _regret(row: Row) -> tuple[Fraction, Fraction | None]:

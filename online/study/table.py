@@ -183,7 +183,7 @@ def _problem_rows(
             value=value,
             best_known=best,
             bound=bound,
-            ratio=ends[::-1] if maximised else ends,  # type: ignore[arg-type]  # two ends
+            ratio=ends[::-1] if maximised else ends,
             figures=result.record,
             reason=result.record.get("reason", ""),
         )
