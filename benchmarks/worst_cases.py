@@ -7,6 +7,7 @@
 Searches are limited by candidates and seeded, so they give the same witnesses on every machine.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -20,41 +21,56 @@ from batchprophet.online.policy import built_in_policies
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WITNESSES = DOCS / "worst-cases"
 
-#: Most requests, KV capacity, candidates.
-SIZES = ((4, 8, 2000), (6, 12, 4000), (10, 20, 3000), (16, 40, 1500))
+#: Most requests, KV capacity, latest arrival, candidates.
+SIZES = (
+    (4, 8, 8, 2000),
+    (6, 12, 12, 4000),
+    (10, 20, 20, 3000),
+    (16, 40, 40, 1500),
+    (8, 16, 0, 2000),
+)
 
 #: A policy that solves hindsight problems itself takes seconds for a candidate.
-DELIBERATE = {"bayes": ((6, 12, 60),)}
+DELIBERATE = {"bayes": ((6, 12, 12, 60),)}
+
+#: Policies of the table: those of the package, and one that goes on after what does not fit.
+ATTACKED = (*built_in_policies(), "mc-sf:skip=true")
 
 #: Policies that the adversary of order √n is played against, and its KV capacities.
 PLAYED = ("mc-sf", "sorted-f", "alpha-greedy")
 CAPACITIES = (16, 64, 256, 1024, 4096, 16384)
 
 
-def search(policy: str) -> None:
+def search(policy: str, *sizes: str) -> None:
+    """Search in all sizes, or in those of some numbers of requests; what is there is kept."""
     WITNESSES.mkdir(exist_ok=True)
-    for n, M, candidates in DELIBERATE.get(policy, SIZES):
-        path = WITNESSES / f"{policy}-n{n}-M{M}.json"
-        if path.exists():
+    for n, M, span, candidates in DELIBERATE.get(policy, SIZES):
+        path = _path(policy, n, M, span)
+        if path.exists() or (sizes and str(n) not in sizes):
             continue
-        worst = find_worst_case(policy, n=n, kv_capacity=M, work_limit=candidates)
+        worst = find_worst_case(policy, n=n, kv_capacity=M, span=span, work_limit=candidates)
         unfinished = worst.unfinished is not None
         print(policy, n, M, f"{worst.seconds:.0f} s", "does not finish" if unfinished else "")
         if worst.witness is not None:
             write_witness(worst.witness, path)
 
 
+def _path(policy: str, n: int, M: int, span: int) -> Path:
+    name = re.sub("[^a-z0-9]+", "-", policy)
+    return WITNESSES / f"{name}-n{n}-M{M}{'' if span else '-at-once'}.json"
+
+
 def table() -> None:
     """Print the worst ratio of each policy and size, everything checked anew."""
-    sizes = [(n, M) for n, M, _ in SIZES]
-    print("| policy |" + "".join(f" n ≤ {n}, M = {M} |" for n, M in sizes))
+    sizes = [size[:3] for size in SIZES]
+    heads = [f"n ≤ {n}, M = {M}{'' if span else ', all at 0'}" for n, M, span in sizes]
+    print("| policy |" + "".join(f" {head} |" for head in heads))
     print("|---|" + "---|" * len(sizes))
-    for policy in built_in_policies():
-        print(f"| `{policy}` |" + "".join(f" {_cell(policy, n, M)} |" for n, M in sizes))
+    for policy in ATTACKED:
+        print(f"| `{policy}` |" + "".join(f" {_cell(_path(policy, *size))} |" for size in sizes))
 
 
-def _cell(policy: str, n: int, M: int) -> str:
-    path = WITNESSES / f"{policy}-n{n}-M{M}.json"
+def _cell(path: Path) -> str:
     if not path.exists():
         return "–"
     found = recheck(path)

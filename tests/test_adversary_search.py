@@ -14,6 +14,7 @@ from batchprophet.models.errors import DoesNotFinish, InputError
 from batchprophet.models.families import make_instance
 from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.schedule import MixedSchedule
 from batchprophet.online.adversary.adaptive import play_sqrt_adversary
 from batchprophet.online.adversary.judge import judge
 from batchprophet.online.adversary.moves import neighbour
@@ -231,3 +232,33 @@ def test_one_request_alone_has_ratio_one():
     instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[4])
     judged = judge(instance, "mc-sf")
     assert (judged.cost, judged.value, judged.bound) == (4, 4, 4)
+
+
+def blocked_line(n):
+    """A long request, a wide one that just does not fit beside it, and n − 2 small ones; M = 2n."""
+    M = 2 * n
+    few, small = [0, 1], n - 2
+    return Instance(
+        gpu=Gpu(kv_capacity=M),
+        arrival=[*few, *[2] * small],
+        prompt=[1, M - 3, *[1] * small],
+        output=[M - 1, 1, *[1] * small],
+    )
+
+
+@pytest.mark.parametrize("n", [6, 16, 64])
+def test_the_ratio_of_mc_sf_grows_with_n(n):
+    # Hindsight starts the long request a round later; then the wide one fits beside it, and the
+    # small ones after it: 2n + 1·1 + (n − 2)·1 = 3n − 1. MC-SF stops at the wide one till round
+    # M − 1: all but the long one wait for about M rounds.
+    instance = blocked_line(n)
+    hindsight = MixedSchedule([1, 1, *[2] * (n - 2)])
+    assert not check_mixed(instance, hindsight)
+    optimum = int((hindsight.completion(instance) - instance.arrival).sum())
+    assert optimum == 3 * n - 1
+    starts = simulate(instance, "mc-sf").start
+    assert (starts[1:] >= 2 * n - 1).all()
+    cost = int((starts + instance.output - instance.arrival).sum())
+    assert cost > 0.6 * n * optimum
+    skipping = simulate(instance, "mc-sf:skip=true")
+    assert int((skipping.completion(instance) - instance.arrival).sum()) < 2 * optimum

@@ -66,7 +66,7 @@ def mixed_record(instance, seconds, known):
     if instance.n <= MOST_EXHAUSTED:
         return exhausted_record(instance, seconds, warm)
     solution = solve(instance, time_limit=seconds, warm_start=warm)
-    certificates = [] if known is None else [known.proof]
+    certificates = []
     if solution.certificate is not None:
         certificates.append(compact(solution.certificate, instance))
     if instance.n >= LARGE:
@@ -124,6 +124,19 @@ def separate_record(instance, seconds, known):
     )
 
 
+def best_of(record, known):
+    """Take schedule and bound from whichever record has the better one."""
+    if known is None:
+        return record
+    if known.value < record.value:
+        better = {key: getattr(known, key) for key in ("value", "schedule", "schedule_by")}
+        record = replace(record, **better)
+    if known.bound >= record.bound:
+        better = {key: getattr(known, key) for key in ("bound", "proof", "bound_by")}
+        record = replace(record, **better)
+    return record
+
+
 def build(seconds, names):
     entries = [entry_of(*source) for source in sources()]
     for entry in entries:
@@ -133,7 +146,7 @@ def build(seconds, names):
         began = time.perf_counter()
         known = read_record(path) if path.exists() else None
         make = mixed_record if entry.model == "mixed" else separate_record
-        record = make(entry.instance(), seconds, known)
+        record = best_of(make(entry.instance(), seconds, known), known)
         write_record(record, path)
         took = time.perf_counter() - began
         size = path.stat().st_size

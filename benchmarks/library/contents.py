@@ -1,6 +1,7 @@
 """What is in the library: families with seeds and settings, and worst cases found by search."""
 
 import json
+import re
 from pathlib import Path
 
 WITNESSES = Path(__file__).resolve().parents[2] / "docs" / "worst-cases"
@@ -50,7 +51,8 @@ def sources():
     for size in FOUND:
         for path in sorted(WITNESSES.glob(f"*-{size}.json")):
             record = json.loads(path.read_text())
-            name = f"worst-case-{record['policy']}-n{len(record['requests'])}"
+            policy = re.sub("[^a-z0-9]+", "-", record["policy"])
+            name = f"worst-case-{policy}-n{len(record['requests'])}"
             yield f"{name}-m{record['kv_capacity']}", record, "found by search", "mixed"
 
 
