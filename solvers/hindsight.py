@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ..models.errors import InputError
 from ..models.feasibility import check_mixed
@@ -12,6 +13,8 @@ from ..models.mixed.formulation import FORMULATIONS
 from ..models.mixed.regime import require_mixed
 from ..models.objectives import OBJECTIVES
 from ..models.schedule import MixedSchedule
+from ..models.schedules import Schedule
+from ..models.separate.schedule import SeparateSchedule
 from .best_so_far import BestSoFar
 from .bounds.combinatorial import all_bounds
 from .bounds.configuration import configuration_prices
@@ -21,6 +24,7 @@ from .incumbents import list_schedules
 from .milp_search import is_applicable as milp_fits
 from .milp_search import try_milp
 from .progress import Progress
+from .separate.hindsight import solve_separate
 from .solution import Solution
 
 
@@ -33,13 +37,14 @@ def solve(
     work_limit: int | None = None,
     threads: int | None = None,
     seed: int = 0,
-    warm_start: MixedSchedule | None = None,
+    warm_start: Schedule | None = None,
     formulation: str = "auto",
     progress: Callable[[Progress], None] | None = None,
-) -> Solution[MixedSchedule]:
+) -> Solution[Any]:
     """Find the hindsight-optimal schedule, or the best within the limits, with a proved bound.
 
-    List schedules and combinatorial bounds come first. For the total latency the engine follows
+    Separate batching has a recipe of its own (`separate.hindsight`). Under mixed batching, list
+    schedules and combinatorial bounds come first. For the total latency the engine follows
     (`engine`: schedule search on one thread; prices on configurations, or on memory for large
     instances, and exhaustive search guided by them on the other). For the other objectives, and
     where a formulation is asked for, the MILP follows if it is small enough
@@ -48,8 +53,8 @@ def solve(
     Parameters
     ----------
     instance : Instance
-        The instance (unit-time law, no batch limits).
-    model : {"mixed"}
+        The instance; for mixed batching with the unit-time law and without batch limits.
+    model : {"mixed", "separate"}
         The regime.
     objective : {"latency", "weighted", "makespan", "reward"}
         The objective.
@@ -65,8 +70,8 @@ def solve(
         solver's own choice by default.
     seed : int
         Random seed of the schedule search and the solver.
-    warm_start : MixedSchedule, optional
-        A feasible schedule; the result is never worse.
+    warm_start : MixedSchedule or SeparateSchedule, optional
+        A feasible schedule of the regime; the result is never worse.
     formulation : {"auto", "dense", "running-sum"}
         A form of the MILP to solve. By itself the engine for the total latency; for the other
         objectives the dense form if it has at most `milp_search.MOST_DENSE_NONZEROS` non-zeros.
@@ -94,12 +99,22 @@ def solve(
     >>> solution.objective, solution.status, solution.schedule.start.tolist()
     (7, 'optimal', [0, 3])
     """
+    if model == "separate":
+        return solve_separate(
+            instance,
+            objective=objective,
+            time_limit=time_limit,
+            seed=seed,
+            warm_start=_of_regime(warm_start, SeparateSchedule),
+            progress=progress,
+        )
     _check_arguments(instance, model, objective, formulation, time_limit, work_limit)
-    _check_warm_start(instance, warm_start)
+    known = _of_regime(warm_start, MixedSchedule)
+    _check_warm_start(instance, known)
     search = BestSoFar(instance, objective, math.inf if work_limit is not None else time_limit)
     search.listen = progress
     try:
-        _try_list_schedules(search, warm_start)
+        _try_list_schedules(search, known)
         _compute_bounds(search)
         if not search.proved:
             _prove(search, formulation, work_limit, threads, seed)
@@ -145,7 +160,7 @@ def _check_arguments(
     work_limit: int | None,
 ) -> None:
     if model != "mixed":
-        raise InputError(f"model: expected 'mixed', found {model!r}")
+        raise InputError(f"model: expected 'mixed' or 'separate', found {model!r}")
     for name, value, known in (
         ("objective", objective, OBJECTIVES),
         ("formulation", formulation, ("auto", *FORMULATIONS)),
@@ -157,6 +172,18 @@ def _check_arguments(
     if work_limit is not None and not 0 <= work_limit < 2**31:
         raise InputError(f"work_limit: expected from 0 to 2^31 − 1 nodes, found {work_limit!r}")
     require_mixed(instance)
+
+
+_Regime = TypeVar("_Regime", MixedSchedule, SeparateSchedule)
+
+
+def _of_regime(schedule: Schedule | None, kind: type[_Regime]) -> _Regime | None:
+    """Refuse a warm start of the other regime."""
+    if schedule is not None and not isinstance(schedule, kind):
+        raise InputError(
+            f"warm_start: expected a {kind.model} schedule, found a {schedule.model} one"
+        )
+    return schedule
 
 
 def _check_warm_start(instance: Instance, warm_start: MixedSchedule | None) -> None:

@@ -173,7 +173,7 @@ def test_first_schedules_try_every_order():
 
 def test_bad_arguments_are_refused():
     refused = [
-        ({"model": "separate"}, "model: expected 'mixed', found 'separate'"),
+        ({"model": "both"}, "model: expected 'mixed' or 'separate', found 'both'"),
         ({"objective": "speed"},
          "objective: expected one of latency, weighted, makespan, reward; found 'speed'"),
         ({"formulation": "sparse"},

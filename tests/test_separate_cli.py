@@ -11,7 +11,9 @@ import pytest
 import batchprophet as bp
 from batchprophet.cli import run
 from batchprophet.online.conformity import check_policy
-from batchprophet.online.separate.policy import BUILT_IN
+from batchprophet.online.separate.policy import BUILT_IN, REGISTRY
+
+DEFAULT = REGISTRY.by_default
 
 #: τ_P = 2, τ_D = 1, B_P = 2, C_P = 4, B_D = 2. r0 (3, 4) at 0, r1 (2, 2) at 1, r2 (2, 1) at 3.
 GPU = {
@@ -90,7 +92,7 @@ def test_simulate_prints_figures_and_where_the_time_goes(says, three: Path) -> N
 
 def test_simulate_writes_a_schedule_that_check_accepts(says, three: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
     out = tmp_path / "schedule.json"
-    for policy in BUILT_IN:
+    for policy in DEFAULT:
         words = ("simulate", three, "--model", "separate", "--policy", policy, "--out", out)
         record = json.loads(says(*words, "--json"))
         written = json.loads(out.read_text())

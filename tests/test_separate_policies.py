@@ -28,7 +28,7 @@ from batchprophet.online.separate.conformity import random_instance
 from batchprophet.online.separate.decision import BatchDecision
 from batchprophet.online.separate.orca import Orca
 from batchprophet.online.separate.policies.hysteresis import Hysteresis
-from batchprophet.online.separate.policy import BUILT_IN, make_policy, registered_policies
+from batchprophet.online.separate.policy import REGISTRY, make_policy, registered_policies
 from batchprophet.online.separate.price import longest_rounds, shortest_rounds
 from batchprophet.online.separate.safety import all_can_finish, plan_fits
 from batchprophet.online.separate.simulator import simulate_separate
@@ -39,6 +39,7 @@ from .brute_force_separate import brute_force_separate
 from .strategies import random_instance as random_mixed_instance
 from .tiny_separate import tiny_separate
 
+DEFAULT = REGISTRY.by_default
 VARIANTS = [
     "full-prompt-batch:requests=2",
     "hysteresis:high=3,low=1",
@@ -46,6 +47,9 @@ VARIANTS = [
     "hysteresis:high=2,lengths=predicted,error=1",
     "shortest-remaining:lengths=predicted,error=2",
     "smallest-volume:lengths=interval",
+    "bayes:samples=2,effort=20",
+    "bayes:samples=3,effort=10,lengths=interval,law=arrival-model-2",
+    "bayes:samples=1,effort=0,lengths=predicted,error=2",
 ]
 
 
@@ -360,7 +364,7 @@ def test_hysteresis_refuses_thresholds_that_do_not_go_together():
 # ---------------------------------------------------------------- all of them
 
 
-@pytest.mark.parametrize("spec", [*BUILT_IN, *VARIANTS])
+@pytest.mark.parametrize("spec", [*DEFAULT, *VARIANTS])
 def test_every_policy_conforms(spec):
     # The suite covers all limits and laws, and compares compiled code with decide.
     assert check_policy(spec, model="separate", trials=40) == []
@@ -389,7 +393,7 @@ def test_where_others_pause_lengths_told_too_long_may_hold_a_batch_back(monkeypa
 
 @pytest.mark.parametrize("law", [None, AffineTime(c0=0.01, c1=0.002, c2=0.001, c3=0.0005)])
 def test_every_policy_is_at_least_the_optimum(law):
-    specs = [*BUILT_IN, *(v for v in VARIANTS if "interval" not in v)]
+    specs = [*DEFAULT, *(v for v in VARIANTS if "interval" not in v)]
     for seed in range(150):
         instance = tiny_separate([31, seed], law=law)
         optimum, _ = brute_force_separate(instance)
@@ -412,7 +416,7 @@ def test_larger_instances_have_the_same_schedules_compiled():
         prompt=rng.integers(1, 150, n),
         output=rng.geometric(0.05, n),
     )  # fmt: skip
-    for spec in [*BUILT_IN, "shortest-remaining:lengths=predicted,error=1"]:
+    for spec in [*DEFAULT, "shortest-remaining:lengths=predicted,error=1"]:
         compiled = simulate_separate(instance, spec)
         assert check(instance, compiled) == []
         assert compiled == simulate_separate(instance, spec, compiled=False)
