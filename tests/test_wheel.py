@@ -37,6 +37,7 @@ def test_the_wheel_holds_one_package(wheel):
     assert "batchprophet/models/instance.py" in names
     assert "batchprophet/templates/report.html" in names
     assert "batchprophet/py.typed" in names
+    assert "batchprophet/solvers/library/data/catalogue.json" in names
 
 
 @pytest.fixture(scope="module")
