@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ def study(
         require_ending(path)
         require_writable_file(path)
     folder = make_folder(out)
-    with _progress(read.name, folder) as tell:
+    with _terminate_as_interrupt(), _progress(read.name, folder) as tell:
         rows, summary = run_study(read, folder, engine=engine, exports=exports or [], progress=tell)
     if as_json:
         console.print_json(summary.to_record())
@@ -141,6 +142,20 @@ def _engine(jobs: int | None, scheduler: str | None) -> Engine:
     if jobs is not None:
         raise InputError("--jobs: goes without --scheduler: a cluster has the workers that it has")
     return DaskCluster(scheduler)
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Take a termination, as batch systems send it when time is up, for an interrupt."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

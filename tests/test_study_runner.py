@@ -86,7 +86,12 @@ def test_one_and_two_processes_make_the_same_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+    "number",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
 )
 def test_a_study_that_is_killed_goes_on_where_it_was(
     tmp_path: Path, number: signal.Signals
@@ -99,8 +104,8 @@ def test_a_study_that_is_killed_goes_on_where_it_was(
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
-    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
-    if number == signal.SIGINT:
+    assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
+    if number != signal.SIGKILL:
         note, line = errors.decode().splitlines()
         assert "cells are kept in" in note
         assert line == "batchprophet: interrupted"

@@ -1,0 +1,96 @@
+"""Markdown tables of a study's summary.
+
+    python benchmarks/study/tables.py ratios DIR/summary.json
+    python benchmarks/study/tables.py predictions DIR/summary.json
+
+`ratios` puts policies side by side for each source; `predictions` puts the mean of ratios (and the
+mean regret) of each policy against what it is told, for each source. Every figure is an interval
+where some optimum is not proved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+HINDSIGHT = "hindsight"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", choices=["ratios", "predictions"])
+    parser.add_argument("summary", type=Path)
+    options = parser.parse_args()
+    groups = json.loads(options.summary.read_text(encoding="utf-8"))["groups"]
+    for place in dict.fromkeys((group["source"], group["limit"]) for group in groups):
+        here = [group for group in groups if (group["source"], group["limit"]) == place]
+        hindsight = next(group for group in here if group["policy"] == HINDSIGHT)
+        proved = f"{hindsight['proved']} of {hindsight['instances']}"
+        print(f"**{place[0]}**, {place[1]}: optimum proved on {proved} instances\n")
+        policies = [group for group in here if group["policy"] != HINDSIGHT]
+        print(ratios(policies) if options.table == "ratios" else predictions(policies), end="\n\n")
+
+
+def ratios(groups: list[dict[str, Any]]) -> str:
+    columns = ["policy", "finished", "mean of ratios", "95 %", "ratio of means", "best", "worst"]
+    rows = [
+        [
+            f"`{group['policy']}`",
+            f"{group['finished']} of {group['instances']}",
+            ends(group, "mean_of_ratios"),
+            confidence(group),
+            ends(group, "ratio_of_means"),
+            ends(group, "least"),
+            ends(group, "greatest"),
+            str(group["optimal"]),
+        ]
+        for group in groups
+    ]
+    return table([*columns, "proved optimal"], rows)
+
+
+def predictions(groups: list[dict[str, Any]]) -> str:
+    policies = list(dict.fromkeys(group["policy"] for group in groups))
+    told = list(dict.fromkeys(group["predictions"] for group in groups))
+    cells = {(group["policy"], group["predictions"]): group for group in groups}
+
+    def cell(policy: str, kind: str) -> str:
+        group = cells.get((policy, kind))
+        if group is None:
+            return ""
+        if group["low"] is None:
+            return "does not finish"
+        return f"{group['low']['mean_of_ratios']:.3f} ({group['regret_low']:.0f})"
+
+    rows = [[kind, *(cell(policy, kind) for policy in policies)] for kind in told]
+    return table(["told", *(f"`{policy}`" for policy in policies)], rows)
+
+
+def ends(group: dict[str, Any], name: str) -> str:
+    low, high = group["low"], group["high"]
+    if low is None:
+        return ""
+    first = f"{low[name]:.3f}"
+    if high is None:
+        return f"≥ {first}"
+    last = f"{high[name]:.3f}"
+    return first if first == last else f"{first} – {last}"
+
+
+def confidence(group: dict[str, Any]) -> str:
+    """From the lower end of the lower interval to the upper end of the upper one (Student)."""
+    low, high = group["low"], group["high"]
+    if low is None or high is None or low["mean_of_ratios_t"] is None:
+        return ""
+    return f"[{low['mean_of_ratios_t'][0]:.3f}, {high['mean_of_ratios_t'][1]:.3f}]"
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()
