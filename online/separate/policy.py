@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -26,16 +26,20 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "hysteresis": f"{_HERE}.hysteresis:Hysteresis",
         "shortest-remaining": f"{_HERE}.shortest_remaining:ShortestRemaining",
         "smallest-volume": f"{_HERE}.smallest_volume:SmallestVolume",
+        "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
 
 #: The policies of separate batching.
-REGISTRY = PolicyRegistry("separate", ENTRY_POINT_GROUP, BUILT_IN)
+REGISTRY = PolicyRegistry("separate", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("bayes",))
 
 
 @runtime_checkable
 class SeparatePolicy(Protocol):
     """An online policy of separate batching: a value with one method, and no memory.
+
+    One that is to remember something within a run has a method ``session`` besides, which takes
+    nothing and returns a new policy of the same name for one run (`session`).
 
     Its fields are its options. Randomness comes from the generator that it is handed, never from
     elsewhere; what it knows is what the observation says.
@@ -76,6 +80,12 @@ class SeparatePolicy(Protocol):
             which all running requests can finish (`safety.all_can_finish`).
         """
         ...
+
+
+def session(policy: SeparatePolicy) -> SeparatePolicy:
+    """Return who decides in one run: the policy, or what its method ``session`` makes for it."""
+    begin: Callable[[], SeparatePolicy] | None = getattr(policy, "session", None)
+    return policy if begin is None else begin()
 
 
 def registered_policies() -> dict[str, type]:

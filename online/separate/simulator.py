@@ -15,7 +15,7 @@ from ...models.separate.schedule import SeparateSchedule
 from ..lengths import Told, told_lengths
 from .decision import BatchDecision
 from .machine import SeparateMachine, require_upper_ends
-from .policy import SeparatePolicy, make_policy
+from .policy import SeparatePolicy, make_policy, session
 
 
 @runtime_checkable
@@ -80,10 +80,10 @@ def simulate_separate(
         schedule = made.run_compiled(instance, told)
         if schedule is not None:
             return schedule
-    machine = SeparateMachine(instance, made, told)
+    machine, player = SeparateMachine(instance, made, told), session(made)
     while not machine.finished:
         machine.arrive()
-        machine.apply(_ask(machine, made, rng))
+        machine.apply(_ask(machine, player, rng))
     return machine.schedule()
 
 
