@@ -1,5 +1,6 @@
-"""Every notebook runs from start to end."""
+"""Every notebook runs from start to end, is committed executed, and is made like the others."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -7,31 +8,97 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PICTURES = {"image/png", "image/svg+xml"}
+LARGEST = 400_000  # bytes
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def test_there_are_notebooks():
-    assert NOTEBOOKS
+def read(path):
+    return nbformat.read(path, as_version=4)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def prose(path):
+    return "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+def is_solution(cell):
+    return "solution" in cell.metadata.get("tags", [])
+
+
+def test_there_are_nine_in_order():
+    assert [path.name[:3] for path in NOTEBOOKS] == [f"0{number}_" for number in range(1, 10)]
+
+
+@each_notebook
 # The kernel's own machinery: sockets and event loops that are closed a little late.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_notebook_runs(path, tmp_path):
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(path, as_version=4)
     NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        read(path), timeout=180, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     ).execute()
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@each_notebook
 def test_notebook_is_committed_executed(path):
-    notebook = nbformat.read(path, as_version=4)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    cells = code_cells(path)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell.outputs]
     assert not any(output.output_type == "error" for output in outputs)
-    pictures = {"image/png", "image/svg+xml"}
-    assert any(pictures & set(output.get("data", {})) for output in outputs)
+    assert not any(output.get("name") == "stderr" for output in outputs)
+    assert any(PICTURES & set(output.get("data", {})) for output in outputs)
+    assert path.stat().st_size < LARGEST
+
+
+@each_notebook
+def test_no_output_is_a_wall(path):
+    for cell in code_cells(path):
+        text = "".join(output.get("text", "") for output in cell.outputs)
+        assert len(text.splitlines()) <= 25, cell.source
+
+
+@each_notebook
+def test_notebook_has_all_its_parts(path):
+    first, *_ = read(path).cells
+    assert first.source.startswith("# ")
+    assert "**What you will learn.**" in first.source
+    assert "| symbol | meaning |" in first.source
+    text = prose(path)
+    for part in ("## By hand", "## Exercises", "**References.**"):
+        assert part in text or (part == "## By hand" and "by hand" in text), part
+    assert "$$" in text  # the model's equations, beside the code
+
+
+@each_notebook
+def test_every_exercise_has_a_hidden_solution_that_was_run(path):
+    exercises = re.findall(r"(?m)^(\d)\. ", prose(path).split("## Exercises")[1])
+    solutions = re.findall(r"<summary>Solution to exercise (\d)</summary>", prose(path))
+    hidden = [cell for cell in code_cells(path) if is_solution(cell)]
+    assert 3 <= len(solutions) <= 5
+    assert exercises[: len(solutions)] == solutions
+    assert len(hidden) == len(solutions)
+    assert all(cell.metadata["jupyter"]["source_hidden"] for cell in hidden)
+    assert all(cell.outputs for cell in hidden)
+
+
+@each_notebook
+def test_the_first_code_cell_installs_the_package_where_it_is_missing(path):
+    first = code_cells(path)[0]
+    assert 'find_spec("batchprophet") is None' in first.source
+    assert "%pip install" in first.source
+
+
+@each_notebook
+def test_links_lead_to_notebooks_and_pages(path):
+    text = prose(path)
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (path.parent / target).exists(), target
+    for page in re.findall(r"`(docs/[\w-]+\.md)`", text):
+        assert (ROOT / page).exists(), page
