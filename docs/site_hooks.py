@@ -68,6 +68,7 @@ def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
 
     def mathml(found: re.Match[str]) -> str:
         tex = html.unescape(found["tex"]).strip()
+        tex = tex.replace("{aligned}", "{split}")  # the converter's name for it
         block = tex.startswith(r"\[")
         return convert(tex[2:-2].strip(), display="block" if block else "inline")
 

@@ -106,7 +106,9 @@ def test_pages_need_nothing_from_the_network(site):
 def test_formulas_are_mathml(site):
     assert "<math" in (site / "notebooks" / "02_hindsight_optimum.html").read_text("utf-8")
     for path in site.rglob("*.html"):
-        assert 'class="arithmatex"' not in path.read_text("utf-8"), path
+        text = path.read_text("utf-8")
+        assert 'class="arithmatex"' not in text, path
+        assert "<mi>&</mi>" not in text, f"{path}: a formula's environment was not understood"
 
 
 def test_the_reference_has_every_public_name_and_command(site):
