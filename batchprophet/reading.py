@@ -68,34 +68,32 @@ def reading(comparison: Comparison) -> list[str]:
 
 def price_reading(price: Price) -> list[str]:
     """Return what separate batching costs, sentence by sentence, and what it is compared with."""
-    quick, slow = price.quick[0], price.slow
-    unit = price.separate_unit
+    unit, bound = price.time_unit, price.mixing_bound
     if price.high is None:
         found = f"The price of separate batching is at least {_down(price.low)}."
     elif price.exact:
         found = (
-            f"The price of separate batching is {ratio_text(price.low)}: its optimum over that of "
-            "mixed batching, both proved."
+            f"The price of separate batching is {ratio_text(price.low)}: its optimal total latency "
+            "over that of a GPU whose batches may mix, both proved."
         )
     else:
         found = (
             f"The price of separate batching lies between {_down(price.low)} and "
-            f"{_up(price.high)}: its optimal total latency over that of mixed batching."
+            f"{_up(price.high)}: its optimal total latency over that of a GPU whose batches may "
+            "mix."
         )
-    if price.equal_times:
-        terms = f"Every batch takes {_time(quick.round, unit)} on both sides."
-    elif slow is not None:
-        terms = (
-            f"Mixed batching knows one length of rounds: {_time(quick.round, unit)}, the shortest "
-            f"batch here, for the upper end, and {_time(slow[0].round, unit)}, the longest, for "
-            "the lower."
-        )
+    length = _time(price.side.round, unit)
+    known = number_text(price.mixing_value)
+    if price.side.equal:
+        terms = f"Every batch takes {length} on both sides."
+    elif bound is None:
+        terms = f"Of the GPU that may mix no bound is known; Orca reaches {known} {unit}s on it."
     else:
         terms = (
-            f"Mixed batching knows one length of rounds: {_time(quick.round, unit)}, the shortest "
-            "batch here, for the upper end; no batch is the longest, so the lower end is 1."
+            f"The GPU that may mix needs at least {number_text(bound)} {unit}s (mixed batching in "
+            f"rounds of {length}, the shortest batch here), and Orca reaches {known} on it."
         )
-    kept = f" The mixed side drops {', '.join(price.dropped)}." if price.dropped else ""
+    kept = f" Mixed batching drops {', '.join(price.dropped)}." if price.dropped else ""
     return [found, terms + kept]
 
 

@@ -261,12 +261,12 @@ def compare_both(
     ----------
     instance : Instance or path-like
         An instance, or its file; any batch-time law, any batch limits. The mixed side has neither:
-        its rounds are as long as the shortest batch here, and as the longest if that is longer
-        (`batchprophet.online.separate.price` says what follows for the price).
+        its rounds are as long as the shortest batch here (`batchprophet.online.separate.price`
+        says what follows for the price).
     policies : str or sequence, optional
         As in `compare`; each is run in the regimes that have it.
     time_limit : float
-        Seconds for each of the two or three hindsight solves, ≥ 0.
+        Seconds for each of the two hindsight solves, ≥ 0.
     threads, seed, progress
         As in `batchprophet.online.evaluation.compare`.
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from ..models.errors import InputError
 from ..models.instance import Instance
-from ..solvers.hindsight import solve
+from ..models.objectives import total_latency
 from ..solvers.progress import Progress
 from .evaluation import Comparison, compare, references
 from .regime import REGIMES
-from .separate.price import Price, dropped, longest_rounds, shortest_rounds
+from .separate.orca import Orca
+from .separate.price import Price, dropped, mixed_side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class BothComparison:
     separate : Comparison
         On the instance as it is.
     mixed : Comparison
-        On its mixed side in the shortest rounds, without batch limits; times in rounds.
+        On its mixed side, in rounds as long as the shortest batch and without batch limits.
     price : Price
         What separate batching costs.
     """
@@ -53,7 +54,7 @@ def compare_both(
         Policies or their specifications; each is run in the regimes that have it. The built-in
         ones of both by default.
     time_limit : float
-        Seconds for each of the two or three hindsight solves.
+        Seconds for each of the two hindsight solves.
     threads, seed, progress
         As in `evaluation.compare`.
 
@@ -66,28 +67,23 @@ def compare_both(
     --------
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=40), arrival=[0, 1], prompt=[3, 1], output=[4, 2])
-    >>> both = compare_both(instance, ["prefill-first", "mc-sf"], time_limit=10.0)
+    >>> both = compare_both(instance, ["prefill-first", "mc-sf"])
     >>> both.separate.solution.objective, both.mixed.solution.objective
     (7, 6)
     >>> round(both.price.low, 4), both.price.exact
     (1.1667, True)
     """
     chosen = policies_by_regime(policies)
-    quick, slow = shortest_rounds(instance), longest_rounds(instance)
+    side = mixed_side(instance)
     common: dict[str, Any] = {"time_limit": time_limit, "threads": threads, "progress": progress}
     separate = compare(instance, chosen["separate"], model="separate", seed=seed, **common)
-    mixed = compare(quick.instance, chosen["mixed"], seed=seed, **common)
-    upper = None
-    if slow is not None:
-        if slow.round == quick.round and (slow.instance.arrival == quick.instance.arrival).all():
-            upper = (slow, mixed.solution)
-        else:
-            upper = (slow, solve(slow.instance, seed=seed, **common))
+    mixed = compare(side.instance, chosen["mixed"], seed=seed, **common)
     price = Price(
         separate=separate.solution,
-        separate_unit=instance.gpu.batch_time.time_unit,
-        quick=(quick, mixed.solution),
-        slow=upper,
+        side=side,
+        mixed=mixed.solution,
+        orca=total_latency(instance, Orca().run(instance).completion),
+        time_unit=instance.gpu.batch_time.time_unit,
         dropped=dropped(instance),
     )
     return BothComparison(separate=separate, mixed=mixed, price=price)
