@@ -15,7 +15,7 @@ from batchprophet.models.families import make_instance
 from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.schedule import MixedSchedule
-from batchprophet.online.adversary.adaptive import play_sqrt_adversary
+from batchprophet.online.adversary.adaptive import play_sqrt_adversary, play_staircase
 from batchprophet.online.adversary.judge import judge
 from batchprophet.online.adversary.moves import neighbour
 from batchprophet.online.adversary.search import Hunt
@@ -262,3 +262,15 @@ def test_the_ratio_of_mc_sf_grows_with_n(n):
     assert cost > 0.6 * n * optimum
     skipping = simulate(instance, "mc-sf:skip=true")
     assert int((skipping.completion(instance) - instance.arrival).sum()) < 2 * optimum
+
+
+@pytest.mark.parametrize("policy", ["mc-sf", "mc-sf:skip=true", "sorted-f", "vllm"])
+def test_the_staircase_costs_every_policy_that_does_not_evict_a_factor_of_order_n(policy):
+    # The policy pays more than (n − 1)(3n/2 − 2), hindsight at most b + M + n − 1.
+    n = 40
+    play = play_staircase(policy, n)
+    M = play.instance.gpu.kv_capacity
+    assert play.instance.n == n
+    assert play.cost > (n - 1) * (3 * n / 2 - 2)
+    assert play.value <= play.b + M + n - 1
+    assert play.ratio > Fraction(3, 10) * n

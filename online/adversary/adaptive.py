@@ -1,14 +1,17 @@
-"""The adaptive adversary of order √n, played against a policy."""
+"""Adaptive adversaries, played against a policy: they watch when it starts a long request."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+
+import numpy as np
 
 from ...models.errors import BatchprophetError
 from ...models.families import make_instance
 from ...models.feasibility import check_mixed
-from ...models.instance import Instance
+from ...models.instance import Gpu, Instance
 from ...models.schedule import MixedSchedule
 from ...models.schedules import schedule_value
 from ...solvers.bounds.combinatorial import best_bound
@@ -69,12 +72,62 @@ def play_sqrt_adversary(policy: Policy | str, kv_capacity: int) -> Play:
     ----------
     arXiv 2502.07115, Theorem 4.1; `models.families.sqrt_adversary`.
     """
+
+    def make(b: int) -> Instance:
+        return make_instance("sqrt-adversary", settings={"kv_capacity": kv_capacity, "b": b})
+
+    return _play(policy, make, _after_or_before_the_burst)
+
+
+def play_staircase(policy: Policy | str, n: int) -> Play:
+    """Send, from the start of the long request on, one a round that just does not fit beside it.
+
+    With M = 2(n − 1) the long request is (s = 1, o = M − 1), at 0. If it is started at b, requests
+    k = 1 … n − 1 of (M − k − 2, 1) arrive at b + k. In round b + k + 1 the k-th would hold
+    M − k − 1 tokens and the long one k + 2: one too many, then and ever after, since the long one
+    grows. So all wait for its end at b + M − 1: the policy pays more than
+    Σ_k (M − k) = (n − 1)(3n/2 − 2). Hindsight starts the long one at b + 1, and each of the others
+    fits on its arrival: b + M + n − 1 in all; or, if b ≥ M − 1, the long one at 0: M + n − 2. So
+    the ratio of every deterministic policy that does not evict is at least about 3n/10, and about
+    n/2 where b = 0 or b ≥ M − 1.
+
+    Parameters
+    ----------
+    policy : Policy or str
+        A policy of mixed batching.
+    n : int
+        ≥ 4, number of requests.
+
+    Examples
+    --------
+    >>> [round(float(play_staircase("sorted-f", n).ratio), 1) for n in (10, 100)]
+    [6.0, 66.0]
+    """
+
+    def make(b: int) -> Instance:
+        k = np.arange(1, n)
+        M = 2 * (n - 1)
+        return Instance(
+            gpu=Gpu(kv_capacity=M),
+            arrival=np.append(0, b + k),
+            prompt=np.append(1, M - k - 2),
+            output=np.append(M - 1, np.ones_like(k)),
+        )
+
+    return _play(policy, make, _a_round_later_or_at_once)
+
+
+def _play(
+    policy: Policy | str,
+    make: Callable[[int], Instance],
+    hindsight: Callable[[Instance], list[MixedSchedule]],
+) -> Play:
+    """Let the policy start the long request, request 0; make the instance for that round b."""
     made = make_policy(policy)
-    unseen = make_instance("sqrt-adversary", settings={"kv_capacity": kv_capacity})
-    b = int(simulate(unseen.take([0]), made, seed=POLICY_SEED).start[0])
-    instance = make_instance("sqrt-adversary", settings={"kv_capacity": kv_capacity, "b": b})
+    b = int(simulate(make(0).take([0]), made, seed=POLICY_SEED).start[0])
+    instance = make(b)
     schedule = simulate(instance, made, seed=POLICY_SEED)
-    known = [schedule, *_hindsight(instance)]
+    known = [schedule, *(each for each in hindsight(instance) if not check_mixed(instance, each))]
     return Play(
         instance=instance,
         b=b,
@@ -84,19 +137,22 @@ def play_sqrt_adversary(policy: Policy | str, kv_capacity: int) -> Play:
     )
 
 
-def _hindsight(instance: Instance) -> list[MixedSchedule]:
-    """Schedules of the proof: the long request after the burst, or at once if it is done by then.
-
-    The burst is of ⌊M/2⌋ requests (1, 1): all fit into the round after their arrival.
-    """
-    after, at_once = instance.arrival.copy(), instance.arrival.copy()
+def _after_or_before_the_burst(instance: Instance) -> list[MixedSchedule]:
+    """The long request after the burst, all of which fits into a round; or at once."""
+    after = instance.arrival.copy()
     after[0] = instance.arrival[-1] + 1
-    made = [MixedSchedule(after), MixedSchedule(at_once)]
-    return [each for each in made if not check_mixed(instance, each)]
+    return [MixedSchedule(after), MixedSchedule(instance.arrival)]
+
+
+def _a_round_later_or_at_once(instance: Instance) -> list[MixedSchedule]:
+    """The long request when the first of the others arrives, b + 1; or at once."""
+    later = instance.arrival.copy()
+    later[0] = instance.arrival[1]
+    return [MixedSchedule(later), MixedSchedule(instance.arrival)]
 
 
 def _cost(instance: Instance, schedule: MixedSchedule) -> int:
     violations = check_mixed(instance, schedule)
     if violations:
-        raise BatchprophetError(f"sqrt adversary: infeasible schedule: {violations[0].message}")
+        raise BatchprophetError(f"adversary: infeasible schedule: {violations[0].message}")
     return int(schedule_value(instance, schedule, "latency"))
