@@ -377,3 +377,71 @@ def test_solve_exports_the_milp(tmp_path: Path, batch_time: object, form: str) -
     path, out = write(tmp_path / "x.json", {"batch_time": batch_time or affine}), tmp_path / "x.lp"
     run(["solve", str(path), "--model", "separate", "--time-limit", "0", "--export", str(out)])
     assert f"separate batching, {form} form, latency" in out.read_text()
+
+
+# ---------------------------------------------------------------- solve and compare
+
+
+def test_solve_proves_and_writes_a_separate_optimum(says, three: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
+    # C_P = 4 keeps r1 and r2 (2 + 2) together and r0 apart. r0's prompt 0-2. Then r1 at once (at
+    # 2, and r2 later) or tokens of r0 until both can share a batch at 3: T 2-3, P 3-5, T T 5-7:
+    # 7 + 5 + 2 = 14. Serving r0 first: T T T 2-5, P 5-7, T 7-8: 5 + 7 + 4 = 16. At 14 nobody gains:
+    # r2 ends 2 after its arrival at best, then r0's last two tokens come after 5.
+    out = tmp_path / "solution.json"
+    shown = says("solve", three, "--model", "separate", "--time-limit", 40, "--out", out)
+    assert "objective  14 (latency)" in shown
+    assert "status     optimal" in shown
+    record = json.loads(out.read_text())
+    assert (record["model"], record["objective"], record["lower_bound"]) == ("separate", 14, 14)
+    assert says("check", three, out).splitlines()[1] == "  latency   14"
+
+
+def test_compare_puts_policies_and_a_reference_beside_the_optimum(  # type: ignore[no-untyped-def]  # the fixture is a function
+    says, three: Path, tmp_path: Path
+) -> None:
+    words = ("compare", three, "--model", "separate", "--time-limit", 40)
+    text = says(*words, "--out", tmp_path / "report")
+    assert "hindsight (optimal)" in text
+    assert "orca (mixes: a reference)" in text
+    assert "no schedule has a total latency below 14 slots" in text
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    for heading in ("Where the latency comes from", "prompt batch", "token batch", "in slots"):
+        assert heading in page
+    record = json.loads((tmp_path / "report" / "comparison.json").read_text())
+    (compared,) = record["comparisons"]
+    assert (compared["model"], compared["time_unit"]) == ("separate", "slot")
+    rows = {row["policy"]: row for row in compared["policies"]}
+    assert rows["orca"]["verdict"] == "mixes: a reference"
+    assert all(
+        rows[policy]["metrics"]["total_latency"] >= 14 and "account" in rows[policy]
+        for policy in DEFAULT
+    )
+    only = json.loads(says(*words, "--policies", "decode-first,orca", "--json"))
+    names = [row["policy"] for row in only["comparisons"][0]["policies"]]
+    assert names == ["decode-first", "orca"]
+
+
+def test_the_price_of_separate_batching(says, unit: Path, three: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
+    # Unit rounds: mixed, each starts at its arrival: 4 + 2 + 1 = 7. Separate: r0's prompt 0-1, r1's
+    # 1-2, a token of both 2-3, r2's prompt 3-4, token of r0 4-5 and 5-6: 6 + 2 + 1 = 9; two
+    # batches without r0 must run before it ends, as r1 and r2 need prompt batches at once to be
+    # in time, and each round that one of them waits instead costs as much.
+    words = ("compare", unit, "--model", "both", "--time-limit", 40)
+    text = says(*words, "--policies", "prefill-first,mc-sf", "--out", tmp_path / "report")
+    assert "The price of separate batching is 1.2857: its optimal total latency over that" in text
+    assert "Every batch takes 1 round on both sides." in text
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert "The price of separate batching is 1.2857" in page
+    assert page.count("<section") == 2
+    record = json.loads(says(*words, "--policies", "smallest-volume", "--json"))
+    separate, mixed = record["comparisons"]
+    assert (separate["model"], mixed["model"]) == ("separate", "mixed")
+    assert separate["price"]["low"] == separate["price"]["high"] == 9 / 7
+    assert [row["policy"] for row in mixed["policies"]] == ["smallest-volume"]
+    # With limits and a constant law they are dropped, and said so.
+    text = says("compare", three, "--model", "both", "--time-limit", 20, "--policies", "mc-sf")
+    assert "in rounds of 1 slot, the shortest batch here" in text
+    assert (
+        "Mixed batching drops prompt_batch_requests, prompt_batch_tokens, token_batch_requests, "
+        "batch_time (constant law)." in text
+    )
