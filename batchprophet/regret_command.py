@@ -43,8 +43,8 @@ def regret(
 ) -> None:
     """Measure regret against the horizon, and account for it decision by decision.
 
-    Environments: online-packing, multi-secretary, separate-admission; docs/coupling.md says what
-    they are, and what a .toml file of one holds.
+    Environments: online-packing, multi-secretary, separate-admission, mixed-latency,
+    separate-latency; docs/coupling.md says what they are, and what a .toml file of one holds.
     """
     from .online.environments import make_environment
     from .online.regret import exact_values, measure_regret
@@ -89,6 +89,10 @@ def _show(name: str, found: ExactValues | RegretStudy, *, as_json: bool, out: Pa
         _print_study(found)
 
 
+#: Columns of environments that have more to say, with the fields of a row.
+_MORE_COLUMNS = {"to the bound": "regret_to_bound", "per request": "regret_per_request"}
+
+
 def _print_study(study: RegretStudy) -> None:
     columns = ["policy", "horizon", "paths", "regret", "± 95 %", "of hindsight", "residual"]
     cells = [
@@ -98,11 +102,17 @@ def _print_study(study: RegretStudy) -> None:
             f"{row.replications:,}",
             f"{row.regret:,.2f}",
             "" if row.half_width is None else f"{row.half_width:,.2f}",
-            f"{row.regret / row.benchmark_value:.4%}" if row.benchmark_value else "",
+            f"{row.regret / abs(row.benchmark_value):.4%}" if row.benchmark_value else "",
             f"{row.identity_residual:g}",
         ]
         for row in study.rows
     ]
+    for heading, name in _MORE_COLUMNS.items():
+        values = [getattr(row, name) for row in study.rows]
+        if any(value is not None for value in values):
+            columns.append(heading)
+            for line, value in zip(cells, values, strict=True):
+                line.append("" if value is None else f"{value:,.2f}")
     console.print_table(f"{study.environment}: regret", columns, cells)
     for benchmark in dict.fromkeys(row.benchmark for row in study.rows):
         spans = [f"{row.horizon:,}" for row in study.rows if row.benchmark == benchmark]

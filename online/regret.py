@@ -40,6 +40,11 @@ class RegretRow:
         Smallest compensation over all paths: not negative if the benchmark is a true potential.
     benchmark_value, value : float
         Mean values of benchmark and policy.
+    regret_to_bound : float or None
+        Mean of bound − value, where the benchmark is only the best known value and a bound on the
+        optimum is proved: the regret to the optimum lies between the two.
+    regret_per_request : float or None
+        Regret over all paths by the number of requests on them, where requests are counted.
     """
 
     policy: str
@@ -52,6 +57,8 @@ class RegretRow:
     smallest_compensation: float
     benchmark_value: float
     value: float
+    regret_to_bound: float | None = None
+    regret_per_request: float | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return the row as ``--json`` prints it."""
@@ -136,6 +143,8 @@ class _Tally:
     smallest: list[Exact] = field(default_factory=list)
     by_time: list[FloatArray] = field(default_factory=list)
     by_part: list[Mapping[str, float]] = field(default_factory=list)
+    to_bound: list[Exact | None] = field(default_factory=list)
+    requests: list[int | None] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
         self.regret.append(outcome.regret)
@@ -144,6 +153,8 @@ class _Tally:
         self.smallest.append(outcome.smallest)
         self.by_time.append(outcome.by_time)
         self.by_part.append(outcome.by_part)
+        self.to_bound.append(None if outcome.bound is None else outcome.bound - outcome.value)
+        self.requests.append(outcome.requests)
 
     def row(self, policy: str, horizon: int, benchmark: str) -> RegretRow:
         regret = [float(r) for r in self.regret]
@@ -160,6 +171,8 @@ class _Tally:
             smallest_compensation=float(min(self.smallest)),
             benchmark_value=hindsight,
             value=hindsight - float(np.mean(regret)),
+            regret_to_bound=_mean(self.to_bound),
+            regret_per_request=_ratio(regret, self.requests),
         )
 
     def decomposition(self, policy: str, horizon: int) -> Decomposition:
@@ -170,6 +183,18 @@ class _Tally:
             by_time=np.mean(self.by_time, axis=0),
             by_part={part: float(np.mean([p[part] for p in self.by_part])) for part in parts},
         )
+
+
+def _mean(values: Sequence[Exact | None]) -> float | None:
+    """Mean of values; None where some are missing."""
+    there = [float(value) for value in values if value is not None]
+    return float(np.mean(there)) if len(there) == len(values) else None
+
+
+def _ratio(regret: Sequence[float], requests: Sequence[int | None]) -> float | None:
+    """Regret by requests, both summed over the paths; None where some are not counted."""
+    counted = [count for count in requests if count is not None]
+    return sum(regret) / sum(counted) if len(counted) == len(requests) else None
 
 
 def measure_regret(
@@ -309,7 +334,7 @@ def require_policies(environment: Environment, policies: Sequence[str] | None) -
     """Return the policies by name, all of them known and none twice."""
     if policies is None:
         return environment.policies
-    known = environment.policies
+    known = (*environment.policies, *getattr(environment, "on_demand", ()))
     for policy in policies:
         if policy not in known:
             raise InputError(

@@ -195,7 +195,10 @@ def test_every_environment_keeps_the_identity() -> None:
     # Exactly, on every path, for every policy; with an exact oracle nothing is negative.
     for name in ENVIRONMENTS:
         environment = make_environment(name)
-        study = measure_regret(environment, horizons=[60], replications=10)
+        # Latency is searched for, decision by decision: tests/test_coupling_latency.py has more.
+        short = {"horizons": [6], "replications": 2}
+        span = short if "latency" in name else {"horizons": [60], "replications": 10}
+        study = measure_regret(environment, **span)  # type: ignore[arg-type]  # as named
         assert {row.policy for row in study.rows} == set(environment.policies)
         assert {row.identity_residual for row in study.rows} == {0}
         assert min(row.smallest_compensation for row in study.rows) >= 0

@@ -35,6 +35,10 @@ class Outcome:
         ``regret − Σ compensations``.
     smallest : int, Fraction or float
         The smallest compensation, of a single decision or of the smallest group that is counted.
+    bound : int, Fraction or float, optional
+        No schedule earns more than this on the path, where the benchmark is not the optimum.
+    requests : int, optional
+        Number of requests on the path, where regret per request is of interest.
     """
 
     value: Exact
@@ -43,6 +47,8 @@ class Outcome:
     by_part: Mapping[str, float]
     residual: Exact
     smallest: Exact
+    bound: Exact | None = None
+    requests: int | None = None
 
     @property
     def regret(self) -> Exact:

@@ -9,14 +9,22 @@ from types import MappingProxyType
 
 from ...models.errors import InputError
 from .environment import Environment, EnvironmentKind
+from .mixed_latency import MIXED_LATENCY_KIND
 from .packing import MULTI_SECRETARY_KIND, ONLINE_PACKING_KIND
 from .separate_admission import SEPARATE_ADMISSION_KIND
+from .separate_latency import SEPARATE_LATENCY_KIND
 
 #: Environments by name.
 ENVIRONMENTS: Mapping[str, EnvironmentKind] = MappingProxyType(
     {
         kind.name: kind
-        for kind in (ONLINE_PACKING_KIND, MULTI_SECRETARY_KIND, SEPARATE_ADMISSION_KIND)
+        for kind in (
+            ONLINE_PACKING_KIND,
+            MULTI_SECRETARY_KIND,
+            SEPARATE_ADMISSION_KIND,
+            MIXED_LATENCY_KIND,
+            SEPARATE_LATENCY_KIND,
+        )
     }
 )
 

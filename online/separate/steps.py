@@ -1,0 +1,106 @@
+"""The decisions of a run of separate batching, each with the best schedule known to continue it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...models.instance import Instance
+from ...models.separate.schedule import Batch, SeparateSchedule
+from ...solvers.search.random_stream import Stream
+from ...solvers.separate.codes import Code, code_of
+from ...solvers.separate.machine import machine_of
+from ..coupling.best_known import Step
+from .hindsight import REHEAT, first_codes, in_order, make_world
+
+
+def separate_steps(
+    instance: Instance, run: SeparateSchedule, plan: SeparateSchedule, effort: int, stream: Stream
+) -> list[Step]:
+    """Follow a run, and keep a hindsight schedule that continues what it has decided so far.
+
+    As long as the run does what the schedule does, the schedule stays; after a batch that raises
+    its total latency, the rest is searched again (list schedules, then `effort` annealing steps).
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance, all known.
+    run : SeparateSchedule
+        What the policy did.
+    plan : SeparateSchedule
+        A good schedule.
+    effort : int
+        Annealing steps per search, ≥ 0.
+    stream : Stream
+        Randomness of the searches.
+
+    Returns
+    -------
+    list of Step
+        Three kinds of parts: ``wait`` (the GPU idles), ``prompt``, ``token``.
+
+    Examples
+    --------
+    A prompt batch for the second alone keeps the first from its last token.
+
+    >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.online.separate.simulator import simulate_separate
+    >>> from batchprophet.solvers.search.random_stream import random_stream
+    >>> gpu = Gpu(kv_capacity=40)
+    >>> instance = Instance(gpu=gpu, arrival=[0, 1], prompt=[3, 2], output=[2, 9])
+    >>> run, plan = (simulate_separate(instance, p) for p in ("prefill-first", "decode-first"))
+    >>> [(step.part, step.best) for step in
+    ...  separate_steps(instance, run, plan, 50, random_stream(0))][:3]
+    [('prompt', 12), ('prompt', 12), ('token', 12)]
+    """
+    follower = _Follower(instance, code_of(instance, plan), effort, stream)
+    steps, now = [], int(instance.arrival.min())
+    for batch, end in zip(run.batches, run.ends(instance).tolist(), strict=True):
+        if batch.start > now:
+            steps.append(Step(now, "wait", follower.wait(batch.start)))
+        steps.append(Step(batch.start, batch.kind, follower.run(batch, end)))
+        now = end
+    return steps
+
+
+class _Follower:
+    """What has been decided, and a schedule of the rest."""
+
+    def __init__(self, instance: Instance, code: Code, effort: int, stream: Stream) -> None:
+        self.instance, self.machine = instance, machine_of(instance)
+        self.effort, self.stream = effort, stream
+        self.tokens = np.zeros(instance.n, np.int64)
+        self.code = code
+        self.done = 0  # latencies of those who are complete
+        self.best = -1  # nothing is known yet
+
+    def wait(self, until: int) -> int:
+        """Let the GPU idle."""
+        return self._value(until, self.code)
+
+    def run(self, batch: Batch, end: int) -> int:
+        """Run a batch to its end."""
+        members = list(batch.requests)
+        self.tokens[members] += 1
+        complete = [i for i in members if self.tokens[i] == self.instance.output[i]]
+        self.done += sum(end - int(self.instance.arrival[i]) for i in complete)
+        order, wait = self.code
+        if batch.kind == "prompt":
+            kept = ~np.isin(order, members)
+            return self._value(end, (order[kept], wait[kept]))
+        shorter = wait.copy()
+        shorter[:1] = np.where(wait[:1] > 0, wait[:1] - 1, wait[:1])
+        return self._value(end, (order, shorter))
+
+    def _value(self, now: int, code: Code) -> int:
+        """Total latency of the best known continuation from a boundary on."""
+        s, g = self.instance.prompt, self.tokens
+        runs = np.flatnonzero((g > 0) & (g < self.instance.output))
+        running = in_order(runs, self.instance.output[runs] - g[runs], s[runs] + g[runs])
+        world = make_world(self.machine, running, now)
+        world.try_codes(iter([code]))
+        if self.done + world.cost != self.best and code[0].size:
+            world.try_codes(first_codes(self.machine, np.sort(code[0]), now))
+            world.solve(self.effort, REHEAT, self.stream)
+        self.code, self.best = world.code, self.done + world.cost
+        return self.best
