@@ -18,8 +18,9 @@ from .decode import schedule_of
 from .exhaustion import exhaust, is_applicable
 from .improvement import improve_separate
 
-#: Share of the time for the schedule search where an exhaustive search follows.
-SHARE_OF_SEARCH = 0.3
+#: Share of the time for the schedule search where an exhaustive search follows, and the most
+#: seconds of it for each request.
+SHARE_OF_SEARCH, SECONDS_PER_REQUEST = 0.3, 0.1
 
 
 def solve_separate(
@@ -86,11 +87,11 @@ def solve_separate(
         raise InputError(f"warm_start: expected a feasible schedule: {violations[0].message}")
     exhaustible = is_applicable(instance)
     if time_limit > 0:
-        share = SHARE_OF_SEARCH if exhaustible else 1.0
+        first = min(SHARE_OF_SEARCH * time_limit, SECONDS_PER_REQUEST * instance.n)
         schedule = improve_separate(
             instance,
             schedule,
-            time_limit=share * time_limit,
+            time_limit=first if exhaustible else time_limit,
             seed=seed,
             found=lambda _, latency: tell("schedule search", latency, bounds[0][1]),
         )
