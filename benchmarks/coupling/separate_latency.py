@@ -1,0 +1,127 @@
+"""The Bayes selector for separate batching beside all other policies, against the best known.
+
+    python benchmarks/coupling/separate_latency.py --seeds 0 9
+    python benchmarks/coupling/separate_latency.py --seeds 0 5 --grid --picture out.png
+
+Instances of `separate-random` (`--n`, `--span`). Per policy: mean and largest ratio to the best
+known schedule with a 95 % interval, mean ratio to the proved bound, median CPU time of a decision
+in milliseconds. `--grid` runs K × effort; `--picture FILE` draws the ratio against the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from batchprophet.models.families import make_instance
+from batchprophet.models.instance import Instance
+from batchprophet.models.schedules import schedule_value
+from batchprophet.models.separate.regime import serial_work
+from batchprophet.online.separate.decision import BatchDecision
+from batchprophet.online.separate.observation import SeparateObservation
+from batchprophet.online.separate.policy import REGISTRY, SeparatePolicy, make_policy, session
+from batchprophet.online.separate.price import mixed_side
+from batchprophet.online.separate.simulator import simulate_separate
+from batchprophet.solvers.hindsight import solve
+from batchprophet.solvers.separate.improvement import improve_separate
+
+BAYES = ["bayes:samples=3,effort=500", "bayes"]
+GRID = [f"bayes:samples={K},effort={effort}" for K in (1, 3, 9) for effort in (100, 500, 2000)]
+
+
+class Timed:
+    """A policy whose decisions are timed, where somebody waits."""
+
+    def __init__(self, policy: SeparatePolicy) -> None:
+        self.policy, self.player = policy, session(policy)
+        self.milliseconds: list[float] = []
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("run_compiled", "session"):
+            raise AttributeError(name)
+        return getattr(self.policy, name)
+
+    def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
+        begun = time.process_time()
+        decision = self.player.decide(observation, rng)
+        if observation.waiting:
+            self.milliseconds.append(1000 * (time.process_time() - begun))
+        return decision
+
+
+def known(instance: Instance, schedules: list[object], work: int) -> tuple[int, int]:
+    """Best known total latency, and a lower bound on the least."""
+    best = min(schedules, key=lambda schedule: schedule_value(instance, schedule))
+    better = improve_separate(instance, best, time_limit=0, work_limit=20 * work)
+    side = mixed_side(instance)
+    bound = side.latency(int(solve(side.instance, work_limit=work, threads=1).bound))
+    return int(schedule_value(instance, better)), max(serial_work(instance), int(bound))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs=2, default=[0, 9], help="first and last")
+    parser.add_argument("--n", type=int, default=24)
+    parser.add_argument("--span", type=int, default=36, help="slots with arrivals")
+    parser.add_argument("--work", type=int, default=50_000, help="of the engine per instance")
+    parser.add_argument("--grid", action="store_true", help="samples × effort")
+    parser.add_argument("--picture", type=Path, help="figure, with --grid")
+    options = parser.parse_args()
+    specs = GRID if options.grid else [*REGISTRY.by_default, *BAYES]
+    simulate_separate(make_instance("separate-random", settings={"n": 6}), BAYES[0])  # compile
+    ratios, to_bound, times = defaultdict(list), defaultdict(list), defaultdict(list)
+    for seed in range(options.seeds[0], options.seeds[1] + 1):
+        settings = {"n": options.n, "span": options.span}
+        instance = make_instance("separate-random", seed=seed, settings=settings)
+        runs = {}
+        for spec in specs:
+            timed = Timed(make_policy(spec))
+            runs[spec] = simulate_separate(instance, timed, seed=seed)  # type: ignore[arg-type]  # forwards
+            times[spec] += timed.milliseconds
+        best, bound = known(instance, list(runs.values()), options.work)
+        for spec, run in runs.items():
+            ratios[spec].append(schedule_value(instance, run) / best)
+            to_bound[spec].append(schedule_value(instance, run) / bound)
+    print("| policy | instances | to best known | largest | to the bound | ms a decision |")
+    print("|---|---|---|---|---|---|")
+    for spec in sorted(specs, key=lambda spec: np.mean(ratios[spec])):
+        r = np.array(ratios[spec])
+        half = 1.96 * r.std(ddof=1) / r.size**0.5 if r.size > 1 else float("nan")
+        print(
+            f"| `{spec}` | {r.size} | {r.mean():.3f} ± {half:.3f} | {r.max():.3f} | "
+            f"{np.mean(to_bound[spec]):.3f} | {statistics.median(times[spec]):.1f} |"
+        )
+    if options.picture:
+        draw(ratios, times, options.picture)
+
+
+def draw(ratios: dict[str, list[float]], times: dict[str, list[float]], path: Path) -> None:
+    """Ratio against the time of a decision, one curve per number of samples."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
+    curves = defaultdict(list)
+    for spec, r in ratios.items():
+        samples = dict(part.split("=") for part in spec.partition(":")[2].split(","))["samples"]
+        curves[int(samples)].append((statistics.median(times[spec]), float(np.mean(r))))
+    for samples, points in sorted(curves.items()):
+        x, y = zip(*sorted(points), strict=True)
+        axes.plot(x, y, marker="o", label=f"K = {samples}")
+    axes.set(
+        xscale="log", xlabel="median CPU time of a decision, ms", ylabel="latency / best known"
+    )
+    axes.legend(title="futures")
+    axes.grid(alpha=0.3)
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()
