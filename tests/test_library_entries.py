@@ -1,0 +1,287 @@
+"""The library: entries verify, whatever is tampered is caught, better ones are kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import zstandard
+
+from batchprophet.cli import run
+from batchprophet.models.errors import InputError
+from batchprophet.models.files import read_instance, write_json
+from batchprophet.models.schedule import MixedSchedule
+from batchprophet.models.schedules import schedule_value
+from batchprophet.solvers.certificates.certificate import best_certificate
+from batchprophet.solvers.certificates.combinatorial import CombinatorialBound
+from batchprophet.solvers.library.catalogue import DATA, Library
+from batchprophet.solvers.library.entry import Entry
+from batchprophet.solvers.library.record import Record, read_record, write_record
+from batchprophet.solvers.library.submission import submit
+from batchprophet.solvers.library.verification import verify_entry
+from batchprophet.solvers.list_schedule import list_schedule
+
+TINY, LARGE, SEPARATE = (
+    "arrival-model-1-n8-s1",
+    "azure-conversation-n1000-rate20-s1",
+    "separate-random-n6-s1",
+)
+
+
+@pytest.fixture
+def own(tmp_path):
+    return Library(own=tmp_path / "own")
+
+
+def kept(own, name, **changes):
+    """Put a tampered record into the user's copy."""
+    own.replace(name, replace(own.record(name), **changes))
+
+
+def faults(own, name):
+    return verify_entry(own, name).faults
+
+
+def test_the_library_has_all_sizes_and_kinds_in_little_space():
+    library = Library()
+    assert len(library.entries) >= 55
+    assert {entry.model for entry in library.entries.values()} == {"mixed", "separate"}
+    sizes = [entry.n for entry in library.entries.values()]
+    assert min(sizes) < 10
+    assert max(sizes) == 20_000
+    assert {path.name for path in DATA.glob("*.zst")} == {f"{n}.json.zst" for n in library.entries}
+    assert sum(path.stat().st_size for path in DATA.iterdir()) <= 5_000_000
+
+
+def test_every_record_can_be_read_and_is_not_contradictory():
+    library = Library()
+    for name in library.entries:
+        record = library.record(name)
+        assert 0 < record.bound <= record.value
+
+
+@pytest.mark.parametrize("name", [TINY, LARGE, SEPARATE])
+def test_an_entry_of_each_kind_verifies(name):
+    assert faults(Library(), name) == ()
+
+
+def test_a_large_value_is_that_of_the_schedule():
+    entry, record = Library().entry(LARGE), Library().record(LARGE)
+    assert schedule_value(entry.instance(), record.schedule, "latency") == record.value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", Library().entries)
+def test_every_entry_verifies(name):
+    assert faults(Library(), name) == ()
+
+
+def test_a_tampered_schedule_is_caught(own):
+    start = own.record(TINY).schedule.start.copy()
+    kept(own, TINY, schedule=MixedSchedule(np.zeros_like(start)))
+    (fault, *_) = faults(own, TINY)
+    assert fault.startswith("schedule: KV capacity")
+    start[0] += 1_000  # feasible, but later
+    kept(own, TINY, schedule=MixedSchedule(start))
+    (fault,) = faults(own, TINY)
+    assert fault.startswith("schedule: its total latency is")
+    kept(own, TINY, schedule=MixedSchedule(start[:-1]))
+    (fault,) = faults(own, TINY)
+    assert "8" in fault  # requests expected
+
+
+def test_a_tampered_value_is_caught(own):
+    record = own.record(TINY)
+    kept(own, TINY, value=record.value - 1)
+    assert faults(own, TINY) == (
+        f"schedule: its total latency is {record.value}, not the {record.value - 1} that is "
+        "claimed",
+    )
+
+
+def test_a_tampered_bound_is_caught(own):
+    bound = own.record(LARGE).bound
+    kept(own, LARGE, bound=bound + 1)
+    assert faults(own, LARGE) == (f"bound: {bound + 1} is claimed, the certificate is of {bound}",)
+    raised = replace(own.record(LARGE).proof, bound=bound + 1)
+    kept(own, LARGE, proof=raised)
+    assert faults(own, LARGE) == (
+        f"bound: the proof gives {bound} at most, not the bound {bound + 1} that is claimed",
+    )
+
+
+def test_a_bound_above_the_schedule_is_caught(own):
+    record = own.record(TINY)
+    raised = replace(record.proof, bound=record.value + 1)
+    kept(own, TINY, bound=record.value + 1, proof=raised)
+    (fault,) = faults(own, TINY)
+    assert "contradicts the schedule" in fault
+
+
+def test_a_tampered_proof_is_caught(own):
+    certificate = own.record(LARGE).proof
+    prices = certificate.proof.prices
+    cheaper = replace(prices, prices=tuple(price // 2 for price in prices.prices))
+    kept(own, LARGE, proof=replace(certificate, proof=replace(certificate.proof, prices=cheaper)))
+    (fault,) = faults(own, LARGE)
+    assert fault.startswith("bound: the proof gives")
+
+
+def test_a_certificate_of_another_instance_is_caught(own):
+    other = own.record("arrival-model-1-n8-s2")
+    kept(own, TINY, proof=other.proof, bound=other.bound)
+    (fault, *_) = faults(own, TINY)
+    assert "the certificate is another instance's" in fault
+
+
+def test_a_tampered_bound_of_separate_batching_is_caught(own):
+    record = own.record(SEPARATE)
+    kept(own, SEPARATE, bound=record.value + 1)
+    (fault,) = faults(own, SEPARATE)
+    assert "contradicts the schedule" in fault
+    kept(own, SEPARATE, bound=record.bound, proof=replace(record.proof, work_limit=1))
+    (fault,) = faults(own, SEPARATE)
+    assert fault.startswith("bound: the proof gives")
+
+
+def test_a_damaged_file_is_caught(own):
+    path = own.replace(TINY, own.record(TINY))
+    path.write_bytes(path.read_bytes()[:-9])
+    (fault,) = faults(own, TINY)
+    assert fault.startswith(f"{TINY}.json.zst: damaged")
+    path.write_bytes(zstandard.compress(b'{"value": 1'))
+    (fault,) = faults(own, TINY)
+    assert "not valid JSON" in fault
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"digest": "0" * 64}, "digest: expected 000000000000…"),
+        ({"source": {"family": "arrival-model-1", "seed": 7, "settings": {"n": 8}}}, "digest:"),
+        ({"source": {"family": "nix", "seed": 1, "settings": {}}}, "family: expected one of"),
+    ],
+)
+def test_a_tampered_catalogue_is_caught(tmp_path, change, fault):
+    shutil.copytree(DATA, tmp_path / "data")
+    path = tmp_path / "data" / "catalogue.json"
+    document = json.loads(path.read_text())
+    (entry,) = (each for each in document["entries"] if each["name"] == TINY)
+    entry.update(change)
+    path.write_text(json.dumps(document))
+    (found,) = faults(Library(data=tmp_path / "data"), TINY)
+    assert found.startswith(fault)
+
+
+def test_records_and_entries_survive_their_files(tmp_path):
+    for name in (TINY, SEPARATE):
+        record, entry = Library().record(name), Library().entry(name)
+        write_record(record, tmp_path / "record")
+        again = read_record(tmp_path / "record")
+        assert again.to_record() == record.to_record()
+        assert Entry.from_record(entry.to_record()) == entry
+
+
+def test_an_unknown_key_is_refused():
+    record = Library().record(TINY).to_record() | {"colour": 1}
+    with pytest.raises(InputError, match="colour: unknown key"):
+        Record.from_record(record)
+
+
+@pytest.fixture
+def worse(own):
+    """A copy in which the tiny entry has a worse schedule and a worse bound."""
+    instance, record = own.entry(TINY).instance(), own.record(TINY)
+    schedule = list_schedule(instance, -instance.output)
+    weak = best_certificate(
+        instance,
+        "latency",
+        [(int(instance.output.sum()), CombinatorialBound(name="starts at arrival"))],
+    )
+    value = schedule_value(instance, schedule, "latency")
+    assert value > record.value
+    assert weak.bound < record.bound
+    kept(own, TINY, schedule=schedule, value=value, proof=weak, bound=weak.bound)
+    assert faults(own, TINY) == ()
+    return own
+
+
+def test_a_better_schedule_and_bound_are_kept(worse):
+    best = Library().record(TINY)
+    accepted = submit(worse, TINY, schedule=best.schedule, by="a test")
+    assert accepted.lines[0].startswith(f"schedule: total latency {best.value}, before")
+    submit(worse, TINY, certificate=best.proof, by="another")
+    found = worse.record(TINY)
+    assert (found.value, found.bound) == (best.value, best.bound)
+    assert (found.schedule_by, found.bound_by) == ("a test", "another")
+    assert faults(worse, TINY) == ()
+
+
+def test_what_is_not_better_or_does_not_hold_is_refused(worse):
+    best, before = Library().record(TINY), worse.record(TINY)
+    n = worse.entry(TINY).n
+    tries = (
+        ({}, "expected a schedule, a certificate or both, found neither"),
+        ({"schedule": before.schedule}, f"expected a total latency below {before.value}"),
+        ({"schedule": MixedSchedule([0] * n)}, "submit: schedule: KV capacity"),
+        ({"schedule": Library().record(SEPARATE).schedule}, "expected one of mixed batching"),
+        ({"certificate": before.proof}, f"expected a bound above {before.bound}"),
+        ({"certificate": replace(before.proof, bound=best.bound)}, "the proof gives"),
+        ({"certificate": replace(best.proof, bound=10**6)}, "contradicts the schedule"),
+    )
+    for submission, message in tries:
+        with pytest.raises(InputError, match=message):
+            submit(worse, TINY, **submission)
+        assert worse.record(TINY).to_record() == before.to_record()
+
+
+def test_the_commands(worse, tmp_path, capsys):
+    mine = ["--library", str(worse.own)]
+    assert run(["library", "get", TINY, "--out", str(tmp_path / "got")]) == 0
+    got = [str(tmp_path / "got" / f"{n}.json") for n in ("instance", "solution", "certificate")]
+    assert read_instance(got[0]).n == 8
+    assert run(["check", got[0], got[1], "--bound", got[2]]) == 0
+    words = ["library", "submit", TINY, "--schedule", got[1], "--bound", got[2], *mine]
+    assert run(words) == 0
+    capsys.readouterr()
+    assert run(words) == 2
+    assert "expected a total latency below" in capsys.readouterr().err
+    assert run(["library", "verify", TINY, *mine]) == 0
+    assert "1 of 1 verified" in capsys.readouterr().out
+    assert run(["library", "list", "--group", "published", "--json", *mine]) == 0
+    (listed, *_) = json.loads(capsys.readouterr().out)["entries"]
+    assert (listed["name"], listed["own"]) == (TINY, True)
+
+
+def test_the_command_says_what_does_not_hold(own, capsys):
+    kept(own, TINY, value=own.record(TINY).value + 1)
+    assert run(["library", "verify", TINY, LARGE, "--library", str(own.own)]) == 1
+    printed = capsys.readouterr().out
+    assert f"FAULT  {TINY}" in printed
+    assert "schedule: its total latency is" in printed
+    assert "1 of 2 verified" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["get", "arrival-model-1-n8"], "did you mean arrival-model-1-n8-s"),
+        (["list", "--group", "zzz"], "group: expected a part of one of published law"),
+        (["submit", TINY], "expected a schedule, a certificate or both"),
+    ],
+)
+def test_bad_usage_is_refused(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["library", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_schedule_of_another_size_is_refused(tmp_path, capsys):
+    write_json({"model": "mixed", "schedule": {"start": [0]}}, tmp_path / "one.json")
+    words = ["library", "submit", TINY, "--schedule", str(tmp_path / "one.json")]
+    assert run([*words, "--library", str(tmp_path / "own")]) == 2
+    assert "expected 8 starts" in capsys.readouterr().err
+    assert not (tmp_path / "own").exists()
