@@ -41,10 +41,11 @@ def main() -> None:
         folder = Path(name)
         (folder / "study.toml").write_text(STUDY.format(seeds=options.seeds, work=options.work))
         begin, cpu = time.perf_counter(), time.process_time()
+        engine = LocalProcesses(options.jobs)  # first, as the command line does
         study = read_study(folder / "study.toml")
         cells = study.cells()
         with Store(folder, version=metadata_version("batchprophet")) as store:
-            results = run_cells(cells, store, LocalProcesses(options.jobs))
+            results = run_cells(cells, store, engine)
         write_results(folder / "results.csv", result_rows(study, results))
         wall, cpu = time.perf_counter() - begin, time.process_time() - cpu
     own = sum(result.seconds for result in results.values()) / options.jobs
