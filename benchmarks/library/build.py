@@ -122,7 +122,7 @@ def separate_record(instance, seconds, known):
         value=outcome.latency,
         bound=outcome.bound,
         schedule=outcome.schedule,
-        proof=Rerun(work_limit=max(1, 2 * outcome.expanded)),
+        proof=Rerun(work_limit=1000 + 10 * outcome.expanded),
         schedule_by="annealing, exhaustive search",
         bound_by=Rerun.kind,
     )
