@@ -4,6 +4,7 @@
 - `on_config`: puts notebooks, and pages that the navigation does not name, where they belong.
 - `on_files`: adds a page for each notebook (its committed outputs, not executed again), the
   command line's help, and the list of modules.
+- `on_page_markdown`: lists the notebooks on the course's first page.
 - `on_page_content`: turns TeX into MathML, so that pages need nothing from the network.
 """
 
@@ -54,13 +55,17 @@ def on_files(files: Any, config: Any) -> Any:
         "reference/command-line.md": command_line_page(),
         "reference/python.md": python_page(),
         "reference/modules.md": modules_page(),
-        "notebooks/index.md": course_page(),
     }
     for path in notebook_paths():
         made |= notebook_page(path)
     for uri, content in made.items():
         files.append(File.generated(config, uri, content=content))
     return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Add the list of notebooks to the course's first page."""
+    return markdown + course_list() if page.file.src_uri == "notebooks/index.md" else markdown
 
 
 def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
@@ -183,18 +188,9 @@ def notebook_paths() -> list[Path]:
     return sorted(NOTEBOOKS.glob("*.ipynb"))
 
 
-def course_page() -> str:
+def course_list() -> str:
     """List the notebooks by the first paragraph of each."""
-    lines = [
-        "# A half-course in nine notebooks",
-        "",
-        "Each takes 20 to 40 minutes of class: small numbers by hand, the model in code beside its",
-        "equation, a heuristic first, the optimum second, the same picture of both, and exercises",
-        "with solutions that fold out. They need no GPU. The pages here show their committed",
-        "outputs; to run them, `pip install '.[notebooks]'` in a clone of the repository and open",
-        "the folder `notebooks/`.",
-        "",
-    ]
+    lines = [""]
     for number, path in enumerate(notebook_paths(), start=1):
         first = nbformat.read(path, as_version=4).cells[0].source
         title = first.splitlines()[0].removeprefix("# ")
