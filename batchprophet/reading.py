@@ -83,7 +83,7 @@ def price_reading(price: Price) -> list[str]:
             "mix."
         )
     length = _time(price.side.round, unit)
-    known = number_text(price.mixing_value)
+    known = number_text(price.orca)
     if price.side.equal:
         terms = f"Every batch takes {length} on both sides."
     elif bound is None:

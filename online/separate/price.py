@@ -136,10 +136,11 @@ class Price:
 
     @property
     def mixing_value(self) -> Exact:
-        """Total latency of the best schedule known of the mixing GPU."""
-        if not self.side.equal:
-            return self.orca
-        return min(self.orca, self.side.latency(self.mixed.objective))
+        """Total latency of the best schedule known of the mixing GPU, which need not mix."""
+        known: list[Exact] = [self.orca, self.separate.objective]
+        if self.side.equal:
+            known.append(self.side.latency(self.mixed.objective))
+        return min(known)
 
     @property
     def low(self) -> float:
