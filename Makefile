@@ -10,10 +10,10 @@ demo: $(READY)
 	$(BIN)/batchprophet demo
 
 test: lint types
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n auto -m "not slow"
 
 test-all: lint types
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 lint: $(READY)
 	$(BIN)/ruff check .
