@@ -73,40 +73,74 @@ def solve_separate(
     require_separate(instance)
     if objective != "latency":
         raise InputError(f"objective: separate batching is solved for latency, found {objective!r}")
-    begin = time.perf_counter()
-    bounds = [("time alone", serial_work(instance))]
-
-    def tell(phase: str, latency: int, bound: int) -> None:
-        if progress is not None:
-            gap = relative_gap(latency, bound)
-            progress(Progress(time.perf_counter() - begin, latency, bound, gap, phase))
-
     schedule = warm_start if warm_start is not None else _first_come_first_served(instance)
     violations = check(instance, schedule)
     if violations:
         raise InputError(f"warm_start: expected a feasible schedule: {violations[0].message}")
-    exhaustible = is_applicable(instance)
-    if time_limit > 0:
-        first = min(SHARE_OF_SEARCH * time_limit, SECONDS_PER_REQUEST * instance.n)
-        schedule = improve_separate(
-            instance,
-            schedule,
-            time_limit=first if exhaustible else time_limit,
-            seed=seed,
-            found=lambda _, latency: tell("schedule search", latency, bounds[0][1]),
-        )
-        if exhaustible:
-            left = max(0.0, time_limit - (time.perf_counter() - begin))
-            outcome = exhaust(instance, schedule, time_limit=left)
-            schedule = outcome.schedule
-            bounds.append(("exhaustive search", outcome.bound))
+    state = _State(instance, schedule, time_limit, progress)
+    try:
+        if time_limit > 0:
+            _search(state, seed)
+    except KeyboardInterrupt:
+        state.account.append("interrupted")
     return certified(
         instance,
-        schedule,
-        bounds=tuple(bounds),
-        method="schedule search",
-        seconds=time.perf_counter() - begin,
+        state.schedule,
+        bounds=tuple(state.bounds.items()),
+        method="; ".join(["schedule search", *state.account]),
+        seconds=state.seconds,
     )
+
+
+class _State:
+    """The best schedule and the bounds so far, kept when the search is interrupted."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        schedule: SeparateSchedule,
+        time_limit: float,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.instance = instance
+        self.schedule = schedule
+        self.bounds = {"time alone": serial_work(instance)}
+        self.account: list[str] = []
+        self._progress = progress
+        self._begin = time.perf_counter()
+        self._time_limit = time_limit
+
+    @property
+    def seconds(self) -> float:
+        """Since the search began."""
+        return time.perf_counter() - self._begin
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the time limit; 0 after it."""
+        return max(0.0, self._time_limit - self.seconds)
+
+    def found(self, schedule: SeparateSchedule, latency: int) -> None:
+        """Keep a better schedule, and tell of it."""
+        self.schedule = schedule
+        if self._progress is not None:
+            bound = max(self.bounds.values())
+            gap = relative_gap(latency, bound)
+            self._progress(Progress(self.seconds, latency, bound, gap, "schedule search"))
+
+
+def _search(state: _State, seed: int) -> None:
+    """Better the schedule; where states can be enumerated, prove it or find a better one."""
+    instance = state.instance
+    exhaustible = is_applicable(instance)
+    limit = state.seconds_left
+    if exhaustible:
+        limit = min(SHARE_OF_SEARCH * limit, SECONDS_PER_REQUEST * instance.n)
+    improve_separate(instance, state.schedule, time_limit=limit, seed=seed, found=state.found)
+    if exhaustible:
+        outcome = exhaust(instance, state.schedule, time_limit=state.seconds_left)
+        state.schedule = outcome.schedule
+        state.bounds["exhaustive search"] = outcome.bound
 
 
 def _first_come_first_served(instance: Instance) -> SeparateSchedule:
