@@ -164,9 +164,9 @@ def _accepted(machine: Machine, walk: Walk, limit: float) -> bool:
 def cost_of(machine: Machine, walk: Walk, limit: float) -> int:
     """Latencies from the beginning on under the present code, or `REJECTED` beyond the limit."""
     begin, running = walk.begin.running, walk.running
-    m = begin.count[0]
+    m = begin.counts[0]
     running.who[:m], running.to_go[:m] = begin.who[:m], begin.to_go[:m]
-    running.held[:m], running.count[:] = begin.held[:m], begin.count
+    running.held[:m], running.counts[:] = begin.held[:m], begin.counts
     return decode_from(
         machine, running, walk.begin.now, walk.order, walk.wait, limit, np.zeros(0, np.int64)
     )

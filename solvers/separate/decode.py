@@ -41,19 +41,20 @@ class Running(NamedTuple):
     ----------
     who, to_go, held : ndarray of int64, shape (n,)
         Request, tokens to go, KV tokens held; the first ``count[0]`` entries count.
-    count : ndarray of int64, shape (2,)
+    counts : ndarray of int64, shape (2,)
         Requests that run, and the KV tokens that they hold together.
     """
 
     who: IntArray
     to_go: IntArray
     held: IntArray
-    count: IntArray
+    counts: IntArray
 
 
 def working_space(n: int) -> Running:
     """Return space for n requests."""
-    return Running(*(np.zeros(n, np.int64) for _ in range(3)), np.zeros(2, np.int64))
+    who, to_go, held = (np.zeros(n, np.int64) for _ in range(3))
+    return Running(who, to_go, held, np.zeros(2, np.int64))
 
 
 def schedule_of(instance: Instance, order: IntArray, wait: IntArray) -> SeparateSchedule:
@@ -113,7 +114,7 @@ def decode(
     The batches are written to `log` if it has room for any: its first number is where they end;
     each is its kind, its size and its members.
     """
-    running.count[:] = 0
+    running.counts[:] = 0
     return decode_from(machine, running, 0, order, wait, limit, log)
 
 
@@ -135,8 +136,8 @@ def decode_from(
     if log.size:
         log[0] = 1
     cost = position = since = 0
-    while position < n or running.count[0] > 0:
-        m = running.count[0]
+    while position < n or running.counts[0] > 0:
+        m = running.counts[0]
         opens = position < n and (
             m == 0 or (since >= wait[position] and machine.arrival[order[position]] <= now)
         )
@@ -168,7 +169,7 @@ def _most_repeats(
     gap = machine.arrival[order[position]] - now
     if gap > 0 and machine.law.per_token_job == 0 and machine.law.per_kv_token == 0:
         most = max(most, -(-gap // token_time(machine.law, 1, 0)))
-    return most
+    return int(most)
 
 
 @njit(cache=True, nogil=True)
@@ -203,9 +204,9 @@ def _prompt_batch(
 def _admit(machine: Machine, running: Running, i: int) -> bool:
     """Add a request to those that run if that is safe; say whether it is."""
     to_go, held = machine.output[i] - 1, machine.prompt[i] + 1
-    if running.count[1] + held > machine.M:
+    if running.counts[1] + held > machine.M:
         return False
-    m = running.count[0]
+    m = running.counts[0]
     at = m
     while at > 0 and (
         running.to_go[at - 1] > to_go
@@ -214,12 +215,12 @@ def _admit(machine: Machine, running: Running, i: int) -> bool:
         _copy(running, at - 1, at)
         at -= 1
     running.who[at], running.to_go[at], running.held[at] = i, to_go, held
-    running.count[0] += 1
-    running.count[1] += held
+    running.counts[0] += 1
+    running.counts[1] += held
     if _is_safe(machine, running):
         return True
-    running.count[0] = m
-    running.count[1] -= held
+    running.counts[0] = m
+    running.counts[1] -= held
     for k in range(at, m):
         _copy(running, k + 1, k)
     return False
@@ -235,10 +236,10 @@ def _copy(running: Running, source: int, target: int) -> None:
 @njit(cache=True, nogil=True)
 def _is_safe(machine: Machine, running: Running) -> bool:
     """Whether all can finish one after another in their order, within the KV capacity."""
-    total = running.count[1]
+    total = running.counts[1]
     if total > machine.M:
         return False
-    for k in range(running.count[0]):
+    for k in range(running.counts[0]):
         if total + running.to_go[k] > machine.M:
             return False
         total -= running.held[k]
@@ -251,7 +252,7 @@ def _token_batches(
 ) -> tuple[int, int]:
     """Do at most so many equal token batches, till one completes; their number, and the end."""
     law = machine.law
-    d = min(running.count[0], machine.B_D)
+    d = min(running.counts[0], machine.B_D)
     steps = min(most, running.to_go[0])
     while steps > 1 and not _advanced(machine, running, d, steps):
         steps //= 2
@@ -283,7 +284,7 @@ def _advanced(machine: Machine, running: Running, d: int, steps: int) -> bool:
 def _advance_singly(machine: Machine, running: Running) -> int:
     """Give a token to the first, the second, … as long as that is safe; return their number."""
     d = 0
-    while d < min(running.count[0], machine.B_D):
+    while d < min(running.counts[0], machine.B_D):
         _advance(running, d, d + 1, 1)
         if not _is_safe(machine, running):
             _advance(running, d, d + 1, -1)
@@ -297,22 +298,22 @@ def _advance(running: Running, first: int, end: int, steps: int) -> None:
     for k in range(first, end):
         running.to_go[k] -= steps
         running.held[k] += steps
-    running.count[1] += (end - first) * steps
+    running.counts[1] += (end - first) * steps
 
 
 @njit(cache=True, nogil=True)
 def _complete(machine: Machine, running: Running, now: int) -> int:
     """Take out those that are complete at `now`, the first ones; return their latencies' sum."""
     done = latency = 0
-    m = running.count[0]
+    m = running.counts[0]
     while done < m and running.to_go[done] == 0:
         latency += now - machine.arrival[running.who[done]]
-        running.count[1] -= running.held[done]
+        running.counts[1] -= running.held[done]
         done += 1
     if done:
         for k in range(done, m):
             _copy(running, k, k - done)
-        running.count[0] = m - done
+        running.counts[0] = m - done
     return latency
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +11,23 @@ import numpy as np
 from ...models.instance import Instance, IntArray
 from ...models.separate.decode import left_shifted
 from ...models.separate.schedule import Kind, SeparateSchedule
+from ..search.budget import Budget
 from .expansion import EXHAUSTED, FULL, NEVER, Here, Search, expand
-from .labels import Labels, add_label, empty_labels, enlarged
-from .lookahead import Lookahead, bound_on_completions, least_times
+from .labels import BY_TIME, EXPANSIONS, HEAP, Labels, add_label, empty_labels, enlarged
+from .lookahead import (
+    TABLES,
+    Lookahead,
+    bound_alone,
+    bound_by_profiles,
+    count_rest,
+    empty_rest,
+    least_times,
+)
 from .machine import Machine, machine_of
 from .profile_bound import ProfilePrices
 from .profile_costs import CostTable
 from .profiles import Profiles
-from .states import Packing, packing_of, sorted_machine, unpack
+from .states import MOST_NAMED, Packing, packing_of, sorted_machine, unpack
 
 #: Labels that are kept at most (a power of 2), and room for at first.
 MOST_LABELS, FIRST_LABELS = 2**23, 2**15
@@ -29,6 +37,9 @@ MOST_RUNNING, MOST_PROMPT_SETS = 16, 200_000
 
 #: Expansions between two looks at the clock.
 SLICE = 200
+
+
+Found = Callable[[SeparateSchedule, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +94,11 @@ def exhaust(
     instance: Instance,
     schedule: SeparateSchedule,
     *,
-    prices: ProfilePrices | None = None,
+    prices: Sequence[ProfilePrices] = (),
     time_limit: float = math.inf,
     work_limit: int | None = None,
     stop: Callable[[], bool] | None = None,
-    found: Callable[[SeparateSchedule | None, int], None] | None = None,
+    found: Found | None = None,
 ) -> Outcome:
     """Search the states of an instance in order of a lower bound until the best is proved.
 
@@ -97,8 +108,9 @@ def exhaust(
         The instance; any law, any limits, but few enough requests (`is_applicable`).
     schedule : SeparateSchedule
         A feasible schedule: only better ones are searched for.
-    prices : ProfilePrices, optional
-        Prices for a stronger lookahead, of this instance.
+    prices : sequence of ProfilePrices
+        Prices for a stronger lookahead, of this instance, up to `lookahead.TABLES` of them: the
+        first for all states, others for those from a stage on.
     time_limit : float
         Seconds.
     work_limit : int, optional
@@ -106,7 +118,7 @@ def exhaust(
     stop : callable, optional
         Asked now and then whether to end.
     found : callable, optional
-        Called with a better schedule (or None) and the lower bound, when either gets better.
+        Called with the best schedule and the lower bound, when either gets better.
 
     Returns
     -------
@@ -123,24 +135,8 @@ def exhaust(
     >>> outcome.latency, outcome.bound, outcome.complete
     (7, 7, True)
     """
-    run = _Run(instance, schedule, prices)
-    deadline = time.perf_counter() + time_limit
-    complete = False
-    while not complete:
-        if work_limit is None:
-            expansions = SLICE
-            out_of_time = time.perf_counter() >= deadline
-        else:
-            expansions = min(SLICE, work_limit - run.expanded)
-            out_of_time = expansions <= 0
-        if out_of_time or (stop is not None and stop()):
-            break
-        ended, news = run.go_on(expansions)
-        if ended == FULL and not run.make_room():
-            break
-        complete = ended == EXHAUSTED
-        if found is not None and news:
-            found(run.schedule, run.bound)
+    run = _Run(instance, schedule, prices, width=0)
+    complete = run.go_on_until_done(Budget(time_limit, work_limit, stop), found)
     return Outcome(
         schedule=run.schedule,
         latency=run.latency,
@@ -150,11 +146,46 @@ def exhaust(
     )
 
 
+def beam(
+    instance: Instance,
+    schedule: SeparateSchedule,
+    width: int,
+    *,
+    prices: Sequence[ProfilePrices] = (),
+    time_limit: float = math.inf,
+    work_limit: int | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> tuple[SeparateSchedule, int]:
+    """Search the states level by level, of each time only those of least bound.
+
+    Parameters
+    ----------
+    instance, schedule, prices, time_limit, work_limit, stop
+        As in `exhaust`.
+    width : int
+        States expanded per time, ≥ 1.
+
+    Returns
+    -------
+    schedule : SeparateSchedule
+        The one given, or a better one.
+    expanded : int
+        Labels expanded.
+    """
+    run = _Run(instance, schedule, prices, width)
+    run.go_on_until_done(Budget(time_limit, work_limit, stop), None)
+    return run.schedule, run.expanded
+
+
 class _Run:
     """One search: its labels, its limit, the best schedule."""
 
     def __init__(
-        self, instance: Instance, schedule: SeparateSchedule, prices: ProfilePrices | None
+        self,
+        instance: Instance,
+        schedule: SeparateSchedule,
+        prices: Sequence[ProfilePrices],
+        width: int,
     ) -> None:
         self._instance = instance
         self._arrivals = int(instance.arrival.sum())
@@ -172,9 +203,9 @@ class _Run:
         self._reserve = 2 + 2 ** _most_running(instance) + _prompt_sets(instance)
         self.schedule = schedule
         self._limit = np.array([int(schedule.completion(instance).sum()), -1], dtype=np.int64)
+        self._width = width
         self._labels = self._first_labels()
         self.bound = int(self._labels.bound[0]) - self._arrivals
-        self.expanded = 0
 
     @property
     def latency(self) -> int:
@@ -185,27 +216,55 @@ class _Run:
         n = self._machine.prompt.size
         capacity = max(FIRST_LABELS, 1 << (2 * self._reserve).bit_length())
         labels = empty_labels(capacity, self._packing.words, self._packing.bar_words)
+        labels.size[BY_TIME] = self._width > 0
         begin = int(self._machine.arrival.min())
-        bound = bound_on_completions(
-            self._machine, self._search.lookahead, np.zeros(n, np.int64), begin, 0
-        )
-        add_label(labels, self._here.state, self._here.bars, begin, 0, bound, -1)
+        nothing, lookahead, rest = np.zeros(n, np.int64), self._search.lookahead, self._here.rest
+        bound = int(bound_alone(self._machine, lookahead, nothing, begin))
+        if lookahead.has_tables:
+            count_rest(self._machine, lookahead, rest, nothing)
+            bound = int(bound_by_profiles(self._machine, lookahead, rest, begin, 0))
+        nobody = np.uint64(0)
+        add_label(labels, self._here.state, self._here.bars, nobody, begin, 0, bound, -1)
         return labels
 
-    def go_on(self, expansions: int) -> tuple[int, bool]:
+    @property
+    def expanded(self) -> int:
+        """Labels expanded so far."""
+        return int(self._labels.size[EXPANSIONS])
+
+    def go_on_until_done(self, budget: Budget, found: Found | None) -> bool:
+        """Expand labels until none is left that counts, or the budget or the room is spent.
+
+        Returns whether none is left.
+        """
+        while not budget.is_spent:
+            before = self.expanded
+            ended, news = self._go_on(budget)
+            budget.work += self.expanded - before
+            if found is not None and news:
+                found(self.schedule, self.bound)
+            if ended == EXHAUSTED:
+                return True
+            if ended == FULL and not self._make_room():
+                return False
+        return False
+
+    def _go_on(self, budget: Budget) -> tuple[int, bool]:
         """Expand labels; say how that ended, and whether there is a better schedule or bound."""
-        labels, before = self._labels, int(self._limit[0])
-        known = self.bound
-        ended = expand(self._search, self._here, labels, self._limit, expansions, self._reserve)
-        self.expanded += expansions
+        labels, before, known = self._labels, int(self._limit[0]), self.bound
+        size = SLICE if budget.affords(SLICE) else 1
+        ended = expand(
+            self._search, self._here, labels, self._limit, self._width, size, self._reserve
+        )
         better = self._limit[0] < before
         if better:
             self.schedule = self._schedule_of(int(self._limit[1]))
-        least = int(labels.bound[labels.heap[0]]) if labels.size[1] else NEVER
-        self.bound = max(known, min(least - self._arrivals, self.latency))
-        return ended, better or self.bound > known
+        if self._width == 0:
+            least = int(labels.bound[labels.heap[0]]) if labels.size[HEAP] else NEVER
+            self.bound = max(known, min(least - self._arrivals, self.latency))
+        return int(ended), bool(better or self.bound > known)
 
-    def make_room(self) -> bool:
+    def _make_room(self) -> bool:
         """Enlarge the arrays; return whether that is still possible."""
         if 2 * self._labels.time.size > max(MOST_LABELS, 4 * self._reserve):
             return False
@@ -251,18 +310,19 @@ class _Run:
         return bool(prompts), jobs
 
 
-def _lookahead(machine: Machine, order: IntArray, prices: ProfilePrices | None) -> Lookahead:
+def _lookahead(machine: Machine, order: IntArray, prices: Sequence[ProfilePrices]) -> Lookahead:
     prompts, token = least_times(machine)
     space = np.zeros(max(machine.prompt.size, int(machine.output.max())), np.int64)
-    if prices is None:
-        profiles, table = _no_profiles(machine)
+    if prices:
+        profiles = prices[0].profiles
+        tables = [each.table._replace(price=each.table.price[order]) for each in prices]
     else:
-        profiles = prices.profiles
-        table = prices.table._replace(price=prices.table.price[order])
+        profiles, table = _no_profiles(machine)
+        tables = [table]
     return Lookahead(
-        has_table=prices is not None,
+        has_tables=bool(prices),
         profiles=profiles,
-        table=table,
+        tables=tuple((tables * TABLES)[:TABLES]),
         shortest_prompt=prompts,
         shortest_token=token,
         space=space,
@@ -275,6 +335,7 @@ def _no_profiles(machine: Machine) -> tuple[Profiles, CostTable]:
     profiles = Profiles(
         most=0,
         running=none,
+        first_after=none,
         after_token_batch=none,
         outputs=none,
         choice=square,
@@ -292,11 +353,17 @@ def _working_space(machine: Machine, packing: Packing) -> Here:
         next_g=np.zeros(n, np.int64),
         barred=np.zeros(n, np.bool_),
         next_barred=np.zeros(n, np.bool_),
+        tied=np.zeros(n if n <= MOST_NAMED else 0, np.uint64),
+        next_tied=np.zeros(n if n <= MOST_NAMED else 0, np.uint64),
+        behind=np.zeros(n, np.int64),
+        equal=np.zeros(n, np.int64),
+        bound_to=np.zeros(n, np.int64),
         running=np.zeros(n, np.int64),
         waiting=np.zeros(n, np.int64),
         picked=np.zeros(n, np.int64),
         state=np.zeros(packing.words, np.uint64),
         bars=np.zeros(packing.bar_words, np.uint64),
-        count=np.zeros(5, np.int64),
+        counts=np.zeros(5, np.int64),
         order=np.zeros(n, np.int64),
+        rest=empty_rest(machine),
     )

@@ -12,30 +12,34 @@ after another, by increasing tokens to go (else they can never all be finished).
 *barred*: its next job comes only after the end of a batch, this one or a later one, at which its x
 more KV tokens (x = 1 for a token job, ``s + 1`` for a prompt job) would not have fitted.
 
-(b) *Order of token jobs.* If a full token batch serves j but not i, who has fewer tokens to go, or
-as many and not less KV, then the peak of j is larger: ``s_j + o_j > s_i + o_i``. Of requests that
-are alike in both, the first by number goes first.
+(b) *Order of token jobs.* Let the running requests be in order of (tokens to go, KV falling,
+number). If a token batch serves j but not i, who comes before j, and j's peak is no larger, ``s_j +
+o_j ≤ s_i + o_i``, then i is *tied* to j from there on: every batch that serves i serves j. So j
+must have at least as many tokens to go as i after it.
 
 *Proof.* Take the cheapest schedules, of these the ones with the least sum of the starts of all
-jobs, and of these one whose token batches, one after another, serve the first requests in the order
-of (tokens to go, KV falling, number), compared as sorted lists.
-If (a) is violated, i's next job could have been moved to the batch, or to a batch of its own in the
+jobs, and of these the one whose first token batch serves the first requests in that order
+(compared as sorted lists), then whose second one does, and so on.
+If it violates (a), i's next job could have been moved to the batch, or to a batch of its own in the
 idle time: at batch ends from there to where the job was, KV is larger by x, which fits; from there
-on nothing changes, or a batch that has become empty is left out. No completion is later, and the sum
-of starts is smaller. (If it is not i's last job, its other jobs stay where they are, in order.)
-If (b) is violated, i comes before j in that order and ``s_j + o_j ≤ s_i + o_i``. Let U be the
-batches from there on that serve exactly one of them, C those that serve both. Give i the first
-``r_i − |C|`` of U and j the others. The later one completes no later than before, and the first one
-to complete had all of C and at least ``r_i − |C|`` of U by then, since ``r_i ≤ r_j``: i is complete
-by then now. Until i is complete the two hold together what they held. Then until the first one
-completed before, they hold less. After that only one is left, as before: j, with ``s_j + g_j``; if
-it was j before, nothing changes, and if it was i, with tokens to go as many as j has now, it held
-``s_i + o_i`` less these, and j holds ``s_j + o_j`` less these: no more. The starts' sum does not
-grow. The batch serves i instead of j, which comes first in the order, and those before it are the
+on nothing changes, or a batch that has become empty is left out. No completion is later, and the
+sum of starts is smaller. (If it is not i's last job, its other jobs stay where they are, in order.)
+If it violates (b), let U be the batches from there on that serve exactly one of i and j, the first
+one j, and C those that serve both; ``|C| < r_i``. Give i the first ``r_i − |C|`` of U and j the
+others. The later one completes no later than before; the first one to complete had all of C and at
+least ``r_i − |C|`` of U by then, since ``r_i ≤ r_j``: i is complete by then now. Until i is
+complete the two hold together what they held; then, until the first one completed before, less.
+After that one is left, as before. If it was j before, nothing changes. If it was i, with as many
+tokens to go as j has now, it held ``s_i + o_i`` less these, and j holds no more. The sum of starts
+stays; the batch serves i instead of j, which comes first in the order, and those before it are the
 same. Each contradicts the choice. ∎
 
+Two requests with as many tokens to go and as much KV are alike: exchanging all their jobs to come
+changes nothing but the lists, so of them the first by number is served first.
+
 Names of equal requests may be exchanged on the way (`states`): which of two equal states is
-followed changes nothing. Under the affine law there are no rules.
+followed changes nothing. (So two equal requests with equal tokens are told apart where somebody is
+tied.) Under the affine law there are no rules.
 
 **Dominance** is said in `labels`. Let the label of the chosen schedule be dominated. What follows
 it there may follow the other label too, at no larger cost: at the same time everything stays, and
@@ -53,10 +57,29 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ...models.instance import IntArray
-from .labels import DOMINATED, EXPANDED, Labels, add_label, is_dominated, pop
-from .lookahead import Lookahead, bound_on_completions
+from .labels import (
+    AT_LEVEL,
+    DOMINATED,
+    EXPANDED,
+    EXPANSIONS,
+    LABELS,
+    LEVEL,
+    Labels,
+    add_label,
+    is_dominated,
+    pop,
+)
+from .lookahead import (
+    Lookahead,
+    Rest,
+    bound_alone,
+    bound_by_profiles,
+    count_prompt,
+    count_rest,
+    count_token,
+)
 from .machine import Machine, prompt_time, token_time
-from .states import Packing, name_in_order, pack, unpack
+from .states import Packing, name_in_order, pack, pack_ties, unpack, unpack_ties
 
 #: Why `expand` came back.
 EXHAUSTED, PAUSED, FULL = 0, 1, 2
@@ -98,36 +121,55 @@ class Here(NamedTuple):
         Tokens of each request, here and after.
     barred, next_barred : ndarray of bool, shape (n,)
         Who is barred.
+    tied, next_tied : ndarray of uint64, shape (n,)
+        Whom each request is tied to, as bits; shape (0,) where ties are not kept.
+    behind, equal, bound_to : ndarray of int64, shape (n,)
+        Of each running request, by positions in `running` as bits: who must not overtake it without
+        tying it, who must not at all, and whom it is tied to.
     running, waiting : ndarray of int64, shape (n,)
-        The running requests in the order of rule (b); those that have arrived and wait.
+        The running requests in order of (tokens to go, KV falling, number); those that have arrived and wait.
     picked : ndarray of int64, shape (n,)
         Positions in `waiting` of the prompts of a batch.
     state, bars : ndarray of uint64
         Packed.
-    count : ndarray of int64, shape (5,)
+    counts : ndarray of int64, shape (5,)
         Running, waiting, KV tokens held, the next arrival, Σ peaks of the incomplete.
     order : ndarray of int64, shape (n,)
         Working space.
+    rest : Rest
+        What the costs to go of the label depend on, changed and changed back.
     """
 
     g: IntArray
     next_g: IntArray
     barred: NDArray[np.bool_]
     next_barred: NDArray[np.bool_]
+    tied: NDArray[np.uint64]
+    next_tied: NDArray[np.uint64]
+    behind: IntArray
+    equal: IntArray
+    bound_to: IntArray
     running: IntArray
     waiting: IntArray
     picked: IntArray
     state: NDArray[np.uint64]
     bars: NDArray[np.uint64]
-    count: IntArray
+    counts: IntArray
     order: IntArray
+    rest: Rest
 
 
 @njit(cache=True, nogil=True)
 def expand(
-    search: Search, here: Here, labels: Labels, limit: IntArray, expansions: int, reserve: int
+    search: Search,
+    here: Here,
+    labels: Labels,
+    limit: IntArray,
+    width: int,
+    expansions: int,
+    reserve: int,
 ) -> int:
-    """Expand labels in order of their bounds; say why it came back.
+    """Expand labels in order of their bounds, or level by level; say why it came back.
 
     Parameters
     ----------
@@ -140,6 +182,9 @@ def expand(
     limit : ndarray of int64, shape (2,)
         Labels whose bound reaches ``limit[0]`` are dropped. A complete schedule below it lowers it,
         and its label is put into ``limit[1]``.
+    width : int
+        0 to expand labels in order of their bounds. Else labels are expanded in order of time, of
+        each time only so many: the search is not exhaustive then.
     expansions : int
         Labels to expand at most.
     reserve : int
@@ -151,19 +196,38 @@ def expand(
         `EXHAUSTED` if no label below the limit is open, `FULL` or `PAUSED`.
     """
     for _ in range(expansions):
-        if labels.size[0] + reserve > labels.time.size:
+        if labels.size[LABELS] + reserve > labels.time.size:
             return FULL
-        label = pop(labels)
-        while label >= 0 and labels.kind[label] == DOMINATED:
-            label = pop(labels)
-        if label < 0 or labels.bound[label] >= limit[0]:
+        label = _next_label(labels, limit, width)
+        if label < 0:
             return EXHAUSTED
         labels.kind[label] = EXPANDED
+        labels.size[EXPANSIONS] += 1
         _look_around(search, here, labels, label)
         _token_batches(search, here, labels, limit, label)
         _prompt_batches(search, here, labels, limit, label)
         _idle(search, here, labels, limit, label)
     return PAUSED
+
+
+@njit(cache=True, nogil=True)
+def _next_label(labels: Labels, limit: IntArray, width: int) -> int:
+    """Return the next label to expand, or −1; those that are too late for their level are lost."""
+    while True:
+        label = pop(labels)
+        if label < 0:
+            return -1
+        if labels.kind[label] == DOMINATED:
+            continue
+        if width == 0:
+            return label if labels.bound[label] < limit[0] else -1
+        if labels.bound[label] >= limit[0]:
+            continue
+        if labels.time[label] > labels.size[LEVEL]:
+            labels.size[LEVEL], labels.size[AT_LEVEL] = labels.time[label], 0
+        labels.size[AT_LEVEL] += 1
+        if labels.size[AT_LEVEL] <= width:
+            return label
 
 
 @njit(cache=True, nogil=True)
@@ -190,8 +254,10 @@ def _look_around(search: Search, here: Here, labels: Labels, label: int) -> None
                 k -= 1
             here.running[k] = i
             running += 1
-    here.count[0], here.count[1], here.count[2] = running, waiting, held
-    here.count[3], here.count[4] = next_arrival, peaks
+    count_rest(machine, search.lookahead, here.rest, g)
+    unpack_ties(machine, g, labels.ties[label], here.tied, here.order)
+    here.counts[0], here.counts[1], here.counts[2] = running, waiting, held
+    here.counts[3], here.counts[4] = next_arrival, peaks
 
 
 @njit(cache=True, nogil=True)
@@ -207,48 +273,133 @@ def _goes_first(machine: Machine, g: IntArray, i: int, j: int) -> bool:
 def _begin(here: Here) -> None:
     here.next_g[:] = here.g
     here.next_barred[:] = here.barred
+    here.next_tied[:] = here.tied
 
 
 @njit(cache=True, nogil=True)
 def _token_batches(search: Search, here: Here, labels: Labels, limit: IntArray, label: int) -> None:
     """Token batches of all sets of running requests that the rules allow."""
     machine = search.machine
-    m = here.count[0]
+    m = here.counts[0]
+    barred = _compare_running(search, here)
     for members in range(1, 1 << m):
-        size, kv, allowed = 0, 0, True
+        if members & barred:
+            continue
+        size, kv = 0, 0
         for k in range(m):
             if members >> k & 1:
-                i = here.running[k]
                 size += 1
-                kv += machine.prompt[i] + here.g[i]
-                if here.barred[i]:
-                    allowed = False
-                    break
-        if not allowed or size > machine.B_D or here.count[2] + size > machine.M:
+                kv += machine.prompt[here.running[k]] + here.g[here.running[k]]
+        if size > machine.B_D or here.counts[2] + size > machine.M:
             continue
-        if search.has_rules and size == machine.B_D and not _in_order(search, here, members):
+        if search.has_rules and not _in_order(search, here, members):
+            continue
+        end = labels.time[label] + token_time(machine.law, size, kv)
+        bound = _bound_of_tokens(search, here, labels, label, members, end)
+        if bound >= limit[0]:
             continue
         _begin(here)
-        held = here.count[2] + size
         for k in range(m):
             i = here.running[k]
             if members >> k & 1:
                 here.next_g[i] += 1
             elif search.has_rules and size < machine.B_D:
                 here.next_barred[i] = True
-        end = labels.time[label] + token_time(machine.law, size, kv)
-        _offer(search, here, labels, limit, label, end, held)
+        if search.has_rules and not _tie(search, here, members):
+            continue
+        _offer(search, here, labels, limit, label, end, here.counts[2] + size, bound)
+
+
+@njit(cache=True, nogil=True)
+def _bound_of_tokens(
+    search: Search, here: Here, labels: Labels, label: int, members: int, end: int
+) -> int:
+    """Lower bound on Σ completions after a token batch; 0 without tables."""
+    if not search.lookahead.has_tables:
+        return 0
+    machine, cost = search.machine, labels.cost[label]
+    for k in range(here.counts[0]):
+        if members >> k & 1:
+            to_go = machine.output[here.running[k]] - here.g[here.running[k]]
+            count_token(here.rest, to_go, 1)
+            if to_go == 1:
+                cost += end
+    bound = bound_by_profiles(machine, search.lookahead, here.rest, end, cost)
+    for k in range(here.counts[0]):
+        if members >> k & 1:
+            to_go = machine.output[here.running[k]] - here.g[here.running[k]]
+            count_token(here.rest, to_go, -1)
+    return bound
+
+
+@njit(cache=True, nogil=True)
+def _compare_running(search: Search, here: Here) -> int:
+    """Fill `behind`, `equal` and `bound_to`; return who is barred, as bits."""
+    machine = search.machine
+    m, barred = here.counts[0], 0
+    nobody_tied = True
+    for k in range(m):
+        i = here.running[k]
+        if here.barred[i]:
+            barred |= 1 << k
+        here.behind[k] = here.equal[k] = here.bound_to[k] = 0
+        if here.tied.size and here.tied[i] != np.uint64(0):
+            nobody_tied = False
+            for other in range(m):
+                if here.tied[i] >> np.uint64(here.running[other]) & np.uint64(1):
+                    here.bound_to[k] |= 1 << other
+    for k in range(m):
+        i = here.running[k]
+        peak, to_go = machine.prompt[i] + machine.output[i], machine.output[i] - here.g[i]
+        for other in range(k + 1, m):
+            j = here.running[other]
+            if machine.prompt[j] + machine.output[j] > peak:
+                continue
+            if machine.output[j] - here.g[j] > to_go:
+                here.behind[k] |= 1 << other
+            elif machine.prompt[j] + machine.output[j] < peak or (
+                not here.barred[i] and (nobody_tied or machine.output[i] != machine.output[j])
+            ):
+                here.equal[k] |= 1 << other
+    return barred
 
 
 @njit(cache=True, nogil=True)
 def _in_order(search: Search, here: Here, members: int) -> bool:
-    """Whether a full token batch obeys rule (b)."""
-    largest_left_out = -1
-    for k in range(here.count[0]):
-        peak = search.machine.prompt[here.running[k]] + search.machine.output[here.running[k]]
+    """Whether nobody is overtaken who must not be, and all are served whom members are tied to."""
+    for k in range(here.counts[0]):
+        if members >> k & 1:
+            if here.bound_to[k] & ~members:
+                return False
+        elif here.equal[k] & members:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _tie(search: Search, here: Here, members: int) -> bool:
+    """Tie those who are overtaken; whether all who are tied can still be served with the others."""
+    if here.tied.size == 0:
+        return True
+    machine = search.machine
+    for k in range(here.counts[0]):
+        i = here.running[k]
+        others = here.bound_to[k]
         if not members >> k & 1:
-            largest_left_out = max(largest_left_out, peak)
-        elif peak <= largest_left_out:
+            others |= here.behind[k] & members
+        to_go = machine.output[i] - here.next_g[i]
+        if others == 0 or to_go == 0:
+            here.next_tied[i] = 0
+            continue
+        size = 1
+        for other in range(here.counts[0]):
+            if others >> other & 1:
+                j = here.running[other]
+                size += 1
+                if machine.output[j] - here.next_g[j] < to_go:
+                    return False
+                here.next_tied[i] |= np.uint64(1) << np.uint64(j)
+        if size > machine.B_D:
             return False
     return True
 
@@ -259,8 +410,8 @@ def _prompt_batches(
 ) -> None:
     """Prompt batches of all sets of waiting requests within B_P, C_P and KV, depth first."""
     machine = search.machine
-    w, picked = here.count[1], here.picked
-    depth, tokens, at = 0, 0, 0
+    w, picked = here.counts[1], here.picked
+    depth, tokens, at, complete = 0, 0, 0, 0
     while True:
         if at == w or depth == machine.B_P:
             if depth == 0:
@@ -268,13 +419,15 @@ def _prompt_batches(
             depth -= 1
             at = picked[depth]
             tokens -= machine.prompt[here.waiting[at]]
+            complete -= machine.output[here.waiting[at]] == 1
+            count_prompt(machine, search.lookahead, here.rest, here.waiting[at], -1)
             at += 1
             continue
         i = here.waiting[at]
         if (
             here.barred[i]
             or tokens + machine.prompt[i] > machine.C_P
-            or here.count[2] + tokens + machine.prompt[i] + depth + 1 > machine.M
+            or here.counts[2] + tokens + machine.prompt[i] + depth + 1 > machine.M
             or _has_equal_before(machine, here, depth, at)
         ):
             at += 1
@@ -282,7 +435,14 @@ def _prompt_batches(
         picked[depth] = at
         depth += 1
         tokens += machine.prompt[i]
-        _prompt_batch(search, here, labels, limit, label, depth, tokens)
+        complete += machine.output[i] == 1
+        count_prompt(machine, search.lookahead, here.rest, i, 1)
+        bound, end = 0, labels.time[label] + prompt_time(machine.law, tokens)
+        if search.lookahead.has_tables:
+            cost = labels.cost[label] + complete * end
+            bound = bound_by_profiles(machine, search.lookahead, here.rest, end, cost)
+        if bound < limit[0]:
+            _prompt_batch(search, here, labels, limit, label, depth, tokens, end, bound)
         at += 1
 
 
@@ -308,37 +468,41 @@ def _prompt_batch(
     label: int,
     size: int,
     tokens: int,
+    end: int,
+    bound: int,
 ) -> None:
     machine = search.machine
     _begin(here)
     for k in range(size):
         here.next_g[here.waiting[here.picked[k]]] = 1
     if search.has_rules and size < machine.B_P:
-        for k in range(here.count[1]):
+        for k in range(here.counts[1]):
             i = here.waiting[k]
             if here.next_g[i] == 0 and tokens + machine.prompt[i] <= machine.C_P:
                 here.next_barred[i] = True
-    end = labels.time[label] + prompt_time(machine.law, tokens)
-    _offer(search, here, labels, limit, label, end, here.count[2] + tokens + size)
+    _offer(search, here, labels, limit, label, end, here.counts[2] + tokens + size, bound)
 
 
 @njit(cache=True, nogil=True)
 def _idle(search: Search, here: Here, labels: Labels, limit: IntArray, label: int) -> None:
     """Wait until the next arrival."""
-    end = here.count[3]
+    end = here.counts[3]
     if end == NEVER:
         return
     machine = search.machine
     _begin(here)
     gap = end - labels.time[label]
     if search.has_rules:
-        for k in range(here.count[0]):
+        for k in range(here.counts[0]):
             if gap >= machine.law.token:
                 here.next_barred[here.running[k]] = True
-        for k in range(here.count[1]):
+        for k in range(here.counts[1]):
             if gap >= machine.law.prompt:
                 here.next_barred[here.waiting[k]] = True
-    _offer(search, here, labels, limit, label, end, here.count[2])
+    bound = 0
+    if search.lookahead.has_tables:
+        bound = bound_by_profiles(machine, search.lookahead, here.rest, end, labels.cost[label])
+    _offer(search, here, labels, limit, label, end, here.counts[2], bound)
 
 
 @njit(cache=True, nogil=True)
@@ -350,10 +514,12 @@ def _offer(
     label: int,
     end: int,
     held: int,
+    bound: int,
 ) -> None:
     """Add what follows a label, unless it is unsafe, useless, dominated or too expensive.
 
-    `held` is the KV at the end of the batch, before the complete ones free theirs.
+    `held` is the KV at the end of the batch, before the complete ones free theirs, `bound` the
+    lower bound on Σ completions by costs to go.
     """
     machine, g = search.machine, here.next_g
     cost, complete = labels.cost[label], True
@@ -371,20 +537,21 @@ def _offer(
                 return
     if complete:
         if cost < limit[0]:
-            limit[0], limit[1] = cost, labels.size[0]
+            limit[0], limit[1] = cost, labels.size[LABELS]
             pack(search.packing, g, here.next_barred, here.state, here.bars)
-            add_label(labels, here.state, here.bars, end, cost, cost, label)
+            nothing = np.uint64(0)
+            add_label(labels, here.state, here.bars, nothing, end, cost, cost, label)
         return
-    if not _is_safe(search, here):
+    if not search.lookahead.has_tables:
+        bound = cost + bound_alone(machine, search.lookahead, g, end)
+    bound = max(labels.bound[label], bound)
+    if bound >= limit[0] or not _is_safe(search, here):
         return
-    bound = max(labels.bound[label], bound_on_completions(machine, search.lookahead, g, end, cost))
-    if bound >= limit[0]:
-        return
-    name_in_order(search.packing, g, here.next_barred)
+    name_in_order(search.packing, g, here.next_barred, here.next_tied)
     pack(search.packing, g, here.next_barred, here.state, here.bars)
-    from_when = search.last_arrival
-    if not is_dominated(labels, here.state, here.bars, end, cost, from_when):
-        add_label(labels, here.state, here.bars, end, cost, bound, label)
+    ties = pack_ties(machine, g, here.next_tied, here.order)
+    if not is_dominated(labels, here.state, here.bars, ties, end, cost, search.last_arrival):
+        add_label(labels, here.state, here.bars, ties, end, cost, bound, label)
 
 
 @njit(cache=True, nogil=True)
@@ -392,7 +559,7 @@ def _may_be_freed(search: Search, here: Here, i: int, more: int) -> bool:
     """Whether the KV of all the others can ever be so large that i's next job would not fit."""
     machine, g = search.machine, here.next_g
     now = 0 if g[i] == 0 else machine.prompt[i] + g[i]
-    peaks = here.count[4] - machine.prompt[i] - machine.output[i]
+    peaks = here.counts[4] - machine.prompt[i] - machine.output[i]
     return peaks + now + more > machine.M
 
 

@@ -14,6 +14,10 @@ from .states import WordArray
 #: What a label is: to be expanded, expanded, or worse than another of its state.
 OPEN, EXPANDED, DOMINATED = 0, 1, 2
 
+#: Positions in `Labels.size`.
+LABELS, HEAP, EXPANSIONS, BY_TIME, LEVEL, AT_LEVEL = range(6)
+
+_NONE = np.uint64(0)
 _MIX, _FOLD = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
 
 IndexArray = NDArray[np.int32]
@@ -23,13 +27,15 @@ class Labels(NamedTuple):
     """Partial schedules by number, 0, 1, …; all arrays have the same capacity.
 
     A label *dominates* another of the same tokens if its completions so far are no larger, it bars
-    nobody whom the other does not bar, and it is of the same time, or no later and everybody has
-    arrived: all that may follow the other may follow it.
+    nobody whom the other does not bar and ties nobody to whom the other does not, and it is of the
+    same time, or no later and everybody has arrived: all that may follow the other may follow it.
 
     Attributes
     ----------
     state, bars : ndarray of uint64, shape (capacity, words)
         Tokens of each request and who is barred (`states`).
+    ties : ndarray of uint64, shape (capacity,)
+        Who is tied to whom (`states.pack_ties`).
     time, cost, bound : ndarray of int64, shape (capacity,)
         The end of the last batch, Σ completions of those that are complete, and a lower bound on
         the Σ completions of all.
@@ -40,13 +46,16 @@ class Labels(NamedTuple):
     slot : ndarray of int32
         First label of each slot of the hash table; its size is a power of 2.
     heap : ndarray of int32, shape (capacity,)
-        Open labels, the least bound first, the latest of these first.
-    size : ndarray of int64, shape (2,)
-        Labels, and entries of the heap.
+        Open labels, the least bound first, the latest of these first; level by level: the earliest
+        first, and of these the least bound.
+    size : ndarray of int64, shape (6,)
+        Labels, entries of the heap, and of an expansion: how many labels it has expanded, whether
+        it goes level by level, the level's time, and how many labels of it have come up.
     """
 
     state: NDArray[np.uint64]
     bars: NDArray[np.uint64]
+    ties: WordArray
     time: IntArray
     cost: IntArray
     bound: IntArray
@@ -63,6 +72,7 @@ def empty_labels(capacity: int, words: int, bar_words: int) -> Labels:
     return Labels(
         state=np.zeros((capacity, words), np.uint64),
         bars=np.zeros((capacity, bar_words), np.uint64),
+        ties=np.zeros(capacity, np.uint64),
         time=np.zeros(capacity, np.int64),
         cost=np.zeros(capacity, np.int64),
         bound=np.zeros(capacity, np.int64),
@@ -71,7 +81,7 @@ def empty_labels(capacity: int, words: int, bar_words: int) -> Labels:
         kind=np.zeros(capacity, np.int8),
         slot=np.full(2 * capacity, -1, np.int32),
         heap=np.zeros(capacity, np.int32),
-        size=np.zeros(2, np.int64),
+        size=np.array([0, 0, 0, 0, -1, 0], dtype=np.int64),
     )
 
 
@@ -88,7 +98,7 @@ def enlarged(labels: Labels) -> Labels:
 
 @njit(cache=True, nogil=True)
 def _hash_all(labels: Labels) -> None:
-    for label in range(labels.size[0]):
+    for label in range(labels.size[LABELS]):
         _enter(labels, label)
 
 
@@ -98,7 +108,7 @@ def _slot_of(labels: Labels, state: WordArray) -> int:
     for word in state:
         number = (number ^ word) * _MIX
         number ^= number >> _FOLD
-    return np.int64(number & np.uint64(labels.slot.size - 1))
+    return int(number & np.uint64(labels.slot.size - 1))
 
 
 @njit(cache=True, nogil=True)
@@ -131,7 +141,13 @@ def _is_as_early(time: int, other: int, last_arrival: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def is_dominated(
-    labels: Labels, state: WordArray, bars: WordArray, time: int, cost: int, last_arrival: int
+    labels: Labels,
+    state: WordArray,
+    bars: WordArray,
+    ties: int,
+    time: int,
+    cost: int,
+    last_arrival: int,
 ) -> bool:
     """Whether some label dominates a new one; mark the open ones that the new one dominates."""
     label = labels.slot[_slot_of(labels, state)]
@@ -140,6 +156,7 @@ def is_dominated(
             if (
                 _is_as_early(labels.time[label], time, last_arrival)
                 and labels.cost[label] <= cost
+                and labels.ties[label] & ~ties == _NONE
                 and _within(labels.bars[label], bars)
             ):
                 return True
@@ -147,6 +164,7 @@ def is_dominated(
                 labels.kind[label] == OPEN
                 and _is_as_early(time, labels.time[label], last_arrival)
                 and cost <= labels.cost[label]
+                and ties & ~labels.ties[label] == _NONE
                 and _within(bars, labels.bars[label])
             ):
                 labels.kind[label] = DOMINATED
@@ -159,16 +177,18 @@ def add_label(
     labels: Labels,
     state: WordArray,
     bars: WordArray,
+    ties: int,
     time: int,
     cost: int,
     bound: int,
     parent: int,
 ) -> None:
     """Add an open label; there must be room."""
-    label = labels.size[0]
-    labels.size[0] += 1
+    label = labels.size[LABELS]
+    labels.size[LABELS] += 1
     labels.state[label] = state
     labels.bars[label] = bars
+    labels.ties[label] = ties
     labels.time[label], labels.cost[label], labels.bound[label] = time, cost, bound
     labels.parent[label] = parent
     labels.kind[label] = OPEN
@@ -178,6 +198,8 @@ def add_label(
 
 @njit(cache=True, nogil=True)
 def _before(labels: Labels, left: int, right: int) -> bool:
+    if labels.size[BY_TIME] and labels.time[left] != labels.time[right]:
+        return labels.time[left] < labels.time[right]
     if labels.bound[left] != labels.bound[right]:
         return labels.bound[left] < labels.bound[right]
     if labels.time[left] != labels.time[right]:
@@ -187,8 +209,8 @@ def _before(labels: Labels, left: int, right: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _push(labels: Labels, label: int) -> None:
-    heap, at = labels.heap, labels.size[1]
-    labels.size[1] += 1
+    heap, at = labels.heap, labels.size[HEAP]
+    labels.size[HEAP] += 1
     while at > 0 and _before(labels, label, heap[(at - 1) >> 1]):
         heap[at] = heap[(at - 1) >> 1]
         at = (at - 1) >> 1
@@ -198,12 +220,12 @@ def _push(labels: Labels, label: int) -> None:
 @njit(cache=True, nogil=True)
 def pop(labels: Labels) -> int:
     """Take the open label of least bound from the heap, dominated ones too; −1 if it is empty."""
-    if labels.size[1] == 0:
+    if labels.size[HEAP] == 0:
         return -1
     heap = labels.heap
     first = heap[0]
-    labels.size[1] -= 1
-    size, last, at = labels.size[1], heap[labels.size[1]], 0
+    labels.size[HEAP] -= 1
+    size, last, at = labels.size[HEAP], heap[labels.size[HEAP]], 0
     while 2 * at + 1 < size:
         child = 2 * at + 1
         if child + 1 < size and _before(labels, heap[child + 1], heap[child]):
@@ -213,4 +235,4 @@ def pop(labels: Labels) -> int:
         heap[at] = heap[child]
         at = child
     heap[at] = last
-    return first
+    return int(first)

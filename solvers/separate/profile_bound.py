@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -11,9 +11,16 @@ import numpy as np
 
 from ...models.batch_time import AffineTime
 from ...models.instance import FloatArray, Instance, IntArray
+from ...models.separate.schedule import SeparateSchedule
 from .machine import Machine, machine_of
 from .profile_costs import SCALE, CostTable, compute_costs, empty_table, follow
-from .profiles import Profiles, count_profiles, tabulate_profiles
+from .profiles import (
+    Profiles,
+    count_profiles,
+    drop_longest,
+    profile_number,
+    tabulate_profiles,
+)
 
 #: Most running requests in a profile that is remembered, if the tables allow it, and at least.
 MOST_RUNNING, LEAST_RUNNING = 7, 3
@@ -32,13 +39,58 @@ LEAST_STEP = 0.002
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """A state for which prices are to be good.
+
+    Attributes
+    ----------
+    time : int
+        The time.
+    tokens : ndarray of int64, shape (n,)
+        Tokens that each request has.
+    """
+
+    time: int
+    tokens: IntArray
+
+
+def stages_of(
+    instance: Instance, schedule: SeparateSchedule, shares: Sequence[float]
+) -> list[Stage]:
+    """Return the states of a schedule when certain shares of the prompts are done.
+
+    Each is at the end of a batch; shares that give the same one give it once.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.models.separate.schedule import Batch
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[2, 1])
+    >>> one = [Batch("prompt", 0, (0,)), Batch("token", 1, (0,)), Batch("prompt", 2, (1,))]
+    >>> [(x.time, x.tokens.tolist()) for x in stages_of(instance, SeparateSchedule(one), (0.5, 1))]
+    [(1, [1, 0]), (3, [2, 1])]
+    """
+    tokens = np.zeros(instance.n, np.int64)
+    stages: list[Stage] = []
+    wanted = sorted(shares)
+    for batch, end in zip(schedule.batches, schedule.ends(instance).tolist(), strict=True):
+        tokens[list(batch.requests)] += 1
+        reached = [share for share in wanted if (tokens > 0).sum() >= share * instance.n]
+        if reached:
+            stages.append(Stage(end, tokens.copy()))
+            wanted = wanted[len(reached) :]
+    return stages
+
+
+@dataclass(frozen=True, slots=True)
 class ProfilePrices:
     """Prices of the requests' prompts, and the bound and the costs to go that they give.
 
     Attributes
     ----------
     bound : Fraction
-        Lower bound on the total latency: V(first arrival, 0, none) + Σ λ.
+        Lower bound on the latency to come from the stage on: V + Σ λ of the prompts not done; the
+        total latency from the first arrival on.
     profiles : Profiles
         The profiles.
     table : CostTable
@@ -88,6 +140,7 @@ def profile_prices(
     target: int,
     *,
     begin: ProfilePrices | None = None,
+    stage: Stage | None = None,
     time_limit: float = 1.0,
     most_steps: int | None = None,
     stop: Callable[[], bool] | None = None,
@@ -100,9 +153,12 @@ def profile_prices(
     instance : Instance
         An instance for which `most_running` is not None.
     target : int
-        Total latency of a schedule: the ascent takes steps towards it (Polyak's rule).
+        Total latency of a schedule: the ascent takes steps towards it (Polyak's rule). From a stage
+        on: latency still to come, of those who run since the stage's time.
     begin : ProfilePrices, optional
         Where to begin.
+    stage : Stage, optional
+        The state to be bounded: the first arrival with nothing done by default.
     time_limit : float
         Seconds; one step is always taken.
     most_steps : int, optional
@@ -128,7 +184,9 @@ def profile_prices(
     assert most is not None
     machine = machine_of(instance)
     profiles = begin.profiles if begin is not None else tabulate_profiles(machine, most)
-    climb = _Climb(machine, profiles, begin, target)
+    if stage is None:
+        stage = Stage(int(machine.arrival.min()), np.zeros(instance.n, np.int64))
+    climb = _Climb(machine, profiles, begin, stage, target)
     deadline = time.perf_counter() + time_limit
     steps = 0
     while climb.length >= LEAST_STEP:
@@ -148,11 +206,19 @@ class _Climb:
     """The point, the best point, and the step's length."""
 
     def __init__(
-        self, machine: Machine, profiles: Profiles, begin: ProfilePrices | None, target: int
+        self,
+        machine: Machine,
+        profiles: Profiles,
+        begin: ProfilePrices | None,
+        stage: Stage,
+        target: int,
     ) -> None:
         self._machine, self._profiles, self._target = machine, profiles, target
         self._kind = np.searchsorted(profiles.outputs, machine.output).astype(np.int64)
-        self._table = empty_table(machine, profiles)
+        self._table = empty_table(machine, profiles, stage.time)
+        self._to_come = stage.tokens == 0
+        profile, self._dropped = _profile(machine, profiles, stage.tokens)
+        self._begin = (stage.time, int((stage.tokens > 0).sum()), profile)
         self._visits = np.zeros(machine.arrival.size, np.int64)
         self._mean: FloatArray | None = None
         self._since = 0
@@ -173,14 +239,17 @@ class _Climb:
     def is_tight(self) -> bool:
         """Whether the relaxed schedule has every request once, or the target is proved."""
         assert self._best_bound is not None
-        return bool((self._visits == 1).all()) or self._best_bound > (self._target - 1) * SCALE
+        return (
+            bool((self._visits == self._to_come).all())
+            or self._best_bound > (self._target - 1) * SCALE
+        )
 
     def evaluate(self) -> bool:
         """Compute the bound at the point; return whether it is the best."""
         table = self._table
         table.price[:] = np.round(self._point).astype(np.int64)
-        self._value = _bound(self._machine, self._profiles, self._kind, table)
-        follow(self._machine, self._profiles, self._kind, table, self._visits)
+        self._value = self._bound()
+        follow(self._machine, self._profiles, self._kind, table, self._begin, self._visits)
         if self._best_bound is None or self._value > self._best_bound:
             self._best_bound, self._best, self._since = self._value, table.price.copy(), 0
             return True
@@ -194,24 +263,39 @@ class _Climb:
 
     def step(self) -> None:
         """Move along the smoothed subgradient, by a share of what is missing to the target."""
-        slope = 1.0 - self._visits
+        slope = self._to_come.astype(float) - self._visits
         self._mean = slope if self._mean is None else self._mean + NEWEST * (slope - self._mean)
         missing = self._target * SCALE - self._value
         self._point = self._point + self.length * missing / (slope @ slope) * self._mean
+
+    def _bound(self) -> int:
+        """Compute all costs to go; the bound in units of 1/`SCALE`."""
+        table = self._table
+        compute_costs(self._machine, self._profiles, self._kind, table)
+        t, q, profile = self._begin
+        late = max(0, t - table.last)
+        value = int(table.value[table.row[t - late - table.first] + q, profile])
+        value += int(table.price[self._to_come].sum())
+        waiting = late * int(self._to_come.sum())
+        return value + (waiting + self._dropped * self._machine.law.token) * SCALE
 
     def prices(self, steps: int) -> ProfilePrices:
         """Return the best prices with their costs to go."""
         table = self._table
         if (table.price != self._best).any():
             table.price[:] = self._best
-            _bound(self._machine, self._profiles, self._kind, table)
+            self._bound()
         return ProfilePrices(self.bound, self._profiles, table, steps)
 
 
-def _bound(machine: Machine, profiles: Profiles, kind: IntArray, table: CostTable) -> int:
-    """Compute all costs to go; the bound in units of 1/`SCALE`."""
-    compute_costs(machine, profiles, kind, table, table.first, table.last)
-    return int(table.value[0, 0]) + int(table.price.sum())
+def _profile(machine: Machine, profiles: Profiles, tokens: IntArray) -> tuple[int, int]:
+    """Profile of those who run, and the completions of those dropped, in token batches."""
+    to_go = (machine.output - tokens)[tokens > 0]
+    c = np.bincount(to_go[to_go > 0], minlength=max(2, int(machine.output.max())))[1:]
+    vector = c.astype(np.int64)
+    dropped = drop_longest(vector, profiles.most, machine.B_D)
+    number = profile_number(vector, profiles.most, profiles.binomial)
+    return int(profiles.rank[number]), int(dropped)
 
 
 def _first_prices(machine: Machine) -> IntArray:

@@ -6,35 +6,32 @@ For the unit and the constant law. **The relaxation** of what is left to do at a
 - Of the requests that run, only the profile c is known (`profiles`): it determines what they cost.
 - Of the prompts, only the number q of those done is known. A prompt batch holds different requests
   that have arrived, within B_P and C_P, and q stays within the number of arrivals; but a request
-  may be in several batches, and another in none. For that each has a price λ_i, which a batch earns.
-  In the end ``q = n``, so a schedule that has every request in one batch earns Σ λ_i.
+  may be in several batches, and another in none. For that each has a price λ_i, which a batch
+  earns. In the end ``q = n``, so a schedule that has every request in one batch earns Σ λ_i.
 
 What is to be minimised is, of the prompts to come, the time from the arrival to the end of the
 prompt batch less λ_i, and of everybody who runs the time until completion. With V(t, q, c) its
 minimum, a schedule that has done G (latencies of the completed, and time since arrival of those who
 run) by time t costs at least ``G + V(t, q, c) + Σ λ_i`` over those whose prompt is not done.
 
-**Rules.** Costs and KV-free batches being what they are, the minimum is attained by a continuation
-in which (a) token batches serve those with the fewest tokens to go, as many as B_D allows, and (b)
-a prompt batch leaves nobody out who has arrived and would fit. *Proof.* Consider continuations that
-do every job of the real requests once. Among the cheapest ones take those with the least sum of the
-starts of all jobs; among these the one whose first token batch serves the smallest tokens to go (as
-a sorted list), then whose second one does, and so on. If a token batch has room for a request that
-runs, or a prompt batch for one that waits, move its last token job, or its prompt job, there: the
-sum of starts falls, no completion is later. If a batch serves j and not i with fewer tokens to go,
-let U be the batches from there on that serve exactly one of them, and C those that serve both. Give
-i the first ``r_i − |C|`` of U, j the others. The later one of the two completes no later than
-before. The first one of them to complete had, by then, all of C and at least ``r_i − |C|`` of U:
-so i is now complete by then. The batch in question serves i instead of j, nothing before it
-changes. Each contradicts the choice. ∎ So the real continuation costs at least the minimum over
-relaxed ones that obey the rules as far as the relaxation can see: of (b) it sees that a batch of
+**Rules.** The minimum over continuations that do every job of the real requests once is attained by
+one in which no batch leaves out a request that runs (a token batch), or has arrived and waits (a
+prompt batch), and for which there is room. *Proof.* Of the cheapest ones take one with the least
+sum of the starts of all jobs. If a batch has room for somebody, move the last token job, or the
+prompt job, there: without KV nothing forbids it, the sum of starts falls, no completion is later. ∎
+So the real continuation costs at least the minimum over relaxed ones that obey this as far as the
+relaxation can see: token batches have min(B_D, running) members, whoever these are, and a batch of
 fewer than B_P prompts, with others waiting (q and the batch together are less than the arrivals),
 is so full that the longest prompt that has arrived might not fit.
 
-**Long profiles.** A profile with more than `Profiles.most` requests is replaced by one without the
-longest request, plus its completion. With rule (a) the longest one completes last of those that run
-now, when they all have had their tokens, B_D at a time at most; and without it the rest does not
-cost more.
+**Long profiles.** A profile c with more than `Profiles.most` requests is replaced by one without
+the longest request, plus ``max(r, K)`` token batches, where r is what that one has to go and K is
+⌈Σ tokens to go / B_D⌉. *Proof.* Let x be the one of c that completes last in a cheapest
+continuation, with r_x to go: it completes after at least max(r_x, K) token batches, and the others
+cost at least the minimum without x. Leaving out x instead of the longest leaves the longest in
+place of x, whose completion is later than if it had only r_x to go, by r − r_x token batches or
+more: the minimum without x is at least that without the longest, plus r − r_x. And ``r − r_x +
+max(r_x, K) ≥ max(r, K)``. ∎
 
 **After the last arrival** nothing changes but the time: ``V(t, q, c) = V(T, q, c) + (t − T)·(n −
 q)`` for t ≥ T = max a, since each of the n − q prompts to come is t − T later. So tables end at T,
@@ -66,7 +63,7 @@ class CostTable(NamedTuple):
     Attributes
     ----------
     first, last : int
-        First and last arrival.
+        First time of the table, and the last arrival.
     price : ndarray of int64, shape (n,)
         λ of each request, in units of 1/`SCALE`.
     row : ndarray of int64, shape (last − first + 2,)
@@ -82,9 +79,10 @@ class CostTable(NamedTuple):
     value: NDArray[np.int64]
 
 
-def empty_table(machine: Machine, profiles: Profiles) -> CostTable:
-    """Return a table for costs under prices of 0, not yet computed."""
-    first, last = int(machine.arrival.min()), int(machine.arrival.max())
+def empty_table(machine: Machine, profiles: Profiles, first: int) -> CostTable:
+    """Return a table from a time on for costs under prices of 0, not yet computed."""
+    last = int(machine.arrival.max())
+    first = min(first, last)
     arrived = np.searchsorted(np.sort(machine.arrival), np.arange(first, last + 1), side="right")
     row = np.concatenate([[0], np.cumsum(arrived + 1)]).astype(np.int64)
     return CostTable(
@@ -97,13 +95,8 @@ def empty_table(machine: Machine, profiles: Profiles) -> CostTable:
 
 
 @njit(cache=True, nogil=True)
-def compute_costs(
-    machine: Machine, profiles: Profiles, kind: IntArray, table: CostTable, first: int, last: int
-) -> None:
-    """Compute the costs to go of times ``last``, ``last − 1``, …, ``first`` under the prices.
-
-    Those of later times must have been computed.
-    """
+def compute_costs(machine: Machine, profiles: Profiles, kind: IntArray, table: CostTable) -> None:
+    """Compute all costs to go under the prices, from the last time to the first."""
     n = machine.arrival.size
     K = profiles.choice.shape[0]
     cheapest = np.empty((2, K), np.int64)
@@ -112,7 +105,7 @@ def compute_costs(
         size[k] = profiles.choice[k].sum()
     cost = np.empty(n, np.int64)
     may = np.empty(n, np.bool_)
-    for t in range(last, first - 1, -1):
+    for t in range(table.last, table.first - 1, -1):
         for i in range(n):
             may[i] = machine.arrival[i] <= t
             cost[i] = (t + machine.law.prompt - machine.arrival[i]) * SCALE - table.price[i]
@@ -180,10 +173,12 @@ def _token_batches_at(
     after, late = _row_after(table, t + tau_D)
     then = table.value[after + q]
     for p in range(profiles.running.size):
-        if profiles.running[p] > 0 and then[profiles.after_token_batch[p]] < IMPOSSIBLE:
-            cost = then[profiles.after_token_batch[p]]
-            cost += (late * (n - q) + profiles.running[p] * tau_D) * SCALE
-            best[p] = min(best[p], cost)
+        least = IMPOSSIBLE
+        for k in range(profiles.first_after[p], profiles.first_after[p + 1]):
+            least = min(least, then[profiles.after_token_batch[k]])
+        if least < IMPOSSIBLE:
+            least += (late * (n - q) + profiles.running[p] * tau_D) * SCALE
+            best[p] = min(best[p], least)
 
 
 @njit(cache=True, nogil=True)
@@ -210,9 +205,13 @@ def follow(
     profiles: Profiles,
     kind: IntArray,
     table: CostTable,
+    begin: tuple[int, int, int],
     visits: IntArray,
 ) -> None:
-    """Count in how many prompt batches each request is on a cheapest relaxed schedule."""
+    """Count in how many prompt batches each request is on a cheapest relaxed schedule.
+
+    It begins at a time, with a number of prompts done and a profile.
+    """
     n = machine.arrival.size
     K = profiles.choice.shape[0]
     cheapest = np.empty((2, K), np.int64)
@@ -221,18 +220,21 @@ def follow(
     members = np.empty(machine.B_P, np.int64)
     tau_P, tau_D = machine.law.prompt, machine.law.token
     visits[:] = 0
-    t, q, p = table.first, 0, 0
+    t, q, p = begin
     while q < n or p > 0:
         at = min(t, table.last)
-        row, late = _row_after(table, t)
+        row = table.row[at - table.first]
         value = table.value[row + q, p]
         arrived = table.row[at - table.first + 1] - table.row[at - table.first] - 1
-        if p > 0:
-            after, later = _row_after(table, at + tau_D)
-            then = table.value[after + q, profiles.after_token_batch[p]]
-            if value == then + (later * (n - q) + profiles.running[p] * tau_D) * SCALE:
-                t, p = t + tau_D, profiles.after_token_batch[p]
-                continue
+        after, later = _row_after(table, at + tau_D)
+        least = value - (later * (n - q) + profiles.running[p] * tau_D) * SCALE
+        served = False
+        for k in range(profiles.first_after[p], profiles.first_after[p + 1]):
+            if table.value[after + q, profiles.after_token_batch[k]] == least:
+                t, p, served = t + tau_D, profiles.after_token_batch[k], True
+                break
+        if served:
+            continue
         if at < table.last:
             then = table.value[table.row[at + 1 - table.first] + q, p]
             if value == then + profiles.running[p] * SCALE:

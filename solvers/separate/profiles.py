@@ -32,8 +32,11 @@ class Profiles(NamedTuple):
         Most requests in a profile.
     running : ndarray of int64, shape (P,)
         Requests in each profile. Profiles are sorted by tokens to go.
-    after_token_batch : ndarray of int64, shape (P,)
-        The profile after the B_D requests with the fewest tokens to go got one each.
+    first_after : ndarray of int64, shape (P + 1,)
+        The profiles after token batches of min(B_D, requests) members, whoever these are, are
+        ``after_token_batch[first_after[p] : first_after[p + 1]]``.
+    after_token_batch : ndarray of int64
+        See there; empty for the empty profile.
     outputs : ndarray of int64, shape (J,)
         The different output lengths, increasing.
     choice : ndarray of int64, shape (K, J)
@@ -48,6 +51,7 @@ class Profiles(NamedTuple):
 
     most: int
     running: IntArray
+    first_after: IntArray
     after_token_batch: IntArray
     outputs: IntArray
     choice: NDArray[np.int64]
@@ -79,8 +83,8 @@ def tabulate_profiles(machine: Machine, most: int) -> Profiles:
     >>> profiles = tabulate_profiles(machine_of(instance), 2)
     >>> profiles.running.tolist()  # none, 1, 2, 1 1, 1 2, 2 2
     [0, 1, 1, 2, 2, 2]
-    >>> profiles.after_token_batch.tolist()
-    [0, 0, 1, 1, 2, 4]
+    >>> profiles.first_after.tolist(), profiles.after_token_batch.tolist()
+    ([0, 0, 1, 2, 3, 5, 6], [0, 1, 1, 2, 3, 4])
     >>> profiles.outputs.tolist(), profiles.choice.tolist()
     ([1, 3], [[0, 0], [0, 1], [1, 0]])
     """
@@ -94,15 +98,14 @@ def tabulate_profiles(machine: Machine, most: int) -> Profiles:
     binomial = _binomials(R + most + 1)
     vectors = np.ascontiguousarray(vectors[order])
     choice = _vectors(outputs.size, machine.B_P)
-    after_token_batch = np.zeros(order.size, np.int64)
+    numbering = (most, rank, binomial)
+    first_after, after_token_batch = _after_token_batches(vectors, machine.B_D, *numbering)
     after_prompts = np.zeros((len(choice), order.size), np.int32)
-    _fill_tables(
-        vectors, choice, outputs, machine.B_D, most, rank, binomial, after_token_batch,
-        after_prompts,
-    )  # fmt: skip
+    _fill_after_prompts(vectors, choice, outputs, machine.B_D, *numbering, after_prompts)
     return Profiles(
         most=most,
         running=vectors.sum(axis=1),
+        first_after=first_after,
         after_token_batch=after_token_batch,
         outputs=outputs,
         choice=choice,
@@ -158,8 +161,63 @@ def drop_longest(c: IntArray, most: int, B_D: int) -> int:
     return completions
 
 
+def _after_token_batches(
+    vectors: NDArray[np.int64],
+    B_D: int,
+    most: int,
+    rank: IntArray,
+    binomial: NDArray[np.int64],
+) -> tuple[IntArray, IntArray]:
+    """`Profiles.first_after` and `Profiles.after_token_batch`."""
+    room = np.zeros(1, np.int64)
+    first = np.zeros(len(vectors) + 1, np.int64)
+    count = _fill_after_token_batches(vectors, B_D, most, rank, binomial, first, room)
+    after = np.zeros(count, np.int64)
+    _fill_after_token_batches(vectors, B_D, most, rank, binomial, first, after)
+    return first, after
+
+
 @njit(cache=True, nogil=True)
-def _fill_tables(
+def _fill_after_token_batches(
+    vectors: NDArray[np.int64],
+    B_D: int,
+    most: int,
+    rank: IntArray,
+    binomial: NDArray[np.int64],
+    first: IntArray,
+    after: IntArray,
+) -> int:
+    """Write as many as `after` has room for; return how many there are."""
+    P, R = vectors.shape
+    served, c = np.zeros(R, np.int64), np.zeros(R, np.int64)
+    count = 0
+    for p in range(P):
+        first[p] = count
+        size = min(B_D, vectors[p].sum())
+        if size == 0:
+            continue
+        served[:] = 0
+        while True:  # all vectors up to vectors[p], like an odometer
+            r = 0
+            while r < R and served[r] == vectors[p, r]:
+                served[r] = 0
+                r += 1
+            if r == R:
+                break
+            served[r] += 1
+            if served.sum() != size:
+                continue
+            for r in range(R):
+                c[r] = vectors[p, r] - served[r] + (served[r + 1] if r + 1 < R else 0)
+            if count < after.size:
+                after[count] = rank[profile_number(c, most, binomial)]
+            count += 1
+    first[P] = count
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _fill_after_prompts(
     vectors: NDArray[np.int64],
     choice: NDArray[np.int64],
     outputs: IntArray,
@@ -167,21 +225,10 @@ def _fill_tables(
     most: int,
     rank: IntArray,
     binomial: NDArray[np.int64],
-    after_token_batch: IntArray,
     after_prompts: NDArray[np.int32],
 ) -> None:
-    R = vectors.shape[1]
-    after = np.zeros(R, np.int64)
+    after = np.zeros(vectors.shape[1], np.int64)
     for p in range(vectors.shape[0]):
-        free = B_D
-        after[:] = vectors[p]
-        for r in range(R):
-            moved = min(free, vectors[p, r])
-            free -= moved
-            after[r] -= moved
-            if r > 0:
-                after[r - 1] += moved
-        after_token_batch[p] = rank[profile_number(after, most, binomial)]
         for k in range(choice.shape[0]):
             after[:] = vectors[p]
             for j in range(outputs.size):

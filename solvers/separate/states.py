@@ -1,7 +1,7 @@
 """States of the exhaustive search: what is done of each request, packed into words.
 
 Requests are sorted by (prompt, output, arrival), so that equal ones stand together. A state has the
-tokens g_i that each has, ``0 ≤ g_i ≤ o_i``, and who is *barred* (`rules`). Equal requests that have
+tokens g_i that each has, ``0 ≤ g_i ≤ o_i``, who is *barred*, and who is *tied* to whom (`expansion`). Equal requests that have
 arrived may exchange their names: among them those with more tokens come first, and of those that
 run with as many, the barred ones last.
 """
@@ -18,6 +18,9 @@ from ...models.instance import IntArray
 from .machine import Machine
 
 WordArray = NDArray[np.uint64]
+
+#: Ties are kept for up to so many running requests, and up to so many requests.
+MOST_TIED, MOST_NAMED = 8, 64
 
 _ONE = np.uint64(1)
 
@@ -48,8 +51,8 @@ class Packing(NamedTuple):
 def sorted_machine(machine: Machine) -> tuple[Machine, IntArray]:
     """Return the machine with its requests sorted by (prompt, output, arrival), and their order."""
     order = np.lexsort((machine.arrival, machine.output, machine.prompt)).astype(np.int64)
-    columns = (machine.arrival[order], machine.prompt[order], machine.output[order])
-    return Machine(*columns, *machine[3:]), order
+    arrival, prompt, output = (column[order] for column in machine[:3])
+    return machine._replace(arrival=arrival, prompt=prompt, output=output), order
 
 
 def packing_of(machine: Machine) -> Packing:
@@ -111,7 +114,9 @@ def pack(
 
 
 @njit(cache=True, nogil=True)
-def name_in_order(packing: Packing, g: IntArray, barred: NDArray[np.bool_]) -> None:
+def name_in_order(
+    packing: Packing, g: IntArray, barred: NDArray[np.bool_], tied: WordArray
+) -> None:
     """Let equal requests that have a token exchange names until they are in order."""
     for k in range(packing.group.size - 1):
         for i in range(packing.group[k] + 1, packing.group[k + 1]):
@@ -121,4 +126,61 @@ def name_in_order(packing: Packing, g: IntArray, barred: NDArray[np.bool_]) -> N
             ):
                 g[j - 1], g[j] = g[j], g[j - 1]
                 barred[j - 1], barred[j] = barred[j], barred[j - 1]
+                _exchange_ties(tied, j - 1, j)
                 j -= 1
+
+
+@njit(cache=True, nogil=True)
+def _exchange_ties(tied: WordArray, i: int, j: int) -> None:
+    """Exchange the names of two requests in who is tied to whom; rows only count below 64."""
+    if tied.size == 0:
+        return
+    tied[i], tied[j] = tied[j], tied[i]
+    bit_i, bit_j = _ONE << np.uint64(i), _ONE << np.uint64(j)
+    for k in range(tied.size):
+        has_i, has_j = tied[k] & bit_i, tied[k] & bit_j
+        tied[k] &= ~(bit_i | bit_j)
+        if has_i:
+            tied[k] |= bit_j
+        if has_j:
+            tied[k] |= bit_i
+
+
+@njit(cache=True, nogil=True)
+def pack_ties(machine: Machine, g: IntArray, tied: WordArray, running: IntArray) -> np.uint64:
+    """Pack who is tied to whom among up to 8 running requests, by their positions; else nobody.
+
+    `running` is working space. Forgetting ties only adds to what may follow.
+    """
+    m = 0
+    for i in range(g.size):
+        if 0 < g[i] < machine.output[i]:
+            running[m] = i
+            m += 1
+    ties = np.uint64(0)
+    if m > MOST_TIED or tied.size == 0:
+        return ties
+    for k in range(m):
+        for other in range(m):
+            if tied[running[k]] >> np.uint64(running[other]) & _ONE:
+                ties |= _ONE << np.uint64(MOST_TIED * k + other)
+    return ties
+
+
+@njit(cache=True, nogil=True)
+def unpack_ties(
+    machine: Machine, g: IntArray, ties: np.uint64, tied: WordArray, running: IntArray
+) -> None:
+    """Write whom each running request is tied to, as bits by number."""
+    tied[:] = 0
+    if ties == np.uint64(0):
+        return
+    m = 0
+    for i in range(g.size):
+        if 0 < g[i] < machine.output[i]:
+            running[m] = i
+            m += 1
+    for k in range(m):
+        for other in range(m):
+            if ties >> np.uint64(MOST_TIED * k + other) & _ONE:
+                tied[running[k]] |= _ONE << np.uint64(running[other])
