@@ -177,7 +177,7 @@ def joining(arrival: IntArray) -> IntArray:
 
 
 def _copied(running: Running, n: int) -> Running:
-    space, m = working_space(n), int(running.count[0])
+    space, m = working_space(n), int(running.counts[0])
     space.who[:m], space.to_go[:m] = running.who[:m], running.to_go[:m]
-    space.held[:m], space.count[:] = running.held[:m], running.count
+    space.held[:m], space.counts[:] = running.held[:m], running.counts
     return space

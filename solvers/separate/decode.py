@@ -40,7 +40,7 @@ class Running(NamedTuple):
     Attributes
     ----------
     who, to_go, held : ndarray of int64, shape (n,)
-        Request, tokens to go, KV tokens held; the first ``count[0]`` entries count.
+        Request, tokens to go, KV tokens held; the first ``counts[0]`` entries are used.
     counts : ndarray of int64, shape (2,)
         Requests that run, and the KV tokens that they hold together.
     """

@@ -127,7 +127,8 @@ class Here(NamedTuple):
         Of each running request, by positions in `running` as bits: who must not overtake it without
         tying it, who must not at all, and whom it is tied to.
     running, waiting : ndarray of int64, shape (n,)
-        The running requests in order of (tokens to go, KV falling, number); those that have arrived and wait.
+        The running requests in order of (tokens to go, KV falling, number); those that have
+        arrived and wait.
     picked : ndarray of int64, shape (n,)
         Positions in `waiting` of the prompts of a batch.
     state, bars : ndarray of uint64
@@ -265,8 +266,8 @@ def _goes_first(machine: Machine, g: IntArray, i: int, j: int) -> bool:
     """Whether i is before j in the order of (tokens to go, KV falling)."""
     r_i, r_j = machine.output[i] - g[i], machine.output[j] - g[j]
     if r_i != r_j:
-        return r_i < r_j
-    return machine.prompt[i] + g[i] > machine.prompt[j] + g[j]
+        return bool(r_i < r_j)
+    return bool(machine.prompt[i] + g[i] > machine.prompt[j] + g[j])
 
 
 @njit(cache=True, nogil=True)
@@ -560,7 +561,7 @@ def _may_be_freed(search: Search, here: Here, i: int, more: int) -> bool:
     machine, g = search.machine, here.next_g
     now = 0 if g[i] == 0 else machine.prompt[i] + g[i]
     peaks = here.counts[4] - machine.prompt[i] - machine.output[i]
-    return peaks + now + more > machine.M
+    return bool(peaks + now + more > machine.M)
 
 
 @njit(cache=True, nogil=True)

@@ -89,9 +89,10 @@ def enlarged(labels: Labels) -> Labels:
     """Return the same labels in arrays of twice the size."""
     capacity, words = labels.state.shape
     larger = empty_labels(2 * capacity, words, labels.bars.shape[1])
-    for old, new in zip(labels, larger, strict=True):
-        if old is not labels.slot:
-            new[: len(old)] = old
+    for name in Labels._fields:
+        old, new = getattr(labels, name), getattr(larger, name)
+        if name != "slot":
+            new[: old.shape[0]] = old
     _hash_all(larger)
     return larger
 
@@ -103,12 +104,12 @@ def _hash_all(labels: Labels) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _slot_of(labels: Labels, state: WordArray) -> int:
+def _slot_of(labels: Labels, state: WordArray) -> np.int64:
     number = np.uint64(0)
     for word in state:
         number = (number ^ word) * _MIX
         number ^= number >> _FOLD
-    return int(number & np.uint64(labels.slot.size - 1))
+    return np.int64(number & np.uint64(labels.slot.size - 1))
 
 
 @njit(cache=True, nogil=True)
@@ -120,7 +121,7 @@ def _enter(labels: Labels, label: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _same(left: WordArray, right: WordArray) -> bool:
-    for k in range(left.size):
+    for k in range(left.size):  # noqa: SIM110 - faster compiled
         if left[k] != right[k]:
             return False
     return True
@@ -128,7 +129,7 @@ def _same(left: WordArray, right: WordArray) -> bool:
 
 @njit(cache=True, nogil=True)
 def _within(left: WordArray, right: WordArray) -> bool:
-    for k in range(left.size):
+    for k in range(left.size):  # noqa: SIM110 - faster compiled
         if left[k] & ~right[k]:
             return False
     return True
@@ -144,7 +145,7 @@ def is_dominated(
     labels: Labels,
     state: WordArray,
     bars: WordArray,
-    ties: int,
+    ties: np.uint64,
     time: int,
     cost: int,
     last_arrival: int,
@@ -177,7 +178,7 @@ def add_label(
     labels: Labels,
     state: WordArray,
     bars: WordArray,
-    ties: int,
+    ties: np.uint64,
     time: int,
     cost: int,
     bound: int,
@@ -199,11 +200,11 @@ def add_label(
 @njit(cache=True, nogil=True)
 def _before(labels: Labels, left: int, right: int) -> bool:
     if labels.size[BY_TIME] and labels.time[left] != labels.time[right]:
-        return labels.time[left] < labels.time[right]
+        return bool(labels.time[left] < labels.time[right])
     if labels.bound[left] != labels.bound[right]:
-        return labels.bound[left] < labels.bound[right]
+        return bool(labels.bound[left] < labels.bound[right])
     if labels.time[left] != labels.time[right]:
-        return labels.time[left] > labels.time[right]
+        return bool(labels.time[left] > labels.time[right])
     return left < right
 
 

@@ -1,9 +1,9 @@
 """States of the exhaustive search: what is done of each request, packed into words.
 
 Requests are sorted by (prompt, output, arrival), so that equal ones stand together. A state has the
-tokens g_i that each has, ``0 ≤ g_i ≤ o_i``, who is *barred*, and who is *tied* to whom (`expansion`). Equal requests that have
-arrived may exchange their names: among them those with more tokens come first, and of those that
-run with as many, the barred ones last.
+tokens g_i that each has, ``0 ≤ g_i ≤ o_i``, who is *barred*, and who is *tied* to whom
+(`expansion`). Equal requests that have arrived may exchange their names: among them those with more
+tokens come first, and of those that run with as many, the barred ones last.
 """
 
 from __future__ import annotations
