@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Generic
 
 from ..models.instance import Instance
-from ..models.objectives import MAXIMISED, Exact, evaluate, value_step
-from ..models.schedule import MixedSchedule
+from ..models.objectives import MAXIMISED, Exact, value_step
+from ..models.schedules import ScheduleType, schedule_value
 from .certificates.certificate import best_certificate
 from .certificates.proof import Proof
 from .progress import Progress, relative_gap
@@ -17,7 +18,7 @@ from .solution import Solution, certified
 
 
 @dataclass(slots=True)
-class BestSoFar:
+class BestSoFar(Generic[ScheduleType]):
     """The best schedule and bounds of one search, its clock, and who listens.
 
     Attributes
@@ -45,7 +46,7 @@ class BestSoFar:
     time_limit: float
     listen: Callable[[Progress], None] | None = None
     began: float = field(default_factory=time.perf_counter)
-    schedule: MixedSchedule | None = None
+    schedule: ScheduleType | None = None
     value: Exact | None = None
     found_by: str = ""
     bounds: list[tuple[str, int | float | Fraction]] = field(default_factory=list)
@@ -81,9 +82,9 @@ class BestSoFar:
             return False
         return abs(self.value - Fraction(self.bound)) < value_step(self.instance, self.objective)
 
-    def offer(self, schedule: MixedSchedule, found_by: str) -> None:
+    def offer(self, schedule: ScheduleType, found_by: str) -> None:
         """Keep the schedule if it is the best so far."""
-        value = evaluate(self.instance, schedule.completion(self.instance), self.objective)
+        value = schedule_value(self.instance, schedule, self.objective)
         better = self.value is None or (
             value > self.value if self.maximised else value < self.value
         )
@@ -111,7 +112,7 @@ class BestSoFar:
             gap = relative_gap(self.value, best)
             self.listen(Progress(self.seconds, self.value, best, gap, phase))
 
-    def solution(self) -> Solution[MixedSchedule]:
+    def solution(self) -> Solution[ScheduleType]:
         """Certify the best schedule with the bounds; there must be a schedule."""
         assert self.schedule is not None
         return certified(

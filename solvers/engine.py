@@ -54,7 +54,7 @@ PATHS = "path graphs"
 
 
 def improve_and_prove(
-    search: BestSoFar, *, time_limit: float, threads: int | None, seed: int
+    search: BestSoFar[MixedSchedule], *, time_limit: float, threads: int | None, seed: int
 ) -> None:
     """Search for schedules and bounds until they meet or the time is up.
 
@@ -78,7 +78,7 @@ def improve_and_prove(
         desk.run(partial(_improve, desk, seed, time_limit), partial(_prove, desk))
 
 
-def improve_and_prove_by_work(search: BestSoFar, work_limit: int, seed: int) -> None:
+def improve_and_prove_by_work(search: BestSoFar[MixedSchedule], work_limit: int, seed: int) -> None:
     """Do the same, one after the other, with a limit on work: the clock plays no part."""
     instance = search.instance
     assert search.schedule is not None
@@ -138,7 +138,7 @@ class _Found:
 class _Desk:
     """Where the workers' findings arrive; only the caller's thread touches the search."""
 
-    search: BestSoFar
+    search: BestSoFar[MixedSchedule]
     deadline: float
     findings: queue.SimpleQueue[_Found] = field(default_factory=queue.SimpleQueue)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -219,7 +219,7 @@ def _prove(desk: _Desk) -> None:
         _bound_by_memory_prices(desk)
 
 
-def has_configurations(search: BestSoFar) -> bool:
+def has_configurations(search: BestSoFar[MixedSchedule]) -> bool:
     """Whether the instance is of a size for configuration prices; there must be a schedule."""
     assert search.schedule is not None
     last_round = int(search.schedule.completion(search.instance).max())

@@ -111,7 +111,9 @@ def solve(
     _check_arguments(instance, model, objective, formulation, time_limit, work_limit)
     known = _of_regime(warm_start, MixedSchedule)
     _check_warm_start(instance, known)
-    search = BestSoFar(instance, objective, math.inf if work_limit is not None else time_limit)
+    search = BestSoFar[MixedSchedule](
+        instance, objective, math.inf if work_limit is not None else time_limit
+    )
     search.listen = progress
     try:
         _try_list_schedules(search, known)
@@ -140,7 +142,7 @@ def load_compiled_code(instance: Instance) -> None:
     instance : Instance
         An instance of the size to be solved: its search runs the same code.
     """
-    search = BestSoFar(instance, "latency", math.inf)
+    search = BestSoFar[MixedSchedule](instance, "latency", math.inf)
     _try_list_schedules(search, None)
     _compute_bounds(search)
     if has_configurations(search):  # both ways of climbing to prices
@@ -192,7 +194,7 @@ def _check_warm_start(instance: Instance, warm_start: MixedSchedule | None) -> N
         raise InputError(f"warm_start: expected a feasible schedule: {violations[0].message}")
 
 
-def _try_list_schedules(search: BestSoFar, warm_start: MixedSchedule | None) -> None:
+def _try_list_schedules(search: BestSoFar[MixedSchedule], warm_start: MixedSchedule | None) -> None:
     for name, schedule in list_schedules(search.instance, search.objective, warm_start):
         search.offer(schedule, name)
         search.tell("list schedules")
@@ -201,7 +203,11 @@ def _try_list_schedules(search: BestSoFar, warm_start: MixedSchedule | None) -> 
 
 
 def _prove(
-    search: BestSoFar, formulation: str, work_limit: int | None, threads: int | None, seed: int
+    search: BestSoFar[MixedSchedule],
+    formulation: str,
+    work_limit: int | None,
+    threads: int | None,
+    seed: int,
 ) -> None:
     """Run the engine for the total latency, the MILP for the rest and where a form is asked for."""
     if search.objective != "latency" or formulation != "auto":
@@ -218,7 +224,7 @@ def _prove(
         try_milp(search, formulation, nodes, threads, seed)
 
 
-def _compute_bounds(search: BestSoFar) -> None:
+def _compute_bounds(search: BestSoFar[MixedSchedule]) -> None:
     for name, bound in all_bounds(search.instance, search.objective):
         search.proved_bound(name, bound, CombinatorialBound(name=name))
     search.tell("combinatorial bounds")

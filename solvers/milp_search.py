@@ -38,7 +38,7 @@ LARGE_LP = 30_000
 MOST_LEFT_OUT_BOUNDS = 300
 
 
-def is_applicable(search: BestSoFar) -> bool:
+def is_applicable(search: BestSoFar[MixedSchedule]) -> bool:
     """Whether the MILP has at most `MOST_BINARIES` binaries."""
     instance = search.instance
     if instance.n > MOST_BINARIES:  # a binary each, at least
@@ -47,7 +47,11 @@ def is_applicable(search: BestSoFar) -> bool:
 
 
 def try_milp(
-    search: BestSoFar, formulation: str, work_limit: int | None, threads: int | None, seed: int
+    search: BestSoFar[MixedSchedule],
+    formulation: str,
+    work_limit: int | None,
+    threads: int | None,
+    seed: int,
 ) -> None:
     """Build the MILP, hand over the schedule, solve with the time left."""
     instance = search.instance
@@ -93,7 +97,7 @@ def try_milp(
     _take_milp_result(search, result, formulation, lambda: decode(instance, milp, result.value))
 
 
-def _latest_starts(search: BestSoFar) -> IntArray:
+def _latest_starts(search: BestSoFar[MixedSchedule]) -> IntArray:
     """Latest starts by the value of the schedule and, for the latency, a bound without each i."""
     instance = search.instance
     others: list[Exact] | None = None
@@ -109,7 +113,10 @@ def _suitable_form(instance: Instance, latest: IntArray) -> str:
 
 
 def _bound_by_lp(
-    search: BestSoFar, form: MatrixForm, time_limit: float | None, threads: int | None
+    search: BestSoFar[MixedSchedule],
+    form: MatrixForm,
+    time_limit: float | None,
+    threads: int | None,
 ) -> None:
     """The LP relaxation first: sooner than the root of the branch and bound, and exact duality."""
     large = form.sizes[0] > LARGE_LP
@@ -125,14 +132,14 @@ def _bound_by_lp(
         raise KeyboardInterrupt
 
 
-def _tell_state(search: BestSoFar, state: SolverState) -> None:
+def _tell_state(search: BestSoFar[MixedSchedule], state: SolverState) -> None:
     bounds = [bound for bound in (search.bound, state.bound) if bound is not None]
     best = (min(bounds) if search.maximised else max(bounds)) if bounds else None
     search.tell(f"branch and bound ({state.nodes} nodes)", best)
 
 
 def _take_milp_result(
-    search: BestSoFar,
+    search: BestSoFar[MixedSchedule],
     result: HighsResult,
     formulation: str,
     read_schedule: Callable[[], MixedSchedule],
@@ -149,7 +156,7 @@ def _take_milp_result(
     search.tell("done")
 
 
-def _says_something(search: BestSoFar, bound: float) -> bool:
+def _says_something(search: BestSoFar[MixedSchedule], bound: float) -> bool:
     """Whether a bound betters the first: a branch and bound stopped early may know nothing."""
     _, first = search.bounds[0]
     return bound < first if search.maximised else bound > first
