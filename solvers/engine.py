@@ -1,18 +1,11 @@
 """The engine for the total latency: schedules on one thread, bounds and proofs on another.
 
-The compiled searches release the interpreter, so the two threads use two cores. What they find
-goes through a queue to the caller's thread, which alone keeps the best schedule and the bounds.
+The compiled searches release the interpreter, so the two threads use two cores (`desk`).
 """
 
 from __future__ import annotations
 
 import math
-import queue
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import partial
 
 from ..models.schedule import MixedSchedule
@@ -24,7 +17,7 @@ from .certificates.exhaustive_search import ExhaustiveSearch
 from .certificates.memory_prices import MemoryPriceProof
 from .certificates.path_search import PathSearch
 from .certificates.price_table import PriceTable
-from .certificates.proof import Proof
+from .desk import Desk, Found
 from .exact import proof
 from .paths import sublimation
 from .search.recipe import improve_schedule
@@ -37,6 +30,9 @@ PRICING_SHARE = 0.25
 #: Up to so many requests states are searched exhaustively before path graphs are built: where that
 #: ends within seconds, its proof has a verifier of its own.
 MOST_EXHAUSTED = 20
+
+#: Seconds that it gets at least: the smallest instances are done in a fraction of one.
+LEAST_EXHAUSTION = 2.0
 
 #: Work units: one is about ten microseconds.
 PLACEMENTS_PER_UNIT = 20
@@ -69,7 +65,7 @@ def improve_and_prove(
     seed : int
         Seed of the schedule search.
     """
-    desk = _Desk(search, deadline=search.seconds + time_limit)
+    desk = Desk(search, deadline=search.seconds + time_limit)
     if threads == 1:
         desk.run(partial(_improve, desk, seed, _seconds_before_bounds(desk, time_limit)))
         if not search.proved:
@@ -122,85 +118,20 @@ def improve_and_prove_by_work(search: BestSoFar[MixedSchedule], work_limit: int,
         search.proved_bound(PATHS, outcome.bound, refuted)
 
 
-_Work = Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a worker has found: a schedule, a bound with its proof, or all of these."""
-
-    by: str
-    schedule: MixedSchedule | None = None
-    bound: tuple[int | Fraction, Proof] | None = None
-
-
-@dataclass(slots=True)
-class _Desk:
-    """Where the workers' findings arrive; only the caller's thread touches the search."""
-
-    search: BestSoFar[MixedSchedule]
-    deadline: float
-    findings: queue.SimpleQueue[_Found] = field(default_factory=queue.SimpleQueue)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def run(self, *work: _Work) -> None:
-        """Run workers to their end; a keyboard interrupt stops them and goes on up."""
-        with ThreadPoolExecutor(max_workers=len(work)) as executor:
-            running = [executor.submit(each) for each in work]
-            try:
-                while not all(future.done() for future in running) or not self.findings.empty():
-                    self._take_finding()
-                    self._stop_after_failure(running)
-            finally:
-                self.stop.set()
-        for future in running:
-            future.result()
-        while not self.findings.empty():
-            self._take_finding()
-        self.stop.clear()
-
-    def _take_finding(self) -> None:
-        try:
-            found = self.findings.get(timeout=0.05)
-        except queue.Empty:
-            return
-        if found.schedule is not None:
-            self.search.offer(found.schedule, found.by)
-        if found.bound is not None:
-            self.search.proved_bound(found.by, *found.bound)
-        self.search.tell(found.by)
-        if self.search.proved or self.seconds_left == 0:
-            self.stop.set()
-
-    def _stop_after_failure(self, running: list[Future[None]]) -> None:
-        if any(future.done() and future.exception() is not None for future in running):
-            self.stop.set()
-
-    @property
-    def seconds_left(self) -> float:
-        """Until the deadline, or the search's own limit; 0 after it."""
-        return max(0.0, min(self.deadline, self.search.time_limit) - self.search.seconds)
-
-    def best(self) -> MixedSchedule:
-        """Return the best schedule so far."""
-        assert self.search.schedule is not None
-        return self.search.schedule
-
-
-def _seconds_before_bounds(desk: _Desk, time_limit: float) -> float:
+def _seconds_before_bounds(desk: Desk[MixedSchedule], time_limit: float) -> float:
     """Seconds of schedule search on the only thread; memory prices need little after it."""
     if has_configurations(desk.search):
         return min(0.3 * time_limit, _first_seconds(desk))
     return 0.6 * time_limit
 
 
-def _first_seconds(desk: _Desk) -> float:
+def _first_seconds(desk: Desk[MixedSchedule]) -> float:
     """Seconds for the first prices, by the size of their table."""
     horizon = int(desk.best().completion(desk.search.instance).max())
     return PRICING_SECONDS * desk.search.instance.n * horizon
 
 
-def _improve(desk: _Desk, seed: int, seconds: float) -> None:
+def _improve(desk: Desk[MixedSchedule], seed: int, seconds: float) -> None:
     """Search for schedules."""
     improve_schedule(
         desk.search.instance,
@@ -208,11 +139,11 @@ def _improve(desk: _Desk, seed: int, seconds: float) -> None:
         time_limit=min(seconds, desk.seconds_left),
         seed=seed,
         stop=desk.stop.is_set,
-        found=lambda schedule, _: desk.findings.put(_Found("schedule search", schedule)),
+        found=lambda schedule, _: desk.findings.put(Found("schedule search", schedule)),
     )
 
 
-def _prove(desk: _Desk) -> None:
+def _prove(desk: Desk[MixedSchedule]) -> None:
     if has_configurations(desk.search):
         _prove_by_configurations(desk)
     else:
@@ -226,7 +157,7 @@ def has_configurations(search: BestSoFar[MixedSchedule]) -> bool:
     return configuration.is_applicable(search.instance, last_round)
 
 
-def _bound_by_memory_prices(desk: _Desk) -> None:
+def _bound_by_memory_prices(desk: Desk[MixedSchedule]) -> None:
     """Prices on few blocks, soon, then on many."""
     for blocks, steps in MEMORY_BLOCKS_AND_STEPS:
         if desk.stop.is_set():
@@ -240,10 +171,10 @@ def _bound_by_memory_prices(desk: _Desk) -> None:
             keep_going=lambda _: not desk.stop.is_set(),
         )
         bound = found.value, MemoryPriceProof(prices=found.prices)
-        desk.findings.put(_Found(MEMORY_PRICES, bound=bound))
+        desk.findings.put(Found(MEMORY_PRICES, bound=bound))
 
 
-def _prove_by_configurations(desk: _Desk) -> None:
+def _prove_by_configurations(desk: Desk[MixedSchedule]) -> None:
     """Prices, then searches guided by them; again with more time for prices until it is proved."""
     instance = desk.search.instance
     budget = min(_first_seconds(desk), PRICING_SHARE * desk.seconds_left)
@@ -257,7 +188,7 @@ def _prove_by_configurations(desk: _Desk) -> None:
                 instance,
                 desk.best(),
                 prices,
-                time_limit=min(budget, desk.seconds_left),
+                time_limit=min(max(budget, LEAST_EXHAUSTION), desk.seconds_left),
                 stop=desk.stop.is_set,
                 found=partial(_hand_in, desk, EXHAUSTION, ExhaustiveSearch, table),
             )
@@ -282,7 +213,7 @@ def _prove_by_configurations(desk: _Desk) -> None:
 
 
 def _better_prices(
-    desk: _Desk, begin: configuration.ConfigurationPrices | None, seconds: float
+    desk: Desk[MixedSchedule], begin: configuration.ConfigurationPrices | None, seconds: float
 ) -> configuration.ConfigurationPrices:
     prices = configuration.configuration_prices(
         desk.search.instance,
@@ -293,17 +224,17 @@ def _better_prices(
     )
     table = PriceTable.of(desk.search.instance, prices)
     desk.findings.put(
-        _Found(CONFIGURATIONS, bound=(prices.bound, ConfigurationPriceProof(table=table)))
+        Found(CONFIGURATIONS, bound=(prices.bound, ConfigurationPriceProof(table=table)))
     )
     return prices
 
 
 def _hand_in(
-    desk: _Desk,
+    desk: Desk[MixedSchedule],
     by: str,
     kind: type[ExhaustiveSearch] | type[PathSearch],
     table: PriceTable,
     schedule: MixedSchedule,
     bound: int,
 ) -> None:
-    desk.findings.put(_Found(by, schedule, (bound, kind(value=bound, table=table))))
+    desk.findings.put(Found(by, schedule, (bound, kind(value=bound, table=table))))
