@@ -9,11 +9,11 @@ length τ let it work on request i at the rate of its *share*, in each of three 
 - **KV**: τ/M per KV token that it holds at the end of the batch, in *every* batch, those that it is
   not in too: no more than τ, since no more than M are held.
 
-In a token batch of length τ that part is shared by 1/B_D each in both of the first ways, and a token
-job has what it adds. By its completion, and not before its arrival, the machine has worked on i at
-least as much as in the batches that i is in: for the first two that is known, for KV at least the
-area with these batches as short as they can be. What is more is thrown away. Any mix of the three
-ways, with weights that sum to 1, is such a machine too. So every schedule is one of a single
+In a token batch of length τ that part is shared by 1/B_D each in both of the first ways, and a
+token job has what it adds. By its completion, and not before its arrival, the machine has worked on
+i at least as much as in the batches that i is in: for the first two that is known, for KV at least
+the area with these batches as short as they can be. What is more is thrown away. Any mix of the
+three ways, with weights that sum to 1, is such a machine too. So every schedule is one of a single
 machine with release dates a_i, works w_i and preemption, whose completions are no later. (Batch
 times are rounded up: a batch is no shorter than the parts.)
 """
