@@ -73,7 +73,7 @@ def solve(
     warm_start : MixedSchedule or SeparateSchedule, optional
         A feasible schedule of the regime; the result is never worse.
     formulation : {"auto", "dense", "running-sum"}
-        A form of the MILP to solve. By itself the engine for the total latency; for the other
+        A form of the MILP to solve; under separate batching {"auto", "S1", "S1-aggregated", "S2"}. By itself the engine for the total latency; for the other
         objectives the dense form if it has at most `milp_search.MOST_DENSE_NONZEROS` non-zeros.
     progress : callable, optional
         Called with a `Progress` at each step and while the solver runs.
@@ -104,8 +104,11 @@ def solve(
             instance,
             objective=objective,
             time_limit=time_limit,
+            work_limit=work_limit,
+            threads=threads,
             seed=seed,
             warm_start=_of_regime(warm_start, SeparateSchedule),
+            formulation=formulation,
             progress=progress,
         )
     _check_arguments(instance, model, objective, formulation, time_limit, work_limit)

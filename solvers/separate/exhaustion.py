@@ -30,7 +30,7 @@ from .profiles import Profiles
 from .states import MOST_NAMED, Packing, packing_of, sorted_machine, unpack
 
 #: Labels that are kept at most (a power of 2), and room for at first.
-MOST_LABELS, FIRST_LABELS = 2**23, 2**15
+MOST_LABELS, FIRST_LABELS = 2**24, 2**15
 
 #: Token batches of up to so many running requests are enumerated, and sets of prompts per state.
 MOST_RUNNING, MOST_PROMPT_SETS = 16, 200_000
@@ -99,6 +99,7 @@ def exhaust(
     work_limit: int | None = None,
     stop: Callable[[], bool] | None = None,
     found: Found | None = None,
+    known: Callable[[], int] | None = None,
 ) -> Outcome:
     """Search the states of an instance in order of a lower bound until the best is proved.
 
@@ -119,6 +120,8 @@ def exhaust(
         Asked now and then whether to end.
     found : callable, optional
         Called with the best schedule and the lower bound, when either gets better.
+    known : callable, optional
+        Total latency of a schedule that others have found meanwhile: only better ones count.
 
     Returns
     -------
@@ -136,7 +139,7 @@ def exhaust(
     (7, 7, True)
     """
     run = _Run(instance, schedule, prices, width=0)
-    complete = run.go_on_until_done(Budget(time_limit, work_limit, stop), found)
+    complete = run.go_on_until_done(Budget(time_limit, work_limit, stop), found, known)
     return Outcome(
         schedule=run.schedule,
         latency=run.latency,
@@ -173,7 +176,7 @@ def beam(
         Labels expanded.
     """
     run = _Run(instance, schedule, prices, width)
-    run.go_on_until_done(Budget(time_limit, work_limit, stop), None)
+    run.go_on_until_done(Budget(time_limit, work_limit, stop), None, None)
     return run.schedule, run.expanded
 
 
@@ -232,13 +235,17 @@ class _Run:
         """Labels expanded so far."""
         return int(self._labels.size[EXPANSIONS])
 
-    def go_on_until_done(self, budget: Budget, found: Found | None) -> bool:
+    def go_on_until_done(
+        self, budget: Budget, found: Found | None, known: Callable[[], int] | None
+    ) -> bool:
         """Expand labels until none is left that counts, or the budget or the room is spent.
 
         Returns whether none is left.
         """
         while not budget.is_spent:
             before = self.expanded
+            if known is not None:
+                self._limit[0] = min(self._limit[0], known() + self._arrivals)
             ended, news = self._go_on(budget)
             budget.work += self.expanded - before
             if found is not None and news:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 
-import numpy as np
-
+from ...models.batch_time import AffineTime
 from ...models.errors import InputError
-from ...models.feasibility import check
 from ...models.instance import Instance
-from ...models.separate.regime import require_separate, serial_work
+from ...models.objectives import OBJECTIVES, latest_completion
+from ...models.separate.decode import left_shifted
+from ...models.separate.feasibility import check_separate
+from ...models.separate.regime import require_separate
 from ...models.separate.schedule import SeparateSchedule
-from ..progress import Progress, relative_gap
-from ..solution import Solution, certified
+from ..best_so_far import BestSoFar
+from ..progress import Progress
+from ..solution import Solution
+from .codes import list_codes
 from .decode import schedule_of
-from .exhaustion import exhaust, is_applicable
-from .improvement import improve_separate
+from .engine import improve_and_prove, improve_and_prove_by_work
+from .milp import FORMULATIONS, try_milp
+from .simple_bounds import simple_bounds
 
-#: Share of the time for the schedule search where an exhaustive search follows, and the most
-#: seconds of it for each request.
-SHARE_OF_SEARCH, SECONDS_PER_REQUEST = 0.3, 0.1
+Search = BestSoFar[SeparateSchedule]
 
 
 def solve_separate(
@@ -28,27 +30,40 @@ def solve_separate(
     *,
     objective: str = "latency",
     time_limit: float = 60.0,
+    work_limit: int | None = None,
+    threads: int | None = None,
     seed: int = 0,
     warm_start: SeparateSchedule | None = None,
+    formulation: str = "auto",
     progress: Callable[[Progress], None] | None = None,
 ) -> Solution[SeparateSchedule]:
-    """Find the separate schedule of least total latency, or the best within the time, with a bound.
+    """Find the hindsight-optimal schedule of separate batching, or the best within the limits.
 
-    A schedule search comes first, and an exhaustive search of states where they can be enumerated.
-    Without it the bound is that no request takes less than its time alone on the GPU.
+    List schedules and simple bounds come first. For the total latency the engine follows
+    (`engine`: annealing, prices of a relaxation, beams, exhaustive search). For the other
+    objectives, and where a formulation is asked for, the MILP follows if it is small enough
+    (`milp.MOST_CELLS`). A keyboard interrupt ends the search and returns what it has.
 
     Parameters
     ----------
     instance : Instance
         Any batch-time law, any batch limits.
-    objective : {"latency"}
-        The objective.
+    objective : {"latency", "weighted", "makespan", "reward"}
+        The objective. For the reward, requests may be rejected.
     time_limit : float
-        Seconds of wall-clock time for everything, ≥ 0.
+        Seconds of wall-clock time for everything, ≥ 0. One list schedule and the simple bounds are
+        always computed.
+    work_limit : int, optional
+        Units of work, ≥ 0: about ten microseconds each in the engine, branch-and-bound nodes in the
+        MILP. With it the result does not depend on the clock: the time limit is not used.
+    threads : int, optional
+        Threads; with 1 the engine's parts run one after the other.
     seed : int
-        Random seed of the schedule search.
+        Random seed of the annealing and the solver.
     warm_start : SeparateSchedule, optional
         A feasible schedule; the result is never worse.
+    formulation : {"auto", "S1", "S1-aggregated", "S2"}
+        A form of the MILP to solve (docs/model.md §3).
     progress : callable, optional
         Called with a `Progress` when a schedule or a bound gets better.
 
@@ -60,7 +75,9 @@ def solve_separate(
     Raises
     ------
     InputError
-        If an argument is out of range, or the warm start violates a rule.
+        If an argument is unknown or out of range, or the warm start violates a rule.
+    BatchprophetError
+        If schedule and bound contradict each other: a defect of this package.
 
     Examples
     --------
@@ -70,80 +87,109 @@ def solve_separate(
     >>> solution.objective, solution.status
     (7, 'optimal')
     """
+    _check_arguments(instance, objective, formulation, time_limit, work_limit)
+    _check_warm_start(instance, objective, warm_start)
+    search = Search(instance, objective, math.inf if work_limit is not None else time_limit)
+    search.listen = progress
+    try:
+        _try_list_schedules(search, warm_start)
+        for name, bound in simple_bounds(instance, objective):
+            search.better_bound(name, bound)
+        search.tell("simple bounds")
+        if not search.proved:
+            _prove(search, formulation, work_limit, threads, seed)
+    except KeyboardInterrupt:
+        if search.schedule is None:
+            raise
+        search.account.append("interrupted")
+    return search.solution()
+
+
+def _check_arguments(
+    instance: Instance,
+    objective: str,
+    formulation: str,
+    time_limit: float,
+    work_limit: int | None,
+) -> None:
+    for name, value, known in (
+        ("objective", objective, OBJECTIVES),
+        ("formulation", formulation, ("auto", *FORMULATIONS)),
+    ):
+        if value not in known:
+            raise InputError(f"{name}: expected one of {', '.join(known)}; found {value!r}")
+    if formulation in ("S1", "S1-aggregated") and isinstance(instance.gpu.batch_time, AffineTime):
+        raise InputError(
+            f"formulation: {formulation} takes the unit and the constant law, found the affine law "
+            f"in {instance.name!r}; use S2"
+        )
+    if not time_limit >= 0:
+        raise InputError(f"time_limit: expected at least 0 seconds, found {time_limit!r}")
+    if work_limit is not None and not 0 <= work_limit < 2**31:
+        raise InputError(f"work_limit: expected from 0 to 2^31 − 1 nodes, found {work_limit!r}")
     require_separate(instance)
-    if objective != "latency":
-        raise InputError(f"objective: separate batching is solved for latency, found {objective!r}")
-    schedule = warm_start if warm_start is not None else _first_come_first_served(instance)
-    violations = check(instance, schedule)
+
+
+def _check_warm_start(
+    instance: Instance, objective: str, warm_start: SeparateSchedule | None
+) -> None:
+    if warm_start is None:
+        return
+    violations = check_separate(instance, warm_start, allow_rejected=objective == "reward")
     if violations:
         raise InputError(f"warm_start: expected a feasible schedule: {violations[0].message}")
-    state = _State(instance, schedule, time_limit, progress)
-    try:
-        if time_limit > 0:
-            _search(state, seed)
-    except KeyboardInterrupt:
-        state.account.append("interrupted")
-    return certified(
-        instance,
-        state.schedule,
-        bounds=tuple(state.bounds.items()),
-        method="; ".join(["schedule search", *state.account]),
-        seconds=state.seconds,
-    )
 
 
-class _State:
-    """The best schedule and the bounds so far, kept when the search is interrupted."""
-
-    def __init__(
-        self,
-        instance: Instance,
-        schedule: SeparateSchedule,
-        time_limit: float,
-        progress: Callable[[Progress], None] | None,
-    ) -> None:
-        self.instance = instance
-        self.schedule = schedule
-        self.bounds = {"time alone": serial_work(instance)}
-        self.account: list[str] = []
-        self._progress = progress
-        self._begin = time.perf_counter()
-        self._time_limit = time_limit
-
-    @property
-    def seconds(self) -> float:
-        """Since the search began."""
-        return time.perf_counter() - self._begin
-
-    @property
-    def seconds_left(self) -> float:
-        """Until the time limit; 0 after it."""
-        return max(0.0, self._time_limit - self.seconds)
-
-    def found(self, schedule: SeparateSchedule, latency: int) -> None:
-        """Keep a better schedule, and tell of it."""
-        self.schedule = schedule
-        if self._progress is not None:
-            bound = max(self.bounds.values())
-            gap = relative_gap(latency, bound)
-            self._progress(Progress(self.seconds, latency, bound, gap, "schedule search"))
+def _try_list_schedules(search: Search, warm_start: SeparateSchedule | None) -> None:
+    for name, schedule in _list_schedules(search.instance, warm_start):
+        search.offer(schedule, name)
+        if search.objective == "reward":
+            search.offer(_without_late(search.instance, schedule), name)
+        search.tell("list schedules")
+        if search.seconds_left == 0:
+            break
 
 
-def _search(state: _State, seed: int) -> None:
-    """Better the schedule; where states can be enumerated, prove it or find a better one."""
-    instance = state.instance
-    exhaustible = is_applicable(instance)
-    limit = state.seconds_left
-    if exhaustible:
-        limit = min(SHARE_OF_SEARCH * limit, SECONDS_PER_REQUEST * instance.n)
-    improve_separate(instance, state.schedule, time_limit=limit, seed=seed, found=state.found)
-    if exhaustible:
-        outcome = exhaust(instance, state.schedule, time_limit=state.seconds_left)
-        state.schedule = outcome.schedule
-        state.bounds["exhaustive search"] = outcome.bound
+def _list_schedules(
+    instance: Instance, warm_start: SeparateSchedule | None
+) -> Iterator[tuple[str, SeparateSchedule]]:
+    if warm_start is not None:
+        yield "the warm start", warm_start
+    for name, code in list_codes(instance):
+        yield name, schedule_of(instance, *code)
 
 
-def _first_come_first_served(instance: Instance) -> SeparateSchedule:
-    """Return a first schedule: prompts in order of arrival, one by one."""
-    order = np.argsort(instance.arrival, kind="stable").astype(np.int64)
-    return schedule_of(instance, order, np.full(instance.n, -1, dtype=np.int64))
+def _without_late(instance: Instance, schedule: SeparateSchedule) -> SeparateSchedule:
+    """Reject what completes too late to earn its reward; the rest moves up."""
+    accepted = schedule.accepted()
+    if accepted.size == 0:
+        return schedule
+    completion = schedule.only(accepted).completion(instance.take(accepted))
+    in_time = set(accepted[completion <= latest_completion(instance)[accepted]].tolist())
+    batches = [
+        (batch.kind, tuple(i for i in batch.requests if i in in_time)) for batch in schedule.batches
+    ]
+    return left_shifted(instance, [(kind, members) for kind, members in batches if members])
+
+
+def _prove(
+    search: Search, formulation: str, work_limit: int | None, threads: int | None, seed: int
+) -> None:
+    """Run the engine for the total latency, the MILP for the rest and where a form is asked for."""
+    if search.objective != "latency" or formulation != "auto":
+        try_milp(search, formulation, work_limit, threads, seed)
+    elif work_limit is not None:
+        improve_and_prove_by_work(search, work_limit, seed)
+    elif search.seconds_left > 0:
+        improve_and_prove(search, threads=threads, seed=seed)
+
+
+def load_compiled_code() -> None:
+    """Run the engine on small instances for a moment, so that its code is compiled, or loaded."""
+    from ...models.families.registry import make_instance
+
+    instance = make_instance("separate-random", settings={"n": 12})
+    search = Search(instance, "latency", math.inf)
+    _try_list_schedules(search, None)
+    improve_and_prove_by_work(search, 400, seed=0)
+    search.solution()

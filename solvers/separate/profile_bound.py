@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,25 @@ class Stage:
 
     time: int
     tokens: IntArray
+
+    def latency_to_come(self, instance: Instance, schedule: SeparateSchedule) -> int:
+        """Latency under a schedule of those whose prompt is to come, and of those who run from now.
+
+        Examples
+        --------
+        >>> from batchprophet.models.instance import Gpu
+        >>> from batchprophet.models.separate.schedule import Batch
+        >>> columns = {"arrival": [0, 0], "prompt": [3, 1], "output": [2, 1]}
+        >>> instance = Instance(gpu=Gpu(kv_capacity=9), **columns)
+        >>> one = [Batch("prompt", 0, (0,)), Batch("token", 1, (0,)), Batch("prompt", 2, (1,))]
+        >>> Stage(1, np.array([1, 0])).latency_to_come(instance, SeparateSchedule(one))
+        4
+        """
+        completion = schedule.completion(instance)
+        to_come = self.tokens == 0
+        running = (self.tokens > 0) & (self.tokens < instance.output)
+        total = (completion - instance.arrival)[to_come].sum()
+        return int(total + (completion - self.time)[running].sum())
 
 
 def stages_of(
@@ -141,7 +161,7 @@ def profile_prices(
     *,
     begin: ProfilePrices | None = None,
     stage: Stage | None = None,
-    time_limit: float = 1.0,
+    time_limit: float = math.inf,
     most_steps: int | None = None,
     stop: Callable[[], bool] | None = None,
     found: Callable[[Fraction], None] | None = None,
@@ -162,7 +182,7 @@ def profile_prices(
     time_limit : float
         Seconds; one step is always taken.
     most_steps : int, optional
-        Steps at most; with it the clock is not looked at.
+        Steps at most.
     stop : callable, optional
         Asked at each step whether to end.
     found : callable, optional
@@ -196,7 +216,7 @@ def profile_prices(
             found(climb.bound)
         if climb.is_tight or (stop is not None and stop()):
             break
-        if (steps >= most_steps) if most_steps is not None else time.perf_counter() >= deadline:
+        if steps == most_steps or time.perf_counter() >= deadline:
             break
         climb.step()
     return climb.prices(steps)

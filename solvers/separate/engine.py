@@ -1,0 +1,234 @@
+"""The engine for the total latency of separate batching, on two threads.
+
+Annealing and prices of the profile relaxation at once; then beams that the prices guide; then
+prices for later stages of the best schedule; then the exhaustive search on one thread, and wider
+beams on the other. Instances that are too large for the one or the other leave it out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from ...models.separate.schedule import SeparateSchedule
+from ..best_so_far import BestSoFar
+from ..desk import Desk, Found
+from .exhaustion import beam, exhaust, is_applicable
+from .improvement import improve_separate
+from .profile_bound import ProfilePrices, Stage, most_running, profile_prices, stages_of
+
+#: States that are expanded before anything else: enough for tiny instances.
+FIRST_EXPANSIONS = 3_000
+
+#: Shares of the time for annealing beside the first prices, for the first beams, and for the prices
+#: of later stages; of the annealing alone where no prices can be had.
+FIRST_SHARE, BEAM_SHARE, STAGE_SHARE, ALONE_SHARE = 0.15, 0.08, 0.2, 0.3
+
+#: Steps of the ascent to the first prices, and to those of a stage.
+FIRST_STEPS, STAGE_STEPS = 60, 40
+
+#: Stages: shares of the prompts that are done.
+STAGES = (0.25, 0.5, 0.75)
+
+#: Widths of the first beams, and by how much later ones are wider than the last.
+FIRST_WIDTHS, WIDER = (30, 300, 1000), 3
+
+#: Work units, of about ten microseconds: placements in the annealing, expansions, steps of prices.
+PLACEMENTS_PER_UNIT, UNITS_PER_EXPANSION, UNITS_PER_STEP = 20, 4, 10_000
+
+#: Names of what finds schedules and proves bounds.
+ANNEALING, BEAMS = "annealing", "beams"
+PROFILES, EXHAUSTION = "profile prices", "exhaustive search"
+
+Search = BestSoFar[SeparateSchedule]
+
+
+def improve_and_prove(search: Search, *, threads: int | None, seed: int) -> None:
+    """Search for schedules and bounds until they meet or the time of the search is up.
+
+    Parameters
+    ----------
+    search : BestSoFar
+        Has a schedule already; what is found goes there.
+    threads : int or None
+        With 1, what else runs at once is done one after the other.
+    seed : int
+        Seed of the annealing.
+    """
+    desk = Desk(search, deadline=search.time_limit)
+    work = _Work(desk, both=threads != 1, seed=seed)
+    exhaustible = is_applicable(search.instance)
+    if exhaustible:
+        desk.run(partial(work.exhaust, FIRST_EXPANSIONS))
+    if not search.proved and most_running(search.instance) is not None:
+        _guided(work, exhaustible)
+    elif not search.proved:
+        share = ALONE_SHARE if exhaustible else 1.0
+        desk.run(partial(work.anneal, share * desk.seconds_left))
+        if exhaustible and not search.proved:
+            desk.run(work.exhaust)
+
+
+def _guided(work: _Work, exhaustible: bool) -> None:
+    """First prices, beams, prices of stages, proof."""
+    desk = work.desk
+    seconds = FIRST_SHARE * desk.seconds_left
+    work.run(partial(work.anneal, seconds), partial(work.price, seconds))
+    if desk.search.proved:
+        return
+    if not exhaustible:
+        work.run(partial(work.anneal, math.inf), work.price)
+        return
+    desk.run(partial(work.beams, FIRST_WIDTHS, BEAM_SHARE * desk.seconds_left))
+    if desk.search.proved:
+        return
+    stages = stages_of(desk.search.instance, desk.best(), STAGES)
+    seconds = STAGE_SHARE * desk.seconds_left / (1 if work.both else len(stages))
+    work.run(*(partial(work.price_stage, stage, seconds) for stage in stages))
+    if work.both:
+        desk.run(work.exhaust, partial(work.beams, None, math.inf))
+    else:
+        desk.run(work.exhaust)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What the threads do, and the prices that they share."""
+
+    desk: Desk[SeparateSchedule]
+    both: bool
+    seed: int
+    first: ProfilePrices | None = None
+    staged: list[ProfilePrices] = field(default_factory=list)
+
+    def run(self, *work: Callable[[], None]) -> None:
+        """Do some work at once, or one after the other."""
+        if self.both:
+            self.desk.run(*work)
+        else:
+            for each in work:
+                self.desk.run(each)
+
+    @property
+    def prices(self) -> list[ProfilePrices]:
+        """All prices so far."""
+        return ([] if self.first is None else [self.first]) + self.staged
+
+    def anneal(self, seconds: float) -> None:
+        """Better the schedule by annealing."""
+        improve_separate(
+            self.desk.search.instance,
+            self.desk.best(),
+            time_limit=min(seconds, self.desk.seconds_left),
+            seed=self.seed,
+            stop=self.desk.stop.is_set,
+            found=lambda schedule, _: self.desk.findings.put(Found(ANNEALING, schedule)),
+        )
+
+    def price(self, seconds: float = math.inf) -> None:
+        """Climb to the first prices, or go on from them."""
+        prices = profile_prices(
+            self.desk.search.instance,
+            self.latency(),
+            begin=self.first,
+            time_limit=min(seconds, self.desk.seconds_left),
+            stop=self.desk.stop.is_set,
+            most_steps=FIRST_STEPS,
+        )
+        self.first = prices
+        self.desk.findings.put(Found(PROFILES, bound=(prices.bound, None)))
+
+    def price_stage(self, stage: Stage, seconds: float) -> None:
+        """Climb to prices for a stage of the best schedule."""
+        assert self.first is not None
+        prices = profile_prices(
+            self.desk.search.instance,
+            stage.latency_to_come(self.desk.search.instance, self.desk.best()),
+            begin=self.first,
+            stage=stage,
+            time_limit=min(seconds, self.desk.seconds_left),
+            stop=self.desk.stop.is_set,
+            most_steps=STAGE_STEPS,
+        )
+        self.staged.append(prices)
+
+    def beams(self, widths: tuple[int, ...] | None, seconds: float) -> None:
+        """Better the schedule by beams: of some widths, or ever wider ones."""
+        deadline = self.desk.search.seconds + min(seconds, self.desk.seconds_left)
+        k = 0
+        while not self.desk.stop.is_set() and self.desk.search.seconds < deadline:
+            if widths is not None and k == len(widths):
+                return
+            width = widths[k] if widths is not None else FIRST_WIDTHS[-1] * WIDER ** (k + 1)
+            schedule, _ = beam(
+                self.desk.search.instance,
+                self.desk.best(),
+                width,
+                prices=self.prices,
+                time_limit=deadline - self.desk.search.seconds,
+                stop=self.desk.stop.is_set,
+            )
+            self.desk.findings.put(Found(BEAMS, schedule))
+            k += 1
+
+    def exhaust(self, expansions: int | None = None) -> None:
+        """Search the states exhaustively."""
+        if self.desk.stop.is_set():
+            return
+        outcome = exhaust(
+            self.desk.search.instance,
+            self.desk.best(),
+            prices=self.prices,
+            time_limit=self.desk.seconds_left,
+            work_limit=expansions,
+            stop=self.desk.stop.is_set,
+            found=self._hand_in,
+            known=self.latency,
+        )
+        self._hand_in(outcome.schedule, outcome.bound)
+
+    def latency(self) -> int:
+        """Total latency of the best schedule so far."""
+        value = self.desk.search.value
+        assert value is not None
+        return int(value)
+
+    def _hand_in(self, schedule: SeparateSchedule, bound: int) -> None:
+        self.desk.findings.put(Found(EXHAUSTION, schedule, (bound, None)))
+
+
+def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> None:
+    """Do the same, one after the other, with a limit on work: the clock plays no part."""
+    instance = search.instance
+    assert search.schedule is not None
+    exhaustible, priced = is_applicable(instance), most_running(instance) is not None
+    search.offer(
+        improve_separate(
+            instance,
+            search.schedule,
+            time_limit=0.0,
+            work_limit=PLACEMENTS_PER_UNIT * work_limit,
+            seed=seed,
+        ),
+        ANNEALING,
+    )
+    prices: list[ProfilePrices] = []
+    if priced:
+        steps = max(1, work_limit // UNITS_PER_STEP)
+        assert search.value is not None
+        prices = [profile_prices(instance, int(search.value), most_steps=steps)]
+        search.better_bound(PROFILES, prices[0].bound)
+    search.tell(PROFILES)
+    if exhaustible and not search.proved:
+        expansions = work_limit // UNITS_PER_EXPANSION
+        for width in FIRST_WIDTHS[:2]:
+            schedule, _ = beam(
+                instance, search.schedule, width, prices=prices, work_limit=expansions
+            )
+            search.offer(schedule, BEAMS)
+        outcome = exhaust(instance, search.schedule, prices=prices, work_limit=expansions)
+        search.offer(outcome.schedule, EXHAUSTION)
+        search.better_bound(EXHAUSTION, outcome.bound)
+    search.tell(EXHAUSTION)
