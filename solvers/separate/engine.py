@@ -76,13 +76,13 @@ def _guided(work: _Work, exhaustible: bool) -> None:
     desk = work.desk
     seconds = FIRST_SHARE * desk.seconds_left
     work.run(partial(work.anneal, seconds), partial(work.price, seconds))
-    if desk.search.proved:
+    if work.is_done():
         return
     if not exhaustible:
         work.run(partial(work.anneal, math.inf), work.price)
         return
     desk.run(partial(work.beams, FIRST_WIDTHS, BEAM_SHARE * desk.seconds_left))
-    if desk.search.proved:
+    if work.is_done():
         return
     stages = stages_of(desk.search.instance, desk.best(), STAGES)
     seconds = STAGE_SHARE * desk.seconds_left / (1 if work.both else len(stages))
@@ -102,6 +102,10 @@ class _Work:
     seed: int
     first: ProfilePrices | None = None
     staged: list[ProfilePrices] = field(default_factory=list)
+
+    def is_done(self) -> bool:
+        """Whether schedule and bound have met."""
+        return self.desk.search.proved
 
     def run(self, *work: Callable[[], None]) -> None:
         """Do some work at once, or one after the other."""

@@ -47,7 +47,7 @@ def work_bound(instance: Instance) -> int:
         scaled, unit = works(instance, mix)
         completions = shortest_remaining_first(arrivals, scaled, unit)
         latest = [max(x, -(-y // unit)) for x, y in zip(latest, completions, strict=True)]
-    return sum(latest) - sum(arrivals)
+    return int(sum(latest) - sum(arrivals))
 
 
 def shortest_remaining_first(arrivals: list[int], works: list[int], unit: int) -> list[int]:
