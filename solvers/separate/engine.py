@@ -27,10 +27,10 @@ FIRST_EXPANSIONS = 3_000
 FIRST_SHARE, BEAM_SHARE, STAGE_SHARE, ALONE_SHARE = 0.15, 0.08, 0.2, 0.3
 
 #: Steps of the ascent to the first prices, and to those of a stage.
-FIRST_STEPS, STAGE_STEPS = 60, 40
+FIRST_STEPS, STAGE_STEPS = 40, 20
 
 #: Stages: shares of the prompts that are done.
-STAGES = (0.25, 0.5, 0.75)
+STAGES = (0.25, 0.6)
 
 #: Widths of the first beams, and by how much later ones are wider than the last.
 FIRST_WIDTHS, WIDER = (30, 300, 1000), 3

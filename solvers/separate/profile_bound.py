@@ -24,10 +24,10 @@ from .profiles import (
 )
 
 #: Most running requests in a profile that is remembered, if the tables allow it, and at least.
-MOST_RUNNING, LEAST_RUNNING = 7, 3
+MOST_RUNNING, LEAST_RUNNING = 9, 3
 
 #: Most entries of the table of choices × profiles, and of the table of costs.
-MOST_TRANSITIONS, MOST_COSTS = 4_000_000, 30_000_000
+MOST_TRANSITIONS, MOST_COSTS = 8_000_000, 30_000_000
 
 #: Steps without a better bound until the step is shortened, and by what.
 PATIENCE, SHORTER = 5, 0.6
