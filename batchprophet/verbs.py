@@ -62,7 +62,8 @@ def solve(
     objective : {"latency", "weighted", "makespan", "reward"}
         What to optimise.
     time_limit : float
-        Seconds, ≥ 0; with 0 only list schedules and combinatorial bounds.
+        Seconds, ≥ 0; with 0 only list schedules and combinatorial bounds. Compilation, at first
+        use, comes before and is not counted.
     work_limit, threads, seed, formulation, warm_start, progress
         As in `batchprophet.solvers.hindsight.solve`.
     export : path-like, optional
@@ -92,9 +93,12 @@ def solve(
     _require_seconds(time_limit)
     loaded = load_for(model, instance)
     from .solvers import hindsight
+    from .solvers.warm_up import compile_first
 
     if export is not None:
         _write_model(loaded, model, export, objective, formulation)
+    if time_limit > 0:
+        compile_first(model, progress)
     solution: Solution[Any] = hindsight.solve(
         loaded,
         model=model,
@@ -204,7 +208,7 @@ def compare(
     model : {"mixed", "separate"}
         The batching regime; `compare_both` takes both.
     time_limit : float
-        Seconds for the hindsight solve, ≥ 0.
+        Seconds for the hindsight solve, ≥ 0, without compilation at first use.
     threads, seed, progress
         As in `batchprophet.online.evaluation.compare`.
 
@@ -233,7 +237,10 @@ def compare(
     loaded = load_for(model, instance)
     chosen = policy_specifications(policies, model)
     from .online import evaluation
+    from .solvers.warm_up import compile_first
 
+    if time_limit > 0:
+        compile_first(model, progress)
     comparison = evaluation.compare(
         loaded,
         chosen,
@@ -266,7 +273,7 @@ def compare_both(
     policies : str or sequence, optional
         As in `compare`; each is run in the regimes that have it.
     time_limit : float
-        Seconds for each of the two hindsight solves, ≥ 0.
+        Seconds for each of the two hindsight solves, ≥ 0, without compilation at first use.
     threads, seed, progress
         As in `batchprophet.online.evaluation.compare`.
 
@@ -295,7 +302,11 @@ def compare_both(
     loaded = load_for("both", instance)
     chosen = policy_specifications(policies, "both")
     from .online import both
+    from .solvers.warm_up import compile_first
 
+    if time_limit > 0:
+        for model in ("mixed", "separate"):
+            compile_first(model, progress)
     found = both.compare_both(
         loaded, chosen, time_limit=time_limit, threads=threads, seed=seed, progress=progress
     )
@@ -513,12 +524,12 @@ def demo(
     from .demo_instance import demo_instance
     from .solvers.hindsight import load_compiled_code
     from .solvers.progress import Progress
+    from .solvers.warm_up import PHASE
 
     _require_seconds(time_limit)
     instance = demo_instance()
     if progress is not None:
-        phase = "compiling (a minute or two at first use, not counted)"
-        progress(Progress(seconds=0.0, incumbent=None, bound=None, gap=None, phase=phase))
+        progress(Progress(seconds=0.0, incumbent=None, bound=None, gap=None, phase=PHASE))
     if time_limit > 0:
         load_compiled_code(instance)
     return compare(instance, time_limit=time_limit, progress=progress)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
+from ..models.instance import Instance
 from ..models.schedule import MixedSchedule
 from .best_so_far import BestSoFar
 from .bounds import configuration
@@ -27,12 +28,18 @@ from .search.recipe import improve_schedule
 PRICING_SECONDS = 4e-4
 PRICING_SHARE = 0.25
 
-#: Up to so many requests states are searched exhaustively before path graphs are built: where that
-#: ends within seconds, its proof has a verifier of its own.
+#: Up to so many requests states are searched exhaustively before path graphs are built: mostly that
+#: is quicker, and its proof has a verifier of its own.
 MOST_EXHAUSTED = 20
 
-#: Seconds that it gets at least: the smallest instances are done in a fraction of one.
-LEAST_EXHAUSTION = 2.0
+#: The first of these searches gets so many times as long as its prices, and two seconds at least;
+#: the second follows on prices that got so many times as long, and gets a share of the time left.
+EXHAUSTION_SECONDS = 2.0
+SECOND_PRICING = 6.0
+EXHAUSTION_SHARE = 0.6
+
+#: Where states are searched, schedules are so for this share of the time, and two seconds at least.
+SMALL_SEARCH_SHARE = 0.05
 
 #: Work units: one is about ten microseconds.
 PLACEMENTS_PER_UNIT = 20
@@ -69,9 +76,12 @@ def improve_and_prove(
     if threads == 1:
         desk.run(partial(_improve, desk, seed, _seconds_before_bounds(desk, time_limit)))
         if not search.proved:
-            desk.run(partial(_prove, desk))
+            desk.run(partial(_prove, desk, 1))
     else:
-        desk.run(partial(_improve, desk, seed, time_limit), partial(_prove, desk))
+        seconds = time_limit
+        if has_configurations(search) and has_few_states(search.instance):
+            seconds = max(2.0, SMALL_SEARCH_SHARE * time_limit)  # then the proof takes both threads
+        desk.run(partial(_improve, desk, seed, seconds), partial(_prove, desk, 2))
 
 
 def improve_and_prove_by_work(search: BestSoFar[MixedSchedule], work_limit: int, seed: int) -> None:
@@ -99,7 +109,7 @@ def improve_and_prove_by_work(search: BestSoFar[MixedSchedule], work_limit: int,
     table = PriceTable.of(instance, prices)
     search.proved_bound(CONFIGURATIONS, prices.bound, ConfigurationPriceProof(table=table))
     search.tell(CONFIGURATIONS)
-    if not search.proved and instance.n <= MOST_EXHAUSTED and proof.is_applicable(instance):
+    if not search.proved and has_few_states(instance):
         outcome = proof.prove(instance, better, prices, work_limit=work_limit)
         search.offer(outcome.schedule, EXHAUSTION)
         exhausted = ExhaustiveSearch(value=outcome.bound, table=table)
@@ -143,9 +153,9 @@ def _improve(desk: Desk[MixedSchedule], seed: int, seconds: float) -> None:
     )
 
 
-def _prove(desk: Desk[MixedSchedule]) -> None:
+def _prove(desk: Desk[MixedSchedule], threads: int) -> None:
     if has_configurations(desk.search):
-        _prove_by_configurations(desk)
+        _prove_by_configurations(desk, threads)
     else:
         _bound_by_memory_prices(desk)
 
@@ -174,42 +184,62 @@ def _bound_by_memory_prices(desk: Desk[MixedSchedule]) -> None:
         desk.findings.put(Found(MEMORY_PRICES, bound=bound))
 
 
-def _prove_by_configurations(desk: Desk[MixedSchedule]) -> None:
+def _prove_by_configurations(desk: Desk[MixedSchedule], threads: int) -> None:
     """Prices, then searches guided by them; again with more time for prices until it is proved."""
     instance = desk.search.instance
     budget = min(_first_seconds(desk), PRICING_SHARE * desk.seconds_left)
-    prices: configuration.ConfigurationPrices | None = None
+    prices = _better_prices(desk, None, 0.5 * budget)
+    prices = _better_prices(desk, prices, 0.5 * budget)  # from there by another way of climbing
+    if has_few_states(instance):
+        seconds = max(EXHAUSTION_SECONDS, EXHAUSTION_SECONDS * budget)
+        if _exhaust(desk, prices, seconds, threads):
+            return
+        prices = _better_prices(desk, prices, SECOND_PRICING * budget)
+        if _exhaust(desk, prices, EXHAUSTION_SHARE * desk.seconds_left, threads):
+            return
     while desk.seconds_left > 0 and not desk.stop.is_set():
-        prices = _better_prices(desk, prices, 0.5 * budget)
-        prices = _better_prices(desk, prices, 0.5 * budget)  # from there by another way of climbing
-        table = PriceTable.of(instance, prices)
-        if instance.n <= MOST_EXHAUSTED and proof.is_applicable(instance):
-            outcome = proof.prove(
+        if sublimation.is_applicable(instance):
+            outcome = sublimation.prove_by_paths(
                 instance,
                 desk.best(),
                 prices,
-                time_limit=min(max(budget, LEAST_EXHAUSTION), desk.seconds_left),
+                bound=math.ceil(desk.search.bound or 0),
+                time_limit=desk.seconds_left,
                 stop=desk.stop.is_set,
-                found=partial(_hand_in, desk, EXHAUSTION, ExhaustiveSearch, table),
+                found=partial(_hand_in, desk, PATHS, PathSearch, PriceTable.of(instance, prices)),
             )
-            _hand_in(desk, EXHAUSTION, ExhaustiveSearch, table, outcome.schedule, outcome.bound)
             if outcome.complete:
                 return
-        if not sublimation.is_applicable(instance):
+            budget = 2 * budget
+        else:
             budget = desk.seconds_left
-            continue
-        outcome = sublimation.prove_by_paths(
-            instance,
-            desk.best(),
-            prices,
-            bound=math.ceil(desk.search.bound or 0),
-            time_limit=desk.seconds_left,
-            stop=desk.stop.is_set,
-            found=partial(_hand_in, desk, PATHS, PathSearch, table),
-        )
-        if outcome.complete:
-            return
-        budget = 2 * budget
+        prices = _better_prices(desk, prices, budget)
+
+
+def has_few_states(instance: Instance) -> bool:
+    """Whether states are searched exhaustively."""
+    return instance.n <= MOST_EXHAUSTED and proof.is_applicable(instance)
+
+
+def _exhaust(
+    desk: Desk[MixedSchedule],
+    prices: configuration.ConfigurationPrices,
+    seconds: float,
+    threads: int,
+) -> bool:
+    """Search states for so long at most; whether that proved the optimum."""
+    instance, table = desk.search.instance, PriceTable.of(desk.search.instance, prices)
+    outcome = proof.prove(
+        instance,
+        desk.best(),
+        prices,
+        time_limit=min(seconds, desk.seconds_left),
+        threads=threads,
+        stop=desk.stop.is_set,
+        found=partial(_hand_in, desk, EXHAUSTION, ExhaustiveSearch, table),
+    )
+    _hand_in(desk, EXHAUSTION, ExhaustiveSearch, table, outcome.schedule, outcome.bound)
+    return outcome.complete
 
 
 def _better_prices(

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..models.errors import InputError
+from ..models.families.registry import make_instance
 from ..models.feasibility import check_mixed
 from ..models.instance import Instance
 from ..models.mixed.formulation import FORMULATIONS
 from ..models.mixed.regime import require_mixed
-from ..models.objectives import OBJECTIVES
+from ..models.objectives import OBJECTIVES, total_latency
 from ..models.schedule import MixedSchedule
 from ..models.schedules import Schedule
 from ..models.separate.schedule import SeparateSchedule
@@ -23,7 +24,9 @@ from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, impro
 from .incumbents import list_schedules
 from .milp_search import is_applicable as milp_fits
 from .milp_search import try_milp
+from .paths.sublimation import least_up_to
 from .progress import Progress
+from .search.recipe import improve_schedule
 from .separate.hindsight import solve_separate
 from .solution import Solution
 
@@ -134,6 +137,9 @@ def solve(
 #: Work that is enough to run all of the engine's compiled code once.
 WARM_UP_WORK = 200
 
+#: Work of the schedule search after which a schedule has been polished.
+RARE_WORK = 20_000
+
 
 def load_compiled_code(instance: Instance) -> None:
     """Run the engine on an instance for a moment, so that its code is compiled, or loaded.
@@ -155,6 +161,16 @@ def load_compiled_code(instance: Instance) -> None:
         configuration_prices(instance, search.schedule, begin=prices, work_limit=100)
     improve_and_prove_by_work(search, WARM_UP_WORK, seed=0)
     search.solution()
+    _run_rare_parts()
+
+
+def _run_rare_parts() -> None:
+    """Polish a schedule and search path graphs, which the least work does not come to."""
+    instance = make_instance("arrival-model-1", settings={"n": 7, "kv_capacity": 20})
+    first = next(schedule for _, schedule in list_schedules(instance, "latency"))
+    better = improve_schedule(instance, first, time_limit=0, work_limit=RARE_WORK)
+    prices = configuration_prices(instance, better, work_limit=10)
+    least_up_to(instance, prices, int(total_latency(instance, better.completion(instance))))
 
 
 def _check_arguments(

@@ -57,6 +57,7 @@ def prove(
     time_limit: float | None = None,
     work_limit: int | None = None,
     memory_limit: int = 2**32,
+    threads: int = 1,
     stop: Callable[[], bool] | None = None,
     found: Callable[[MixedSchedule, int], None] | None = None,
 ) -> ExactOutcome:
@@ -79,6 +80,8 @@ def prove(
         States to expand; with it and without a time limit the result depends on nothing else.
     memory_limit : int
         Bytes for the states.
+    threads : int
+        Threads that share the states; of equal schedules another may be found by more.
     stop : callable, optional
         Asked every few hundredths of a second; True ends the search.
     found : callable, optional
@@ -116,7 +119,7 @@ def prove(
         while bound < value:
             target = _next_target(bound, value, tried)
             before = limits.nodes
-            start = exhaust(excess, priced, target, limits)
+            start = exhaust(excess, priced, target, limits, threads=threads)
             if start is not None:
                 schedule = MixedSchedule(start)
                 value = bound = _latency(instance, schedule)

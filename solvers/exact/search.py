@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...models.instance import IntArray
 from ..bounds.configuration import SCALE
-from .dominance import mark_needless, who_waits
+from .dominance import bytes_when_sorted, in_groups, mark_needless
 from .excess import Excess
-from .expansion import Best, desk, expand
+from .expansion import Best, Desk, desk, expand
 from .layer import Layer, Words, bytes_per_state, doubled, empty_layer, root
 
 #: How each state of a layer was reached: its parent's position, bits of the requests started.
@@ -29,13 +32,17 @@ THINNED_AT_ONCE = 2**13
 #: Seconds between two looks at the clock, about.
 SLICE = 0.02
 
+#: Fewer states for each thread are not worth sharing; of more, each takes so many in turn at most.
+LEAST_SHARE = 256
+LARGEST_TURN = 2**12
+
 
 class OutOfLimits(Exception):  # noqa: N818 - no error: the search is not complete
     """A limit was reached, or somebody asked to stop."""
 
 
 class Limits:
-    """Time, work and memory that all searches of a proof share.
+    """Time, work and memory that all searches of a proof share, in several threads too.
 
     Parameters
     ----------
@@ -63,6 +70,7 @@ class Limits:
         self.nodes = 0
         self._began = time.perf_counter()
         self._slice = 256
+        self._lock = threading.Lock()
 
     def check(self) -> None:
         """Raise `OutOfLimits` if the time is up or somebody asks to stop."""
@@ -82,11 +90,12 @@ class Limits:
 
     def spend(self, nodes: int, seconds: float) -> None:
         """Count states expanded, and adapt the slice to the speed."""
-        self.nodes += nodes
-        if self.nodes_left is not None:
-            self.nodes_left -= nodes
-        if seconds > 0:
-            self._slice = int(min(2 * self._slice, max(1, nodes * SLICE / seconds), 2**16))
+        with self._lock:
+            self.nodes += nodes
+            if self.nodes_left is not None:
+                self.nodes_left -= nodes
+            if seconds > 0:
+                self._slice = int(min(2 * self._slice, max(1, nodes * SLICE / seconds), 2**16))
 
     def work_left(self) -> float:
         """Nodes left, by the limit on them or at the speed so far; infinite without a limit."""
@@ -117,7 +126,13 @@ class Guide(Protocol):
 
 
 def exhaust(
-    excess: Excess, bound: int, value: int, limits: Limits, guide: Guide | None = None
+    excess: Excess,
+    bound: int,
+    value: int,
+    limits: Limits,
+    guide: Guide | None = None,
+    *,
+    threads: int = 1,
 ) -> IntArray | None:
     """Return the starts of a schedule of least latency if it is at most `value`, else None.
 
@@ -131,6 +146,10 @@ def exhaust(
         Latency, at most the value that `excess` was made for.
     limits : Limits
         What the search may use.
+    guide : Guide, optional
+        Another bound that states are dropped by.
+    threads : int
+        Threads that share the states of each boundary.
 
     Raises
     ------
@@ -141,42 +160,116 @@ def exhaust(
     best = Best(
         np.array([value * SCALE - bound]), np.full(3, -1, dtype=np.int64), np.zeros(1, np.uint64)
     )
-    room = desk(excess)
+    desks = [desk(excess) for _ in range(threads)]
     layer = root(n)
-    words = layer.state.shape[1]
     history: list[Ways] = []
     kept, t = 0, 0
-    while layer.present[0] > 0 and best.budget[0] >= 0:
-        if guide is not None:
-            layer = _without(layer, guide.hopeless(t, layer, int(best.budget[0])))
-        layer = _thinned(excess, t, layer, limits)
-        following = empty_layer(words, SMALLEST_CAPACITY)
-        done, m = 0, int(layer.present[0])
-        while done < m:
-            last = min(m, done + limits.next_slice())
-            began = time.perf_counter()
-            reached = expand(excess, t, layer, done, last, following, best, room)
-            limits.spend(reached - done, time.perf_counter() - began)
-            done = reached
-            if reached < last:
-                larger = m + 3 * following.excess.size
-                limits.allow(kept + larger * bytes_per_state(words))
-                following = doubled(following)
-        history.append((layer.parent[:m].copy(), layer.started[:m].copy()))
-        kept += 12 * m
-        layer, t = following, t + 1
+    with ThreadPoolExecutor(max_workers=threads) as crew:
+        while layer.present[0] > 0 and best.budget[0] >= 0:
+            if guide is not None:
+                layer = _without(layer, guide.hopeless(t, layer, int(best.budget[0])))
+            layer = _thinned(excess, t, layer, limits, kept)
+            m = int(layer.present[0])
+            shares = _shares(m, threads)
+            parts = [
+                _Part(share, _copy(best), desk)
+                for share, desk in zip(shares, desks[: len(shares)], strict=True)
+            ]
+            work = [partial(part.expand, excess, t, layer, limits, kept) for part in parts]
+            _run_all(crew, work)
+            for part in parts:
+                _take_better(best, part.best)
+            history.append((layer.parent[:m].copy(), layer.started[:m].copy()))
+            kept += 12 * m
+            layer, t = _joined([part.following for part in parts]), t + 1
     return None if best.found[0] < 0 else _read_back(n, best, history)
 
 
-def _thinned(excess: Excess, t: int, layer: Layer, limits: Limits) -> Layer:
+class _Part:
+    """One thread's share of a boundary's states, and what they lead to."""
+
+    def __init__(self, share: list[range], best: Best, room: Desk) -> None:
+        self.share, self.best, self.room = share, best, room
+        self.following: Layer
+
+    def expand(self, excess: Excess, t: int, layer: Layer, limits: Limits, kept: int) -> None:
+        words, m = layer.state.shape[1], int(layer.present[0])
+        following = empty_layer(words, SMALLEST_CAPACITY)
+        for states in self.share:
+            done = states.start
+            while done < states.stop:
+                last = min(states.stop, done + limits.next_slice())
+                began = time.perf_counter()
+                reached = expand(excess, t, layer, done, last, following, self.best, self.room)
+                limits.spend(reached - done, time.perf_counter() - began)
+                done = reached
+                if reached < last:
+                    larger = m + 3 * following.excess.size
+                    limits.allow(kept + larger * bytes_per_state(words))
+                    following = doubled(following)
+        self.following = following
+
+
+def _shares(m: int, threads: int) -> list[list[range]]:
+    """Deal the states out in turns, so that all shares take about as long."""
+    if threads == 1 or m < threads * LEAST_SHARE:
+        return [[range(m)]]
+    size = min(LARGEST_TURN, -(-m // (4 * threads)))
+    turns = [range(first, min(m, first + size)) for first in range(0, m, size)]
+    return [turns[k::threads] for k in range(threads)]
+
+
+def _run_all(crew: ThreadPoolExecutor, work: Sequence[Callable[[], None]]) -> None:
+    """Run in threads, if there is more than one thing to do; the first failure goes on up."""
+    if len(work) == 1:
+        work[0]()
+        return
+    running = [crew.submit(each) for each in work]
+    wait(running)
+    for future in running:
+        future.result()
+
+
+def _copy(best: Best) -> Best:
+    return Best(best.budget.copy(), best.found.copy(), best.started.copy())
+
+
+def _take_better(best: Best, other: Best) -> None:
+    if other.budget[0] < best.budget[0]:
+        best.budget[:], best.found[:], best.started[:] = other
+
+
+def _joined(layers: list[Layer]) -> Layer:
+    """Return the states of all layers; what is equal is thinned out later."""
+    if len(layers) == 1:
+        return layers[0]
+    counts = [int(layer.present[0]) for layer in layers]
+
+    def column(name: str) -> NDArray[Any]:
+        parts = zip(layers, counts, strict=True)
+        return np.concatenate([getattr(layer, name)[:count] for layer, count in parts])
+
+    return Layer(
+        state=column("state"),
+        excess=column("excess"),
+        parent=column("parent"),
+        started=column("started"),
+        slot=layers[0].slot[:0],
+        present=np.array([sum(counts)]),
+    )
+
+
+def _thinned(excess: Excess, t: int, layer: Layer, limits: Limits, kept: int) -> Layer:
     """Return the layer without its needless states, and without a hash table."""
-    waits = who_waits(layer, excess.output.size)
-    order = np.argsort(waits, kind="stable")
-    needless = np.zeros(waits.size, dtype=np.bool_)
+    m = int(layer.present[0])
+    size = bytes_per_state(layer.state.shape[1]) + bytes_when_sorted(excess)
+    limits.allow(kept + m * size)
+    groups = in_groups(excess, t, layer)
+    needless = np.zeros(m, dtype=np.bool_)
     done = 0
-    while done < waits.size:
+    while done < groups.waits.size:
         limits.check()
-        done = mark_needless(excess, t, layer, waits, order, done, THINNED_AT_ONCE, needless)
+        done = mark_needless(excess, t, groups, done, THINNED_AT_ONCE, needless)
     return _without(layer, needless)
 
 
