@@ -65,7 +65,8 @@ class Sorted(NamedTuple):
 
 def bytes_when_sorted(excess: Excess) -> int:
     """Memory of `Sorted` per state, and of what it takes to sort them."""
-    return 4 * excess.earned.shape[2] + 40
+    longest: int = excess.earned.shape[2]
+    return 4 * longest + 40
 
 
 def in_groups(excess: Excess, t: int, layer: Layer) -> Sorted:
@@ -137,7 +138,7 @@ def mark_needless(
     """
     group, end = first, groups.first[first] + work
     while group < groups.waits.size and groups.first[group] < end:
-        _compare(groups, group, group, np.int64(0), needless)
+        _compare(groups, group, group, 0, needless)
         waiting = groups.waits[group]
         for j in range(excess.output.size):
             if waiting >> np.uint64(j) & _ONE:
