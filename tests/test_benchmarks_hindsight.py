@@ -15,6 +15,7 @@ from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
 from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.schedule import MixedSchedule
 
 from .brute_force import brute_force
 from .strategies import random_instance
@@ -55,7 +56,8 @@ def process(benchmarks):
 
 def a_case(methods, instance, **changes):
     settings = {"time_limit": 30.0, "threads": 1} | changes
-    return methods.Case(instance=instance, warm_start=methods.first_schedule(instance), **settings)
+    first = methods.first_schedule(instance, "mixed")
+    return methods.Case(instance=instance, warm_start=first, **settings)
 
 
 # -- the methods ---------------------------------------------------------------------------------
@@ -108,7 +110,7 @@ def test_a_formulation_allows_exactly_the_feasible_schedules(methods, benchmarks
     assert 10 < sum(verdicts) < 50  # both verdicts are put to the test
 
 
-def test_the_milp_is_plain(methods, monkeypatch):
+def test_the_milp_is_plain(methods, benchmarks, monkeypatch):
     # Its bound is the solver's own: combinatorial bounds and list schedules are out of reach.
     def refuse(*_, **__):
         raise AssertionError("not part of the plain MILP")
@@ -116,7 +118,7 @@ def test_the_milp_is_plain(methods, monkeypatch):
     instance = make_instance("arrival-model-1", seed=100, settings={"n": 7})
     case = a_case(methods, instance)
     for name in ("solve", "best_bound", "list_schedules", "first_schedule"):
-        monkeypatch.setattr(methods, name, refuse)
+        monkeypatch.setattr(benchmarks("mixed_methods"), name, refuse)
     for method in ("milp-dense", "milp-running-sum"):
         solution = methods.METHODS[method](case)
         assert solution.status == "optimal"
@@ -196,10 +198,10 @@ PAIR = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4
 @pytest.fixture
 def row(record):
     return record.Row(
-        instance="pair", n=2, M=9, method="engine", incumbent=7, lower_bound=7, status="optimal",
-        seconds=0.5, cpu_seconds=None, peak_mib=200.0, time_limit=5.0, threads=2, windows="plain",
-        warm_start=8, account='hand, "quoted"', version="0", date="2026-01-01",
-        fingerprint=record.fingerprint(PAIR), start=(0, 3),
+        instance="pair", n=2, M=9, model="mixed", method="engine", incumbent=7, lower_bound=7,
+        status="optimal", seconds=0.5, cpu_seconds=None, peak_mib=200.0, time_limit=5.0, threads=2,
+        windows="plain", warm_start=8, account='hand, "quoted"', version="0", date="2026-01-01",
+        fingerprint=record.fingerprint(PAIR), schedule=MixedSchedule([0, 3]),
     )  # fmt: skip
 
 
@@ -211,9 +213,14 @@ def test_a_right_row_is_verified(record, row):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"start": (0, 2), "incumbent": 6, "lower_bound": 6}, "KV capacity 9 exceeded"),
-        ({"start": (0, 1)}, "before its arrival"),
-        ({"start": (0, 4)}, "the schedule is worth 8, not 7"),
+        (
+            {"schedule": MixedSchedule([0, 2]), "incumbent": 6, "lower_bound": 6},
+            "KV capacity 9 exceeded",
+        ),
+        ({"schedule": MixedSchedule([0, 1])}, "before its arrival"),
+        ({"schedule": MixedSchedule([0, 4])}, "the schedule is worth 8, not 7"),
+        ({"schedule": None}, "expected a mixed schedule"),
+        ({"model": "separate"}, "expected a separate schedule"),
         ({"lower_bound": 8, "status": "feasible"}, "the bound 8 is above 7, its own"),
         ({"lower_bound": 6}, "optimal with 7 and bound 6"),
         ({"lower_bound": None}, "optimal with 7 and bound None"),
@@ -228,7 +235,8 @@ def test_a_wrong_row_is_found_out(record, row, changes, message):
 
 
 def test_contradictions_between_methods_are_found_out(record, row):
-    other = replace(row, method="milp-dense", incumbent=8, start=(0, 4), status="feasible")
+    later = MixedSchedule([0, 4])
+    other = replace(row, method="milp-dense", incumbent=8, schedule=later, status="feasible")
     low = replace(other, lower_bound=6)
     assert record.contradictions([row, low]) == []
     high = replace(other, lower_bound=8, status="optimal")
@@ -237,10 +245,11 @@ def test_contradictions_between_methods_are_found_out(record, row):
     ]
     elsewhere = replace(high, fingerprint="another instance")
     assert record.contradictions([row, elsewhere]) == []
+    assert record.contradictions([row, replace(high, model="separate")]) == []
 
 
 def test_rows_survive_the_file(record, row, tmp_path):
-    rows = [row, replace(row, incumbent=None, lower_bound=None, status="overrun", start=())]
+    rows = [row, replace(row, incumbent=None, lower_bound=None, status="overrun", schedule=None)]
     record.write_rows(rows, tmp_path / "rows.csv")
     assert record.read_rows(tmp_path / "rows.csv") == rows
     assert record.read_rows(tmp_path / "none.csv") == []
@@ -252,8 +261,27 @@ def test_a_malformed_file_is_refused(record, row, tmp_path):
     with pytest.raises(InputError, match="expected the columns"):
         record.read_rows(file)
     record.write_rows([row], file)
-    file.write_text(file.read_text().replace(",9,engine", ",nine,engine"))
+    file.write_text(file.read_text().replace(",9,mixed", ",nine,mixed"))
     with pytest.raises(InputError, match=r"line 2: .*'nine'"):
+        record.read_rows(file)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("[0,3]", r"expected a schedule, found \[0,3\]"),
+        ('{""start"":[0,0.5]}', "expected a schedule"),
+        ('{""batches"":[{""kind"":""both"",""start"":0,""requests"":[0]}]}', "expected a batch"),
+        ('{""start"":', "line 2"),
+    ],
+)
+def test_a_malformed_schedule_is_refused(record, row, tmp_path, written, message):
+    file = tmp_path / "rows.csv"
+    record.write_rows([row], file)
+    text = file.read_text()
+    assert text.count('{""start"":[0,3]}') == 1
+    file.write_text(text.replace('{""start"":[0,3]}', written))
+    with pytest.raises(InputError, match=message):
         record.read_rows(file)
 
 
@@ -318,7 +346,7 @@ SMALL = ("--seeds", "100", "--time-limit", "20", "--threads", "1")
 
 @pytest.mark.slow
 def test_the_command_with_all_methods(record, methods, tmp_path):
-    names = list(methods.METHODS)
+    names = [name for name in methods.METHODS if methods.model_of(name) == "mixed"]
     if importlib.util.find_spec("ortools") is None:
         names = [name for name in names if not name.startswith("cp-sat")]
     words = ("--sets", "prefixes:n=5", *SMALL, "--methods", ",".join(names), "--out", "rows.md")

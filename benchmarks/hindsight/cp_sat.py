@@ -20,44 +20,19 @@ starts
     A literal per start, as in the MILP: S_i is the one that holds, and the dense memory rows.
 
 Objective: min Σ_i (S_i + o_i − a_i). The latest starts L_i are those of the MILP.
-
-CP-SAT's portfolio for few workers has no search that raises the lower bound by unsatisfiable cores,
-which does best here where no proof is near; so there are two ways to search: ``default``, CP-SAT's
-own choice, and ``core``, cores on one worker and large neighbourhoods on the others.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from cp_sat_search import Value
 from ortools.sat.python import cp_model
 
-from batchprophet.models.errors import BatchprophetError
 from batchprophet.models.instance import Instance, IntArray
 from batchprophet.models.schedule import MixedSchedule
-from batchprophet.solvers.highs import SolverError
-
-
-@dataclass(frozen=True, slots=True)
-class CpSatResult:
-    """What CP-SAT found and proved.
-
-    Attributes
-    ----------
-    schedule : MixedSchedule or None
-        Its best schedule; None if it has none.
-    bound : int or None
-        Its lower bound on the total latency; None if it has none.
-    account : str
-        Its status and effort.
-    """
-
-    schedule: MixedSchedule | None
-    bound: int | None
-    account: str
 
 
 @dataclass(slots=True)
@@ -118,6 +93,11 @@ def build(
     constant = int((instance.output - instance.arrival).sum())
     model.cp.minimize(sum(model.start) + constant)
     return model.cp, model.start
+
+
+def read(start: list[cp_model.IntVar], value: Value) -> MixedSchedule:
+    """Read the schedule off the start variables of `build`."""
+    return MixedSchedule([value(S) for S in start])
 
 
 def _add_steps(model: _Model) -> None:
@@ -204,66 +184,3 @@ FORMULATIONS: Mapping[str, Callable[[_Model], None]] = MappingProxyType(
         "starts": _add_starts,
     }
 )
-
-#: The full searches of CP-SAT that take part; none named, its own choice.
-SEARCHES: Mapping[str, tuple[str, ...]] = MappingProxyType({"default": (), "core": ("core",)})
-
-
-def solve_cp_sat(
-    instance: Instance,
-    latest: IntArray,
-    warm_start: MixedSchedule,
-    *,
-    formulation: str,
-    search: str = "default",
-    time_limit: Callable[[], float],
-    threads: int,
-    seed: int = 0,
-) -> CpSatResult:
-    """Build a model and solve it.
-
-    Parameters
-    ----------
-    instance, latest, warm_start, formulation
-        As in `build`.
-    search : {"default", "core"}
-        CP-SAT's own portfolio, or the one with unsatisfiable cores.
-    time_limit : callable
-        Seconds left, asked once the model is built.
-    threads : int
-        Workers, ≥ 1.
-    seed : int
-        Random seed.
-
-    Raises
-    ------
-    BatchprophetError
-        If CP-SAT calls the model infeasible, although a schedule is known.
-    SolverError
-        If CP-SAT calls the model invalid.
-    """
-    model, start = build(instance, latest, warm_start, formulation)
-    solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = max(0.001, time_limit())
-    solver.parameters.num_workers = threads
-    solver.parameters.random_seed = seed
-    solver.parameters.subsolvers.extend(SEARCHES[search])
-    status = solver.solve(model)
-    name = solver.status_name(status)
-    if status == cp_model.INFEASIBLE:
-        raise BatchprophetError(f"CP-SAT ({formulation}): infeasible although a schedule is known")
-    if status == cp_model.MODEL_INVALID:
-        raise SolverError(f"CP-SAT ({formulation}): {model.validate()}")
-    solved = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
-    schedule = MixedSchedule([solver.value(S) for S in start]) if solved else None
-    account = f"{name}, {solver.num_branches} branches, {solver.num_conflicts} conflicts"
-    return CpSatResult(schedule, _whole(solver.best_objective_bound), account)
-
-
-def _whole(bound: float) -> int | None:
-    """Bound as an integer, which CP-SAT's are where all coefficients are; None if it has none."""
-    if not math.isfinite(bound) or abs(bound) >= 2**53:
-        return None
-    if not bound.is_integer():
-        raise SolverError(f"CP-SAT: expected an integer bound, found {bound!r}")
-    return int(bound)

@@ -13,10 +13,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from methods import METHODS, Case, first_schedule
+from case import Case
+from methods import METHODS, first_schedule
 
 from batchprophet.models.errors import BatchprophetError
 from batchprophet.models.families import make_instance
+from batchprophet.solvers.separate.hindsight import load_compiled_code
 from batchprophet.solvers.solution import Solution
 
 #: Seconds for the warm-up (imports and compiled code), before the clock starts.
@@ -136,15 +138,19 @@ def _work(sender: Connection, method: str, case: Case) -> None:
 
 def _warm_up(method: str, case: Case) -> None:
     """Solve a small instance of the same kind: imports and compiled code take time only once."""
-    if case.instance.gpu.kv_capacity < 1000:
+    model = case.warm_start.model
+    if method == "separate-engine":
+        load_compiled_code()
+    if model == "separate":
+        small = make_instance("separate-random", seed=0, settings={"n": 4})
+    elif case.instance.gpu.kv_capacity < 1000:
         small = make_instance("arrival-model-1", seed=0, settings={"n": 7, "kv_capacity": 20})
     elif method == "engine":
         small = make_instance("lognormal-burst", seed=0, settings={"n": 60})
     else:
         small = make_instance("lognormal-burst", seed=0, settings={"n": 2, "output_median": 9})
-    METHODS[method](
-        Case(instance=small, warm_start=first_schedule(small), time_limit=2.0, threads=case.threads)
-    )
+    first = first_schedule(small, model)
+    METHODS[method](Case(instance=small, warm_start=first, time_limit=2.0, threads=case.threads))
 
 
 def _since(began: float) -> float:

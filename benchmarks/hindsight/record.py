@@ -2,7 +2,7 @@
 
 A row holds its schedule, so whatever is printed can be verified again from the file alone: the
 checker accepts the schedule, its value is the incumbent, and no lower bound is above any incumbent
-of the same instance, whichever methods they come from.
+of the same instance and regime, whichever methods they come from.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from batchprophet.models.errors import InputError
-from batchprophet.models.feasibility import check_mixed
-from batchprophet.models.files import write_atomically
+from batchprophet.models.feasibility import check
+from batchprophet.models.files import schedule_record, write_atomically
 from batchprophet.models.instance import Instance
-from batchprophet.models.objectives import total_latency
 from batchprophet.models.schedule import MixedSchedule
+from batchprophet.models.schedules import Schedule, schedule_value
+from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 
 #: Statuses of a row without a result.
 OVERRUN, OUT_OF_MEMORY, CRASHED, CONTRADICTION = (
@@ -29,6 +31,9 @@ OVERRUN, OUT_OF_MEMORY, CRASHED, CONTRADICTION = (
     "crashed",
     "contradiction",
 )
+
+# A separate schedule of thousands of batches is longer than the default limit on a field.
+csv.field_size_limit(2**31 - 1)
 
 #: Failures of the code, not results: they are run again, and the command ends with exit code 1.
 DEFECTS = (CRASHED, CONTRADICTION)
@@ -42,10 +47,13 @@ class Row:
     ----------
     instance, n, M : str, int, int
         Name, requests and KV capacity of the instance.
+    model : str
+        The regime: "mixed" or "separate".
     method : str
         A name of `methods.METHODS`.
     incumbent : int or None
-        Total latency of the best schedule, in rounds; None where `status` says why.
+        Total latency of the best schedule, in the time unit of the batch times; None where
+        `status` says why.
     lower_bound : int or None
         Proved lower bound on the optimum; None if the method has proved nothing.
     status : str
@@ -66,13 +74,14 @@ class Row:
         Version of the code, day of the run.
     fingerprint : str
         Of the data of the instance.
-    start : tuple of int
-        The schedule: start of each request; empty where there is none.
+    schedule : MixedSchedule or SeparateSchedule or None
+        The best schedule; None where there is none. In the file it is JSON, as in a solution file.
     """
 
     instance: str
     n: int
     M: int
+    model: str
     method: str
     incumbent: int | None
     lower_bound: int | None
@@ -88,7 +97,7 @@ class Row:
     version: str
     date: str
     fingerprint: str
-    start: tuple[int, ...]
+    schedule: Schedule | None
 
     @property
     def gap(self) -> float | None:
@@ -104,8 +113,10 @@ class Row:
 
 
 def fingerprint(instance: Instance) -> str:
-    """Fingerprint of what matters to a schedule: M, arrivals, prompts, outputs."""
-    digest = hashlib.sha256(str(instance.gpu.kv_capacity).encode())
+    """Fingerprint of what matters to a schedule: the GPU, arrivals, prompts, outputs."""
+    gpu = instance.gpu
+    limits = (gpu.prompt_batch_requests, gpu.prompt_batch_tokens, gpu.token_batch_requests)
+    digest = hashlib.sha256(f"{gpu.kv_capacity} {limits} {gpu.batch_time}".encode())
     for column in (instance.arrival, instance.prompt, instance.output):
         digest.update(column.astype("<i8").tobytes())
     return digest.hexdigest()[:16]
@@ -118,11 +129,13 @@ def violations(row: Row, instance: Instance) -> list[str]:
         return [f"{where}: {row.account}"]
     if row.incumbent is None:
         return []
-    schedule = MixedSchedule(list(row.start))
-    found = [f"{where}: {violation.message}" for violation in check_mixed(instance, schedule)]
-    value = total_latency(instance, schedule.completion(instance))
-    if value != row.incumbent:
-        found.append(f"{where}: the schedule is worth {value}, not {row.incumbent}")
+    if row.schedule is None or row.schedule.model != row.model:
+        return [f"{where}: expected a {row.model} schedule"]
+    found = [f"{where}: {violation.message}" for violation in check(instance, row.schedule)]
+    if not found:
+        value = schedule_value(instance, row.schedule)
+        if value != row.incumbent:
+            found.append(f"{where}: the schedule is worth {value}, not {row.incumbent}")
     if row.incumbent > row.warm_start:
         found.append(f"{where}: {row.incumbent} is worse than the warm start, {row.warm_start}")
     if row.lower_bound is not None and row.lower_bound > row.incumbent:
@@ -133,10 +146,13 @@ def violations(row: Row, instance: Instance) -> list[str]:
 
 
 def contradictions(rows: Iterable[Row]) -> list[str]:
-    """List each lower bound that is above an incumbent of another row on the same instance."""
-    by_instance: dict[str, list[Row]] = {}
+    """List each lower bound that is above an incumbent of another row on the same instance.
+
+    Rows of the two regimes say nothing about each other.
+    """
+    by_instance: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        by_instance.setdefault(row.fingerprint, []).append(row)
+        by_instance.setdefault((row.fingerprint, row.model), []).append(row)
     return [
         f"{low.instance}: the bound {low.lower_bound} of {low.method} is above the schedule of "
         f"{high.method}, {high.incumbent}"
@@ -189,7 +205,9 @@ def read_rows(path: Path) -> list[Row]:
 def _text(value: object) -> str:
     if value is None:
         return ""
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, MixedSchedule | SeparateSchedule):
+        return json.dumps(schedule_record(value), separators=(",", ":"))
+    return str(value)
 
 
 def _int_or_none(text: str) -> int | None:
@@ -200,8 +218,28 @@ def _float_or_none(text: str) -> float | None:
     return float(text) if text else None
 
 
-def _integers(text: str) -> tuple[int, ...]:
-    return tuple(map(int, text.split()))
+def _schedule_or_none(text: str) -> Schedule | None:
+    match json.loads(text) if text else None:
+        case None:
+            return None
+        case {"start": [*starts]} if _are_integers(starts):
+            return MixedSchedule(starts)
+        case {"batches": [*batches]}:
+            return SeparateSchedule(map(_batch, batches))
+    raise ValueError(f"expected a schedule, found {text}")
+
+
+def _batch(record: object) -> Batch:
+    match record:
+        case {
+            "kind": ("prompt" | "token") as kind, "start": int(start), "requests": [*requests]
+        } if _are_integers(requests):  # fmt: skip
+            return Batch(kind, start, tuple(requests))
+    raise ValueError(f"expected a batch, found {record}")
+
+
+def _are_integers(values: list[object]) -> bool:
+    return bool(values) and all(type(value) is int for value in values)
 
 
 _BY_TYPE: dict[str, Any] = {
@@ -210,7 +248,7 @@ _BY_TYPE: dict[str, Any] = {
     "float": float,
     "int | None": _int_or_none,
     "float | None": _float_or_none,
-    "tuple[int, ...]": _integers,
+    "Schedule | None": _schedule_or_none,
 }
 _READ = {column.name: _BY_TYPE[str(column.type)] for column in fields(Row)}
 _COLUMNS = tuple(_READ)

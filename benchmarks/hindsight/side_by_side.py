@@ -1,6 +1,7 @@
 """The engine, the plain MILP in HiGHS and CP-SAT side by side on the same instances.
 
     python benchmarks/hindsight/side_by_side.py --sets prefixes:n=8,10 --seeds 100-102
+    python benchmarks/hindsight/side_by_side.py --sets separate-random:n=8 --methods separate
 
 Every method starts from the same schedule, with the same time limit and number of threads, in a
 process of its own. Everything that is printed has been verified: the schedule by the checker, the
@@ -24,7 +25,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from methods import DEFAULT, Case, first_schedule, parse_methods
+from case import Case
+from methods import (
+    DEFAULT,
+    first_schedule,
+    is_cp_sat,
+    model_of,
+    parse_methods,
+    require_suitable,
+)
 from process import Outcome, measure
 from record import (
     DEFECTS,
@@ -42,9 +51,11 @@ from tables import Report, cells, require_block, write_into
 
 from batchprophet.models.errors import BatchprophetError, InputError
 from batchprophet.models.files import write_atomically
-from batchprophet.models.objectives import total_latency
 
 ROOT = Path(__file__).resolve().parents[2]
+
+#: What is run where no sets are named.
+DEFAULT_SETS = {"mixed": ["prefixes:n=8,10,12"], "separate": ["separate-random:n=8,10,12"]}
 
 #: Base of typer's usage errors, in every version.
 _UsageError: Any = typer.BadParameter.mro()[1]
@@ -69,6 +80,11 @@ class Setup:
     memory_mib: float
 
     @property
+    def model(self) -> str:
+        """The regime of all methods."""
+        return model_of(self.methods[0])
+
+    @property
     def windows(self) -> str:
         """The column `windows` of a row."""
         return "tight" if self.tight_windows else "plain"
@@ -81,7 +97,8 @@ def side_by_side(
         typer.Option(
             "--sets",
             help="A set: published, prefixes:n=8,10, arrival-model-1:n=12, traces, or any family "
-            "with settings. May be given several times.  [default: prefixes:n=8,10,12]",
+            "with settings. May be given several times.  [default: prefixes:n=8,10,12, or "
+            "separate-random:n=8,10,12]",
             show_default=False,
         ),
     ] = None,
@@ -89,7 +106,12 @@ def side_by_side(
     time_limit: Annotated[
         float, typer.Option(min=0.0, help="Seconds for each method on each instance.")
     ] = 60.0,
-    methods: Annotated[str, typer.Option(help="Methods, by commas.")] = ",".join(DEFAULT),
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="Methods of one regime, by commas; mixed or separate: those of its tables."
+        ),
+    ] = DEFAULT,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -100,8 +122,8 @@ def side_by_side(
         bool,
         typer.Option(
             "--tight-windows",
-            help="Give MILP and CP-SAT windows of starts from KV-area bounds, not from the warm "
-            "start's value alone.",
+            help="Mixed batching: give MILP and CP-SAT windows of starts from KV-area bounds, not "
+            "from the warm start's value alone.",
         ),
     ] = False,
     out: Annotated[
@@ -140,13 +162,17 @@ def side_by_side(
         overrun=overrun,
         memory_mib=1024 * memory,
     )
+    if setup.tight_windows and setup.model == "separate":
+        raise InputError("--tight-windows: expected methods of mixed batching")
     record, markdowns = _outputs(out or [])
     if into is not None:
         require_block(into, block)
-    chosen = sets or ["prefixes:n=8,10,12"]
+    chosen = sets or DEFAULT_SETS[setup.model]
     selected = members(chosen, parse_seeds(seeds), _note)
     if not selected:
         raise InputError("--sets, --seeds: no instance is left")
+    for member in selected:
+        require_suitable(member.instance, setup.methods)
 
     known = [] if record is None else read_rows(record)
     rows = _run(selected, setup, known, record)
@@ -206,7 +232,7 @@ def _measured(member: Member, method: str, setup: Setup, version: str) -> Row:
     instance = member.instance
     case = Case(
         instance=instance,
-        warm_start=first_schedule(instance),
+        warm_start=first_schedule(instance, setup.model),
         time_limit=setup.time_limit,
         threads=setup.threads,
         tight_windows=setup.tight_windows,
@@ -218,6 +244,7 @@ def _measured(member: Member, method: str, setup: Setup, version: str) -> Row:
         instance=instance.name,
         n=instance.n,
         M=instance.gpu.kv_capacity,
+        model=setup.model,
         method=method,
         incumbent=None if solution is None else _integer(solution.objective),
         lower_bound=(
@@ -230,12 +257,12 @@ def _measured(member: Member, method: str, setup: Setup, version: str) -> Row:
         time_limit=setup.time_limit,
         threads=setup.threads,
         windows=setup.windows,
-        warm_start=total_latency(instance, case.warm_start.completion(instance)),
+        warm_start=case.value,
         account=outcome.account,
         version=version,
         date=datetime.now(UTC).date().isoformat(),
         fingerprint=fingerprint(instance),
-        start=() if solution is None else tuple(solution.schedule.start.tolist()),
+        schedule=None if solution is None else solution.schedule,
     )
 
 
@@ -288,7 +315,7 @@ def _made(rows: Sequence[Row], setup: Setup, remark: str) -> str:
     packages = ", ".join(
         f"{name} {metadata.version(name)}"
         for name in ("highspy", "ortools", "numpy")
-        if name != "ortools" or any(method.startswith("cp-sat") for method in setup.methods)
+        if name != "ortools" or any(map(is_cp_sat, setup.methods))
     )
     days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
