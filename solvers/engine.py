@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from ..models.instance import Instance
 from ..models.schedule import MixedSchedule
 from .best_so_far import BestSoFar
 from .bounds import configuration
@@ -28,18 +27,19 @@ from .search.recipe import improve_schedule
 PRICING_SECONDS = 4e-4
 PRICING_SHARE = 0.25
 
-#: Up to so many requests states are searched exhaustively before path graphs are built: mostly that
-#: is quicker, and its proof has a verifier of its own.
-MOST_EXHAUSTED = 20
+#: Up to so many requests the optimum is hoped for: states are searched exhaustively for some times
+#: as long as the first prices took, then on better prices, which take some times as long, for a
+#: share of the time left, and path graphs get the rest. For larger instances states are searched on
+#: better prices only, to raise the bound. Schedules are searched beside for a share of the time.
+MOST_EXHAUSTED = 30
+FIRST_EXHAUSTION, SECOND_PRICING, SECOND_PRICING_SHARE, EXHAUSTION_SHARE = 2.0, 4.0, 0.2, 0.6
+SEARCH_SHARE, LARGE_SEARCH_SHARE = 0.05, 0.6
 
-#: The first of these searches gets so many times as long as its prices, and two seconds at least;
-#: the second follows on prices that got so many times as long, and gets a share of the time left.
-EXHAUSTION_SECONDS = 2.0
-SECOND_PRICING = 6.0
-EXHAUSTION_SHARE = 0.6
+#: Seconds that searches of schedules and the first one of states get at least.
+LEAST_SECONDS = 2.0
 
-#: Where states are searched, schedules are so for this share of the time, and two seconds at least.
-SMALL_SEARCH_SHARE = 0.05
+#: Bytes for the states of an exhaustive search.
+MEMORY = 3 * 2**30
 
 #: Work units: one is about ten microseconds.
 PLACEMENTS_PER_UNIT = 20
@@ -79,8 +79,10 @@ def improve_and_prove(
             desk.run(partial(_prove, desk, 1))
     else:
         seconds = time_limit
-        if has_configurations(search) and has_few_states(search.instance):
-            seconds = max(2.0, SMALL_SEARCH_SHARE * time_limit)  # then the proof takes both threads
+        if has_configurations(search) and proof.is_applicable(search.instance):
+            small = search.instance.n <= MOST_EXHAUSTED
+            share = SEARCH_SHARE if small else LARGE_SEARCH_SHARE
+            seconds = max(LEAST_SECONDS, share * time_limit)  # the proof takes both threads then
         desk.run(partial(_improve, desk, seed, seconds), partial(_prove, desk, 2))
 
 
@@ -109,7 +111,7 @@ def improve_and_prove_by_work(search: BestSoFar[MixedSchedule], work_limit: int,
     table = PriceTable.of(instance, prices)
     search.proved_bound(CONFIGURATIONS, prices.bound, ConfigurationPriceProof(table=table))
     search.tell(CONFIGURATIONS)
-    if not search.proved and has_few_states(instance):
+    if not search.proved and instance.n <= MOST_EXHAUSTED and proof.is_applicable(instance):
         outcome = proof.prove(instance, better, prices, work_limit=work_limit)
         search.offer(outcome.schedule, EXHAUSTION)
         exhausted = ExhaustiveSearch(value=outcome.bound, table=table)
@@ -190,35 +192,33 @@ def _prove_by_configurations(desk: Desk[MixedSchedule], threads: int) -> None:
     budget = min(_first_seconds(desk), PRICING_SHARE * desk.seconds_left)
     prices = _better_prices(desk, None, 0.5 * budget)
     prices = _better_prices(desk, prices, 0.5 * budget)  # from there by another way of climbing
-    if has_few_states(instance):
-        seconds = max(EXHAUSTION_SECONDS, EXHAUSTION_SECONDS * budget)
-        if _exhaust(desk, prices, seconds, threads):
+    exhaustible, small = proof.is_applicable(instance), instance.n <= MOST_EXHAUSTED
+    if exhaustible and small:
+        seconds = max(LEAST_SECONDS, FIRST_EXHAUSTION * budget)
+        if _exhaust(desk, prices, seconds, threads, give_up=True):
             return
-        prices = _better_prices(desk, prices, SECOND_PRICING * budget)
-        if _exhaust(desk, prices, EXHAUSTION_SHARE * desk.seconds_left, threads):
-            return
+    budget = min(SECOND_PRICING * budget, SECOND_PRICING_SHARE * desk.seconds_left)
+    prices = _better_prices(desk, prices, budget)
     while desk.seconds_left > 0 and not desk.stop.is_set():
-        if sublimation.is_applicable(instance):
+        if exhaustible:
+            seconds = (EXHAUSTION_SHARE if small else 1.0) * desk.seconds_left
+            if _exhaust(desk, prices, seconds, threads, give_up=small):
+                return
+        if sublimation.is_applicable(instance) and (small or not exhaustible):
             outcome = sublimation.prove_by_paths(
                 instance,
                 desk.best(),
                 prices,
                 bound=math.ceil(desk.search.bound or 0),
                 time_limit=desk.seconds_left,
+                threads=threads,
                 stop=desk.stop.is_set,
                 found=partial(_hand_in, desk, PATHS, PathSearch, PriceTable.of(instance, prices)),
             )
             if outcome.complete:
                 return
-            budget = 2 * budget
-        else:
-            budget = desk.seconds_left
+        budget = 2 * budget
         prices = _better_prices(desk, prices, budget)
-
-
-def has_few_states(instance: Instance) -> bool:
-    """Whether states are searched exhaustively."""
-    return instance.n <= MOST_EXHAUSTED and proof.is_applicable(instance)
 
 
 def _exhaust(
@@ -226,6 +226,8 @@ def _exhaust(
     prices: configuration.ConfigurationPrices,
     seconds: float,
     threads: int,
+    *,
+    give_up: bool,
 ) -> bool:
     """Search states for so long at most; whether that proved the optimum."""
     instance, table = desk.search.instance, PriceTable.of(desk.search.instance, prices)
@@ -233,8 +235,11 @@ def _exhaust(
         instance,
         desk.best(),
         prices,
+        bound=math.ceil(desk.search.bound or 0),
         time_limit=min(seconds, desk.seconds_left),
+        memory_limit=MEMORY,
         threads=threads,
+        give_up=give_up,
         stop=desk.stop.is_set,
         found=partial(_hand_in, desk, EXHAUSTION, ExhaustiveSearch, table),
     )

@@ -111,6 +111,7 @@ def mark_needless(
     t: int,
     groups: Sorted,
     first: int,
+    end: int,
     work: int,
     needless: NDArray[np.bool_],
 ) -> int:
@@ -124,8 +125,8 @@ def mark_needless(
         The boundary.
     groups : Sorted
         See `in_groups`.
-    first : int
-        Group to begin at.
+    first, end : int
+        Group to begin at, and the one to end before.
     work : int
         States to look at.
     needless : ndarray of bool, shape (count,)
@@ -136,8 +137,8 @@ def mark_needless(
     int
         Group to go on from.
     """
-    group, end = first, groups.first[first] + work
-    while group < groups.waits.size and groups.first[group] < end:
+    group, enough = first, groups.first[first] + work
+    while group < end and groups.first[group] < enough:
         _compare(groups, group, group, 0, needless)
         waiting = groups.waits[group]
         for j in range(excess.output.size):

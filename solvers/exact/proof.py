@@ -18,8 +18,15 @@ from .search import Limits, OutOfLimits, exhaust
 #: A search should take about this many times as long as the one before it.
 GROWTH = 6.0
 
-#: Share of the gap that the first search looks at.
-FIRST_SHARE = 0.3
+#: Share of the gap that the first two searches look at each.
+FIRST_SHARE = 0.1
+
+#: A proof that would take so many times the time left, as far as the searches so far tell, is
+#: given up where that is asked for.
+HOPELESS = 6.0
+
+#: A search of fewer states tells nothing about that.
+TELLING = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +61,12 @@ def prove(
     schedule: MixedSchedule,
     prices: ConfigurationPrices,
     *,
+    bound: int = 0,
     time_limit: float | None = None,
     work_limit: int | None = None,
     memory_limit: int = 2**32,
     threads: int = 1,
+    give_up: bool = False,
     stop: Callable[[], bool] | None = None,
     found: Callable[[MixedSchedule, int], None] | None = None,
 ) -> ExactOutcome:
@@ -74,6 +83,8 @@ def prove(
         A feasible schedule.
     prices : ConfigurationPrices
         Prices for the instance: the closer their bound, the smaller the search.
+    bound : int
+        A lower bound known from elsewhere.
     time_limit : float, optional
         Seconds of wall-clock time.
     work_limit : int, optional
@@ -82,6 +93,9 @@ def prove(
         Bytes for the states.
     threads : int
         Threads that share the states; of equal schedules another may be found by more.
+    give_up : bool
+        Whether to end where the growth from search to search tells that the limits are far too
+        small.
     stop : callable, optional
         Asked every few hundredths of a second; True ends the search.
     found : callable, optional
@@ -113,10 +127,12 @@ def prove(
     limits = Limits(time_limit, work_limit, memory_limit, stop)
     value = _latency(instance, schedule)
     excess, priced = excess_terms(instance, prices, value)
-    bound = max(-(-priced // SCALE), int(instance.output.sum()))
+    bound = max(bound, -(-priced // SCALE), int(instance.output.sum()))
     tried: list[tuple[int, int]] = []
     try:
         while bound < value:
+            if give_up and _work_to_go(value, tried) > HOPELESS * limits.work_left():
+                break
             target = _next_target(bound, value, tried)
             before = limits.nodes
             start = exhaust(excess, priced, target, limits, threads=threads)
@@ -152,10 +168,22 @@ def _next_target(bound: int, value: int, tried: list[tuple[int, int]]) -> int:
     """Choose the latency up to which to search next, less than `value`."""
     if not tried:
         return min(value - 1, bound + int(FIRST_SHARE * (value - bound)))
-    target, nodes = tried[-1]
+    target = tried[-1][0]
     if len(tried) == 1:
         return min(value - 1, target + max(1, int(FIRST_SHARE * (value - bound))))
-    before, fewer = tried[-2]
-    rate = math.log(max(1.05, nodes / max(1, fewer))) / (target - before)
-    reach = target + max(1, int(math.log(GROWTH) / rate))
+    reach = target + max(1, int(math.log(GROWTH) / _rate(tried)))
     return value - 1 if reach >= value - 2 else reach
+
+
+def _rate(tried: list[tuple[int, int]]) -> float:
+    """By which power of e the work grows per round of the target, by the last two searches."""
+    (before, fewer), (target, nodes) = tried[-2:]
+    return math.log(max(1.05, nodes / max(1, fewer))) / (target - before)
+
+
+def _work_to_go(value: int, tried: list[tuple[int, int]]) -> float:
+    """States of a search up to ``value − 1``, as far as the last two tell; 0 if they do not."""
+    if len(tried) < 2 or tried[-1][1] < TELLING:
+        return 0.0
+    target, nodes = tried[-1]
+    return nodes * math.exp(min(700.0, _rate(tried) * (value - 1 - target)))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -168,7 +169,7 @@ def exhaust(
         while layer.present[0] > 0 and best.budget[0] >= 0:
             if guide is not None:
                 layer = _without(layer, guide.hopeless(t, layer, int(best.budget[0])))
-            layer = _thinned(excess, t, layer, limits, kept)
+            layer = _thinned(excess, t, layer, limits, kept, crew, threads)
             m = int(layer.present[0])
             shares = _shares(m, threads)
             parts = [
@@ -259,17 +260,31 @@ def _joined(layers: list[Layer]) -> Layer:
     )
 
 
-def _thinned(excess: Excess, t: int, layer: Layer, limits: Limits, kept: int) -> Layer:
+def _thinned(
+    excess: Excess,
+    t: int,
+    layer: Layer,
+    limits: Limits,
+    kept: int,
+    crew: ThreadPoolExecutor,
+    threads: int,
+) -> Layer:
     """Return the layer without its needless states, and without a hash table."""
     m = int(layer.present[0])
     size = bytes_per_state(layer.state.shape[1]) + bytes_when_sorted(excess)
     limits.allow(kept + m * size)
     groups = in_groups(excess, t, layer)
     needless = np.zeros(m, dtype=np.bool_)
-    done = 0
-    while done < groups.waits.size:
-        limits.check()
-        done = mark_needless(excess, t, groups, done, THINNED_AT_ONCE, needless)
+
+    def mark(first: int, end: int) -> None:
+        while first < end:
+            limits.check()
+            first = mark_needless(excess, t, groups, first, end, THINNED_AT_ONCE, needless)
+
+    # Each thread marks the states of groups of its own.
+    parts = threads if m >= threads * LEAST_SHARE else 1
+    cuts = np.searchsorted(groups.first[:-1], [m * k // parts for k in range(parts + 1)]).tolist()
+    _run_all(crew, [partial(mark, *ends) for ends in pairwise(cuts)])
     return _without(layer, needless)
 
 

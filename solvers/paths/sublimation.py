@@ -68,6 +68,7 @@ def prove_by_paths(
     time_limit: float | None = None,
     work_limit: int | None = None,
     memory_limit: int = MEMORY,
+    threads: int = 1,
     stop: Callable[[], bool] | None = None,
     found: Callable[[MixedSchedule, int], None] | None = None,
 ) -> ExactOutcome:
@@ -94,6 +95,8 @@ def prove_by_paths(
         Nodes to expand, about; with it and without a time limit the result depends on nothing else.
     memory_limit : int
         Bytes for the graphs; the guided search may take a third as many beside them.
+    threads : int
+        Threads of the guided search.
     stop : callable, optional
         Asked every few hundredths of a second; True ends the search.
     found : callable, optional
@@ -133,7 +136,7 @@ def prove_by_paths(
             target = min(next_target(bound, value, tried, limits.work_left()), ceiling)
             before = limits.nodes
             try:
-                better, proved = _refute(instance, prices, target, limits, most_arcs)
+                better, proved = _refute(instance, prices, target, limits, most_arcs, threads)
             except OutOfRoom:
                 ceiling = bound + (target - bound) // 2 if target > bound else bound - 1
                 continue
@@ -182,7 +185,8 @@ def least_up_to(
     _check_size(instance)
     limits = Limits(time_limit, None, memory_limit, None)
     try:
-        better, proved = _refute(instance, prices, target, limits, memory_limit // (3 * ARC_BYTES))
+        most_arcs = memory_limit // (3 * ARC_BYTES)
+        better, proved = _refute(instance, prices, target, limits, most_arcs, threads=1)
     except (OutOfLimits, OutOfRoom):
         return None
     return proved if better is None else _latency(instance, better)
@@ -212,6 +216,7 @@ def _refute(
     target: int,
     limits: Limits,
     most_arcs: int,
+    threads: int,
 ) -> tuple[MixedSchedule | None, int]:
     """Return an optimal schedule if its latency is at most the target, and a lower bound."""
     before = limits.nodes
@@ -247,7 +252,8 @@ def _refute(
         coarser = Coarser(track, [layer.key for layer in state.graph.layers], state.costs.ahead)
         if track.hiding and track.named >= GUIDES:
             guide = PathGuide(excess, coarser, multiplier)
-            search = _searched(excess, base, target, guide, limits, limits.nodes - before)
+            work = limits.nodes - before
+            search = _searched(excess, base, target, guide, limits, work, threads)
             if search is not None:
                 return (None, target + 1) if search.start is None else _optimal(instance, search)
 
@@ -260,7 +266,13 @@ class _Search:
 
 
 def _searched(
-    excess: Excess, base: int, target: int, guide: PathGuide, limits: Limits, work: int
+    excess: Excess,
+    base: int,
+    target: int,
+    guide: PathGuide,
+    limits: Limits,
+    work: int,
+    threads: int,
 ) -> _Search | None:
     """Search states exhaustively with about as much work as the graphs took; None: not completed.
 
@@ -268,14 +280,14 @@ def _searched(
     """
     if excess.output.size > MOST_REQUESTS or int(excess.output.max()) >= WAITING:
         return None
-    part = limits.part(work // NODES_PER_STATE, limits.memory // 3)
+    part = limits.part(threads * work // NODES_PER_STATE, limits.memory // 3)
     try:
-        return _Search(exhaust(excess, base, target, part, guide))
+        return _Search(exhaust(excess, base, target, part, guide, threads=threads))
     except OutOfLimits:
         limits.check()
         return None
     finally:
-        limits.spend(NODES_PER_STATE * part.nodes, 0.0)
+        limits.spend(NODES_PER_STATE * part.nodes // threads, 0.0)
 
 
 def _optimal(instance: Instance, search: _Search) -> tuple[MixedSchedule, int]:
