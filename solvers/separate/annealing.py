@@ -18,6 +18,9 @@ WAITS, SWAPS = 0.3, 0.35
 #: Share of changed waits that become −1: the request joins the batch before it.
 JOINS = 0.4
 
+#: Share of changed waits that are drawn anew, up to about twice as long; others change by 1 or 2.
+LEAPS = 0.3
+
 
 class Begin(NamedTuple):
     """Where all schedules of a walk begin.
@@ -97,12 +100,15 @@ def anneal(
 
 @njit(cache=True, nogil=True)
 def _try_wait(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
-    """Let a position join the batch before it, or change its number of token batches by 1 or 2."""
+    """Let a position join the batch before it, or change its number of token batches."""
     fixed = walk.begin.fixed
     position = fixed + below(stream, walk.order.size - fixed)
     before = walk.wait[position]
-    if uniform(stream) < JOINS:
+    u = uniform(stream)
+    if u < JOINS:
         walk.wait[position] = -1
+    elif u < JOINS + LEAPS:
+        walk.wait[position] = below(stream, 2 * max(0, before) + 8)
     else:
         walk.wait[position] = max(-1, before - 2 + below(stream, 5))
     if walk.wait[position] == before or not _accepted(machine, walk, limit):

@@ -141,6 +141,7 @@ def decode_from(
         opens = position < n and (
             m == 0 or (since >= wait[position] and machine.arrival[order[position]] <= now)
         )
+        most = _most_repeats(machine, position, order, wait, since, now)
         if opens:
             end, now = _prompt_batch(machine, running, order, wait, position, now, log)
             if end > position:
@@ -149,7 +150,7 @@ def decode_from(
                 if cost > limit:
                     return REJECTED
                 continue
-        most = _most_repeats(machine, position, order, wait, since, now)
+            most = _while_it_waits(machine, running, order[position])
         steps, now = _token_batches(machine, running, most, now, log)
         since += steps
         cost += _complete(machine, running, now)
@@ -247,17 +248,28 @@ def _is_safe(machine: Machine, running: Running) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def _while_it_waits(machine: Machine, running: Running, i: int) -> int:
+    """For how many token batches, if nobody completes, a request that may not join yet may not.
+
+    In the order of those that run nobody's sum of KV and tokens to go (`_is_safe`) falls as a first
+    part of them advances. So it may join at the earliest when somebody else comes before it.
+    """
+    to_go = machine.output[i] - 1
+    for k in range(running.counts[0]):
+        if running.to_go[k] >= to_go:
+            return int(max(1, running.to_go[k] - to_go))
+    return REJECTED
+
+
+@njit(cache=True, nogil=True)
 def _token_batches(
     machine: Machine, running: Running, most: int, now: int, log: IntArray
 ) -> tuple[int, int]:
     """Do at most so many equal token batches, till one completes; their number, and the end."""
     law = machine.law
-    d = min(running.counts[0], machine.B_D)
-    steps = min(most, running.to_go[0])
-    while steps > 1 and not _advanced(machine, running, d, steps):
-        steps //= 2
-    if steps <= 1:
-        steps, d = 1, _advance_singly(machine, running)
+    d = _most_served(machine, running)
+    steps = min(most, _most_steps(machine, running, d))
+    _advance(running, 0, d, steps)
     if law.per_kv_token == 0:
         now += steps * token_time(law, d, 0)
     else:
@@ -271,26 +283,35 @@ def _token_batches(
 
 
 @njit(cache=True, nogil=True)
-def _advanced(machine: Machine, running: Running, d: int, steps: int) -> bool:
-    """Give the first d some tokens each if that is safe; say whether it is."""
-    _advance(running, 0, d, steps)
-    if _is_safe(machine, running):
-        return True
-    _advance(running, 0, d, -steps)
-    return False
+def _most_served(machine: Machine, running: Running) -> int:
+    """How many of the first ones can get a token each such that the state stays safe, ≥ 1.
+
+    A token for each of the first d raises the sum of KV and tokens to go of the k-th of them, which
+    is counted in `_is_safe`, by d − k: those from it on hold d − k + 1 more, and it has one less to
+    go. Others' sums stay.
+    """
+    d = min(running.counts[0], machine.B_D)
+    total = running.counts[1]
+    for k in range(running.counts[0]):
+        if k >= d:
+            break
+        d = min(d, k + 1 + machine.M - total - running.to_go[k])
+        total -= running.held[k]
+    return int(d)
 
 
 @njit(cache=True, nogil=True)
-def _advance_singly(machine: Machine, running: Running) -> int:
-    """Give a token to the first, the second, … as long as that is safe; return their number."""
-    d = 0
-    while d < min(running.counts[0], machine.B_D):
-        _advance(running, d, d + 1, 1)
-        if not _is_safe(machine, running):
-            _advance(running, d, d + 1, -1)
-            break
-        d += 1
-    return d
+def _most_steps(machine: Machine, running: Running, d: int) -> int:
+    """How many token batches of the first d stay safe, till one completes (see `_most_served`).
+
+    As sums never fall, nobody else can be served meanwhile who cannot be at first.
+    """
+    steps = running.to_go[0]
+    total = running.counts[1]
+    for k in range(d - 1):
+        steps = min(steps, (machine.M - total - running.to_go[k]) // (d - 1 - k))
+        total -= running.held[k]
+    return int(steps)
 
 
 @njit(cache=True, nogil=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -27,6 +28,9 @@ MOST_STARTS = 6
 
 #: Temperatures at the first and last step, as shares of the mean latency.
 HEAT = (0.6, 0.015)
+
+#: Between two reports pass so many times the time that one takes.
+RARELY = 20.0
 
 #: Share of that heat at which a run from the incumbent begins.
 REHEAT = 0.25
@@ -97,11 +101,12 @@ def improve_separate(
         heat = REHEAT if from_best else 1.0
         _run(best, code, budget, stream, STEPS_PER_REQUEST[min(run, 2)], heat)
         run += 1
+    best.report()
     return best.schedule
 
 
 class _Best:
-    """The best schedule so far, and the best code; reports each better one."""
+    """The best code so far, and the best schedule; reports better ones, not too often."""
 
     def __init__(
         self,
@@ -116,6 +121,7 @@ class _Best:
         self.code = code_of(instance, schedule)
         self.code_latency = self.value(self.code)
         self._found = found
+        self._next_report = 0.0
 
     def value(self, code: Code) -> int:
         """Total latency of a code's schedule."""
@@ -123,13 +129,25 @@ class _Best:
         return int(decode(self.machine, space, *code, float(REJECTED), no_log))
 
     def offer(self, code: Code, latency: int) -> None:
-        """Keep a code, and its schedule, if they are the best so far."""
+        """Keep a code if it is the best so far."""
         if latency < self.code_latency:
             self.code, self.code_latency = code, latency
-        if latency < self.latency:
-            self.schedule, self.latency = schedule_of(self.instance, *code), latency
-            if self._found is not None:
-                self._found(self.schedule, latency)
+        if time.perf_counter() >= self._next_report:
+            self.report()
+
+    def report(self) -> None:
+        """Make the schedule of the best code, if it is better than the one there is.
+
+        With thousands of batches that takes as long as thousands of decodes.
+        """
+        if self.code_latency >= self.latency:
+            return
+        began = time.perf_counter()
+        self.schedule, self.latency = schedule_of(self.instance, *self.code), self.code_latency
+        if self._found is not None:
+            self._found(self.schedule, self.latency)
+        now = time.perf_counter()
+        self._next_report = now + RARELY * (now - began)
 
 
 def _starts(instance: Instance, best: _Best, budget: Budget) -> list[Code]:
@@ -161,7 +179,7 @@ def _run(
         cost=np.array([latency, latency], dtype=np.int64),
         running=working_space(n),
     )
-    mean = best.latency / n
+    mean = best.code_latency / n
     steps = n * per_request
 
     def go_on(now: int, end: int) -> None:
