@@ -1,0 +1,128 @@
+"""Codes of separate schedules: the compiled decoder against one that goes batch by batch."""
+
+import numpy as np
+import pytest
+
+from batchprophet.models.batch_time import AffineTime, ConstantTime
+from batchprophet.models.feasibility import check
+from batchprophet.models.instance import Gpu, Instance
+from batchprophet.solvers.separate.decode import (
+    REJECTED,
+    _batches,
+    _log_size,
+    decode,
+    schedule_of,
+    working_space,
+)
+from batchprophet.solvers.separate.machine import machine_of
+
+LAWS = (
+    {},
+    {"batch_time": ConstantTime(prompt=3, token=2)},
+    {"batch_time": AffineTime(c0=2.0, c1=0.3, c2=0.2, c3=0.05)},
+)
+LIMITS = ({}, {"prompt_batch_requests": 3, "prompt_batch_tokens": 9, "token_batch_requests": 2})
+
+
+def batch_by_batch(instance, order, wait):
+    """Follow the description of a code literally, one token batch at a time, for the unit law."""
+    gpu = instance.gpu
+    M, B_P = gpu.kv_capacity, gpu.prompt_batch_requests or instance.n
+    C_P, B_D = gpu.prompt_batch_tokens or 10**9, gpu.token_batch_requests or instance.n
+    running, batches, now, since, position = {}, [], 0, 0, 0  # request: [tokens to go, KV held]
+
+    def in_order():
+        return sorted(running, key=lambda i: (running[i][0], -running[i][1]))
+
+    def safe():
+        total = sum(held for _, held in running.values())
+        if total > M:
+            return False
+        for i in in_order():
+            if total + running[i][0] > M:
+                return False
+            total -= running[i][1]
+        return True
+
+    def admitted(i):
+        running[i] = [int(instance.output[i]) - 1, int(instance.prompt[i]) + 1]
+        if not safe():
+            del running[i]
+        return i in running
+
+    while position < instance.n or running:
+        members = []
+        if position < instance.n and (
+            not running or (since >= wait[position] and instance.arrival[order[position]] <= now)
+        ):
+            while position < instance.n and len(members) < B_P:
+                i = order[position]
+                full = sum(instance.prompt[j] for j in [*members, i]) > C_P
+                if (members and wait[position] >= 0) or full or not admitted(i):
+                    break
+                now = max(now, instance.arrival[i])
+                members.append(i)
+                position += 1
+        if members:
+            batches.append(("prompt", tuple(members)))
+            since = 0
+        else:
+            for i in in_order()[:B_D]:
+                to_go, held = running[i]
+                running[i] = [to_go - 1, held + 1]
+                if not safe():
+                    running[i] = [to_go, held]
+                    break
+                members.append(i)
+            batches.append(("token", tuple(members)))
+            since += 1
+        now += 1
+        running = {i: left for i, left in running.items() if left[0] > 0}
+    return batches
+
+
+def random_case(rng, **gpu):
+    n, M = int(rng.integers(1, 10)), int(rng.integers(12, 40))
+    instance = Instance(
+        gpu=Gpu(kv_capacity=M, **gpu),
+        arrival=np.sort(rng.integers(0, 15, n)),
+        prompt=rng.integers(1, 6, n),
+        output=rng.integers(1, M - 6, n),
+    )
+    wait = np.where(rng.random(n) < 0.4, -1, rng.integers(0, 9, n))
+    return instance, rng.permutation(n), wait
+
+
+def decoded(instance, order, wait):
+    log = np.zeros(_log_size(instance), np.int64)
+    space = working_space(instance.n)
+    latency = decode(machine_of(instance), space, order, wait, float(REJECTED), log)
+    return latency, _batches(log)
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+def test_the_same_batches_as_batch_by_batch(limits):
+    rng = np.random.default_rng(0)
+    blocked = 0
+    for _ in range(300):
+        instance, order, wait = random_case(rng, **limits)
+        expected = batch_by_batch(instance, order, wait)
+        _, found = decoded(instance, order, wait)
+        assert [(kind, set(members)) for kind, members in found] == [
+            (kind, set(members)) for kind, members in expected
+        ]
+        blocked += sum(kind == "token" for kind, _ in expected) > instance.output.max()
+    assert blocked > 100  # KV or limits made requests wait for each other
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("limits", LIMITS)
+def test_the_latency_is_that_of_a_feasible_schedule(law, limits):
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        instance, order, wait = random_case(rng, **law, **limits)
+        latency, _ = decoded(instance, order, wait)
+        schedule = schedule_of(instance, order, wait)
+        assert not check(instance, schedule)
+        # Shifted to the left it may only be better.
+        assert int((schedule.completion(instance) - instance.arrival).sum()) <= latency
