@@ -20,6 +20,7 @@ from batchprophet.models.errors import BatchprophetError
 from batchprophet.models.families import make_instance
 from batchprophet.solvers.separate.hindsight import load_compiled_code
 from batchprophet.solvers.solution import Solution
+from batchprophet.solvers.warm_up import compile_first
 
 #: Seconds for the warm-up (imports and compiled code), before the clock starts.
 WARM_UP_SECONDS = 900.0
@@ -141,6 +142,8 @@ def _warm_up(method: str, case: Case) -> None:
     model = case.warm_start.model
     if method == "separate-engine":
         load_compiled_code()
+    elif method == "engine":
+        compile_first(model)
     if model == "separate":
         small = make_instance("separate-random", seed=0, settings={"n": 4})
     elif case.instance.gpu.kv_capacity < 1000:

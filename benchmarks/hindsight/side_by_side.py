@@ -137,6 +137,10 @@ def side_by_side(
         Path | None, typer.Option(help="Rewrite the tables of a document, between its marks.")
     ] = None,
     block: Annotated[str, typer.Option(help="Which marks of the document.")] = "tables",
+    open_only: Annotated[
+        bool,
+        typer.Option("--open-only", help="In files, list only the rows that are not proved."),
+    ] = False,
     remark: Annotated[
         str, typer.Option(help="A remark on the machine, such as what else runs on it.")
     ] = "",
@@ -182,13 +186,13 @@ def side_by_side(
     defects = _verify(selected, rows)
     report.print()
     for path in markdowns:
-        write_atomically(path, (report.markdown() + "\n").encode())
+        write_atomically(path, (report.markdown(open_only=open_only) + "\n").encode())
     for defect in defects:
         _errors.print(f"[bold red]contradiction or crash:[/] {escape(defect)}")
     if defects:
         raise typer.Exit(1)
     if into is not None:
-        write_into(into, block, report.markdown())
+        write_into(into, block, report.markdown(open_only=open_only))
 
 
 def _outputs(paths: Sequence[Path]) -> tuple[Path | None, list[Path]]:

@@ -115,18 +115,22 @@ class Report:
         _print(LEGEND, SUMMARY_COLUMNS, summary(self.groups), left=(0, 1))
         print(self.made)
 
-    def markdown(self) -> str:
-        """Return it as Markdown."""
-        rows = [cells(row) for _, rows in self.groups for row in rows]
-        return "\n\n".join(
-            [
-                f"Command: `{self.command}`",
-                self.made,
-                _markdown(SUMMARY_COLUMNS, summary(self.groups), left=(0, 1)),
-                LEGEND,
-                _markdown(COLUMNS, rows, left=(0, 3, 7)),
-            ]
-        )
+    def markdown(self, *, open_only: bool = False) -> str:
+        """Return it as Markdown; the table of rows may be of those that are not proved only."""
+        shown = [row for _, rows in self.groups for row in rows]
+        if open_only:
+            shown = [row for row in shown if row.status != "optimal"]
+        rows = [cells(row) for row in shown]
+        every = "Not proved:" if open_only and rows else ""
+        parts = [
+            f"Command: `{self.command}`",
+            self.made,
+            _markdown(SUMMARY_COLUMNS, summary(self.groups), left=(0, 1)),
+            LEGEND,
+            every,
+            _markdown(COLUMNS, rows, left=(0, 3, 7)) if rows else "",
+        ]
+        return "\n\n".join(part for part in parts if part)
 
 
 def _print(
