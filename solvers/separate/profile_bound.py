@@ -30,7 +30,7 @@ MOST_RUNNING, LEAST_RUNNING = 9, 3
 MOST_TRANSITIONS, MOST_COSTS = 8_000_000, 30_000_000
 
 #: Steps without a better bound until the step is shortened, and by what.
-PATIENCE, SHORTER = 5, 0.6
+PATIENCE, SHORTER = 1, 0.6
 
 #: Share of the newest subgradient in the direction.
 NEWEST = 0.4
