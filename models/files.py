@@ -392,6 +392,10 @@ def _refuse_constant(name: str) -> float:
     raise InputError(f"numbers must be finite, found {name}")
 
 
+#: Names that a field may have which tells kinds of records apart.
+_TAGS = {"law": "unit, constant or affine", "model": "mixed or separate"}
+
+
 def _describe(error: msgspec.ValidationError, content: bytes) -> str:
     """Say where, what was expected and what was found."""
     message, _, location = str(error).partition(" - at `$")
@@ -406,6 +410,9 @@ def _describe(error: msgspec.ValidationError, content: bytes) -> str:
     message = message.replace("Number out of range", "Expected a finite number, found a larger one")
     plain = message.replace("`", "").split(", got ")[0]
     plain = plain[0].lower() + plain[1:]
+    known = _TAGS.get(where.rpartition(".")[2])
+    if known is not None and plain.startswith("invalid value"):
+        plain = f"expected {known}, found{plain.removeprefix('invalid value')}"
     return f"{where}: {plain}{found}" if where else f"{plain}{found}"
 
 

@@ -164,7 +164,7 @@ def with_request(**changes):
         ),
         (
             DOCUMENT | {"gpu": {"kv_capacity": 9, "batch_time": {"law": "cubic"}}},
-            "gpu.batch_time.law: invalid value 'cubic'",
+            "gpu.batch_time.law: expected unit, constant or affine, found 'cubic'",
         ),
         (
             DOCUMENT | {"gpu": {"kv_capacity": None}},
@@ -238,7 +238,7 @@ def test_batches_may_come_in_any_order_and_violate_rules(tmp_path):
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"model": "best", "schedule": {}}, "model: invalid value 'best'"),
+        ({"model": "best", "schedule": {}}, "model: expected mixed or separate, found 'best'"),
         ({"schedule": {"batches": []}}, "object missing required field model"),
         ({"model": "separate"}, "object missing required field schedule"),
         (
