@@ -16,7 +16,7 @@ import batchprophet as bp
 from batchprophet.cli import run
 from batchprophet.models.errors import InputError
 from batchprophet.policy_list import split_policies
-from batchprophet.solvers.hindsight import load_compiled_code
+from batchprophet.solvers.warm_up import compile_first
 
 COMMANDS = ("demo", "solve", "simulate", "compare", "check", "make", "convert", "policies")
 COMMAND = [sys.executable, "-m", "batchprophet"]
@@ -41,8 +41,7 @@ def document(**changes: object) -> dict[str, object]:
 @pytest.fixture(scope="module", autouse=True)
 def compiled_code() -> None:
     """Compile what solves run before their clocks start: at first use it may take them whole."""
-    requests = {"arrival": [0, 2], "prompt": [3, 1], "output": [4, 2]}
-    load_compiled_code(bp.Instance(gpu=bp.Gpu(kv_capacity=9), **requests))  # type: ignore[arg-type]  # columns
+    compile_first("mixed")
 
 
 @pytest.fixture
