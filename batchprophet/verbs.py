@@ -97,7 +97,7 @@ def solve(
 
     if export is not None:
         _write_model(loaded, model, export, objective, formulation)
-    if time_limit > 0:
+    if time_limit > 0 and (objective, formulation) == ("latency", "auto"):  # else the MILP solves
         compile_first(model, progress)
     solution: Solution[Any] = hindsight.solve(
         loaded,
