@@ -2,9 +2,6 @@
 
 import importlib
 import importlib.util
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,46 +15,17 @@ from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.schedule import MixedSchedule
 
 from .brute_force import brute_force
+from .side_by_side import SMALL, a_case, command, needs_ortools
 from .strategies import random_instance
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks" / "hindsight"
 CP_SAT = ("cp-sat-steps", "cp-sat-layers", "cp-sat-completions", "cp-sat-completions+layers",
           "cp-sat-starts")  # fmt: skip
 WITH_CORES = tuple(f"{name}-core" for name in CP_SAT)
-
-needs_ortools = pytest.mark.skipif(
-    importlib.util.find_spec("ortools") is None,
-    reason='CP-SAT needs ortools: pip install "batchprophet[benchmarks]"',
-)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def benchmarks():
-    """Let the scripts' folder be searched, as it is when they run."""
-    sys.path.insert(0, str(BENCHMARKS))
-    yield importlib.import_module
-    sys.path.remove(str(BENCHMARKS))
-
-
-@pytest.fixture
-def methods(benchmarks):
-    return benchmarks("methods")
-
-
-@pytest.fixture
-def record(benchmarks):
-    return benchmarks("record")
 
 
 @pytest.fixture
 def process(benchmarks):
     return benchmarks("process")
-
-
-def a_case(methods, instance, **changes):
-    settings = {"time_limit": 30.0, "threads": 1} | changes
-    first = methods.first_schedule(instance, "mixed")
-    return methods.Case(instance=instance, warm_start=first, **settings)
 
 
 # -- the methods ---------------------------------------------------------------------------------
@@ -78,7 +46,7 @@ def test_every_method_finds_and_proves_the_optimum(methods, method):
         n = int(rng.integers(1, 6))
         instance = random_instance(rng, n, capacity=(4, 12), last_arrival=int(rng.integers(0, 7)))
         for tight in (False, True) if method != "engine" else (False,):
-            case = a_case(methods, instance, tight_windows=tight)
+            case = a_case(methods, instance, "mixed", tight_windows=tight)
             solution = methods.METHODS[method](case)
             optimum, _ = brute_force(instance)
             assert (solution.objective, solution.bound) == (optimum, optimum)
@@ -95,7 +63,7 @@ def test_a_formulation_allows_exactly_the_feasible_schedules(methods, benchmarks
         instance = random_instance(rng, 3, capacity=(6, 10), last_arrival=3)
         latest = instance.arrival + 6
         start = rng.integers(instance.arrival, latest + 1)
-        case = a_case(methods, instance)
+        case = a_case(methods, instance, "mixed")
         if (case.warm_start.start > latest).any():
             continue
         model, variables = cp_sat.build(instance, latest, case.warm_start, formulation)
@@ -116,7 +84,7 @@ def test_the_milp_is_plain(methods, benchmarks, monkeypatch):
         raise AssertionError("not part of the plain MILP")
 
     instance = make_instance("arrival-model-1", seed=100, settings={"n": 7})
-    case = a_case(methods, instance)
+    case = a_case(methods, instance, "mixed")
     for name in ("solve", "best_bound", "list_schedules", "first_schedule"):
         monkeypatch.setattr(benchmarks("mixed_methods"), name, refuse)
     for method in ("milp-dense", "milp-running-sum"):
@@ -128,7 +96,7 @@ def test_the_milp_is_plain(methods, benchmarks, monkeypatch):
 @needs_ortools
 def test_a_method_without_a_schedule_of_its_own_keeps_the_warm_start(methods):
     instance = make_instance("arrival-model-1", seed=100, settings={"n": 12})
-    case = a_case(methods, instance, time_limit=0.0)
+    case = a_case(methods, instance, "mixed", time_limit=0.0)
     solution = methods.METHODS["cp-sat-starts"](case)
     assert solution.schedule == case.warm_start
     assert "the warm start kept" in solution.method
@@ -307,41 +275,42 @@ def test_a_document_keeps_what_is_outside_the_marks(benchmarks, tmp_path):
         tables.write_into(document, "large", "new")
 
 
+def test_open_rows_only(benchmarks, row):
+    open_ = replace(row, instance="other", fingerprint="c", lower_bound=6, status="feasible")
+    report = benchmarks("tables").Report("command", "made", [("set", [row, open_])])
+    assert "| pair |" in report.markdown()
+    page = report.markdown(open_only=True)
+    assert "| pair |" not in page
+    assert "| other |" in page
+    assert "| set | engine | 2 | 1 |" in page  # summed up over all
+    proved = benchmarks("tables").Report("command", "made", [("set", [row])])
+    assert "Not proved" not in proved.markdown(open_only=True)
+
+
 # -- processes -----------------------------------------------------------------------------------
 
 
 def test_a_crash_is_an_outcome(methods, process):
-    case = a_case(methods, PAIR)
+    case = a_case(methods, PAIR, "mixed")
     outcome = process.measure("no such method", case, overrun=30, memory_mib=1e6)
     assert (outcome.failure, outcome.solution) == ("crashed", None)
     assert outcome.account == "the process ended with exit code 1"
 
 
 def test_an_overrun_is_an_outcome(methods, process):
-    case = a_case(methods, make_instance("arrival-model-1", seed=101), time_limit=0.0)
+    case = a_case(methods, make_instance("arrival-model-1", seed=101), "mixed", time_limit=0.0)
     outcome = process.measure("milp-dense", case, overrun=0, memory_mib=1e6)
     assert (outcome.failure, outcome.account) == ("overrun", "stopped after 0 s")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is watched on Linux")
 def test_too_much_memory_is_an_outcome(methods, process):
-    outcome = process.measure("engine", a_case(methods, PAIR), overrun=30, memory_mib=50)
+    outcome = process.measure("engine", a_case(methods, PAIR, "mixed"), overrun=30, memory_mib=50)
     assert (outcome.failure, outcome.account) == ("out of memory", "stopped beyond 50 MiB")
     assert outcome.peak_mib > 50
 
 
 # -- the command ---------------------------------------------------------------------------------
-
-
-def command(*words, folder):
-    return subprocess.run(
-        [sys.executable, BENCHMARKS / "side_by_side.py", *words],
-        cwd=folder, capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONWARNINGS": "error"},
-    )  # fmt: skip
-
-
-SMALL = ("--seeds", "100", "--time-limit", "20", "--threads", "1")
 
 
 @pytest.mark.slow

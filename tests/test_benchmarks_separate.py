@@ -1,12 +1,7 @@
 """The side-by-side benchmark of separate batching: methods agree, rows are verified, it resumes."""
 
 import importlib
-import importlib.util
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,40 +16,11 @@ from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.solvers.hindsight import solve
 
 from .brute_force_separate import brute_force_separate
+from .side_by_side import SMALL, a_case, command, needs_ortools
 from .tiny_separate import affine_law, random_schedule, tiny_separate
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks" / "hindsight"
 MILPS = ("separate-s1", "separate-s1-aggregated", "separate-s2")
 CP_SAT = ("separate-cp-sat-rows", "separate-cp-sat-layers")
-
-needs_ortools = pytest.mark.skipif(
-    importlib.util.find_spec("ortools") is None,
-    reason='CP-SAT needs ortools: pip install "batchprophet[benchmarks]"',
-)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def benchmarks():
-    """Let the scripts' folder be searched, as it is when they run."""
-    sys.path.insert(0, str(BENCHMARKS))
-    yield importlib.import_module
-    sys.path.remove(str(BENCHMARKS))
-
-
-@pytest.fixture
-def methods(benchmarks):
-    return benchmarks("methods")
-
-
-@pytest.fixture
-def record(benchmarks):
-    return benchmarks("record")
-
-
-def a_case(methods, instance, **changes):
-    settings = {"time_limit": 30.0, "threads": 1} | changes
-    first = methods.first_schedule(instance, "separate")
-    return methods.Case(instance=instance, warm_start=first, **settings)
 
 
 # -- the methods ---------------------------------------------------------------------------------
@@ -73,7 +39,7 @@ def a_case(methods, instance, **changes):
 def test_every_method_finds_and_proves_the_optimum(methods, method):
     for seed in range(20):
         instance = tiny_separate(seed)
-        solution = methods.METHODS[method](a_case(methods, instance))
+        solution = methods.METHODS[method](a_case(methods, instance, "separate"))
         optimum, _ = brute_force_separate(instance)
         assert (solution.objective, solution.bound) == (optimum, optimum), seed
 
@@ -89,7 +55,7 @@ def test_methods_agree_with_the_engine_where_batches_are_full_and_kv_binds(metho
         )
         optimum = solve(instance, model="separate", time_limit=30.0)
         assert optimum.status == "optimal"
-        solution = methods.METHODS[method](a_case(methods, instance))
+        solution = methods.METHODS[method](a_case(methods, instance, "separate"))
         assert (solution.objective, solution.bound) == (optimum.objective,) * 2
 
 
@@ -98,7 +64,7 @@ def test_the_batch_sequence_takes_the_affine_law(methods):
         law = affine_law(np.random.default_rng(seed))
         instance = tiny_separate(seed, most_requests=2, law=law, most_output=3)
         methods.require_suitable(instance, methods.separate_methods.ANY_LAW)
-        solution = methods.METHODS["separate-s2"](a_case(methods, instance))
+        solution = methods.METHODS["separate-s2"](a_case(methods, instance, "separate"))
         optimum, _ = brute_force_separate(instance)
         assert (solution.objective, solution.bound) == (optimum, optimum), seed
 
@@ -107,10 +73,7 @@ def test_the_batch_sequence_takes_the_affine_law(methods):
 @pytest.mark.parametrize("formulation", ["rows", "layers"])
 def test_a_formulation_allows_exactly_the_feasible_schedules(methods, benchmarks, formulation):
     # Starts fixed: CP-SAT finds the model feasible if and only if the checker does.
-    cp_sat, cp_model = (
-        benchmarks("cp_sat_separate"),
-        importlib.import_module("ortools.sat.python.cp_model"),
-    )
+    cp_sat, cp_model = benchmarks("cp_sat_separate"), benchmarks("ortools.sat.python.cp_model")
     verdicts = []
     for seed in range(60):
         instance = tiny_separate(seed)
@@ -137,12 +100,9 @@ def test_a_formulation_allows_exactly_the_feasible_schedules(methods, benchmarks
 @pytest.mark.parametrize("formulation", ["rows", "layers"])
 def test_the_hint_of_cp_sat_is_complete(methods, benchmarks, formulation):
     # Every variable has a value, and together they are the warm start.
-    cp_sat, cp_model = (
-        benchmarks("cp_sat_separate"),
-        importlib.import_module("ortools.sat.python.cp_model"),
-    )
+    cp_sat, cp_model = benchmarks("cp_sat_separate"), benchmarks("ortools.sat.python.cp_model")
     instance = make_instance("separate-random", seed=3, settings={"n": 6, "kv_capacity": 20})
-    case = a_case(methods, instance)
+    case = a_case(methods, instance, "separate")
     windows = methods.separate_methods.windows(case)
     model, _ = cp_sat.build(instance, windows, case.warm_start, formulation)
     assert len(model.proto.solution_hint.vars) == len(model.proto.variables)
@@ -161,7 +121,7 @@ def test_the_milps_are_plain(methods, benchmarks, monkeypatch):
     strengthening = importlib.import_module("batchprophet.models.separate.strengthening")
     refused = dict.fromkeys(strengthening.STRENGTHENINGS, refuse)
     instance = make_instance("separate-random", seed=0, settings={"n": 4})
-    case = a_case(methods, instance)
+    case = a_case(methods, instance, "separate")
     monkeypatch.setattr(strengthening, "STRENGTHENINGS", refused)
     monkeypatch.setattr(benchmarks("separate_methods"), "solve", refuse)
     for method in MILPS:
@@ -175,7 +135,7 @@ def test_the_milps_are_plain(methods, benchmarks, monkeypatch):
 @needs_ortools
 def test_a_method_without_a_schedule_of_its_own_keeps_the_warm_start(methods):
     instance = make_instance("separate-random", seed=0, settings={"n": 12})
-    case = a_case(methods, instance, time_limit=0.0)
+    case = a_case(methods, instance, "separate", time_limit=0.0)
     solution = methods.METHODS["separate-cp-sat-rows"](case)
     assert solution.schedule == case.warm_start
     assert "the warm start kept" in solution.method
@@ -278,17 +238,6 @@ def test_the_fingerprint_covers_the_gpu(record):
 
 
 # -- the command ---------------------------------------------------------------------------------
-
-
-def command(*words, folder):
-    return subprocess.run(
-        [sys.executable, BENCHMARKS / "side_by_side.py", *words],
-        cwd=folder, capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONWARNINGS": "error"},
-    )  # fmt: skip
-
-
-SMALL = ("--seeds", "100", "--time-limit", "20", "--threads", "1")
 
 
 @pytest.mark.slow

@@ -5,10 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import pyomo.environ as pyo
 
 from batchprophet.models.instance import Instance
 from batchprophet.models.schedules import Schedule, schedule_value
+from batchprophet.solvers.highs import solve_model
+from batchprophet.solvers.matrix_form import compile_model
 from batchprophet.solvers.solution import Solution, certified
+
+
+class Clock:
+    """Seconds since it was made, and seconds left of a limit."""
+
+    def __init__(self, limit: float) -> None:
+        self._began, self._limit = time.perf_counter(), limit
+
+    def spent(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._began
+
+    def left(self) -> float:
+        """Seconds left, 0 after the end."""
+        return max(0.0, self._limit - self.spent())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +62,9 @@ class Case:
         """Total latency of the warm start."""
         return int(schedule_value(self.instance, self.warm_start))
 
-    def clock(self) -> Callable[[], float]:
-        """Start a clock that tells the seconds left, and 0 after the end."""
-        end = time.perf_counter() + self.time_limit
-        return lambda: max(0.0, end - time.perf_counter())
+    def clock(self) -> Clock:
+        """Start a clock for the time limit."""
+        return Clock(self.time_limit)
 
 
 def certify(
@@ -63,3 +82,34 @@ def certify(
         method=account if own is not None else f"{account}, the warm start kept",
         seconds=seconds,
     )
+
+
+def solve_milp(
+    case: Case,
+    milp: pyo.ConcreteModel,
+    decode: Callable[[Instance, pyo.ConcreteModel, Callable[[Any], float]], Schedule],
+    clock: Clock,
+) -> Solution:
+    """Solve a model, whose variables have the warm start's values, in HiGHS.
+
+    Parameters
+    ----------
+    case : Case
+        The case.
+    milp : pyomo.environ.ConcreteModel
+        A form of its MILP.
+    decode : callable
+        Reads a schedule from the values of the model's variables.
+    clock : Clock
+        The case's, started before the model was built.
+    """
+    result = solve_model(
+        compile_model(milp),
+        time_limit=clock.left(),
+        threads=case.threads,
+        absolute_gap=0.5,  # total latencies are integers
+        warm_start=True,
+    )
+    own = None if result.values is None else decode(case.instance, milp, result.value)
+    account = f"HiGHS: {result.status.value}, {result.nodes} nodes"
+    return certify(case, own, result.bound, account, clock.spent())

@@ -44,6 +44,13 @@ class CpSatResult:
     account: str
 
 
+def hinted_literal(model: cp_model.CpModel, name: str, hint: bool) -> cp_model.IntVar:
+    """Return a new Boolean variable of a model, with its hint."""
+    variable = model.new_bool_var(name)
+    model.add_hint(variable, hint)
+    return variable
+
+
 def solve_cp_sat(
     model: cp_model.CpModel,
     read: Callable[[Value], Schedule],

@@ -32,7 +32,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from cp_sat_search import Value
+from cp_sat_search import Value, hinted_literal
 from ortools.sat.python import cp_model
 
 from batchprophet.models.instance import Instance, IntArray
@@ -88,9 +88,7 @@ class _Model:
 
     def literal(self, name: str, hint: bool) -> cp_model.IntVar:
         """Return a new Boolean variable with its hint."""
-        variable = self.cp.new_bool_var(name)
-        self.cp.add_hint(variable, hint)
-        return variable
+        return hinted_literal(self.cp, name, hint)
 
 
 def build(

@@ -14,13 +14,12 @@ MILP and CP-SAT have the same windows of starts, by default from the value of th
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
 import numpy as np
-from case import Case, certify
+from case import Case, certify, solve_milp
 
 from batchprophet.models.errors import BatchprophetError
 from batchprophet.models.instance import Instance, IntArray
@@ -30,10 +29,8 @@ from batchprophet.models.mixed.horizon import latest_starts
 from batchprophet.models.objectives import total_latency
 from batchprophet.models.schedule import MixedSchedule
 from batchprophet.solvers.bounds.combinatorial import best_bound
-from batchprophet.solvers.highs import solve_model
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.incumbents import list_schedules
-from batchprophet.solvers.matrix_form import compile_model
 from batchprophet.solvers.solution import Solution
 
 #: The formulation that ``cp-sat`` and ``cp-sat-core`` mean, by measurement:
@@ -71,29 +68,20 @@ def _solve_by_engine(case: Case) -> Solution:
 
 
 def _solve_milp(formulation: str, case: Case) -> Solution:
-    began, left = time.perf_counter(), case.clock()
+    clock = case.clock()
     instance = case.instance
     milp = build_model(instance, formulation=formulation, latest=windows(case))
     assert isinstance(case.warm_start, MixedSchedule)
     if not set_start(instance, milp, case.warm_start):
         raise BatchprophetError(f"MILP ({formulation}): the windows leave out the warm start")
-    result = solve_model(
-        compile_model(milp),
-        time_limit=left(),
-        threads=case.threads,
-        absolute_gap=0.5,  # total latencies are integers
-        warm_start=True,
-    )
-    own = None if result.values is None else decode(instance, milp, result.value)
-    account = f"HiGHS: {result.status.value}, {result.nodes} nodes"
-    return certify(case, own, result.bound, account, time.perf_counter() - began)
+    return solve_milp(case, milp, decode, clock)
 
 
 def _solve_cp_sat(formulation: str, search: str, case: Case) -> Solution:
     from cp_sat import build, read
     from cp_sat_search import solve_cp_sat
 
-    began, left = time.perf_counter(), case.clock()
+    clock = case.clock()
     assert isinstance(case.warm_start, MixedSchedule)
     model, start = build(case.instance, windows(case), case.warm_start, formulation)
     result = solve_cp_sat(
@@ -101,11 +89,11 @@ def _solve_cp_sat(formulation: str, search: str, case: Case) -> Solution:
         partial(read, start),
         name=formulation,
         search=search,
-        time_limit=left(),
+        time_limit=clock.left(),
         threads=case.threads,
     )
     account = f"CP-SAT: {result.account}"
-    return certify(case, result.schedule, result.bound, account, time.perf_counter() - began)
+    return certify(case, result.schedule, result.bound, account, clock.spent())
 
 
 #: Methods by name.

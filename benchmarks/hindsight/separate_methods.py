@@ -15,12 +15,11 @@ MILPs and CP-SAT have the same latest completions, from the value of the warm st
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from case import Case, certify
+from case import Case, certify, solve_milp
 
 from batchprophet.models.errors import BatchprophetError
 from batchprophet.models.instance import Instance, IntArray
@@ -32,9 +31,7 @@ from batchprophet.models.separate.schedule import SeparateSchedule
 from batchprophet.models.separate.strengthening import STRENGTHENINGS
 from batchprophet.models.separate.tidy import tidied
 from batchprophet.models.separate.warm_start import set_start
-from batchprophet.solvers.highs import solve_model
 from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.matrix_form import compile_model
 from batchprophet.solvers.separate.codes import list_codes
 from batchprophet.solvers.separate.decode import schedule_of
 from batchprophet.solvers.separate.milp import FORMULATIONS
@@ -76,7 +73,7 @@ def _solve_by_engine(case: Case) -> Solution:
 
 
 def _solve_milp(formulation: str, strengthenings: tuple[str, ...], case: Case) -> Solution:
-    began, left = time.perf_counter(), case.clock()
+    clock = case.clock()
     instance = case.instance
     milp = build_model(
         instance,
@@ -87,23 +84,14 @@ def _solve_milp(formulation: str, strengthenings: tuple[str, ...], case: Case) -
     assert isinstance(case.warm_start, SeparateSchedule)
     if not set_start(instance, milp, case.warm_start, "latency"):
         raise BatchprophetError(f"MILP ({formulation}): the windows leave out the warm start")
-    result = solve_model(
-        compile_model(milp),
-        time_limit=left(),
-        threads=case.threads,
-        absolute_gap=0.5,  # total latencies are integers
-        warm_start=True,
-    )
-    own = None if result.values is None else decode(instance, milp, result.value)
-    account = f"HiGHS: {result.status.value}, {result.nodes} nodes"
-    return certify(case, own, result.bound, account, time.perf_counter() - began)
+    return solve_milp(case, milp, decode, clock)
 
 
 def _solve_cp_sat(formulation: str, search: str, case: Case) -> Solution:
     from cp_sat_search import solve_cp_sat
     from cp_sat_separate import build, read
 
-    began, left = time.perf_counter(), case.clock()
+    clock = case.clock()
     assert isinstance(case.warm_start, SeparateSchedule)
     model, starts = build(case.instance, windows(case), case.warm_start, formulation)
     result = solve_cp_sat(
@@ -111,11 +99,11 @@ def _solve_cp_sat(formulation: str, search: str, case: Case) -> Solution:
         partial(read, case.instance, starts),
         name=formulation,
         search=search,
-        time_limit=left(),
+        time_limit=clock.left(),
         threads=case.threads,
     )
     account = f"CP-SAT: {result.account}"
-    return certify(case, result.schedule, result.bound, account, time.perf_counter() - began)
+    return certify(case, result.schedule, result.bound, account, clock.spent())
 
 
 #: Methods by name.
