@@ -78,6 +78,8 @@ def _is_ready(function: Any) -> bool:
         return True
     if function.signatures:
         return True
+    if function.stats.cache_path is None:  # it is not cached
+        return False
     name = function.py_func.__qualname__
     module = Path(function.py_func.__code__.co_filename).stem
     return any(Path(function.stats.cache_path).glob(f"{module}.{name}-*.nbi"))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numba
+
 import batchprophet as bp
 from batchprophet.online import evaluation
+from batchprophet.solvers import hindsight, warm_up
 from batchprophet.solvers.hindsight import solve
 
 #: In a process of its own, where nothing is loaded: what is compiled for the first time, or loaded
@@ -68,3 +71,28 @@ def test_without_time_nothing_is_searched_and_nothing_warmed_up(monkeypatch):
 
     monkeypatch.setattr("batchprophet.solvers.hindsight.load_compiled_code", refuse)
     assert bp.demo(time_limit=0.0).solution.status == "feasible"
+
+
+def test_nothing_is_compiled_where_it_is_and_everything_where_it_is_not(monkeypatch):
+    warm_up.compile_first("mixed")
+    told = []
+    warm_up.compile_first("mixed", told.append)
+    assert warm_up.is_compiled("mixed")
+    assert told == []
+
+    monkeypatch.setattr(warm_up, "is_compiled", lambda model: False)
+    loaded = []
+    monkeypatch.setattr(hindsight, "load_compiled_code", lambda instance: loaded.append(instance.n))
+    warm_up.compile_first("mixed", told.append)
+    assert [each.phase for each in told] == [warm_up.PHASE]
+    assert len(loaded) == 2  # a small instance and one like a trace
+
+
+def test_a_function_that_no_cache_knows_is_not_ready():
+    @numba.njit
+    def new(x):
+        return x + 1
+
+    assert not warm_up._is_ready(new)
+    new(1)
+    assert warm_up._is_ready(new)

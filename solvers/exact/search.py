@@ -176,8 +176,11 @@ def exhaust(
                 _Part(share, _copy(best), desk)
                 for share, desk in zip(shares, desks[: len(shares)], strict=True)
             ]
-            work = [partial(part.expand, excess, t, layer, limits, kept) for part in parts]
-            _run_all(crew, work)
+            together = len(parts)
+            _run_all(
+                crew,
+                [partial(part.expand, excess, t, layer, limits, kept, together) for part in parts],
+            )
             for part in parts:
                 _take_better(best, part.best)
             history.append((layer.parent[:m].copy(), layer.started[:m].copy()))
@@ -193,7 +196,10 @@ class _Part:
         self.share, self.best, self.room = share, best, room
         self.following: Layer
 
-    def expand(self, excess: Excess, t: int, layer: Layer, limits: Limits, kept: int) -> None:
+    def expand(
+        self, excess: Excess, t: int, layer: Layer, limits: Limits, kept: int, together: int
+    ) -> None:
+        """Expand the share; `together` parts take about as much memory each."""
         words, m = layer.state.shape[1], int(layer.present[0])
         following = empty_layer(words, SMALLEST_CAPACITY)
         for states in self.share:
@@ -205,7 +211,7 @@ class _Part:
                 limits.spend(reached - done, time.perf_counter() - began)
                 done = reached
                 if reached < last:
-                    larger = m + 3 * following.excess.size
+                    larger = m + 3 * together * following.excess.size
                     limits.allow(kept + larger * bytes_per_state(words))
                     following = doubled(following)
         self.following = following
