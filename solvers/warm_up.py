@@ -18,6 +18,7 @@ from .search.polish import polish_pairs
 from .separate import hindsight as separate_hindsight
 from .separate.annealing import anneal as anneal_separate
 from .separate.expansion import expand as expand_separate
+from .separate.walk_costs import compute_walk
 
 #: What is said meanwhile.
 PHASE = "compiling (a minute or two at first use, not counted)"
@@ -32,7 +33,7 @@ PARTS = {
         expand,
         forward,
     ),
-    "separate": (anneal_separate, expand_separate),
+    "separate": (anneal_separate, expand_separate, compute_walk),
 }
 
 

@@ -272,7 +272,8 @@ def test_what_the_forms_do_not_take_is_refused(tmp_path):
          "gpu.batch_time: n × the end of the serial schedule must stay below 2^62 for exact "
          "arithmetic, found 2000 × 6000000000000000 in 'instance'; use a coarser time unit"),
         (lambda: build_model(SMALL, formulation="best"),
-         "formulation: expected one of time-expanded, stages, batch-sequence; found 'best'"),
+         "formulation: expected one of time-expanded, stages, classes, batch-sequence; "
+         "found 'best'"),
         (lambda: build_model(SMALL, strengthenings=["all"]),
          "strengthenings: expected some of batch-counts, remaining-jobs, equal-requests, "
          "left-shift, merged-prompts, early-tokens, full-batches; found 'all'"),

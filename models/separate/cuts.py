@@ -84,7 +84,7 @@ def least_token_batches(instance: Instance, requests: list[int], everyone: list[
 
 
 def add_remaining_jobs(model: pyo.ConcreteModel, instance: Instance, objective: str) -> None:
-    """Who is done had at most h jobs to start h batches before its last (stages imply it).
+    """Who is done had at most h jobs to start h batches before its last (S1 by request, S2).
 
     For h = 1 … o_i − 2 ``(o_i − 1 − h)·z_{i,t} ≤ Y_{i,t−(h+1)·τ_D}``, and for h = o_i − 1
     ``z_{i,t} ≤ X_{i,t−(o_i−1)·τ_D−τ_P}`` (h = 0 is in the formulation): the jobs of a request are
@@ -92,7 +92,7 @@ def add_remaining_jobs(model: pyo.ConcreteModel, instance: Instance, objective: 
     started h token batches before t − τ_D. In the batch sequence places stand for times:
     ``Y_{i,b−h}`` and ``X_{i,b−(o_i−1)}``.
     """
-    if model.formulation == "stages":
+    if model.formulation in ("stages", "classes"):
         return
     o = instance.output.tolist()
     sequence = model.formulation == "batch-sequence"

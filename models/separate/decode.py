@@ -29,7 +29,8 @@ def decode(instance: Instance, model: pyo.ConcreteModel, value: Value) -> Separa
         Gives the value of a variable; within 1/2 of an integer for the integer ones.
     """
     batches = {
-        "time-expanded": _of_time_expanded, "stages": _of_stages, "batch-sequence": _of_sequence
+        "time-expanded": _of_time_expanded, "stages": _of_stages, "classes": _of_classes,
+        "batch-sequence": _of_sequence,
     }[model.formulation](instance, model, value)  # fmt: skip
     return left_shifted(instance, batches)
 
@@ -97,6 +98,34 @@ def _of_stages(
         everyone = sorted(i for _, _, members in moves for i in members)
         batches.append((kind, tuple(everyone)))
     return batches
+
+
+def _of_classes(
+    instance: Instance, model: pyo.ConcreteModel, value: Value
+) -> list[tuple[Kind, tuple[int, ...]]]:
+    """Give the token jobs names: whoever came into the class first."""
+    batches: dict[tuple[int, Kind], list[int]] = {}
+    for (i, t), x in model.x.items():
+        if value(x) > 0.5:
+            batches.setdefault((t, "prompt"), []).append(i)
+    jobs: dict[int, list[tuple[int, int]]] = {}
+    for (c, t), y in model.y.items():
+        if round(value(y)):
+            jobs.setdefault(t, []).append((c, round(value(y))))
+    inside: dict[int, list[int]] = {c: [] for c in range(len(model.classes))}
+    for t in sorted({*jobs, *(t for t, _ in batches)}):
+        for i in batches.get((t, "prompt"), []):
+            if i in model.entry:
+                inside[model.entry[i]].append(i)
+        moves = []
+        for c, count in jobs.get(t, []):
+            moves.append((model.classes[c].following, inside[c][:count]))
+            del inside[c][:count]
+        for following, members in moves:
+            batches.setdefault((t, "token"), []).extend(members)
+            if following is not None:
+                inside[following].extend(members)
+    return [(kind, tuple(sorted(members))) for (_, kind), members in sorted(batches.items())]
 
 
 def _of_sequence(

@@ -151,7 +151,7 @@ def add_full_batches(model: pyo.ConcreteModel, instance: Instance, objective: st
 
 
 def add_early_tokens(model: pyo.ConcreteModel, instance: Instance, objective: str) -> None:
-    """Of two token batches in a row the first holds all of the second, or is full (S1 only).
+    """Of two token batches in a row the first holds all of the second, or is full (not by class).
 
     Or somebody completes in it. Request by request ``y_{i,t+τ_D} ≤ y_{i,t} + (1 − v_t) +
     Σ_{k≠i} y_{k,t}/B_D + Σ_k (z_{k,t+τ_D} − z_{k,t})`` (no limit: no term); for stages, with most
@@ -163,7 +163,7 @@ def add_early_tokens(model: pyo.ConcreteModel, instance: Instance, objective: st
     same as before and at least one job later. No completion is later, the moved job ends earlier,
     and a second batch that becomes empty is left out.
     """
-    if model.formulation == "batch-sequence":
+    if model.formulation in ("batch-sequence", "classes"):
         return
     add = _early_stages if model.formulation == "stages" else _early_jobs
     add(model, instance.gpu.token_batch_requests)

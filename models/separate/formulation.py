@@ -13,6 +13,7 @@ from pyomo.common.gc_manager import PauseGC
 from ..errors import InputError
 from ..instance import Instance, IntArray
 from .batch_sequence import add_batch_sequence
+from .classes import add_classes
 from .horizon import latest_completions
 from .network import gpu_network, job_windows
 from .regime import require_separate
@@ -35,9 +36,20 @@ def _stages(model: pyo.ConcreteModel, instance: Instance, latest: IntArray, name
     add_stages(model, instance, gpu_network(instance, windows), windows, name)
 
 
-#: S1 request by request, S1 aggregated by type (both for the unit and the constant law), S2.
+def _classes(model: pyo.ConcreteModel, instance: Instance, latest: IntArray, name: str) -> None:
+    windows = job_windows(instance, latest)
+    add_classes(model, instance, gpu_network(instance, windows), windows, name)
+
+
+#: S1 request by request, aggregated by type, merged by class (these for the unit and the constant
+#: law), and S2.
 FORMULATIONS: Mapping[str, _Builder] = MappingProxyType(
-    {"time-expanded": _time_expanded, "stages": _stages, "batch-sequence": add_batch_sequence}
+    {
+        "time-expanded": _time_expanded,
+        "stages": _stages,
+        "classes": _classes,
+        "batch-sequence": add_batch_sequence,
+    }
 )
 
 
@@ -57,8 +69,8 @@ def build_model(
         The instance; any batch limits.
     objective : {"latency", "weighted", "makespan", "reward"}
         The objective. For the reward the model rejects what it does not complete in time.
-    formulation : {"time-expanded", "stages", "batch-sequence"}
-        The form; the first two take the unit and the constant law.
+    formulation : {"time-expanded", "stages", "classes", "batch-sequence"}
+        The form; all but the last take the unit and the constant law.
     latest : ndarray of int64, shape (n,), optional
         Latest completion of each request; by default those of `horizon.latest_completions`, which
         need no known schedule. Later ones change nothing; earlier ones may lose the optimum.

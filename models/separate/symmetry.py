@@ -13,7 +13,7 @@ from .types import request_types
 
 
 def add_equal_requests(model: pyo.ConcreteModel, instance: Instance, objective: str) -> None:
-    """Of equal requests the one that arrived first is never behind (stages have no names).
+    """Of equal requests the one that arrived first is never behind (S1 by request, S2).
 
     ``X_{i,t} ≥ X_{j,t}`` and ``Y_{i,t} ≥ Y_{j,t}`` for i before j in a type (`types`: a_i ≤ a_j) at
     all t. Proof: take the first batch after which j has more tokens than i. Before it they have
@@ -26,7 +26,7 @@ def add_equal_requests(model: pyo.ConcreteModel, instance: Instance, objective: 
     gives both rows. Completions stay within the latest ones of `horizon` with a known value, which
     hold in every schedule of that value.
     """
-    if model.formulation == "stages":
+    if model.formulation in ("stages", "classes"):
         return
     sequence = model.formulation == "batch-sequence"
     members = set(model.REQUESTS)

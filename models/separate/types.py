@@ -27,12 +27,13 @@ def request_types(instance: Instance, objective: str = "latency") -> list[list[i
     """
     types: dict[tuple[float, ...], list[int]] = {}
     for i in range(instance.n):
-        types.setdefault(_key(instance, objective, i), []).append(i)
+        types.setdefault(type_key(instance, objective, i), []).append(i)
     arrival = instance.arrival.tolist()
     return [sorted(members, key=lambda i: (arrival[i], i)) for members in types.values()]
 
 
-def _key(instance: Instance, objective: str, i: int) -> tuple[float, ...]:
+def type_key(instance: Instance, objective: str, i: int) -> tuple[float, ...]:
+    """Prompt, output and what the objective looks at: equal for requests of one type."""
     lengths = (int(instance.prompt[i]), int(instance.output[i]))
     if objective == "weighted":
         return (*lengths, float(instance.weight[i]))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import Any
 
 import pyomo.environ as pyo
 
 from ..instance import Instance
 from ..objectives import MAXIMISED, latest_completion
+from .classes import completions as class_completions
+from .classes import jobs_entering
 from .decode import left_shifted
 from .schedule import Batch, SeparateSchedule
 from .stages import completions, entering_stage
@@ -42,7 +45,8 @@ def set_start(
         schedule = _in_time(instance, schedule)
     placed = tidied(instance, schedule, objective).batches
     setters = {
-        "time-expanded": _set_time_expanded, "stages": _set_stages, "batch-sequence": _set_sequence
+        "time-expanded": _set_time_expanded, "stages": _set_stages, "classes": _set_classes,
+        "batch-sequence": _set_sequence,
     }  # fmt: skip
     return setters[model.formulation](instance, model, placed)
 
@@ -157,14 +161,69 @@ def _set_kv(model: pyo.ConcreteModel) -> None:
     change = dict.fromkeys(times, 0)
     for (j, g, t), job in model.q.items():
         change[t] += job.value * (1 if g else model.s[j] + 1)
-    for j, end, job in completions(model):
+    freed = [(model.s[j] + model.o[j], end, job) for j, end, job in completions(model)]
+    _accumulate_kv(model, change, freed)
+
+
+def _accumulate_kv(
+    model: pyo.ConcreteModel, change: dict[int, int], freed: list[tuple[int, int, Any]]
+) -> None:
+    """Set m from what each time adds, and from the peaks that (peak, end, job) free."""
+    times = list(change)
+    for peak, end, job in freed:
         position = bisect_right(times, end - 1)
         if position < len(times):
-            change[times[position]] -= job.value * (model.s[j] + model.o[j])
+            change[times[position]] -= job.value * peak
     held = 0
     for t in times:
         held += change[t]
         model.m[t].set_value(held)
+
+
+def _set_classes(instance: Instance, model: pyo.ConcreteModel, placed: tuple[Batch, ...]) -> bool:
+    flows: dict[tuple[int, int], int] = {}
+    prompts: list[tuple[int, int]] = []
+    inside: dict[int, int] = {}
+    for batch in placed:
+        for i in batch.requests:
+            if _prompt(batch):
+                prompts.append((i, batch.start))
+                if i in model.entry:
+                    inside[i] = model.entry[i]
+            else:
+                c = inside[i]
+                flows[c, batch.start] = flows.get((c, batch.start), 0) + 1
+                following = model.classes[c].following
+                if following is not None:
+                    inside[i] = following
+    if not set(prompts) <= set(model.PROMPT_JOBS) or not flows.keys() <= set(model.TOKEN_JOBS):
+        return False
+    if not _set_walk(model, placed):
+        return False
+    for job in prompts:
+        model.x[job].set_value(1)
+    for token_job, count in flows.items():
+        model.y[token_job].set_value(count)
+    entering = jobs_entering(model)
+    for c, times in enumerate(model.class_times):
+        stay = 0
+        for t in times:
+            stay += sum(job.value for job in entering.get((c, t), [])) - model.y[c, t].value
+            model.N[c, t].set_value(stay)
+    if hasattr(model, "m"):
+        _set_kv_of_classes(instance, model)
+    return True
+
+
+def _set_kv_of_classes(instance: Instance, model: pyo.ConcreteModel) -> None:
+    times = list(model.BATCH_STARTS)
+    change = dict.fromkeys(times, 0)
+    for (i, t), x in model.x.items():
+        change[t] += x.value * (int(instance.prompt[i]) + 1)
+    for (_, t), y in model.y.items():
+        change[t] += y.value
+    freed = [(peak, end, job) for peak, _, end, job in class_completions(model, instance)]
+    _accumulate_kv(model, change, freed)
 
 
 def _set_sequence(instance: Instance, model: pyo.ConcreteModel, placed: tuple[Batch, ...]) -> bool:

@@ -1,8 +1,10 @@
 """The engine for the total latency of separate batching, on two threads.
 
-Annealing and prices of the profile relaxation at once; then beams that the prices guide; then
-prices for later stages of the best schedule; then the exhaustive search on one thread, and wider
-beams on the other. Instances that are too large for the one or the other leave it out.
+Up to `MOST_EXHAUSTED` requests: annealing and prices of the profile relaxation at once; then beams
+that the prices guide; then prices for later stages of the best schedule; then the exhaustive search
+on one thread, and wider beams on the other. Beyond: schedules on one thread, by annealing and
+beams, and the class relaxation and prices of the GPU's walk on the other. Instances that are too
+large for the one or the other leave it out.
 """
 
 from __future__ import annotations
@@ -15,16 +17,22 @@ from functools import partial
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
 from ..desk import Desk, Found
+from .class_bound import class_prices, end_of_relaxation, has_class_bound
 from .exhaustion import beam, exhaust, is_applicable
 from .improvement import improve_separate
 from .profile_bound import ProfilePrices, Stage, most_running, profile_prices, stages_of
+from .walk_bound import has_walk, walk_prices
+
+#: Most requests whose states are searched exhaustively for the proof.
+MOST_EXHAUSTED = 30
 
 #: States that are expanded before anything else: enough for tiny instances.
 FIRST_EXPANSIONS = 3_000
 
 #: Shares of the time for annealing beside the first prices, for the first beams, and for the prices
-#: of later stages; of the annealing alone where no prices can be had.
-FIRST_SHARE, BEAM_SHARE, STAGE_SHARE, ALONE_SHARE = 0.15, 0.08, 0.2, 0.3
+#: of later stages; of the annealing where no proof is in sight, and of the prices for its beams.
+FIRST_SHARE, BEAM_SHARE, STAGE_SHARE = 0.15, 0.08, 0.2
+LONG_SHARE, GUIDE_SHARE = 0.5, 0.2
 
 #: Steps of the ascent to the first prices, and to those of a stage.
 FIRST_STEPS, STAGE_STEPS = 40, 20
@@ -35,12 +43,15 @@ STAGES = (0.25, 0.6)
 #: Widths of the first beams, and by how much later ones are wider than the last.
 FIRST_WIDTHS, WIDER = (30, 300, 1000), 3
 
-#: Work units, of about ten microseconds: placements in the annealing, expansions, steps of prices.
-PLACEMENTS_PER_UNIT, UNITS_PER_EXPANSION, UNITS_PER_STEP = 20, 4, 10_000
+#: Work units, of about ten microseconds: placements in the annealing, expansions, steps of the
+#: profiles' and of the walk's prices.
+PLACEMENTS_PER_UNIT, UNITS_PER_EXPANSION = 20, 4
+UNITS_PER_STEP, UNITS_PER_WALK_STEP = 10_000, 400
 
 #: Names of what finds schedules and proves bounds.
 ANNEALING, BEAMS = "annealing", "beams"
 PROFILES, EXHAUSTION = "profile prices", "exhaustive search"
+CLASSES, WALK = "class relaxation", "prices of the GPU's walk"
 
 Search = BestSoFar[SeparateSchedule]
 
@@ -62,24 +73,35 @@ def improve_and_prove(search: Search, *, threads: int | None, seed: int) -> None
     exhaustible = is_applicable(search.instance)
     if exhaustible:
         desk.run(partial(work.exhaust, FIRST_EXPANSIONS))
-    if not search.proved and most_running(search.instance) is not None:
-        _guided(work, exhaustible)
-    elif not search.proved:
-        share = ALONE_SHARE if exhaustible else 1.0
-        desk.run(partial(work.anneal, share * desk.seconds_left))
-        if exhaustible and not search.proved:
-            desk.run(work.exhaust)
+    priced = most_running(search.instance) is not None
+    if search.proved:
+        return
+    if exhaustible and priced and search.instance.n <= MOST_EXHAUSTED:
+        _guided(work)
+    else:
+        _bounded(work, exhaustible, priced)
 
 
-def _guided(work: _Work, exhaustible: bool) -> None:
+def _bounded(work: _Work, exhaustible: bool, priced: bool) -> None:
+    """Schedules beside bounds; states are searched last where there are few."""
+    desk = work.desk
+    end = end_of_relaxation(desk.search.instance, desk.best())
+    bounded = has_class_bound(desk.search.instance, end)
+    if bounded:
+        work.run(*work.shares(work.walk, partial(work.search_schedules, exhaustible, priced)))
+    else:
+        share = LONG_SHARE if exhaustible else 1.0
+        desk.run(partial(work.search_schedules, exhaustible, priced, share * desk.seconds_left))
+    if exhaustible and not work.is_done():
+        desk.run(work.exhaust)
+
+
+def _guided(work: _Work) -> None:
     """First prices, beams, prices of stages, proof."""
     desk = work.desk
     seconds = FIRST_SHARE * desk.seconds_left
     work.run(partial(work.anneal, seconds), partial(work.price, seconds))
     if work.is_done():
-        return
-    if not exhaustible:
-        work.run(partial(work.anneal, math.inf), work.price)
         return
     desk.run(partial(work.beams, FIRST_WIDTHS, BEAM_SHARE * desk.seconds_left))
     if work.is_done():
@@ -115,6 +137,11 @@ class _Work:
             for each in work:
                 self.desk.run(each)
 
+    def shares(self, *work: Callable[[float], None]) -> list[Callable[[], None]]:
+        """Give each its time: all that is left, or equal parts where they do not run at once."""
+        seconds = self.desk.seconds_left / (1 if self.both else len(work))
+        return [partial(each, seconds) for each in work]
+
     @property
     def prices(self) -> list[ProfilePrices]:
         """All prices so far."""
@@ -129,6 +156,34 @@ class _Work:
             seed=self.seed,
             stop=self.desk.stop.is_set,
             found=lambda schedule, _: self.desk.findings.put(Found(ANNEALING, schedule)),
+        )
+
+    def search_schedules(self, exhaustible: bool, priced: bool, seconds: float) -> None:
+        """Better the schedule by annealing, then by beams, with prices to guide them."""
+        beams = exhaustible and priced
+        self.anneal((LONG_SHARE if beams else 1.0) * seconds)
+        if beams and not self.desk.stop.is_set():
+            self.price(GUIDE_SHARE * (1 - LONG_SHARE) * seconds)
+            self.beams(None, (1 - GUIDE_SHARE) * (1 - LONG_SHARE) * seconds)
+
+    def walk(self, seconds: float) -> None:
+        """Solve the class relaxation; climb from there to prices of the GPU's walk."""
+        search = self.desk.search
+        deadline = search.seconds + min(seconds, self.desk.seconds_left)
+        schedule = self.desk.best()
+        begin = class_prices(search.instance, schedule, time_limit=deadline - search.seconds)
+        if begin is None:
+            return
+        self.desk.findings.put(Found(CLASSES, bound=(begin.bound, None)))
+        if self.desk.stop.is_set() or not has_walk(search.instance, begin.end):
+            return
+        walk_prices(
+            search.instance,
+            schedule,
+            begin,
+            time_limit=max(0.0, deadline - search.seconds),
+            stop=self.desk.stop.is_set,
+            found=lambda bound: self.desk.findings.put(Found(WALK, bound=(bound, None))),
         )
 
     def price(self, seconds: float = math.inf) -> None:
@@ -218,6 +273,8 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
         ),
         ANNEALING,
     )
+    if instance.n > MOST_EXHAUSTED and not search.proved:
+        walk_by_work(search, work_limit)
     prices: list[ProfilePrices] = []
     if priced:
         steps = max(1, work_limit // UNITS_PER_STEP)
@@ -236,3 +293,20 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
         search.offer(outcome.schedule, EXHAUSTION)
         search.better_bound(EXHAUSTION, outcome.bound)
     search.tell(EXHAUSTION)
+
+
+def walk_by_work(search: Search, work_limit: int) -> None:
+    """Bound the optimum by the class relaxation and prices of the walk, with a limit on work."""
+    assert search.schedule is not None
+    instance, schedule = search.instance, search.schedule
+    if not has_class_bound(instance, end_of_relaxation(instance, schedule)):
+        return
+    begin = class_prices(instance, schedule)
+    if begin is None:
+        return
+    search.better_bound(CLASSES, begin.bound)
+    if has_walk(instance, begin.end):
+        steps = work_limit // UNITS_PER_WALK_STEP
+        climbed = walk_prices(instance, schedule, begin, time_limit=math.inf, most_steps=steps)
+        search.better_bound(WALK, climbed.bound)
+    search.tell(WALK)

@@ -18,7 +18,7 @@ from ..progress import Progress
 from ..solution import Solution
 from .codes import list_codes
 from .decode import schedule_of
-from .engine import improve_and_prove, improve_and_prove_by_work
+from .engine import improve_and_prove, improve_and_prove_by_work, walk_by_work
 from .milp import FORMULATIONS, try_milp
 from .simple_bounds import simple_bounds
 
@@ -62,7 +62,7 @@ def solve_separate(
         Random seed of the annealing and the solver.
     warm_start : SeparateSchedule, optional
         A feasible schedule; the result is never worse.
-    formulation : {"auto", "S1", "S1-aggregated", "S2"}
+    formulation : {"auto", "S1", "S1-aggregated", "S1-merged", "S2"}
         A form of the MILP to solve (docs/model.md §3).
     progress : callable, optional
         Called with a `Progress` when a schedule or a bound gets better.
@@ -118,7 +118,7 @@ def _check_arguments(
     ):
         if value not in known:
             raise InputError(f"{name}: expected one of {', '.join(known)}; found {value!r}")
-    if formulation in ("S1", "S1-aggregated") and isinstance(instance.gpu.batch_time, AffineTime):
+    if formulation not in ("auto", "S2") and isinstance(instance.gpu.batch_time, AffineTime):
         raise InputError(
             f"formulation: {formulation} takes the unit and the constant law, found the affine law "
             f"in {instance.name!r}; use S2"
@@ -192,4 +192,5 @@ def load_compiled_code() -> None:
     search = Search(instance, "latency", math.inf)
     _try_list_schedules(search, None)
     improve_and_prove_by_work(search, 400, seed=0)
+    walk_by_work(search, 400)
     search.solution()

@@ -23,6 +23,7 @@ from ..highs import SolverState, Status, solve_model
 FORMULATIONS = {
     "S1": "time-expanded",
     "S1-aggregated": "stages",
+    "S1-merged": "classes",
     "S2": "batch-sequence",
 }
 
@@ -41,7 +42,7 @@ def try_milp(
     ----------
     search : BestSoFar
         Has a schedule; what is found and proved goes there.
-    formulation : {"auto", "S1", "S1-aggregated", "S2"}
+    formulation : {"auto", "S1", "S1-aggregated", "S1-merged", "S2"}
         The form; "auto" takes the aggregated one, or the batch sequence for the affine law.
     work_limit : int or None
         Branch-and-bound nodes; without it the time that is left limits the solve.
