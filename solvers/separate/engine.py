@@ -32,7 +32,7 @@ FIRST_EXPANSIONS = 3_000
 #: Shares of the time for annealing beside the first prices, for the first beams, and for the prices
 #: of later stages; of the annealing where no proof is in sight, and of the prices for its beams.
 FIRST_SHARE, BEAM_SHARE, STAGE_SHARE = 0.15, 0.08, 0.2
-LONG_SHARE, GUIDE_SHARE = 0.5, 0.2
+LONG_SHARE, GUIDE_SHARE = 0.75, 0.3
 
 #: Steps of the ascent to the first prices, and to those of a stage.
 FIRST_STEPS, STAGE_STEPS = 40, 20
@@ -86,12 +86,13 @@ def _bounded(work: _Work, exhaustible: bool, priced: bool) -> None:
     """Schedules beside bounds; states are searched last where there are few."""
     desk = work.desk
     end = end_of_relaxation(desk.search.instance, desk.best())
-    bounded = has_class_bound(desk.search.instance, end)
-    if bounded:
-        work.run(*work.shares(work.walk, partial(work.search_schedules, exhaustible, priced)))
+    schedules = partial(work.search_schedules, exhaustible, priced)
+    if has_class_bound(desk.search.instance, end):
+        work.run(*work.shares(work.walk, schedules))
+    elif priced:
+        work.run(*work.shares(work.price, work.anneal))
     else:
-        share = LONG_SHARE if exhaustible else 1.0
-        desk.run(partial(work.search_schedules, exhaustible, priced, share * desk.seconds_left))
+        desk.run(partial(schedules, (LONG_SHARE if exhaustible else 1.0) * desk.seconds_left))
     if exhaustible and not work.is_done():
         desk.run(work.exhaust)
 
