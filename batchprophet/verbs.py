@@ -664,9 +664,11 @@ def _verified(
     from .solvers.certificates.verification import verify
 
     read = certificate if isinstance(certificate, Certificate) else read_certificate(certificate)
-    if not isinstance(schedule, MixedSchedule):
+    regime = "mixed" if isinstance(schedule, MixedSchedule) else "separate"
+    if read.model != regime:
         raise InputError(
-            "bound: certificates are of mixed batching, found a schedule of separate batching"
+            f"bound: the certificate is of {read.model} batching, found a schedule of {regime} "
+            "batching"
         )
     value = values.get(read.objective_name)
     with _located(None if isinstance(certificate, Certificate) else certificate):

@@ -25,7 +25,7 @@ class Found(Generic[ScheduleType]):
 
     by: str
     schedule: ScheduleType | None = None
-    bound: tuple[int | Fraction, Proof | None] | None = None
+    bound: tuple[int | float | Fraction, Proof | None] | None = None
 
 
 @dataclass(slots=True)
@@ -65,6 +65,7 @@ class Desk(Generic[ScheduleType]):
             if proof is None:
                 self.search.better_bound(found.by, value)
             else:
+                assert not isinstance(value, float)  # proofs are exact
                 self.search.proved_bound(found.by, value, proof)
         self.search.tell(found.by)
         if self.search.proved or self.seconds_left == 0:

@@ -256,13 +256,22 @@ def test_models_and_policies_that_are_none(says, three: Path) -> None:  # type: 
     )
 
 
-def test_certificates_are_of_mixed_batching(says, unit: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
+def test_a_certificate_of_the_other_regime_is_refused(says, unit: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
     schedule, proof = tmp_path / "schedule.json", tmp_path / "proof.json"
     says("solve", unit, "--time-limit", 5, "--certificate", proof)
     says("simulate", unit, "--model", "separate", "--policy", "decode-first", "--out", schedule)
     assert says("check", unit, schedule, "--bound", proof, code=2) == (
-        "bound: certificates are of mixed batching, found a schedule of separate batching"
+        "bound: the certificate is of mixed batching, found a schedule of separate batching"
     )
+
+
+def test_a_bound_of_separate_batching_is_certified_and_checked(says, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
+    instance, best, proof = (tmp_path / f"{name}.json" for name in ("31", "best", "proof"))
+    says("make", "separate-random", "--set", "n=31", "--seed", 5, "--out", instance)
+    says("solve", instance, "--model", "separate", "--work-limit", 4000, "--out", best,
+         "--certificate", proof)  # fmt: skip
+    assert json.loads(proof.read_text())["proof"]["kind"] == "walk-prices"
+    assert "verified" in says("check", instance, best, "--bound", proof)
 
 
 # ---------------------------------------------------------------- in Python

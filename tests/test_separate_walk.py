@@ -1,12 +1,19 @@
 """Bounds of separate batching beyond exhaustive search: class relaxation, prices of the walk."""
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from batchprophet.models.errors import InputError
 from batchprophet.models.families.registry import make_instance
 from batchprophet.models.separate.feasibility import check_separate
+from batchprophet.solvers.certificates.clock import Clock
+from batchprophet.solvers.certificates.file import read_certificate, write_certificate
+from batchprophet.solvers.certificates.verification import verify
+from batchprophet.solvers.certificates.walk_prices import WalkPriceProof
 from batchprophet.solvers.separate import class_bound
 from batchprophet.solvers.separate.class_bound import (
     ClassPrices,
@@ -21,6 +28,7 @@ from batchprophet.solvers.separate.walk_bound import (
     classes_of,
     has_walk,
     never_rising,
+    proof_of,
     walk_prices,
 )
 
@@ -152,3 +160,80 @@ def test_a_work_limit_gives_the_same_bound_again():
     assert one.lower_bound == two.lower_bound
     assert one.objective == two.objective
     assert dict(one.bounds)["prices of the GPU's walk"] > 256
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_the_verifier_recomputes_the_bound_without_the_code_that_found_it(block):
+    """Equal, but where prompt tokens are counted in coarse units (not on tiny instances)."""
+    for seed in range(40 * block, 40 * (block + 1)):
+        instance = tiny_separate(seed)
+        rng = np.random.default_rng(seed)
+        optimum, best = brute_force_separate(instance)
+        end = int(best.ends(instance).max()) + int(rng.integers(-2, 3))
+        end = max(end, int(instance.arrival.min()) + 1)
+        walk = walk_prices(instance, best, random_prices(rng, instance, end), time_limit=0.0)
+        proof = proof_of(instance, walk.prices, end)
+        assert proof.bound(instance, "latency", Clock(None)) == walk.bound <= optimum, seed
+        assert WalkPriceProof.from_record(json.loads(json.dumps(proof.to_record()))) == proof
+
+
+@pytest.fixture(scope="module")
+def certified():
+    """An instance of 31 requests, its certificate, and the value of a schedule."""
+    instance = make_instance("separate-random", seed=100, settings={"n": 31})
+    solution = solve_separate(instance, work_limit=40_000)
+    return instance, solution
+
+
+def test_the_engine_certifies_its_bound_beyond_exhaustive_search(certified, tmp_path):
+    instance, solution = certified
+    certificate = solution.certificate
+    assert (certificate.model, certificate.proof.kind) == ("separate", "walk-prices")
+    assert certificate.bound == solution.lower_bound
+    path = tmp_path / "certificate.json"
+    write_certificate(certificate, path)
+    verification = verify(read_certificate(path), instance, value=solution.objective)
+    assert verification.verified, verification.reason
+
+
+def test_a_tampered_certificate_is_refused(certified):
+    instance, solution = certified
+    certificate = solution.certificate
+    more = verify(replace(certificate, bound=certificate.bound + 1), instance)
+    assert not more.verified
+    assert "not the bound" in more.reason
+    bolder = replace(certificate.proof, prompt=tuple(2 * p for p in certificate.proof.prompt))
+    assert not verify(replace(certificate, proof=bolder), instance).verified
+    gpu = replace(instance.gpu, token_batch_requests=5)
+    with pytest.raises(InputError, match="another instance's"):
+        verify(certificate, replace(instance, gpu=gpu))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scale": 0}, "proof.scale: expected an integer from 1 to 2^62, found 0"),
+        ({"kv": [[-1, 3]]}, "proof.kv[0][0]: expected an integer from 0 to 2^62, found -1"),
+        ({"kv": [[1, 1], [2, 2]]}, "proof.kv: expected prices that do not rise"),
+        ({"kv": [[1, 0]]}, "proof.kv[0]: expected a price and a number of times ≥ 1"),
+        ({"running": [{"held": 2, "to_go": 1}]}, "proof.running[0].prices: missing"),
+        ({"extra": 1}, "proof.extra: unknown key"),
+    ],
+)
+def test_a_damaged_proof_is_refused(change, message):
+    proof = WalkPriceProof(scale=1, end=2, prompt=(2, 1), kv=(0, 0, 0), running={})
+    with pytest.raises(InputError) as error:
+        WalkPriceProof.from_record(proof.to_record() | change)
+    assert str(error.value) == message
+
+
+def test_a_proof_of_another_size_is_refused(certified):
+    instance, solution = certified
+    proof = solution.certificate.proof
+    for change, message in (
+        ({"prompt": proof.prompt[1:]}, "proof.prompt: expected 31 prices, found 30"),
+        ({"kv": proof.kv[1:]}, f"proof.kv: expected {len(proof.kv)} prices"),
+        ({"end": 10**9}, "proof.end: out of range for the instance, found 1000000000"),
+    ):
+        with pytest.raises(InputError, match=message):
+            replace(proof, **change).bound(instance, "latency", Clock(None))

@@ -35,7 +35,7 @@ class Certificate:
     digest : str
         Its data, `digest.instance_digest`.
     model : str
-        The regime, "mixed".
+        The regime of its proof, "mixed" or "separate".
     objective_name : str
         The objective; `bound` is a lower bound, for the reward an upper bound.
     bound : int or Fraction
@@ -95,18 +95,20 @@ class Certificate:
         digest = text("digest", record["digest"])
         if not re.fullmatch("[0-9a-f]{64}", digest):
             raise InputError(f"digest: expected 64 hexadecimal digits, found {shown(digest)}")
-        if record["model"] != "mixed":
-            raise InputError(f"model: expected 'mixed', found {shown(record['model'])}")
         objective = text("objective_name", record["objective_name"])
         if objective not in OBJECTIVES:
             known = ", ".join(OBJECTIVES)
             raise InputError(f"objective_name: expected one of {known}; found {shown(objective)}")
+        proof = _read_proof(record["proof"], objective)
+        if record["model"] != proof.model:
+            raise InputError(f"model: expected {proof.model!r}, found {shown(record['model'])}")
         return cls(
             instance_name=text("instance", record["instance"]),
             digest=digest,
+            model=proof.model,
             objective_name=objective,
             bound=_read_bound(record["bound"]),
-            proof=_read_proof(record["proof"], objective),
+            proof=proof,
         )
 
 
@@ -128,7 +130,8 @@ def best_certificate(
         return None
     return Certificate(
         instance_name=instance.name,
-        digest=instance_digest(instance, objective),
+        digest=instance_digest(instance, objective, best[1].model),
+        model=best[1].model,
         objective_name=objective,
         bound=best[0],
         proof=best[1],

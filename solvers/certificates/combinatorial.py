@@ -61,6 +61,7 @@ class CombinatorialBound:
     name: str
 
     kind: ClassVar[str] = "combinatorial"
+    model: ClassVar[str] = "mixed"
     objectives: ClassVar[tuple[str, ...]] = tuple(ROUTINES)
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:

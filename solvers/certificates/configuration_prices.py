@@ -35,6 +35,7 @@ class ConfigurationPriceProof:
     table: PriceTable
 
     kind: ClassVar[str] = "configuration-prices"
+    model: ClassVar[str] = "mixed"
     objectives: ClassVar[tuple[str, ...]] = ("latency",)
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:

@@ -6,18 +6,20 @@ import hashlib
 import json
 from typing import Any
 
+from ...models.batch_time import AffineTime, ConstantTime
 from ...models.instance import Instance
 from ...models.objectives import latest_completion
 
 
-def instance_digest(instance: Instance, objective: str) -> str:
+def instance_digest(instance: Instance, objective: str, model: str = "mixed") -> str:
     """SHA-256 of the instance's data that the objective looks at, in hexadecimal digits.
 
     The data are written as JSON without spaces, keys in this order: ``kv_capacity``;
     ``requests``, the rows ``[arrival, prompt, output]`` in the instance's order; ``weight`` for
     the weighted completion; for the reward, ``reward`` and ``latest``, the latest completion that
     earns it. Weights and rewards are the strings of the shortest decimals that give the same
-    64-bit numbers. Names play no part.
+    64-bit numbers. Under separate batching ``batches`` comes last: B_P, C_P and B_D, null where
+    there is no limit, and the batch-time law's name and numbers. Names play no part.
 
     Examples
     --------
@@ -37,4 +39,13 @@ def instance_digest(instance: Instance, objective: str) -> str:
     if objective == "reward":
         data["reward"] = [repr(r) for r in instance.reward.tolist()]
         data["latest"] = latest_completion(instance).tolist()
+    if model == "separate":
+        gpu = instance.gpu
+        limits = (gpu.prompt_batch_requests, gpu.prompt_batch_tokens, gpu.token_batch_requests)
+        law = [gpu.batch_time.name]
+        if isinstance(gpu.batch_time, ConstantTime):
+            law += [str(gpu.batch_time.prompt), str(gpu.batch_time.token)]
+        elif isinstance(gpu.batch_time, AffineTime):
+            law += [repr(getattr(gpu.batch_time, c)) for c in ("c0", "c1", "c2", "c3")]
+        data["batches"] = [*limits, *law]
     return hashlib.sha256(json.dumps(data, separators=(",", ":")).encode()).hexdigest()

@@ -40,6 +40,7 @@ class ExhaustiveSearch:
     table: PriceTable
 
     kind: ClassVar[str] = "exhaustive-search"
+    model: ClassVar[str] = "mixed"
     objectives: ClassVar[tuple[str, ...]] = ("latency",)
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:

@@ -36,6 +36,7 @@ class MemoryPriceProof:
     prices: MemoryPrices
 
     kind: ClassVar[str] = MemoryPrices.kind
+    model: ClassVar[str] = "mixed"
     objectives: ClassVar[tuple[str, ...]] = ("latency",)
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:

@@ -53,6 +53,7 @@ class PathSearch:
     table: PriceTable
 
     kind: ClassVar[str] = "path-search"
+    model: ClassVar[str] = "mixed"
     objectives: ClassVar[tuple[str, ...]] = ("latency",)
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:

@@ -19,11 +19,14 @@ class Proof(Protocol):
     ----------
     kind : str
         Its name in files.
+    model : str
+        The regime that it is about, "mixed" or "separate".
     objectives : tuple of str
         The objectives that it bounds.
     """
 
     kind: ClassVar[str]
+    model: ClassVar[str]
     objectives: ClassVar[tuple[str, ...]]
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:

@@ -12,6 +12,7 @@ from .memory_prices import MemoryPriceProof
 from .path_search import PathSearch
 from .proof import Proof
 from .round_prices import RoundPriceProof
+from .walk_prices import WalkPriceProof
 
 #: Kinds of proof by their name in files.
 PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
@@ -24,6 +25,7 @@ PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
             ExhaustiveSearch,
             PathSearch,
             RoundPriceProof,
+            WalkPriceProof,
         )
     }
 )

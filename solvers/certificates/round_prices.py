@@ -47,6 +47,7 @@ class RoundPriceProof:
     shares: tuple[int, ...] = ()
 
     kind: ClassVar[str] = "round-prices"
+    model: ClassVar[str] = "mixed"
     objectives: ClassVar[tuple[str, ...]] = tuple(OBJECTIVES)
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:

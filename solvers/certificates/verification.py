@@ -106,7 +106,7 @@ def verify(
 
 
 def _require_same_data(certificate: Certificate, instance: Instance) -> None:
-    expected = instance_digest(instance, certificate.objective_name)
+    expected = instance_digest(instance, certificate.objective_name, certificate.model)
     if certificate.digest != expected:
         raise InputError(
             f"digest: expected {expected[:12]}… of {instance.name!r}, found "

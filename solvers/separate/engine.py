@@ -21,7 +21,7 @@ from .class_bound import class_prices, end_of_relaxation, has_class_bound
 from .exhaustion import beam, exhaust, is_applicable
 from .improvement import improve_separate
 from .profile_bound import ProfilePrices, Stage, most_running, profile_prices, stages_of
-from .walk_bound import has_walk, walk_prices
+from .walk_bound import has_walk, proof_of, walk_prices
 
 #: Most requests whose states are searched exhaustively for the proof.
 MOST_EXHAUSTED = 30
@@ -178,7 +178,7 @@ class _Work:
         self.desk.findings.put(Found(CLASSES, bound=(begin.bound, None)))
         if self.desk.stop.is_set() or not has_walk(search.instance, begin.end):
             return
-        walk_prices(
+        climbed = walk_prices(
             search.instance,
             schedule,
             begin,
@@ -186,6 +186,8 @@ class _Work:
             stop=self.desk.stop.is_set,
             found=lambda bound: self.desk.findings.put(Found(WALK, bound=(bound, None))),
         )
+        proof = proof_of(search.instance, climbed.prices, begin.end)
+        self.desk.findings.put(Found(WALK, bound=(climbed.bound, proof)))
 
     def price(self, seconds: float = math.inf) -> None:
         """Climb to the first prices, or go on from them."""
@@ -309,5 +311,6 @@ def walk_by_work(search: Search, work_limit: int) -> None:
     if has_walk(instance, begin.end):
         steps = work_limit // UNITS_PER_WALK_STEP
         climbed = walk_prices(instance, schedule, begin, time_limit=math.inf, most_steps=steps)
-        search.better_bound(WALK, climbed.bound)
+        proof = proof_of(instance, climbed.prices, begin.end)
+        search.proved_bound(WALK, climbed.bound, proof)
     search.tell(WALK)

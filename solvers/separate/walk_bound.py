@@ -14,6 +14,7 @@ from numba import njit
 from ...models.instance import FloatArray, Instance, IntArray
 from ...models.separate.classes import running_classes
 from ...models.separate.schedule import SeparateSchedule
+from ..certificates.walk_prices import WalkPriceProof
 from .class_bound import ClassPrices
 from .machine import machine_of
 from .walk_costs import SCALE, Flow, Prices, compute_walk, follow_walk
@@ -91,6 +92,21 @@ def classes_of(instance: Instance, end: int) -> Classes:
 
 def _column(values: list[int]) -> IntArray:
     return np.array(values, dtype=np.int64)
+
+
+def proof_of(instance: Instance, prices: Prices, end: int) -> WalkPriceProof:
+    """Return the prices as a proof for a certificate."""
+    rows, _ = running_classes(instance, "latency", list(range(instance.n)))
+    return WalkPriceProof(
+        scale=SCALE,
+        end=end,
+        prompt=tuple(prices.prompt.tolist()),
+        kv=tuple(prices.kv.tolist()),
+        running={
+            (c.held, c.to_go): tuple(row)
+            for c, row in zip(rows, prices.running.tolist(), strict=True)
+        },
+    )
 
 
 def has_walk(instance: Instance, end: int) -> bool:
@@ -268,7 +284,8 @@ class _Ascent:
 
 def _fall(deposit: FloatArray) -> FloatArray:
     """μ_t = δ_t − δ_{t+1}, and 0 after the end."""
-    return deposit - np.append(deposit[1:], 0.0)
+    falls: FloatArray = deposit - np.append(deposit[1:], 0.0)
+    return falls
 
 
 @njit(cache=True, nogil=True)

@@ -157,7 +157,8 @@ def compute_walk(
                 value[t, q, k] = best
         if arrived[t] == n:
             value[t, n, 0] = 0
-    return value[0, 0, 0] + prices.prompt.sum() - machine.M * prices.kv[0]
+    bound: int = value[0, 0, 0] + prices.prompt.sum() - machine.M * prices.kv[0]
+    return bound
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,296 @@
+"""Proofs for separate batching by prices of the GPU's walk, recomputed in plain Python integers.
+
+What is proved, and why, is said in `solvers.separate.walk_costs`; nothing here is shared with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, ClassVar
+
+from ...models.batch_time import AffineTime, ConstantTime, UnitTime
+from ...models.errors import InputError
+from ...models.instance import Instance
+from ...models.objectives import Exact
+from .clock import Clock
+from .strict import LIMIT, array, integer, integers, require_keys, require_object
+
+#: Times × requests that a proof may have: beyond, it would not fit the memory.
+MOST_STATES = 2**24
+
+Class = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkPriceProof:
+    """The bound that prices of the GPU's walk prove.
+
+    Parameters
+    ----------
+    scale : int
+        Prices are multiples of ``1 / scale``; ≥ 1.
+    end : int
+        T: requests that are not done by then are late.
+    prompt : tuple of int, n of them
+        λ of each request.
+    kv : tuple of int, one for each time from the first arrival to T
+        δ ≥ 0, not rising.
+    running : mapping from (int, int) to tuple of int
+        Π of each class (h, r), tokens held and token jobs to go, at these times, not rising. Of
+        other classes it is 0.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[2, 1])
+    >>> proof = WalkPriceProof(scale=1, end=2, prompt=(2, 1), kv=(0, 0, 0), running={})
+    >>> proof.bound(instance, "latency", Clock(None))
+    Fraction(3, 1)
+    """
+
+    scale: int
+    end: int
+    prompt: tuple[int, ...]
+    kv: tuple[int, ...]
+    running: Mapping[Class, tuple[int, ...]]
+
+    kind: ClassVar[str] = "walk-prices"
+    model: ClassVar[str] = "separate"
+    objectives: ClassVar[tuple[str, ...]] = ("latency",)
+
+    def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
+        """Recompute the bound: the cheapest walk, and the prices that every schedule earns."""
+        self._require_fit(instance)
+        walk = _Walk(self, instance)
+        cheapest = walk.cheapest(clock)
+        total = cheapest + sum(self.prompt) - instance.gpu.kv_capacity * self.kv[0]
+        return Fraction(total, self.scale)
+
+    def _require_fit(self, instance: Instance) -> None:
+        if isinstance(instance.gpu.batch_time, AffineTime):
+            raise InputError("proof: walk-prices take the unit and the constant law, found affine")
+        times = self.end - int(instance.arrival.min()) + 1
+        if len(self.prompt) != instance.n:
+            raise InputError(
+                f"proof.prompt: expected {instance.n} prices, found {len(self.prompt)}"
+            )
+        if times < 1 or times * (instance.n + 1) > MOST_STATES:
+            raise InputError(f"proof.end: out of range for the instance, found {self.end}")
+        for place, row in (
+            ("kv", self.kv),
+            *((f"running {c}", r) for c, r in self.running.items()),
+        ):
+            if len(row) != times:
+                raise InputError(f"proof.{place}: expected {times} prices, found {len(row)}")
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the proof as a plain record; prices that stay are written once."""
+        return {
+            "kind": self.kind,
+            "scale": self.scale,
+            "end": self.end,
+            "prompt": list(self.prompt),
+            "kv": _steps(self.kv),
+            "running": [
+                {"held": h, "to_go": r, "prices": _steps(row)}
+                for (h, r), row in self.running.items()
+            ],
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> WalkPriceProof:
+        """Read the proof from a record of `to_record`."""
+        require_keys("proof.", record, ("kind", "scale", "end", "prompt", "kv", "running"))
+        running: dict[Class, tuple[int, ...]] = {}
+        for c, value in enumerate(array("proof.running", record["running"])):
+            place = f"proof.running[{c}]"
+            row = require_object(place, value)
+            require_keys(f"{place}.", row, ("held", "to_go", "prices"))
+            key = (
+                integer(f"{place}.held", row["held"], low=1),
+                integer(f"{place}.to_go", row["to_go"], low=1),
+            )
+            if key in running:
+                raise InputError(f"{place}: the class {key} stands twice")
+            running[key] = _row(f"{place}.prices", row["prices"], -LIMIT)
+        return cls(
+            scale=integer("proof.scale", record["scale"], low=1),
+            end=integer("proof.end", record["end"], low=0),
+            prompt=tuple(integers("proof.prompt", record["prompt"], low=-LIMIT)),
+            kv=_row("proof.kv", record["kv"], 0),
+            running=running,
+        )
+
+
+def _steps(row: Sequence[int]) -> list[list[int]]:
+    """Return ``[price, times]`` for each stretch of equal prices."""
+    stretches: list[list[int]] = []
+    for price in row:
+        if stretches and stretches[-1][0] == price:
+            stretches[-1][1] += 1
+        else:
+            stretches.append([price, 1])
+    return stretches
+
+
+def _row(place: str, value: object, low: int) -> tuple[int, ...]:
+    """Prices from the record of `_steps`; they must not rise."""
+    row: list[int] = []
+    for j, stretch in enumerate(array(place, value)):
+        numbers = integers(f"{place}[{j}]", stretch, low=low)
+        if len(numbers) != 2 or not 1 <= numbers[1] <= MOST_STATES - len(row):
+            raise InputError(f"{place}[{j}]: expected a price and a number of times ≥ 1")
+        row += [numbers[0]] * numbers[1]
+    if any(later > earlier for earlier, later in pairwise(row)):
+        raise InputError(f"{place}: expected prices that do not rise")
+    return tuple(row)
+
+
+class _Walk:
+    """The walk's costs, time by time, from the end to the first arrival."""
+
+    def __init__(self, proof: WalkPriceProof, instance: Instance) -> None:
+        gpu, n = instance.gpu, instance.n
+        self.proof, self.n = proof, n
+        self.a, self.s, self.o = (
+            column.tolist() for column in (instance.arrival, instance.prompt, instance.output)
+        )
+        self.begin = min(self.a)
+        self.S = proof.end - self.begin
+        law = gpu.batch_time
+        assert not isinstance(law, AffineTime)
+        self.tau_P, self.tau_D = (1, 1) if isinstance(law, UnitTime) else _times(law)
+        self.M = gpu.kv_capacity
+        self.C_P = gpu.prompt_batch_tokens or sum(self.s)
+        self.K = _most(sorted(s + 1 for s, o in zip(self.s, self.o, strict=True) if o > 1), self.M)
+        self.B_P = min(gpu.prompt_batch_requests or n, n)
+        self.B_D = min(gpu.token_batch_requests or n, n, self.K)
+        tracks = [(s + g, o - g) for s, o in zip(self.s, self.o, strict=True) for g in range(1, o)]
+        self.members = Counter(tracks)
+        self.zero = (0,) * (self.S + 1)
+
+    def price(self, held: int, to_go: int, t: int) -> int:
+        """Π of a class at a time."""
+        price: int = self.proof.running.get((held, to_go), self.zero)[t]
+        return price
+
+    def cheapest(self, clock: Clock) -> int:
+        """Cost of the cheapest walk, in units of 1/scale."""
+        late = sorted(
+            (self.proof.end + 1 - a) * self.proof.scale - price
+            for a, price in zip(self.a, self.proof.prompt, strict=True)
+        )
+        left_out = [sum(late[:count]) for count in range(self.n + 1)]
+        never = None
+        costs: dict[int, list[list[int | None]]] = {}
+        for t in range(self.S, -1, -1):
+            clock.check()
+            arrived = sum(a - self.begin <= t for a in self.a)
+            jobs = self._jobs(t) if t + self.tau_D <= self.S else {}
+            prompts = self._prompts(t) if t + self.tau_P <= self.S else {}
+            here: list[list[int | None]] = [[never] * (self.K + 1) for _ in range(self.n + 1)]
+            for q in range(arrived + 1):
+                for k in range(min(q, self.K) + 1):
+                    here[q][k] = self._cost(costs, t, q, k, arrived, jobs, prompts, left_out)
+            costs[t] = here
+            costs.pop(t + max(self.tau_P, self.tau_D, 1) + 1, None)
+        first = costs[0][0][0]
+        assert first is not None
+        return first
+
+    def _cost(
+        self,
+        costs: dict[int, list[list[int | None]]],
+        t: int,
+        q: int,
+        k: int,
+        arrived: int,
+        jobs: dict[tuple[int, int], int],
+        prompts: dict[tuple[int, int], int],
+        left_out: list[int],
+    ) -> int | None:
+        scale = self.proof.scale
+        ways: list[int] = []
+        if k == 0 and (q == self.n or t == self.S):
+            ways.append(left_out[self.n - q])
+        if t < self.S:
+            then = costs[t + 1][q][k]
+            if then is not None:
+                ways.append(then + k * scale)
+        for (m, c), cost in jobs.items():
+            if m <= k:
+                then = costs[t + self.tau_D][q][k - c]
+                if then is not None:
+                    ways.append(cost + then + k * self.tau_D * scale)
+        for (m, r), cost in prompts.items():
+            if q + m <= arrived and k + r <= self.K:
+                then = costs[t + self.tau_P][q + m][k + r]
+                if then is not None:
+                    ways.append(cost + then + k * self.tau_P * scale)
+        return min(ways, default=None)
+
+    def _jobs(self, t: int) -> dict[tuple[int, int], int]:
+        """Least cost of a token batch at t by (jobs, completions)."""
+        deposit, done = self.proof.kv[t], t + self.tau_D
+        lasting, last = [], []
+        for (h, r), members in self.members.items():
+            earliest = min(
+                a - self.begin + self.tau_P + (h - s - 1) * self.tau_D
+                for a, s, o in zip(self.a, self.s, self.o, strict=True)
+                if s < h and s + o == h + r
+            )
+            if not earliest <= t <= self.S - r * self.tau_D:
+                continue
+            cost = deposit + self.price(h, r, t)
+            count = min(members, self.M // (h + 1), self.B_D)
+            if r == 1:
+                last += [cost - (h + 1) * self.proof.kv[done]] * count
+            else:
+                lasting += [cost - self.price(h + 1, r - 1, done)] * count
+        lasting.sort()
+        last.sort()
+        return {
+            (m, c): sum(last[:c]) + sum(lasting[: m - c])
+            for m in range(1, self.B_D + 1)
+            for c in range(m + 1)
+            if c <= len(last) and m - c <= len(lasting)
+        }
+
+    def _prompts(self, t: int) -> dict[tuple[int, int], int]:
+        """Least cost of a prompt batch at t by (prompts, requests that run then)."""
+        deposit, done = self.proof.kv[t], t + self.tau_P
+        best: dict[tuple[int, int, int], int] = {(0, 0, 0): 0}
+        for i in range(self.n):
+            a, s, o = self.a[i] - self.begin, self.s[i], self.o[i]
+            if not a <= t <= self.S - self.tau_P - (o - 1) * self.tau_D:
+                continue
+            cost = (done - a) * self.proof.scale - self.proof.prompt[i] + (s + 1) * deposit
+            cost -= self.price(s + 1, o - 1, done) if o > 1 else (s + 1) * self.proof.kv[done]
+            for (m, r, tokens), before in list(best.items()):
+                if m < self.B_P and tokens + s <= self.C_P:
+                    key = (m + 1, r + (o > 1), tokens + s)
+                    best[key] = min(best.get(key, before + cost), before + cost)
+        options: dict[tuple[int, int], int] = {}
+        for (m, r, _), cost in best.items():
+            if m:
+                options[m, r] = min(options.get((m, r), cost), cost)
+        return options
+
+
+def _times(law: ConstantTime) -> tuple[int, int]:
+    return law.prompt, law.token
+
+
+def _most(sizes: list[int], room: int) -> int:
+    """How many of the sizes, the smallest first, fit into the room together."""
+    count = 0
+    for size in sizes:
+        room -= size
+        if room < 0:
+            break
+        count += 1
+    return count
