@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import networkx as nx
 import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 
@@ -15,39 +16,33 @@ from ..instance import Instance, IntArray
 from .batch_sequence import add_batch_sequence
 from .classes import add_classes
 from .horizon import latest_completions
-from .network import gpu_network, job_windows
+from .network import Windows, gpu_network, job_windows
 from .regime import require_separate
 from .stages import add_stages
 from .strengthening import STRENGTHENINGS, strengthen
 from .time_expanded import add_time_expanded
 
 _Builder = Callable[[pyo.ConcreteModel, Instance, IntArray, str], None]
+_Form = Callable[[pyo.ConcreteModel, Instance, "nx.MultiDiGraph[int]", Windows, str], None]
 
 
-def _time_expanded(
-    model: pyo.ConcreteModel, instance: Instance, latest: IntArray, name: str
-) -> None:
-    windows = job_windows(instance, latest)
-    add_time_expanded(model, instance, gpu_network(instance, windows), windows, name)
+def _on_network(add: _Form) -> _Builder:
+    """Return the builder of a form of S1: they share the windows and the GPU's network."""
 
+    def build(model: pyo.ConcreteModel, instance: Instance, latest: IntArray, name: str) -> None:
+        windows = job_windows(instance, latest)
+        add(model, instance, gpu_network(instance, windows), windows, name)
 
-def _stages(model: pyo.ConcreteModel, instance: Instance, latest: IntArray, name: str) -> None:
-    windows = job_windows(instance, latest)
-    add_stages(model, instance, gpu_network(instance, windows), windows, name)
-
-
-def _classes(model: pyo.ConcreteModel, instance: Instance, latest: IntArray, name: str) -> None:
-    windows = job_windows(instance, latest)
-    add_classes(model, instance, gpu_network(instance, windows), windows, name)
+    return build
 
 
 #: S1 request by request, aggregated by type, merged by class (these for the unit and the constant
 #: law), and S2.
 FORMULATIONS: Mapping[str, _Builder] = MappingProxyType(
     {
-        "time-expanded": _time_expanded,
-        "stages": _stages,
-        "classes": _classes,
+        "time-expanded": _on_network(add_time_expanded),
+        "stages": _on_network(add_stages),
+        "classes": _on_network(add_classes),
         "batch-sequence": add_batch_sequence,
     }
 )
