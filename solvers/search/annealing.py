@@ -26,7 +26,10 @@ STRIDE = 4
 REJECTED = 2**62
 
 #: A decode is given up where it is this many temperatures behind what may still be accepted.
-_HOPELESS = 4.0
+_HOPELESS = 8.0
+
+#: Share of the moves that go anywhere in the order; the others prefer near positions.
+_ANYWHERE = 0.5
 
 
 class Part(NamedTuple):
@@ -201,18 +204,21 @@ def _try_delay(part: Part, walk: Walk, stream: Stream, limit: float, temperature
 
 @njit(cache=True, nogil=True)
 def _try_order(part: Part, walk: Walk, stream: Stream, limit: float, temperature: float) -> None:
-    """Insert a request elsewhere in the order, or swap two; near ones more often than far ones."""
+    """Insert a request elsewhere in the order, or swap two."""
     m = walk.order.size
     if m < 2:
         return
     i = below(stream, m)
-    u = uniform(stream)
-    distance = 1 + int(u * u * u * (m - 1))
-    j = i + distance if uniform(stream) < 0.5 else i - distance
-    if j < 0 or j >= m:
-        j = i + i - j
+    if uniform(stream) < _ANYWHERE:
+        j = below(stream, m)
+    else:
+        u = uniform(stream)
+        distance = 1 + int(u * u * u * (m - 1))
+        j = i + distance if uniform(stream) < 0.5 else i - distance
         if j < 0 or j >= m:
-            return
+            j = i + i - j
+    if j < 0 or j >= m or j == i:
+        return
     insert = uniform(stream) < 0.5
     if insert:
         _insert(walk.order, i, j)

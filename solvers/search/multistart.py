@@ -11,17 +11,24 @@ from .polish import left_shift, polish_pairs
 from .profile import add_run
 from .random_stream import Stream
 
-#: Annealing steps per request in the first run, the second, and all others.
-STEPS_PER_REQUEST = (4_000, 4_000, 16_000)
+#: Annealing steps per request in a run; twice as many after each so many runs, up to the last.
+STEPS_PER_REQUEST, MOST_STEPS_PER_REQUEST = 4_000, 16_000
+DOUBLE_AFTER = 24
 
 #: The best so many starts take turns.
 MOST_STARTS = 8
 
-#: Temperatures at the first and last step, as shares of the mean output length.
-HEAT = (2.0, 0.05)
+#: Temperatures at the first step, as shares of the mean output length: of runs from the starts, in
+#: turn (which is better depends on the instance), and of runs from the incumbent, in turn.
+HOT = (0.7, 0.3)
+WARM = (0.12, 0.2)
 
-#: Share of that heat at which a run from the incumbent begins.
-REHEAT = 0.2
+#: The temperature at the last step.
+COLD = 0.05
+
+#: Runs in a row from the starts at the beginning; later one run in so many begins there.
+FIRST_RUNS = 3
+RESTARTS = 4
 
 #: Share of moves that delay a request, in every other run from the incumbent.
 DELAYS = 0.02
@@ -34,25 +41,30 @@ def anneal_from_many(
     incumbent: Incumbent,
     stream: Stream,
 ) -> None:
-    """Anneal and polish until the budget is spent, from each of the `starts` and the incumbent.
+    """Anneal and polish until the budget is spent, from the `starts` and from the incumbent.
 
-    Runs take turns: one from the next of the starts, one from the incumbent with less heat, of
-    which every other one may also delay requests.
+    Some runs begin at the next of the starts, most at the incumbent with less heat; every other one
+    of these may also delay requests.
     """
     starts = starts[:MOST_STARTS]
     part = _whole(instance, starts)
     mean_output = float(instance.output.mean())
-    run = 0
+    run = fresh = warm = 0
     while not budget.is_spent:
-        from_incumbent = run % 2 == 1
-        start = incumbent.schedule.start if from_incumbent else starts[run // 2 % len(starts)]
+        if run < FIRST_RUNS or run % RESTARTS == 0:
+            start, hot, delays = starts[fresh % len(starts)], HOT[fresh % len(HOT)], 0.0
+            fresh += 1
+        else:
+            start, hot = incumbent.schedule.start, WARM[warm % len(WARM)]
+            delays = DELAYS if warm // len(WARM) % 2 == 1 else 0.0
+            warm += 1
         budget.work += instance.n
         walk = begin(part, np.argsort(start, kind="stable"))
         if walk is not None:
-            steps = instance.n * STEPS_PER_REQUEST[min(run, len(STEPS_PER_REQUEST) - 1)]
-            hot = HEAT[0] * mean_output * (REHEAT if from_incumbent else 1.0)
-            delays = DELAYS if run % 4 == 1 else 0.0
-            _run(part, walk, budget, stream, steps, (hot, HEAT[1] * mean_output), delays)
+            per_request = STEPS_PER_REQUEST << min(run // DOUBLE_AFTER, 8)
+            steps = instance.n * min(per_request, MOST_STEPS_PER_REQUEST)
+            heat = (hot * mean_output, COLD * mean_output)
+            _run(part, walk, budget, stream, steps, heat, delays)
             incumbent.offer(_polished(part, walk.best, budget) + int(instance.arrival.min()))
         run += 1
 
