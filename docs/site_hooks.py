@@ -4,8 +4,10 @@
 - `on_config`: puts notebooks, and pages that the navigation does not name, where they belong.
 - `on_files`: adds a page for each notebook (its committed outputs, not executed again), the
   command line's help, and the list of modules.
-- `on_page_markdown`: lists the notebooks on the course's first page.
-- `on_page_content`: turns TeX into MathML, so that pages need nothing from the network.
+- `on_page_markdown`: lists the notebooks on the course's first page, links pages by their titles,
+  and sets subscripts as such.
+- `on_page_content`: turns TeX into MathML, so that pages need nothing from the network; lets each
+  picture lead to its file.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import html
 import re
 import shutil
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +67,11 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Add the list of notebooks to the course's first page."""
-    return markdown + course_list() if page.file.src_uri == "notebooks/index.md" else markdown
+    """Add the list of notebooks to the course's first page; link pages by their titles."""
+    if page.file.src_uri == "notebooks/index.md":
+        markdown += course_list()
+    markdown = named_pages(markdown, up="../" * page.file.src_uri.count("/"))
+    return prose(markdown, indexed, besides=r"\]\([^)\n]*\)|<[^>\n]+>|^::: .*?$")
 
 
 def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
@@ -77,8 +83,69 @@ def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
         block = tex.startswith(r"\[")
         return convert(tex[2:-2].strip(), display="block" if block else "inline")
 
+    if page.file.src_uri == "reference/python.md":  # docstrings come as HTML
+        parts = re.split(r"(<(pre|code)\b.*?</\2>|<[^>]+>)", page_html, flags=re.DOTALL)
+        page_html = "".join(
+            part if position % 3 else indexed(part)
+            for position, part in enumerate(parts)
+            if position % 3 < 2 and part
+        )
+    page_html = re.sub(r"<td.*?</td>", lambda cell: cell[0].replace("\\|", "|"), page_html)
     pattern = r'<(?P<tag>span|div) class="arithmatex">(?P<tex>.*?)</(?P=tag)>'
-    return re.sub(pattern, mathml, page_html, flags=re.DOTALL)
+    return enlargeable(re.sub(pattern, mathml, page_html, flags=re.DOTALL))
+
+
+def enlargeable(page_html: str) -> str:
+    """Let each picture lead to its file: a phone shows it small, a tap shows it whole."""
+    picture = r'<img (?![^>]*class=)[^>]*src="(?P<file>[^":]+\.(?:png|svg))"[^>]*/?>'
+    return re.sub(picture, r'<a class="picture" href="\g<file>">\g<0></a>', page_html)
+
+
+def prose(markdown: str, change: Callable[[str], str], besides: str = "(?!)") -> str:
+    """Change a text outside of code, formulas and whatever else matches `besides`."""
+    kept = rf"(^ *```.*?^ *```$|^(?: {{4}}|\t)[^\n]*$|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$|{besides})"
+    parts = re.split(kept, markdown, flags=re.DOTALL | re.MULTILINE)
+    return "".join(part if position % 2 else change(part) for position, part in enumerate(parts))
+
+
+def named_pages(markdown: str, up: str) -> str:
+    """Link pages by their titles where a text names their files."""
+
+    def titled(found: re.Match[str]) -> str:
+        path = ROOT / "docs" / (found["link"] or found["file"])
+        if not path.exists():
+            return found[0]
+        title = re.search(r"(?m)^# (.*)$", path.read_text("utf-8"))
+        assert title, f"{path} has no title"
+        return f"[{title[1]}]({found['link'] or up + found['file']})"
+
+    names = r"\[[\w/-]+\.md\]\((?P<link>[\w/-]+\.md)\)|\bdocs/(?P<file>[\w/-]+\.md)"
+    unquoted = re.sub(r"`(docs/[\w/-]+\.md)`", r"\1", markdown)
+    return prose(unquoted, lambda part: re.sub(names, titled, part))
+
+
+#: A symbol with a subscript: one letter (with its accent), or a word that has subscripts.
+INDEXED = re.compile(
+    r"(?<![\w.])(?P<base>(?:\w|max|min|rc|deadline|penalty|accepted)[\u0300-\u036f]?)"
+    r"_(?P<index>\{(?:[^{}]|\{[^{}]*\})*\}|[^\W_]+)"
+)
+RAISED = re.compile(r"(?<=[\w)])\^(?P<power>\{[^{}]*\}|[−-]?[\d.]*\d)")
+
+
+def indexed(text: str) -> str:
+    """Set subscripts and superscripts that are written as in TeX: x_{i,t}, T^0.5."""
+
+    def lowered(found: re.Match[str]) -> str:
+        index = indexed(without_braces(found["index"])).replace("< ", "&lt; ")
+        return f"{found['base']}<sub>{index}</sub>"
+
+    raised = RAISED.sub(lambda found: f"<sup>{without_braces(found['power'])}</sup>", text)
+    return INDEXED.sub(lowered, raised)
+
+
+def without_braces(text: str) -> str:
+    """Return what one pair of braces around a text holds, or the text if there are none."""
+    return text[1:-1] if text.startswith("{") else text
 
 
 def lay_out_sources() -> None:
@@ -227,9 +294,10 @@ def markdown_cell(source: str) -> str:
 
 def code_cell(each: Any, name: str) -> tuple[list[str], dict[str, bytes]]:
     """Return the lines of a code cell with its outputs, and its pictures by name."""
-    lines = ["```python", *each.source.splitlines(), "```", ""]
+    source = [line for line in each.source.splitlines() if not line.startswith("# @title")]
+    lines = ["```python", *source, "```", ""]
     pictures: dict[str, bytes] = {}
-    for position, output in enumerate(each.outputs):
+    for position, output in enumerate(joined_streams(each.outputs)):
         data = output.get("data", {})
         if "image/png" in data:
             picture = f"{name}-{position}.png"
@@ -242,3 +310,14 @@ def code_cell(each: Any, name: str) -> tuple[list[str], dict[str, bytes]]:
         if text.strip():
             lines += ["```{.text .output}", *text.rstrip().splitlines(), "```", ""]
     return lines, pictures
+
+
+def joined_streams(outputs: list[Any]) -> list[Any]:
+    """Join what was printed in several pieces: where one piece ends is a matter of speed."""
+    joined: list[Any] = []
+    for output in outputs:
+        if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
+            joined[-1] = {**joined[-1], "text": joined[-1]["text"] + output.text}
+        else:
+            joined.append(output)
+    return joined
