@@ -129,7 +129,7 @@ INDEXED = re.compile(
     r"(?<![\w.])(?P<base>(?:\w|max|min|rc|deadline|penalty|accepted)[\u0300-\u036f]?)"
     r"_(?P<index>\{(?:[^{}]|\{[^{}]*\})*\}|[^\W_]+)"
 )
-RAISED = re.compile(r"(?<=[\w)])\^(?P<power>\{[^{}]*\}|[−-]?[\d.]*\d)")
+RAISED = re.compile(r"(?<=[\w)])\^(?P<power>\{[^{}]*\}|[−-]?[\d.]*\d|[a-zα-ω](?!\w))")
 
 
 def indexed(text: str) -> str:
@@ -186,11 +186,12 @@ def modules_page() -> str:
     ]
     for room in ("models", "solvers", "online", ""):
         prefix = f"batchprophet.{room}." if room else "batchprophet."
-        lines += ["", f"## {room or 'batchprophet'}", "", "| module | what it is |", "|---|---|"]
+        lines += ["", f"## {prefix.rstrip('.')}", "", "| module | what it is |", "|---|---|"]
         for name in modules():
             own = name.startswith(prefix) and (room or name.count(".") == 1)
             if own and (says := first_sentence(name)):
-                lines.append(f"| `{name}` | {says.replace('|', '&#124;')} |")
+                short = name.removeprefix(prefix)
+                lines.append(f"| `{short}` | {says.replace('|', '&#124;')} |")
     return "\n".join(lines) + "\n"
 
 
