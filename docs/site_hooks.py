@@ -119,7 +119,8 @@ def named_pages(markdown: str, up: str) -> str:
         assert title, f"{path} has no title"
         return f"[{title[1]}]({found['link'] or up + found['file']})"
 
-    names = r"\[[\w/-]+\.md\]\((?P<link>[\w/-]+\.md)\)|\bdocs/(?P<file>[\w/-]+\.md)"
+    link, file = r"\[[\w/-]+\.md\]\((?P<link>[\w/-]+\.md)\)", r"(?P<file>\w[\w/-]*\.md)\b"
+    names = rf"{link}|(?<!\]\()(?<![\w/-])(?:docs/)?{file}"
     unquoted = re.sub(r"`(docs/[\w/-]+\.md)`", r"\1", markdown)
     return prose(unquoted, lambda part: re.sub(names, titled, part))
 

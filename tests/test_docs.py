@@ -114,6 +114,33 @@ def test_formulas_are_mathml(site):
         assert "<mi>&</mi>" not in text, f"{path}: a formula's environment was not understood"
 
 
+def without_code(page):
+    """Return the text of a page as read, code and formulas left out."""
+    kinds = "pre|code|script|style|math"
+    text = re.sub(rf"<({kinds})\b.*?</\1>", "", page.read_text("utf-8"), flags=re.DOTALL)
+    return re.sub(r"<[^>]+>", "", text)
+
+
+def test_no_formula_is_shown_as_it_was_typed(site):
+    assert "a<sub>i</sub> ≥ 0" in (site / "model.html").read_text("utf-8")
+    for page in site.rglob("*.html"):
+        for typed in (r"\b[^\W\d_]_\w", r"\w_\{", r"\\frac", r"\$\$"):
+            assert not re.findall(typed, without_code(page)), (page, typed)
+
+
+def test_texts_name_pages_by_their_titles(site):
+    for page in site.rglob("*.html"):
+        if page.name != "python.html":  # docstrings are for readers of the code as well
+            assert not re.findall(r"[\w-]+\.md\b", without_code(page)), page
+
+
+def test_pictures_open(site):
+    pages = [page.read_text("utf-8") for page in site.rglob("*.html")]
+    shown = sum(len(re.findall(r'<img [^>]*src="[^":]+\.png"', page)) for page in pages)
+    assert shown > 40
+    assert shown == sum(len(re.findall(r'<a class="picture" href="[^"]+\.png"', p)) for p in pages)
+
+
 def test_the_reference_has_every_public_name_and_command(site):
     import typer
 
