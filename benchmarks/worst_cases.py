@@ -11,8 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
+from batchprophet import palette
 from batchprophet.online.adversary.adaptive import play_sqrt_adversary
 from batchprophet.online.adversary.witness import recheck, write_witness
 from batchprophet.online.adversary.worst_case import find_worst_case
@@ -81,20 +80,24 @@ def _cell(path: Path) -> str:
 
 
 def picture() -> None:
-    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
-    ax = figure.subplots()
-    for policy, marker in zip(PLAYED, "osx", strict=True):
+    figure = palette.picture(7.2, 3.6)
+    ax = figure.add_subplot()
+    for policy, marker, (colour, dash) in zip(PLAYED, "osx", palette.LINES, strict=False):
         plays = [play_sqrt_adversary(policy, M) for M in CAPACITIES]
         n = [play.instance.n for play in plays]
         ratios = [float(play.ratio) for play in plays]
-        ax.plot(n, ratios, marker=marker, label=policy, fillstyle="none", linewidth=1)
+        style = {"color": colour, "linestyle": dash, "marker": marker, "fillstyle": "none"}
+        ax.plot(n, ratios, label=policy, linewidth=1.2, **style)
         for play in plays:
             interval = f"{float(play.ratio):.2f} - {float(play.cost / play.bound):.2f}"
             print(policy, play.instance.n, interval, flush=True)
-    ax.plot(n, [0.135 * x**0.5 for x in n], "k:", label="0.135·√n")
-    ax.set(xscale="log", yscale="log", xlabel="requests n", ylabel="cost / hindsight, at least")
-    ax.set_title("The adaptive adversary: one long request, then a burst", loc="left")
-    ax.legend(frameon=False)
+    ax.plot(n, [0.135 * x**0.5 for x in n], color=palette.INK, linestyle=":", label="0.135·√n")
+    ax.set(xscale="log", yscale="log")
+    ax.set_xticks(n, [f"{each:,}" for each in n])
+    ax.set_yticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
+    ax.minorticks_off()
+    palette.dress(ax, x_label="requests n", y_label="cost / hindsight, at least")
+    palette.legend(ax)
     figure.savefig(DOCS / "pictures" / "worst-cases.png", dpi=110, facecolor="white")
 
 
