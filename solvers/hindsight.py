@@ -1,16 +1,18 @@
-"""The hindsight optimum, certified: the recipe."""
+"""The hindsight optimum, certified: the recipe.
+
+The MILP, and with it Pyomo, is loaded where it is needed: the package starts twice as fast without.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from ..models.errors import InputError
 from ..models.families.registry import make_instance
 from ..models.feasibility import check_mixed
 from ..models.instance import Instance
-from ..models.mixed.formulation import FORMULATIONS
 from ..models.mixed.regime import require_mixed
 from ..models.objectives import OBJECTIVES, total_latency
 from ..models.schedule import MixedSchedule
@@ -22,12 +24,9 @@ from .bounds.configuration import configuration_prices
 from .certificates.combinatorial import CombinatorialBound
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
 from .incumbents import list_schedules
-from .milp_search import is_applicable as milp_fits
-from .milp_search import try_milp
 from .paths.sublimation import least_up_to
 from .progress import Progress
 from .search.recipe import improve_schedule
-from .separate.hindsight import solve_separate
 from .solution import Solution
 
 
@@ -104,6 +103,8 @@ def solve(
     (7, 'optimal', [0, 3])
     """
     if model == "separate":
+        from .separate.hindsight import solve_separate
+
         return solve_separate(
             instance,
             objective=objective,
@@ -118,6 +119,8 @@ def solve(
     _check_arguments(instance, model, objective, formulation, time_limit, work_limit)
     known = _of_regime(warm_start, MixedSchedule)
     _check_warm_start(instance, known)
+    if _asks_for_milp(objective, formulation):
+        _load_milp()  # before the clock starts
     search = BestSoFar[MixedSchedule](
         instance, objective, math.inf if work_limit is not None else time_limit
     )
@@ -159,6 +162,8 @@ def load_compiled_code(instance: Instance) -> None:
         assert search.schedule is not None
         prices = configuration_prices(instance, search.schedule, work_limit=100)
         configuration_prices(instance, search.schedule, begin=prices, work_limit=100)
+    else:
+        _load_milp()
     improve_and_prove_by_work(search, WARM_UP_WORK, seed=0)
     search.solution()
     _run_rare_parts()
@@ -183,17 +188,29 @@ def _check_arguments(
 ) -> None:
     if model != "mixed":
         raise InputError(f"model: expected 'mixed' or 'separate', found {model!r}")
-    for name, value, known in (
-        ("objective", objective, OBJECTIVES),
-        ("formulation", formulation, ("auto", *FORMULATIONS)),
-    ):
-        if value not in known:
-            raise InputError(f"{name}: expected one of {', '.join(known)}; found {value!r}")
+    _require_among("objective", objective, OBJECTIVES)
+    if formulation != "auto":
+        from ..models.mixed.formulation import FORMULATIONS
+
+        _require_among("formulation", formulation, ("auto", *FORMULATIONS))
     if not time_limit >= 0:
         raise InputError(f"time_limit: expected at least 0 seconds, found {time_limit!r}")
     if work_limit is not None and not 0 <= work_limit < 2**31:
         raise InputError(f"work_limit: expected from 0 to 2^31 − 1 nodes, found {work_limit!r}")
     require_mixed(instance)
+
+
+def _require_among(name: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise InputError(f"{name}: expected one of {', '.join(known)}; found {value!r}")
+
+
+def _asks_for_milp(objective: str, formulation: str) -> bool:
+    return objective != "latency" or formulation != "auto"
+
+
+def _load_milp() -> None:
+    from . import milp_search  # noqa: F401 - only loaded
 
 
 _Regime = TypeVar("_Regime", MixedSchedule, SeparateSchedule)
@@ -230,10 +247,10 @@ def _prove(
     seed: int,
 ) -> None:
     """Run the engine for the total latency, the MILP for the rest and where a form is asked for."""
-    if search.objective != "latency" or formulation != "auto":
-        try_milp(search, formulation, work_limit, threads, seed)
+    if _asks_for_milp(search.objective, formulation):
+        _try_milp(search, formulation, work_limit, threads, seed)
         return
-    last_resort = not has_configurations(search) and milp_fits(search)
+    last_resort = not has_configurations(search) and _milp_fits(search)
     if work_limit is not None:
         improve_and_prove_by_work(search, work_limit, seed)
     elif search.seconds_left > 0:
@@ -241,7 +258,25 @@ def _prove(
         improve_and_prove(search, time_limit=seconds, threads=threads, seed=seed)
     if last_resort and not search.proved:
         nodes = None if work_limit is None else work_limit // UNITS_PER_NODE
-        try_milp(search, formulation, nodes, threads, seed)
+        _try_milp(search, formulation, nodes, threads, seed)
+
+
+def _milp_fits(search: BestSoFar[MixedSchedule]) -> bool:
+    from .milp_search import is_applicable
+
+    return is_applicable(search)
+
+
+def _try_milp(
+    search: BestSoFar[MixedSchedule],
+    formulation: str,
+    work_limit: int | None,
+    threads: int | None,
+    seed: int,
+) -> None:
+    from .milp_search import try_milp
+
+    try_milp(search, formulation, work_limit, threads, seed)
 
 
 def _compute_bounds(search: BestSoFar[MixedSchedule]) -> None:
