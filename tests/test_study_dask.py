@@ -111,7 +111,7 @@ def test_a_study_goes_on_after_the_scheduler_has_gone(
         [*words, "--scheduler", address], env=environment, stderr=subprocess.PIPE
     )
     log, deadline = folder / "study.sqlite-wal", time.monotonic() + 60
-    while not log.exists() or log.stat().st_size < 150_000:
+    while not log.exists() or log.stat().st_size < 80_000:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     for worker in workers:

@@ -18,8 +18,8 @@ from batchprophet.models.errors import InputError
 from batchprophet.online.study.engine import LocalProcesses
 from batchprophet.online.study.reading import read_study
 from batchprophet.online.study.recipe import run_study
+from batchprophet.online.study.result import DONE, FAILED, LOST, CellResult
 from batchprophet.online.study.store import STORE, Store, StoreError
-from batchprophet.online.study.work import DONE, FAILED, LOST, CellResult
 
 HERE = Path(__file__).parent
 COMMAND = [sys.executable, "-m", "batchprophet", "study"]
@@ -68,8 +68,11 @@ def begin(path: Path, folder: Path, **options: object) -> subprocess.Popen[bytes
     return subprocess.Popen(words, env=ENVIRONMENT, stdout=pipe, stderr=pipe, **options)  # type: ignore[call-overload,no-any-return]  # options
 
 
-def wait_for_cells(folder: Path, size: int = 150_000) -> None:
-    """Wait until the store's log holds some cells (the store itself is locked)."""
+def wait_for_cells(folder: Path, size: int = 80_000) -> None:
+    """Wait until the store's log holds some cells (the store itself is locked).
+
+    Its tables take 45 kB, and each chunk of cells 20 to 40.
+    """
     log = folder / f"{STORE}-wal"
     deadline = time.monotonic() + 60
     while not log.exists() or log.stat().st_size < size:
@@ -176,10 +179,10 @@ def test_a_full_disk_ends_in_one_line_and_the_study_goes_on_later(tmp_path: Path
     path = write_study(tmp_path, ["study_policies:Slow"], 80)
     folder = tmp_path / "out"
 
-    def no_file_above_200_kb() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+    def no_file_above_120_kb() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
 
-    process = begin(path, folder, preexec_fn=no_file_above_200_kb)
+    process = begin(path, folder, preexec_fn=no_file_above_120_kb)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert errors.decode().count("\n") == 1
@@ -201,6 +204,51 @@ def test_sqlite_says_that_the_disk_is_full(tmp_path: Path) -> None:
 def _fill(store: Store) -> None:
     for number in range(1000):
         store.keep(_result(f"cell {number}" + 500 * "x"), seed=1)
+
+
+def test_what_is_kept_at_once_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
+    def chunk(first: int, count: int) -> list[tuple[CellResult, int]]:
+        return [(_result(f"cell {first + i}" + 500 * "x"), first + i) for i in range(count)]
+
+    with Store(tmp_path, version=VERSION) as store:
+        store.keep_all(chunk(0, 10))
+        store._connection.execute("PRAGMA max_page_count=20")
+        with pytest.raises(StoreError, match="full"):
+            store.keep_all(chunk(10, 500))
+        assert len(store.results()) == 10
+        # The transaction that failed is over: what fits is kept.
+        store.keep_all(chunk(10, 2))
+    assert len(stored(tmp_path)) == 12
+
+
+def test_results_of_a_chunk_are_one_transaction_and_then_outlive_the_process(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from batchprophet.online.study.result import CellResult\n"
+        "from batchprophet.online.study.store import Store\n"
+        f"store = Store(sys.argv[1], version={VERSION!r})\n"
+        "rows = [(CellResult(key=str(i), outcome='done', record={}, seconds=0.1), i)"
+        " for i in range(7)]\n"
+        "store.keep_all(rows)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert stored(tmp_path).keys() == {str(i) for i in range(7)}
+
+
+def test_who_hands_cells_out_loads_no_solver_and_mixed_batching_no_pyomo() -> None:
+    code = (
+        "import sys, batchprophet.online.study.recipe\n"
+        "heavy = {'batchprophet.solvers', 'numba', 'pyomo', 'networkx', 'scipy.stats'}\n"
+        "print(sorted(heavy & sys.modules.keys()))\n"
+        "import batchprophet.online.study.work\n"
+        "print(sorted({'pyomo', 'networkx', 'scipy.stats'} & sys.modules.keys()))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n[]\n"
 
 
 def test_two_runs_cannot_share_a_folder(tmp_path: Path) -> None:

@@ -36,6 +36,19 @@ def test_bootstrap_is_the_same_for_the_same_seed_and_in_blocks() -> None:
     assert first != bootstrap_interval(x, lambda y: y.mean(axis=1), seed=8)
 
 
+@pytest.mark.parametrize("n", [50, 2001])  # 2001 × 2000 draws are too many to be kept
+def test_bootstrap_draws_are_those_of_numpy_however_they_are_cut(n: int) -> None:
+    x = np.random.default_rng(3).random((n, 2))
+    drawn = np.random.default_rng(7).integers(0, n, size=(2000, n))
+    sums = [x[row, 0].sum() for row in drawn]
+    expected = np.quantile(sums, [0.025, 0.975])
+    found = bootstrap_interval(x, lambda y: y[..., 0].sum(axis=1), seed=7)
+    assert found == pytest.approx(tuple(expected))
+    # Of another size between them, and one column, that is cut otherwise.
+    assert bootstrap_interval(x[: n // 2], lambda y: y[..., 0].sum(axis=1), seed=7) != found
+    assert bootstrap_interval(x[:, 0], lambda y: y.sum(axis=1), seed=7) == pytest.approx(found)
+
+
 @pytest.mark.parametrize("probability", [0.5, 0.9])
 def test_quantile_interval_covers_the_quantile(probability: float) -> None:
     # Exponential law; the coverage is at least 95 %, and 2,000 samples measure it within 1.5 %.
@@ -96,6 +109,23 @@ def test_sign_test_of_ties_only() -> None:
     pair = compare_pairs([1, 2], [1, 2])
     assert (pair.wins, pair.ties, pair.losses, pair.sign_p) == (0, 2, 0, 1.0)
     assert compare_pairs([0] * 6, [1] * 6).sign_p == pytest.approx(2 / 2**6)
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(0, 3), (5, 5), (7, 4), (4, 7), (130, 70)])
+def test_sign_test_is_that_of_scipy(wins: int, losses: int) -> None:
+    pair = compare_pairs([1] * wins + [2] * losses, [2] * wins + [1] * losses)
+    assert pair.sign_p == pytest.approx(stats.binomtest(wins, wins + losses).pvalue)
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
+def test_quantile_interval_has_the_tails_that_scipy_says(probability: float) -> None:
+    # Values are their ranks. No rank nearer the middle has a tail of 2.5 % or less.
+    interval = quantile_interval(range(1, 201), probability)
+    assert interval is not None
+    r, s = interval
+    law = stats.binom(200, probability)
+    assert law.cdf(r - 1) <= 0.025 < law.cdf(r)
+    assert law.sf(s - 1) <= 0.025 < law.sf(s - 2)
 
 
 def test_profile_of_a_policy_that_does_not_always_finish() -> None:

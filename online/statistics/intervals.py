@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special  # not stats, which takes a second to load
 
 from ...models.errors import InputError
-from ...models.instance import FloatArray
+from ...models.instance import FloatArray, IntArray
 
 #: Confidence of all intervals.
 CONFIDENCE = 0.95
@@ -20,6 +21,10 @@ RESAMPLES = 2000
 
 #: Numbers drawn at once by a bootstrap: bounds its memory.
 _BLOCK = 2_000_000
+
+#: Up to so many draws, those of the last bootstrap are kept for the next: a study has many of one
+#: size and seed.
+_KEPT = 4_000_000
 
 
 class Interval(NamedTuple):
@@ -53,7 +58,7 @@ def t_interval(values: ArrayLike, *, confidence: float = CONFIDENCE) -> Interval
     x = numbers(values)
     if x.size < 2:
         return None
-    factor = stats.t.ppf(0.5 + confidence / 2, x.size - 1)
+    factor = special.stdtrit(x.size - 1, 0.5 + confidence / 2)
     half = float(factor * x.std(ddof=1) / np.sqrt(x.size))
     return Interval(float(x.mean()) - half, float(x.mean()) + half)
 
@@ -101,12 +106,8 @@ def bootstrap_interval(
     n = data.shape[0]
     if n < 2:
         return None
-    rng = np.random.default_rng(seed)
     block = max(1, _BLOCK // data.size)
-    found = [
-        statistic(data[rng.integers(0, n, size=(min(block, resamples - done), n))])
-        for done in range(0, resamples, block)
-    ]
+    found = [statistic(data.take(drawn, axis=0)) for drawn in _resamples(n, seed, resamples, block)]
     tail = (1 - confidence) / 2
     low, high = np.quantile(np.concatenate(found), [tail, 1 - tail])
     return Interval(float(low), float(high))
@@ -148,13 +149,37 @@ def quantile_interval(
     tail = (1 - confidence) / 2
     # The quantile lies between the values of ranks r ≤ s, counted from 1, unless fewer than r or
     # at least s values are below it: P[K < r] ≤ tail and P[K ≥ s] ≤ tail, K ~ Bin(n, p).
-    below = stats.binom.cdf(np.arange(-1, x.size), x.size, probability)  # P[K ≤ k], from k = −1
+    ranks = np.arange(x.size)
+    below = np.append(0.0, special.bdtr(ranks, x.size, probability))  # P[K ≤ k], from k = −1
     r = int(np.flatnonzero(below <= tail)[-1])
     enough = np.flatnonzero(1 - below <= tail)
     if r < 1 or not enough.size or int(enough[0]) > x.size:
         return None
     s = int(enough[0])
     return None if s < 1 or s > x.size else Interval(float(x[r - 1]), float(x[s - 1]))
+
+
+def _resamples(n: int, seed: int, count: int, block: int) -> Iterator[IntArray]:
+    """Yield `count` rows of n indices, `block` at a time: the same rows whatever the block."""
+    if count * n <= _KEPT:
+        kept = _kept_draws(n, seed, count)
+        yield from (kept[done : done + block] for done in range(0, count, block))
+        return
+    rng = np.random.default_rng(seed)
+    for done in range(0, count, block):
+        yield _draw(rng, min(block, count - done), n)
+
+
+@lru_cache(maxsize=1)
+def _kept_draws(n: int, seed: int, count: int) -> IntArray:
+    drawn = _draw(np.random.default_rng(seed), count, n)
+    drawn.flags.writeable = False
+    return drawn
+
+
+def _draw(rng: np.random.Generator, rows: int, n: int) -> IntArray:
+    # Drawn at 32 bits: the same numbers as at 64, several times as fast.
+    return rng.integers(0, n, size=(rows, n), dtype=np.int32).astype(np.int64)
 
 
 def numbers(values: ArrayLike) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from ...models.errors import InputError
 from ...models.instance import FloatArray
@@ -82,7 +82,8 @@ def compare_pairs(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> Pair
         mean_difference=float(difference.mean()),
         difference_t=t_interval(difference),
         difference_bootstrap=bootstrap_interval(difference, lambda x: x.mean(axis=1), seed=seed),
-        sign_p=float(stats.binomtest(wins, decided).pvalue) if decided else 1.0,
+        # Twice P[K ≤ the fewer of both], K ~ Bin(decided, 1/2), which is symmetric.
+        sign_p=min(1.0, 2 * float(special.bdtr(min(wins, losses), decided, 0.5))),
         variance_ratio=_variance_ratio(a, b, difference),
     )
 

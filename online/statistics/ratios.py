@@ -94,6 +94,5 @@ def ratio_figures(values: ArrayLike, references: ArrayLike, *, seed: int = 0) ->
 
 
 def _ratio_of_sums(pairs: FloatArray) -> FloatArray:
-    sums = pairs.sum(axis=1)
-    quotient: FloatArray = sums[:, 0] / sums[:, 1]
+    quotient: FloatArray = pairs[..., 0].sum(axis=1) / pairs[..., 1].sum(axis=1)
     return quotient

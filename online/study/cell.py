@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .predictions import Predictions
 from .source import Source
+
+#: Writes keys; `json.dumps` would make an encoder for each.
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,7 @@ class PolicyRun:
     predictions: Predictions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: they leave no room for cached properties
 class Cell:
     """The unit of work: it is done, or not yet.
 
@@ -80,22 +84,21 @@ class Cell:
         The instance and the objective.
     job : Limit or PolicyRun
         A hindsight solve within a limit, or a policy.
+
+    Examples
+    --------
+    >>> source = Source(kind="family", origin="arrival-model-1", label="small")
+    >>> problem = Problem(source=source, seed=1, model="mixed", objective="latency")
+    >>> Cell(problem=problem, job=Limit(label="short", work=100)).key  # doctest: +ELLIPSIS
+    '{"family": "arrival-model-1", "seed": 1, "model": "mixed", ..., "work": 100}'
     """
 
     problem: Problem
     job: Limit | PolicyRun
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """What identifies it, as a line of JSON: equal for cells that must have equal results.
-
-        Examples
-        --------
-        >>> source = Source(kind="family", origin="arrival-model-1", label="small")
-        >>> problem = Problem(source=source, seed=1, model="mixed", objective="latency")
-        >>> Cell(problem=problem, job=Limit(label="short", work=100)).key  # doctest: +ELLIPSIS
-        '{"family": "arrival-model-1", "seed": 1, "model": "mixed", ..., "work": 100}'
-        """
+        """What identifies it, as a line of JSON: equal for cells that must have equal results."""
         problem = self.problem
         record: dict[str, Any] = problem.source.record | {
             "seed": problem.seed,
@@ -108,9 +111,9 @@ class Cell:
             record["work"] = self.job.work
         else:
             record["seconds"] = self.job.seconds
-        return json.dumps(record, ensure_ascii=False)
+        return _ENCODER.encode(record)
 
-    @property
+    @cached_property
     def group(self) -> str:
         """Cells that may be expected to take about as long."""
         job = self.job

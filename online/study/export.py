@@ -12,7 +12,7 @@ from typing import Any
 
 from ...models.errors import InputError
 from ...models.files import write_atomically
-from .work import FIGURES
+from .result import FIGURES
 
 #: Endings of the files that can be written.
 ENDINGS = (".csv", ".parquet")

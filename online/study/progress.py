@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .cell import Cell
-from .work import CellResult
+from .result import CellResult
 
 #: Weight of the latest cell in the running mean of its group.
 LATEST = 0.3

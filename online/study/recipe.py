@@ -10,13 +10,13 @@ from pathlib import Path
 from ...models.files import write_atomically
 from .engine import Engine, LocalProcesses, default_jobs
 from .export import export_rows, require_ending
+from .machine import metadata_version
 from .progress import StudyProgress
 from .runner import run_cells
 from .store import Store
 from .study import Study
 from .summary import StudySummary, summarise
 from .table import Row, result_rows, write_results
-from .work import metadata_version
 
 #: Names of the table and its summary in a study's folder.
 RESULTS, SUMMARY = "results.csv", "summary.json"

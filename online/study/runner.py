@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 
 from ...models.errors import BatchprophetError
 from .cell import Cell
+from .chunk import run_chunk
 from .engine import Engine
+from .machine import metadata_version
 from .progress import Pace, StudyProgress
+from .result import FAILED, LOST, CellResult
 from .store import Store
-from .work import FAILED, LOST, CellResult, metadata_version, run_chunk
 
 #: Short cells travel together, as many as take about this long.
 CHUNK_SECONDS = 0.5
@@ -36,7 +38,7 @@ def run_cells(
     engine: Engine,
     progress: Callable[[StudyProgress], None] | None = None,
 ) -> dict[str, CellResult]:
-    """Run the cells that the store does not have, and keep each as soon as it is done.
+    """Run the cells that the store does not have, and keep results as soon as they come.
 
     Parameters
     ----------
@@ -153,21 +155,20 @@ class _Run:
                 "the scheduler has gone; what is done is kept, run the same command again to go on"
             ) from error
         else:
-            for cell, result in zip(chunk, found, strict=True):
-                self._keep(cell, result)
+            self._keep(chunk, found)
 
     def _suspect(self, chunk: list[Cell]) -> None:
         """Blame nobody yet: run each alone, and give up one that ends its process every time."""
         ends = self.alone + 1
-        for cell in chunk:
-            if ends > MOST_ENDS:
-                reason = f"the process that ran it ended, {MOST_ENDS} times with nothing beside it"
-                lost = CellResult(
-                    key=cell.key, outcome=LOST, record={"reason": reason}, seconds=0.0
-                )
-                self._keep(cell, lost)
-            else:
-                self.suspects.append((cell, ends))
+        if ends <= MOST_ENDS:
+            self.suspects.extend((cell, ends) for cell in chunk)
+            return
+        reason = f"the process that ran it ended, {MOST_ENDS} times with nothing beside it"
+        lost = [
+            CellResult(key=cell.key, outcome=LOST, record={"reason": reason}, seconds=0.0)
+            for cell in chunk
+        ]
+        self._keep(chunk, lost)
 
     def _put_back(self, chunk: list[Cell]) -> None:
         if self.alone:
@@ -175,11 +176,14 @@ class _Run:
         else:
             self.waiting.extendleft(reversed(chunk))
 
-    def _keep(self, cell: Cell, result: CellResult) -> None:
-        self.store.keep(result, seed=cell.problem.seed)
-        self.results[cell.key] = result
-        self.pace.count(cell, result)
-        self.failed += result.outcome in (FAILED, LOST)
+    def _keep(self, chunk: list[Cell], found: list[CellResult]) -> None:
+        """Keep what came of a chunk, in one transaction: it is in the store before it counts."""
+        seeds = [cell.problem.seed for cell in chunk]
+        self.store.keep_all(list(zip(found, seeds, strict=True)))
+        for cell, result in zip(chunk, found, strict=True):
+            self.results[result.key] = result
+            self.pace.count(cell, result)
+            self.failed += result.outcome in (FAILED, LOST)
 
     def _tell(self) -> None:
         seconds = time.perf_counter() - self.pace.began

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from ...models.errors import BatchprophetError, InputError
-from .work import LOST, CellResult
+from .result import LOST, CellResult
 
 #: Name of the store in a study's folder.
 STORE = "study.sqlite"
@@ -37,6 +37,10 @@ CREATE TABLE IF NOT EXISTS cells (
 """
 
 
+#: Writes records; `json.dumps` would make an encoder for each.
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
 class StoreError(BatchprophetError):
     """The store cannot be written: what is in it is kept, and the study can go on later."""
 
@@ -44,9 +48,9 @@ class StoreError(BatchprophetError):
 class Store:
     """Results of cells, by key.
 
-    The file is locked while it is open: two runs cannot write into one folder. Each result is a
-    transaction of its own, so that whatever ends the process, all results but those of cells still
-    running are there when it is opened again.
+    The file is locked while it is open: two runs cannot write into one folder. What is kept at once
+    is one transaction, so that whatever ends the process, all results that were kept are there when
+    it is opened again.
 
     Parameters
     ----------
@@ -107,18 +111,37 @@ class Store:
         StoreError
             If it cannot be written, for example because the disk is full.
         """
-        row = (
-            result.key,
-            result.outcome,
-            json.dumps(result.record, ensure_ascii=False),
-            self.version,
-            seed,
-            result.seconds,
-            datetime.now(UTC).isoformat(timespec="seconds"),
-            self._machine(result.machine),
-            result.note,
-        )
-        self._write(f"INSERT OR REPLACE INTO cells VALUES ({', '.join('?' * len(row))})", row)
+        self.keep_all([(result, seed)])
+
+    def keep_all(self, found: Sequence[tuple[CellResult, int]]) -> None:
+        """Keep the results of several cells, all or none: on return they outlive this process.
+
+        Parameters
+        ----------
+        found : sequence of (CellResult, int)
+            Results, each with its cell's seed, as of `keep`.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be written, for example because the disk is full: then none of them is.
+        """
+        finished = datetime.now(UTC).isoformat(timespec="seconds")
+        rows = [
+            (
+                result.key,
+                result.outcome,
+                _ENCODER.encode(result.record),
+                self.version,
+                seed,
+                result.seconds,
+                finished,
+                self._machine(result.machine),
+                result.note,
+            )
+            for result, seed in found
+        ]
+        self._write("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def say(self, name: str, value: str) -> None:
         """Write down a fact about the study itself.
@@ -128,7 +151,7 @@ class Store:
         StoreError
             If it cannot be written.
         """
-        self._write("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+        self._write("INSERT OR REPLACE INTO about VALUES (?, ?)", [(name, value)])
 
     def results(self) -> dict[str, CellResult]:
         """Return all results by key; those of lost cells are not among them."""
@@ -189,14 +212,17 @@ class Store:
 
     def _machine(self, facts: str) -> int:
         if facts not in self._machines:
-            self._write("INSERT INTO machines (facts) VALUES (?)", (facts,))
+            self._write("INSERT INTO machines (facts) VALUES (?)", [(facts,)])
             found = self._connection.execute("SELECT id FROM machines WHERE facts = ?", (facts,))
             self._machines[facts] = found.fetchone()[0]
         return self._machines[facts]
 
-    def _write(self, statement: str, values: tuple[Any, ...]) -> None:
+    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Execute a statement for each row, all in one transaction."""
         try:
-            self._connection.execute(statement, values)
+            with self._connection:  # commits, or rolls back
+                self._connection.execute("BEGIN")
+                self._connection.executemany(statement, rows)
         except sqlite3.Error as error:
             raise StoreError(
                 f"{self.path}: cannot be written ({error}); what is done is kept, run the same "

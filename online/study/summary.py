@@ -12,9 +12,9 @@ from ..statistics.intervals import Interval, quantile_interval, t_interval
 from ..statistics.pairs import PairedComparison, compare_pairs
 from ..statistics.profiles import Profile, performance_profiles
 from ..statistics.ratios import RatioFigures, ratio_figures
+from .result import DONE, ENDLESS
 from .study import Study
 from .table import HINDSIGHT, Row
-from .work import DONE, ENDLESS
 
 #: Factors of the best known value at which profiles are written down.
 PROFILE_FACTORS = (1.0, 1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 5.0)
@@ -151,10 +151,11 @@ def _group(row: Row) -> Group:
 
 def _summary(group: Group, rows: Sequence[Row]) -> Summary:
     done = [row for row in rows if row.value is not None]
-    low, high = _figures(done, 0), _figures(done, 1)
+    low = _figures(done, 0)
+    high = low if all(row.proved for row in done) else _figures(done, 1)
     ends = [_regret(row) for row in done]
-    near = [float(least) for least, _ in ends]
-    far = [float(most) for _, most in ends if most is not None]
+    near = [least for least, _ in ends]
+    far = [most for _, most in ends if most is not None]
     complete = bool(far) and len(far) == len(near)
     lower_ends = [float(row.ratio[0]) for row in done if row.ratio[0] is not None]
     return Summary(
@@ -187,13 +188,12 @@ def _figures(rows: Sequence[Row], end: int) -> RatioFigures | None:
     return ratio_figures(values, references) if values else None
 
 
-def _regret(row: Row) -> tuple[Fraction, Fraction | None]:
+def _regret(row: Row) -> tuple[float, float | None]:
     """Distances to the best known value and to the bound."""
     assert row.value is not None
     assert row.best_known is not None
-    value = Fraction(row.value)
-    far = None if row.bound is None else abs(value - Fraction(row.bound))
-    return abs(value - Fraction(row.best_known)), far
+    far = None if row.bound is None else abs(float(row.value - row.bound))
+    return abs(float(row.value - row.best_known)), far
 
 
 def _pairs(grouped: dict[Group, list[Row]], maximised: bool) -> dict[Group, PairedComparison]:

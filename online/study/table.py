@@ -13,8 +13,8 @@ from typing import Any
 from ...models.files import write_atomically
 from ...models.objectives import MAXIMISED
 from .cell import Cell, Limit, PolicyRun, Problem
+from .result import DONE, FIGURES, CellResult
 from .study import Study
-from .work import DONE, FIGURES, CellResult
 
 HINDSIGHT = "hindsight"
 
@@ -152,6 +152,8 @@ def number(value: object) -> str:
     >>> number(12), number(Fraction(7, 3)), number(None), number("mc-sf")
     ('12', '2.333333333', '', 'mc-sf')
     """
+    if isinstance(value, (str, int)):  # first: most are
+        return str(value)
     if isinstance(value, (float, Fraction)):
         return f"{float(value):.{DIGITS}g}"
     return "" if value is None else str(value)
@@ -172,7 +174,8 @@ def _problem_rows(
 
     def row(predictions: str, policy: str, result: CellResult) -> Row:
         value = _exact(result, "value")
-        ends = (_ratio(value, best), _ratio(value, bound))
+        low = _ratio(value, best)
+        ends = (low, low if bound == best else _ratio(value, bound))
         return Row(
             source=problem.source.label,
             seed=problem.seed,
@@ -198,4 +201,4 @@ def _exact(result: CellResult, name: str) -> int | Fraction | None:
 
 
 def _ratio(value: int | Fraction | None, other: int | Fraction | None) -> Fraction | None:
-    return None if value is None or not other else Fraction(value) / Fraction(other)
+    return None if value is None or not other else Fraction(value, other)

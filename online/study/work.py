@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from importlib import metadata
 from typing import Any
 
 from ...models.errors import BatchprophetError
@@ -22,65 +16,8 @@ from ...solvers.hindsight import load_compiled_code, solve
 from ..evaluation import run_policy
 from ..regime import regime
 from .cell import Cell, Limit, PolicyRun, Problem
-
-DONE, ENDLESS, FAILED, LOST = "done", "does not finish", "failed", "lost"
-
-#: Figures of a policy's schedule that go into the results, where its regime has them.
-FIGURES = ("makespan", "mean_latency", "p99_latency", "mean_ttft", "kv_utilisation", "evictions")
-
-#: Packages that what comes out may depend on.
-_PACKAGES = ("batchprophet", "numpy", "numba", "scipy", "highspy", "pyomo")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellResult:
-    """What came out of a cell.
-
-    Attributes
-    ----------
-    key : str
-        The cell's.
-    outcome : {"done", "does not finish", "failed", "lost"}
-        Lost: the process that ran it ended.
-    record : dict
-        What the cell's definition determines, and nothing else.
-    seconds : float
-        Wall-clock time that it took in its worker.
-    machine : str
-        Facts about machine, packages and process, as JSON.
-    note : str
-        Where a failure came from (a traceback); "" where there is none.
-    """
-
-    key: str
-    outcome: str
-    record: dict[str, Any]
-    seconds: float
-    machine: str = "{}"
-    note: str = ""
-
-
-def run_chunk(version: str, cells: Sequence[Cell]) -> list[CellResult]:
-    """Run some cells in this process, one after the other.
-
-    Parameters
-    ----------
-    version : str
-        The package's version where the study is: results of another are not mixed with it.
-    cells : sequence of Cell
-        What to run.
-
-    Raises
-    ------
-    BatchprophetError
-        If this process has another version of the package.
-    """
-    here = metadata_version("batchprophet")
-    if here != version:
-        raise BatchprophetError(
-            f"worker {platform.node()}: expected batchprophet {version}, found {here}"
-        )
-    return [run_cell(cell) for cell in cells]
+from .machine import machine_facts
+from .result import DONE, ENDLESS, FAILED, FIGURES, CellResult
 
 
 def run_cell(cell: Cell) -> CellResult:
@@ -111,29 +48,6 @@ def run_cell(cell: Cell) -> CellResult:
         machine=machine_facts(),
         note=note,
     )
-
-
-@lru_cache(maxsize=1)
-def machine_facts() -> str:
-    """Return facts about this machine and its packages, as JSON."""
-    facts = {
-        "host": platform.node(),
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "packages": {name: metadata_version(name) for name in _PACKAGES},
-    }
-    return json.dumps(facts)
-
-
-@lru_cache(maxsize=16)
-def metadata_version(package: str) -> str:
-    """Version of an installed package; "" if it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def exact_text(value: Exact) -> int | str:
@@ -210,12 +124,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, BatchprophetError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - a kernel's table
-            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
-    except OSError:  # not Linux
-        names = []
-    return names[0] if names else platform.processor()
