@@ -89,7 +89,7 @@ def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
             part if position % 3 else indexed(part)
             for position, part in enumerate(parts)
             if position % 3 < 2 and part
-        )
+        ).replace("path - like", "path-like")  # griffe reads a subtraction
     page_html = re.sub(r"<td.*?</td>", lambda cell: cell[0].replace("\\|", "|"), page_html)
     pattern = r'<(?P<tag>span|div) class="arithmatex">(?P<tex>.*?)</(?P=tag)>'
     return enlargeable(re.sub(pattern, mathml, page_html, flags=re.DOTALL))

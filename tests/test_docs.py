@@ -134,6 +134,15 @@ def test_texts_name_pages_by_their_titles(site):
             assert not re.findall(r"[\w-]+\.md\b", without_code(page)), page
 
 
+def test_parameters_that_share_a_line_have_their_own_types(site):
+    python = re.sub(r"<[^>]+>", "", (site / "reference" / "python.html").read_text("utf-8"))
+    convert = re.sub(
+        r"\s+", " ", python.split("batchprophet.verbs.convert")[-1].split("Returns")[0]
+    )
+    assert "round_ms (float)" in convert
+    assert "columns (str | Mapping[str, str] | None, default: None )" in convert
+
+
 def test_pictures_open(site):
     pages = [page.read_text("utf-8") for page in site.rglob("*.html")]
     shown = sum(len(re.findall(r'<img [^>]*src="[^":]+\.png"', page)) for page in pages)
