@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Columns of a table that goes to a file or a pipe, where nothing need be folded.
 PIPE_WIDTH = 140
 
+#: How often a second a line on the terminal is drawn: each time costs the work shown a millisecond.
+REFRESHES = 4
+
 
 def print_json(record: Mapping[str, Any]) -> None:
     """Print one JSON object on standard output."""
@@ -85,7 +88,13 @@ def _live_line(label: str) -> Iterator[Callable[[str], None] | None]:
         live.TimeElapsedColumn(),
         live.TextColumn("{task.description}", markup=False),
     )
-    with live.Progress(*columns, console=Console(stderr=True), transient=True) as line:
+    shown = live.Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        refresh_per_second=REFRESHES,
+    )
+    with shown as line:
         task = line.add_task(label, total=None)
         yield lambda text: line.update(task, description=text)
 
