@@ -39,7 +39,7 @@ SEARCH_SHARE, LARGE_SEARCH_SHARE = 0.05, 0.6
 LEAST_SECONDS = 2.0
 
 #: Bytes for the states of an exhaustive search.
-MEMORY = 5 * 2**29
+MEMORY = 9 * 2**28
 
 #: Work units: one is about ten microseconds.
 PLACEMENTS_PER_UNIT = 20

@@ -1,4 +1,4 @@
-"""Annealing from many starts, each run polished: the search at the published scale."""
+"""Annealing in many runs, each of them polished: the search at the published scale."""
 
 from __future__ import annotations
 
@@ -15,44 +15,37 @@ from .random_stream import Stream
 STEPS_PER_REQUEST, MOST_STEPS_PER_REQUEST = 4_000, 16_000
 DOUBLE_AFTER = 24
 
-#: The best so many starts take turns.
-MOST_STARTS = 8
-
-#: Temperatures at the first step, as shares of the mean output length: of runs from the starts, in
-#: turn (which is better depends on the instance), and of runs from the incumbent, in turn.
+#: Temperatures at the first step, as shares of the mean output length: of runs from the first
+#: schedule, in turn (which is better depends on the instance), and of runs from the incumbent.
 HOT = (0.7, 0.3)
 WARM = (0.12, 0.2)
 
 #: The temperature at the last step.
 COLD = 0.05
 
-#: Runs in a row from the starts at the beginning; later one run in so many begins there.
-FIRST_RUNS = 3
-RESTARTS = 4
+#: Runs in a row from the first schedule; later one run in so many begins there.
+FIRST_RUNS = 5
+RESTARTS = 8
 
 #: Share of moves that delay a request, in every other run from the incumbent.
 DELAYS = 0.02
 
 
-def anneal_from_many(
-    instance: Instance,
-    starts: list[IntArray],
-    budget: Budget,
-    incumbent: Incumbent,
-    stream: Stream,
+def anneal_in_runs(
+    instance: Instance, budget: Budget, incumbent: Incumbent, stream: Stream
 ) -> None:
-    """Anneal and polish until the budget is spent, from the `starts` and from the incumbent.
+    """Anneal and polish until the budget is spent.
 
-    Some runs begin at the next of the starts, most at the incumbent with less heat; every other one
-    of these may also delay requests.
+    The incumbent of the beginning is where some runs begin; most begin at the incumbent of the
+    moment, with less heat. Every other pair of these may also delay requests.
     """
-    starts = starts[:MOST_STARTS]
-    part = _whole(instance, starts)
+    first = incumbent.schedule.start
+    part = _whole(instance, first)
     mean_output = float(instance.output.mean())
     run = fresh = warm = 0
     while not budget.is_spent:
         if run < FIRST_RUNS or run % RESTARTS == 0:
-            start, hot, delays = starts[fresh % len(starts)], HOT[fresh % len(HOT)], 0.0
+            start, hot, delays = first, HOT[fresh % len(HOT)], 0.0
             fresh += 1
         else:
             start, hot = incumbent.schedule.start, WARM[warm % len(WARM)]
@@ -69,11 +62,11 @@ def anneal_from_many(
         run += 1
 
 
-def _whole(instance: Instance, starts: list[IntArray]) -> Part:
-    """Return all requests as one part, from the first arrival to well beyond the best schedule."""
+def _whole(instance: Instance, start: IntArray) -> Part:
+    """Return all requests as one part, from the first arrival to well beyond a schedule's end."""
     origin = int(instance.arrival.min())
-    ends = [int((start + instance.output).max()) - origin for start in starts]
-    H = max(ends) + min(ends) // 4 + 2 * int(instance.output.max())
+    end = int((start + instance.output).max()) - origin
+    H = end + end // 4 + 2 * int(instance.output.max())
     return Part(
         release=instance.arrival - origin,
         prompt=instance.prompt.copy(),

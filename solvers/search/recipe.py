@@ -13,7 +13,7 @@ from . import beam
 from .budget import Budget, Incumbent
 from .greedy import greedy_starts
 from .large_neighbourhood import Neighbourhood
-from .multistart import anneal_from_many
+from .multistart import anneal_in_runs
 from .place import MOST_ROUNDS
 from .priced_orders import priced_starts
 from .random_stream import random_stream
@@ -27,7 +27,7 @@ MOST_BEAM_REQUESTS = 150
 MOST_BEAM_CELLS = 200_000
 
 #: Their share of the budget; beyond so many requests annealing gains more than wide beams do.
-BEAM_SHARE, BEAM_SHARE_BEYOND = 0.7, 0.15
+BEAM_SHARE, BEAM_SHARE_BEYOND = 0.7, 0.05
 BEYOND = 44
 
 #: Share of the budget for schedules guided by memory prices, on larger instances.
@@ -51,7 +51,7 @@ def improve_schedule(
 
     Greedy schedules come first. Then instances of up to `MOST_BEAM_REQUESTS` requests are
     searched by beams of doubling widths, those of up to `MOST_ANNEALED_REQUESTS` annealed as a
-    whole, from many starts; larger ones window by window.
+    whole, run after run; larger ones window by window.
 
     Parameters
     ----------
@@ -105,8 +105,7 @@ def improve_schedule(
             budget.settle(part)
             if exhausted:
                 return incumbent.schedule
-            starts.insert(0, incumbent.schedule.start)
-        anneal_from_many(instance, starts, budget, incumbent, stream)
+        anneal_in_runs(instance, budget, incumbent, stream)
     else:
         starts = _with_priced(instance, starts, budget, incumbent)
         compacted = [Neighbourhood(instance, start) for start in starts[:COMPACTED]]
