@@ -16,6 +16,14 @@ from tests.pages import FENCE, OUTPUT, run_page, same_but_for_time
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 EXECUTED = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
+#: Pages with commands or code that no test runs. (The front page has the README's two commands.)
+NOT_EXECUTED = [
+    page
+    for page in sorted(DOCS.glob("*.md"))
+    if page not in EXECUTED
+    and page.name != "index.md"
+    and re.search(r"^(?:    (?:batchprophet|python) |```)", page.read_text("utf-8"), re.M)
+]
 
 
 @pytest.mark.parametrize("page", EXECUTED, ids=lambda page: page.stem)
@@ -33,6 +41,12 @@ def test_every_block_on_an_executed_page_is_of_a_known_kind(page):
     for found in FENCE.finditer(page.read_text("utf-8")):
         info = found["info"].strip()
         assert "title=" in info or info in ("console", "python", "sh", OUTPUT), info
+
+
+def test_pages_that_are_not_executed_say_so():
+    assert DOCS / "coupling.md" in NOT_EXECUTED
+    for page in NOT_EXECUTED:
+        assert "not executed by the tests" in page.read_text("utf-8"), page.name
 
 
 def test_only_times_are_blanked_out():
