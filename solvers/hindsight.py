@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any, TypeVar
 
 from ..models.errors import InputError
@@ -120,7 +121,7 @@ def solve(
     known = _of_regime(warm_start, MixedSchedule)
     _check_warm_start(instance, known)
     if _asks_for_milp(objective, formulation):
-        _load_milp()  # before the clock starts
+        _milp()  # loaded before the clock starts
     search = BestSoFar[MixedSchedule](
         instance, objective, math.inf if work_limit is not None else time_limit
     )
@@ -163,7 +164,7 @@ def load_compiled_code(instance: Instance) -> None:
         prices = configuration_prices(instance, search.schedule, work_limit=100)
         configuration_prices(instance, search.schedule, begin=prices, work_limit=100)
     else:
-        _load_milp()
+        _milp()
     improve_and_prove_by_work(search, WARM_UP_WORK, seed=0)
     search.solution()
     _run_rare_parts()
@@ -209,8 +210,11 @@ def _asks_for_milp(objective: str, formulation: str) -> bool:
     return objective != "latency" or formulation != "auto"
 
 
-def _load_milp() -> None:
-    from . import milp_search  # noqa: F401 - only loaded
+def _milp() -> ModuleType:
+    """Return the module of the MILP, loaded where it is not yet."""
+    from . import milp_search
+
+    return milp_search
 
 
 _Regime = TypeVar("_Regime", MixedSchedule, SeparateSchedule)
@@ -248,9 +252,9 @@ def _prove(
 ) -> None:
     """Run the engine for the total latency, the MILP for the rest and where a form is asked for."""
     if _asks_for_milp(search.objective, formulation):
-        _try_milp(search, formulation, work_limit, threads, seed)
+        _milp().try_milp(search, formulation, work_limit, threads, seed)
         return
-    last_resort = not has_configurations(search) and _milp_fits(search)
+    last_resort = not has_configurations(search) and _milp().is_applicable(search)
     if work_limit is not None:
         improve_and_prove_by_work(search, work_limit, seed)
     elif search.seconds_left > 0:
@@ -258,25 +262,7 @@ def _prove(
         improve_and_prove(search, time_limit=seconds, threads=threads, seed=seed)
     if last_resort and not search.proved:
         nodes = None if work_limit is None else work_limit // UNITS_PER_NODE
-        _try_milp(search, formulation, nodes, threads, seed)
-
-
-def _milp_fits(search: BestSoFar[MixedSchedule]) -> bool:
-    from .milp_search import is_applicable
-
-    return is_applicable(search)
-
-
-def _try_milp(
-    search: BestSoFar[MixedSchedule],
-    formulation: str,
-    work_limit: int | None,
-    threads: int | None,
-    seed: int,
-) -> None:
-    from .milp_search import try_milp
-
-    try_milp(search, formulation, work_limit, threads, seed)
+        _milp().try_milp(search, formulation, nodes, threads, seed)
 
 
 def _compute_bounds(search: BestSoFar[MixedSchedule]) -> None:

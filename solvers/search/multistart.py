@@ -11,7 +11,7 @@ from .polish import left_shift, polish_pairs
 from .profile import add_run
 from .random_stream import Stream
 
-#: Annealing steps per request in a run; twice as many after each so many runs, up to the last.
+#: Annealing steps per request in a run: few at first, and twice as many each `DOUBLE_AFTER` runs.
 STEPS_PER_REQUEST, MOST_STEPS_PER_REQUEST = 4_000, 16_000
 DOUBLE_AFTER = 24
 
@@ -27,7 +27,7 @@ COLD = 0.05
 FIRST_RUNS = 5
 RESTARTS = 8
 
-#: Share of moves that delay a request, in every other run from the incumbent.
+#: Share of moves that delay a request, in every other pair of runs from the incumbent.
 DELAYS = 0.02
 
 
@@ -36,8 +36,8 @@ def anneal_in_runs(
 ) -> None:
     """Anneal and polish until the budget is spent.
 
-    The incumbent of the beginning is where some runs begin; most begin at the incumbent of the
-    moment, with less heat. Every other pair of these may also delay requests.
+    Some runs begin at the schedule that was the incumbent at first; most go on from the incumbent
+    of the moment, with less heat, and half of these may also delay requests.
     """
     first = incumbent.schedule.start
     part = _whole(instance, first)
@@ -54,7 +54,7 @@ def anneal_in_runs(
         budget.work += instance.n
         walk = begin(part, np.argsort(start, kind="stable"))
         if walk is not None:
-            per_request = STEPS_PER_REQUEST << min(run // DOUBLE_AFTER, 8)
+            per_request = STEPS_PER_REQUEST * 2 ** (run // DOUBLE_AFTER)
             steps = instance.n * min(per_request, MOST_STEPS_PER_REQUEST)
             heat = (hot * mean_output, COLD * mean_output)
             _run(part, walk, budget, stream, steps, heat, delays)
