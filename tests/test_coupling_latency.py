@@ -23,16 +23,24 @@ from batchprophet.online.environments import make_environment
 from batchprophet.online.regret import measure_regret
 from batchprophet.online.separate.conformity import random_instance as random_separate
 from batchprophet.online.separate.decision import BatchDecision
-from batchprophet.online.separate.hindsight import first_codes, in_order, make_world
+from batchprophet.online.separate.hindsight import in_order, make_world
 from batchprophet.online.separate.history import History
 from batchprophet.online.separate.machine import SeparateMachine
 from batchprophet.online.separate.policy import REGISTRY, make_policy, session
 from batchprophet.online.separate.simulator import prepare, simulate_separate
-from batchprophet.online.separate.steps import separate_steps
+from batchprophet.online.separate.steps import _Follower, separate_steps
 from batchprophet.online.simulator import simulate
+from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.search.random_stream import random_stream
-from batchprophet.solvers.separate.codes import code_of
-from batchprophet.solvers.separate.decode import schedule_of
+from batchprophet.solvers.separate.codes import code_of, first_codes
+from batchprophet.solvers.separate.decode import (
+    REJECTED,
+    Code,
+    decode,
+    plain_code,
+    schedule_of,
+    working_space,
+)
 from batchprophet.solvers.separate.machine import machine_of
 
 from .brute_force import brute_force
@@ -179,14 +187,32 @@ def test_bad_settings(settings: dict[str, object], message: str) -> None:
 def test_decoding_goes_on_from_any_boundary() -> None:
     # The schedule of a code, cut at each of its boundaries: what is left costs what was left.
     rng = np.random.default_rng(3)
-    for seed in range(20):
+    exact = 0
+    for seed in range(40):
         instance = make_instance("separate-random", seed=seed, settings={"n": 7, "span": 9})
-        order, wait = rng.permutation(7), rng.integers(-1, 3, 7)
-        schedule = schedule_of(instance, order, wait)
-        steps = separate_steps(instance, schedule, schedule, 0, random_stream(0))
+        wait, least, urgency = (rng.integers(low, 3, 7) for low in (0, 1, 0))
+        code = Code(rng.permutation(7), wait, least, urgency)
+        schedule = schedule_of(instance, code)
         value = schedule_value(instance, schedule)
-        assert all(step.best is not None and step.best <= value for step in steps)
-        assert steps[-1].best == value
+        machine, no_log = machine_of(instance), np.zeros(0, np.int64)
+        if decode(machine, working_space(7), code, float(REJECTED), no_log) > value:
+            continue  # a batch could be moved to the left: its boundaries are others
+        exact += 1
+        follower = _Follower(instance, code, 0, random_stream(0))
+        follower.best = value  # so it does not search for another
+        ends = schedule.ends(instance).tolist()
+        for batch, end in zip(schedule.batches, ends, strict=True):
+            assert follower.run(batch, end) == value
+    assert exact > 20
+
+
+def test_a_run_as_planned_costs_what_the_plan_does() -> None:
+    for seed in range(10):
+        instance = make_instance("separate-random", seed=seed, settings={"n": 7, "span": 9})
+        plan = solve(instance, model="separate", work_limit=1000).schedule
+        assert isinstance(plan, SeparateSchedule)
+        steps = separate_steps(instance, plan, plan, 0, random_stream(0))
+        assert {step.best for step in steps} == {schedule_value(instance, plan)}
 
 
 def test_a_committed_batch_is_the_first_of_every_world() -> None:
@@ -199,7 +225,7 @@ def test_a_committed_batch_is_the_first_of_every_world() -> None:
             continue
         machine = machine_of(instance)
         world = make_world(machine, in_order(nobody, nobody, nobody), now)
-        world.try_codes(first_codes(machine, np.arange(8), now))
+        world.try_codes(code for _, code in first_codes(machine, np.arange(8), now))
         world.solve(100, 1.0, random_stream(seed))
         solved = world.cost
         chosen = rng.permutation(here)[:2].tolist()
@@ -296,8 +322,8 @@ def test_it_beats_the_rules_where_prompt_batches_are_dear() -> None:
 
 def test_code_of_a_schedule_is_followed_without_a_search() -> None:
     instance = make_instance("separate-random", seed=2, settings={"n": 6, "span": 8})
-    schedule = schedule_of(instance, np.arange(6), np.array([0, -1, 1, -1, 2, -1]))
-    again = schedule_of(instance, *code_of(instance, schedule))
+    schedule = schedule_of(instance, plain_code(np.arange(6), 6, wait=1, least=2))
+    again = schedule_of(instance, code_of(instance, schedule))
     steps = separate_steps(instance, again, again, 0, random_stream(0))
     assert steps[0].best is not None
     assert steps[0].best <= schedule_value(instance, again)

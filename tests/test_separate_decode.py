@@ -8,9 +8,10 @@ from batchprophet.models.feasibility import check
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.solvers.separate.decode import (
     REJECTED,
+    Code,
     _batches,
-    _log_size,
     decode,
+    log_size,
     schedule_of,
     working_space,
 )
@@ -24,15 +25,16 @@ LAWS = (
 LIMITS = ({}, {"prompt_batch_requests": 3, "prompt_batch_tokens": 9, "token_batch_requests": 2})
 
 
-def batch_by_batch(instance, order, wait):
+def batch_by_batch(instance, code):
     """Follow the description of a code literally, one token batch at a time, for the unit law."""
     gpu = instance.gpu
     M, B_P = gpu.kv_capacity, gpu.prompt_batch_requests or instance.n
     C_P, B_D = gpu.prompt_batch_tokens or 10**9, gpu.token_batch_requests or instance.n
-    running, batches, now, since, position = {}, [], 0, 0, 0  # request: [tokens to go, KV held]
+    running, batches, now, since, opened = {}, [], 0, 0, 0  # request: [tokens to go, KV held]
+    left = code.order.tolist()
 
     def in_order():
-        return sorted(running, key=lambda i: (running[i][0], -running[i][1]))
+        return sorted(running, key=lambda i: (running[i][0], -running[i][1], i))
 
     def safe():
         total = sum(held for _, held in running.values())
@@ -50,30 +52,44 @@ def batch_by_batch(instance, order, wait):
             del running[i]
         return i in running
 
-    while position < instance.n or running:
+    def served(i):
+        to_go, held = running[i]
+        running[i] = [to_go - 1, held + 1]
+        if not safe():
+            running[i] = [to_go, held]
+            return False
+        return True
+
+    while left or running:
         members = []
-        if position < instance.n and (
-            not running or (since >= wait[position] and instance.arrival[order[position]] <= now)
+        here = [i for i in left if instance.arrival[i] <= now]
+        if (
+            here
+            and (not running or since >= code.wait[opened])
+            and len(here) >= min(code.least[opened], len(left))
         ):
-            while position < instance.n and len(members) < B_P:
-                i = order[position]
+            for i in here:
                 full = sum(instance.prompt[j] for j in [*members, i]) > C_P
-                if (members and wait[position] >= 0) or full or not admitted(i):
-                    break
-                now = max(now, instance.arrival[i])
-                members.append(i)
-                position += 1
+                if len(members) < B_P and not full and admitted(i):
+                    members.append(i)
         if members:
+            left = [i for i in left if i not in members]
             batches.append(("prompt", tuple(members)))
-            since = 0
+            since, opened = 0, opened + 1
+        elif not running:
+            now += 1
+            continue
         else:
-            for i in in_order()[:B_D]:
-                to_go, held = running[i]
-                running[i] = [to_go - 1, held + 1]
-                if not safe():
-                    running[i] = [to_go, held]
-                    break
-                members.append(i)
+            ranked = in_order()
+            if len(ranked) > B_D and len(set(code.urgency[ranked])) > 1:
+                for i in sorted(ranked, key=lambda i: -code.urgency[i]):
+                    if len(members) < B_D and served(i):
+                        members.append(i)
+            if not members:
+                for i in ranked[:B_D]:
+                    if not served(i):
+                        break
+                    members.append(i)
             batches.append(("token", tuple(members)))
             since += 1
         now += 1
@@ -89,14 +105,15 @@ def random_case(rng, **gpu):
         prompt=rng.integers(1, 6, n),
         output=rng.integers(1, M - 6, n),
     )
-    wait = np.where(rng.random(n) < 0.4, -1, rng.integers(0, 9, n))
-    return instance, rng.permutation(n), wait
+    urgency = rng.integers(0, 3, n) * rng.integers(0, 2)
+    code = Code(rng.permutation(n), rng.integers(0, 9, n), rng.integers(1, 4, n), urgency)
+    return instance, code
 
 
-def decoded(instance, order, wait):
-    log = np.zeros(_log_size(instance), np.int64)
+def decoded(instance, code):
+    log = np.zeros(log_size(instance.n, instance.output), np.int64)
     space = working_space(instance.n)
-    latency = decode(machine_of(instance), space, order, wait, float(REJECTED), log)
+    latency = decode(machine_of(instance), space, code, float(REJECTED), log)
     return latency, _batches(log)
 
 
@@ -105,9 +122,9 @@ def test_the_same_batches_as_batch_by_batch(limits):
     rng = np.random.default_rng(0)
     blocked = 0
     for _ in range(300):
-        instance, order, wait = random_case(rng, **limits)
-        expected = batch_by_batch(instance, order, wait)
-        _, found = decoded(instance, order, wait)
+        instance, code = random_case(rng, **limits)
+        expected = batch_by_batch(instance, code)
+        _, found = decoded(instance, code)
         assert [(kind, set(members)) for kind, members in found] == [
             (kind, set(members)) for kind, members in expected
         ]
@@ -120,9 +137,9 @@ def test_the_same_batches_as_batch_by_batch(limits):
 def test_the_latency_is_that_of_a_feasible_schedule(law, limits):
     rng = np.random.default_rng(1)
     for _ in range(60):
-        instance, order, wait = random_case(rng, **law, **limits)
-        latency, _ = decoded(instance, order, wait)
-        schedule = schedule_of(instance, order, wait)
+        instance, code = random_case(rng, **law, **limits)
+        latency, _ = decoded(instance, code)
+        schedule = schedule_of(instance, code)
         assert not check(instance, schedule)
         # Shifted to the left it may only be better.
         assert int((schedule.completion(instance) - instance.arrival).sum()) <= latency

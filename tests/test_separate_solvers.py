@@ -6,7 +6,7 @@ import pytest
 from batchprophet.models.errors import InputError
 from batchprophet.models.separate.feasibility import check_separate
 from batchprophet.models.separate.schedule import SeparateSchedule
-from batchprophet.solvers.separate.decode import schedule_of
+from batchprophet.solvers.separate.decode import plain_code, schedule_of
 from batchprophet.solvers.separate.exhaustion import exhaust, is_applicable
 from batchprophet.solvers.separate.hindsight import solve_separate
 from batchprophet.solvers.separate.improvement import improve_separate
@@ -17,9 +17,9 @@ from .tiny_separate import affine_law, tiny_separate
 
 
 def one_by_one(instance):
-    """Prompts in order of arrival, each after everybody before it is done."""
-    order = np.argsort(instance.arrival, kind="stable").astype(np.int64)
-    return schedule_of(instance, order, np.full(instance.n, -1, dtype=np.int64))
+    """Prompts in order of arrival, mostly each after everybody before it is done."""
+    order = np.argsort(instance.arrival, kind="stable")
+    return schedule_of(instance, plain_code(order, instance.n, wait=10**6))
 
 
 def latency(instance, schedule):

@@ -37,7 +37,7 @@ from .tiny_separate import affine_law, tiny_separate
 
 
 def list_schedule(instance):
-    return schedule_of(instance, *next(list_codes(instance))[1])
+    return schedule_of(instance, next(list_codes(instance))[1])
 
 
 def random_prices(rng, instance, end):

@@ -53,7 +53,7 @@ def first_schedule(instance: Instance) -> SeparateSchedule:
     def value(schedule: SeparateSchedule) -> int:
         return int(schedule_value(instance, schedule))
 
-    schedules = (schedule_of(instance, *code) for _, code in list_codes(instance))
+    schedules = (schedule_of(instance, code) for _, code in list_codes(instance))
     return tidied(instance, min(schedules, key=value))
 
 

@@ -8,7 +8,7 @@ front.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,9 +17,17 @@ import numpy as np
 from ...models.instance import IntArray
 from ...models.separate.schedule import Kind
 from ...solvers.search.random_stream import Stream
-from ...solvers.separate.annealing import Begin, Walk, anneal, cost_of
-from ...solvers.separate.codes import GAPS, WEIGHTS, Code
-from ...solvers.separate.decode import REJECTED, Running, decode_from, working_space
+from ...solvers.separate.annealing import Begin, anneal, start_walk
+from ...solvers.separate.decode import (
+    REJECTED,
+    Code,
+    Running,
+    Space,
+    decode_from,
+    log_size,
+    plain_code,
+    working_space,
+)
 from ...solvers.separate.machine import Machine
 
 #: Temperatures at the first and the last step, as shares of the mean latency: with few steps,
@@ -74,7 +82,7 @@ class World:
         """Positions of those who do not run."""
         return np.setdiff1d(np.arange(self.machine.arrival.size), self.begin.running.who)
 
-    def try_codes(self, codes: Iterator[Code]) -> None:
+    def try_codes(self, codes: Iterable[Code]) -> None:
         """Take the best of several codes."""
         for code in codes:
             cost = self._cost(code)
@@ -83,19 +91,19 @@ class World:
 
     def solve(self, steps: int, heat: float, stream: Stream) -> None:
         """Anneal from the code on."""
-        walk = self._walk(self.code)
+        walk = start_walk(self.machine, self.begin, self.code)
         mean = self.cost / max(1, self.machine.arrival.size)
         if steps > 0:
             hot = max(HEAT[0] * heat, HEAT[1]) * mean
             anneal(self.machine, walk, stream, (0, steps, steps), (hot, HEAT[1] * mean))
-        self.code, self.cost = (walk.best_order, walk.best_wait), int(walk.cost[1])
+        self.code, self.cost = walk.best, int(walk.cost[1])
 
     def first(self) -> First:
         """Return the first batch of the schedule; somebody must be there, or to come."""
         machine, now = self.machine, self.begin.now
-        log = np.zeros(3 * (machine.arrival.size + int(machine.output.sum())) + 1, np.int64)
-        space = _copied(self.begin.running, machine.arrival.size)
-        decode_from(machine, space, now, *self.code, float(REJECTED), log)
+        log = np.zeros(log_size(machine.arrival.size, machine.output), np.int64)
+        space = _space(self.begin.running, machine.arrival.size)
+        decode_from(machine, space, now, self.code, float(REJECTED), log)
         members = tuple(log[3 : 3 + log[2]].tolist())
         if log[1] != 0:
             return First("token", members, now)
@@ -105,79 +113,59 @@ class World:
         """Put requests into a prompt batch that starts now; solve again if they were not there."""
         now = self.begin.now
         agreed = first.kind == "prompt" and first.start == now and {*chosen} <= {*first.members}
-        with_them = first.members if agreed else ()
-        order, wait = self.code
-        place = {int(i): position for position, i in enumerate(order)}
-        rest = [int(i) for i in order if i not in chosen]
-        waits = [-1 if i in with_them else int(wait[place[i]]) for i in rest]
-        self.code = (
-            np.array([*chosen, *rest], np.int64),
-            np.array([0, *[-1] * (len(chosen) - 1), *waits], np.int64),
-        )
+        order, wait, least, urgency = self.code
+        rest = order[~np.isin(order, chosen)]
+        if not agreed:  # they are a batch more
+            wait, least = np.append(0, wait[:-1]), np.append(1, least[:-1])
+        self.code = Code(np.append(chosen, rest).astype(np.int64), wait, least, urgency)
+        self.code.wait[:1], self.code.least[:1] = 0, 1
         self.begin = self.begin._replace(fixed=len(chosen))
         self.cost = self._cost(self.code)
         if not agreed:
             self.solve(int(FEWER * steps), REHEAT, stream)
 
     def _cost(self, code: Code) -> int:
-        return int(self._walk(code).cost[0])
-
-    def _walk(self, code: Code) -> Walk:
-        order, wait = code
-        walk = Walk(
-            begin=self.begin,
-            order=order.copy(),
-            wait=wait.copy(),
-            best_order=order.copy(),
-            best_wait=wait.copy(),
-            cost=np.zeros(2, np.int64),
-            running=working_space(self.machine.arrival.size),
-        )
-        walk.cost[:] = cost_of(self.machine, walk, float(REJECTED))
-        return walk
+        return int(start_walk(self.machine, self.begin, code).cost[0])
 
 
 def make_world(machine: Machine, running: Running, now: int) -> World:
     """Return a world without a schedule yet: the first code that is tried is taken."""
-    nobody = np.zeros(0, np.int64)
-    return World(machine, Begin(running, now, 0), (nobody, nobody), REJECTED)
+    nobody = plain_code(np.zeros(0, np.int64), machine.arrival.size)
+    return World(machine, Begin(running, now, 0), nobody, REJECTED)
 
 
 def in_order(who: IntArray, to_go: IntArray, held: IntArray) -> Running:
-    """Return those who run as `decode` keeps them: by tokens to go, then KV held falling."""
-    order = np.lexsort((-held, to_go))
+    """Return those who run as `decode` keeps them: by tokens to go, KV held falling, number."""
+    order = np.lexsort((who, -held, to_go))
     count = np.array([who.size, held.sum()], np.int64)
     return Running(who[order], to_go[order], held[order], count)
 
 
-def first_codes(machine: Machine, who: IntArray, now: int) -> Iterator[Code]:
-    """Yield list schedules of some requests, as `solvers.separate.codes.list_codes` does."""
-    a = np.maximum(machine.arrival[who], now)
-    s, o = machine.prompt[who].astype(float), machine.output[who].astype(float)
-    spread = (float(np.ptp(a)) + 1.0) / who.size
-    for alpha, beta in WEIGHTS:
-        key = a + spread * (alpha * o / o.mean() + beta * s / s.mean())
-        order = np.lexsort((a, key))
-        wait = joining(a[order])
-        for gap in GAPS:
-            yield who[order].astype(np.int64), np.where(wait == 0, round(gap * o.mean()), -1)
-
-
-def joining(arrival: IntArray) -> IntArray:
-    """Waits of an order in which whoever has arrived joins the batch before.
+def after_batch(code: Code, kind: Kind, members: Sequence[int]) -> Code:
+    """Return what is left of a code when a batch is done, be it the code's own or another.
 
     Examples
     --------
-    >>> joining(np.array([0, 0, 4, 2])).tolist()
-    [0, -1, 0, -1]
+    >>> from batchprophet.solvers.separate.decode import plain_code
+    >>> code = plain_code(np.array([2, 0, 1]), 3, wait=2)
+    >>> after_batch(code, "prompt", [0, 2]).order.tolist()
+    [1]
+    >>> after_batch(code, "token", [1]).wait.tolist()
+    [1, 2, 2]
     """
-    wait = np.zeros(arrival.size, np.int64)
-    wait[1:][arrival[1:] <= np.maximum.accumulate(arrival)[:-1]] = -1
-    return wait
+    order, wait, least, urgency = code
+    if kind == "prompt":
+        rest = order[~np.isin(order, list(members))]
+        return Code(rest, wait[1 : 1 + rest.size], least[1 : 1 + rest.size], urgency)
+    shorter = wait.copy()
+    shorter[:1] = np.maximum(wait[:1] - 1, 0)
+    return Code(order, shorter, least, urgency)
 
 
-def _copied(running: Running, n: int) -> Running:
-    space, m = working_space(n), int(running.counts[0])
-    space.who[:m], space.to_go[:m] = running.who[:m], running.to_go[:m]
-    space.held[:m], space.counts[:] = running.held[:m], running.counts
+def _space(begin: Running, n: int) -> Space:
+    """Working space in which those who run at the beginning do."""
+    space, m = working_space(n), int(begin.counts[0])
+    running = space.running
+    running.who[:m], running.to_go[:m] = begin.who[:m], begin.to_go[:m]
+    running.held[:m], running.counts[:] = begin.held[:m], begin.counts
     return space

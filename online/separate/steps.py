@@ -7,10 +7,11 @@ import numpy as np
 from ...models.instance import Instance
 from ...models.separate.schedule import Batch, SeparateSchedule
 from ...solvers.search.random_stream import Stream
-from ...solvers.separate.codes import Code, code_of
+from ...solvers.separate.codes import code_of, first_codes
+from ...solvers.separate.decode import Code
 from ...solvers.separate.machine import machine_of
 from ..coupling.best_known import Step
-from .hindsight import REHEAT, first_codes, in_order, make_world
+from .hindsight import REHEAT, after_batch, in_order, make_world
 
 
 def separate_steps(
@@ -20,6 +21,7 @@ def separate_steps(
 
     As long as the run does what the schedule does, the schedule stays; after a batch that raises
     its total latency, the rest is searched again (list schedules, then `effort` annealing steps).
+    The plan itself counts as long as the run does as it does, whether or not a code stands for it.
 
     Parameters
     ----------
@@ -54,13 +56,25 @@ def separate_steps(
     [('prompt', 12), ('prompt', 12), ('token', 12)]
     """
     follower = _Follower(instance, code_of(instance, plan), effort, stream)
-    steps, now = [], int(instance.arrival.min())
+    total = int((plan.completion(instance) - instance.arrival).sum())
+    steps, now, as_planned = [], int(instance.arrival.min()), True
+    planned = iter(plan.batches)
     for batch, end in zip(run.batches, run.ends(instance).tolist(), strict=True):
+        of_plan = next(planned, None)
         if batch.start > now:
-            steps.append(Step(now, "wait", follower.wait(batch.start)))
-        steps.append(Step(batch.start, batch.kind, follower.run(batch, end)))
+            as_planned = as_planned and of_plan is not None and of_plan.start >= batch.start
+            best = follower.wait(batch.start)
+            steps.append(Step(now, "wait", min(best, total) if as_planned else best))
+        as_planned = as_planned and of_plan is not None and _are_equal(batch, of_plan)
+        best = follower.run(batch, end)
+        steps.append(Step(batch.start, batch.kind, min(best, total) if as_planned else best))
         now = end
     return steps
+
+
+def _are_equal(one: Batch, other: Batch) -> bool:
+    same = (one.kind, one.start) == (other.kind, other.start)
+    return same and {*one.requests} == {*other.requests}
 
 
 class _Follower:
@@ -84,13 +98,7 @@ class _Follower:
         self.tokens[members] += 1
         complete = [i for i in members if self.tokens[i] == self.instance.output[i]]
         self.done += sum(end - int(self.instance.arrival[i]) for i in complete)
-        order, wait = self.code
-        if batch.kind == "prompt":
-            kept = ~np.isin(order, members)
-            return self._value(end, (order[kept], wait[kept]))
-        shorter = wait.copy()
-        shorter[:1] = np.where(wait[:1] > 0, wait[:1] - 1, wait[:1])
-        return self._value(end, (order, shorter))
+        return self._value(end, after_batch(self.code, batch.kind, members))
 
     def _value(self, now: int, code: Code) -> int:
         """Total latency of the best known continuation from a boundary on."""
@@ -99,8 +107,8 @@ class _Follower:
         running = in_order(runs, self.instance.output[runs] - g[runs], s[runs] + g[runs])
         world = make_world(self.machine, running, now)
         world.try_codes(iter([code]))
-        if self.done + world.cost != self.best and code[0].size:
-            world.try_codes(first_codes(self.machine, np.sort(code[0]), now))
+        if self.done + world.cost != self.best and code.order.size:
+            world.try_codes(c for _, c in first_codes(self.machine, np.sort(code.order), now))
             world.solve(self.effort, REHEAT, self.stream)
         self.code, self.best = world.code, self.done + world.cost
         return self.best

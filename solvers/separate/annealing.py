@@ -1,4 +1,4 @@
-"""Simulated annealing over codes of schedules (`decode`): orders, and waits of prompt batches."""
+"""Simulated annealing over codes of schedules (`decode`): orders, batches' rules, urgencies."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from numba import njit
 
 from ...models.instance import IntArray
 from ..search.random_stream import Stream, below, uniform
-from .decode import REJECTED, Running, decode_from, working_space
+from .decode import MOST_URGENT, REJECTED, Code, Running, Space, decode_from, working_space
 from .machine import Machine
 
-#: Shares of the moves that change a wait, and of those that exchange two requests.
-WAITS, SWAPS = 0.3, 0.35
-
-#: Share of changed waits that become −1: the request joins the batch before it.
-JOINS = 0.4
+#: Shares of the moves that change a batch's wait, its least number of requests, and the urgency of
+#: a request; the others change the order.
+WAITS, LEASTS, URGENCIES = 0.2, 0.1, 0.3
 
 #: Share of changed waits that are drawn anew, up to about twice as long; others change by 1 or 2.
-LEAPS = 0.3
+LEAPS = 0.5
+
+#: Share of changed least numbers that become 1; others are drawn from 1 up to what a batch holds,
+#: and to this at most.
+ONE, MOST_LEAST = 0.5, 8
 
 
 class Begin(NamedTuple):
@@ -32,7 +34,8 @@ class Begin(NamedTuple):
     now : int
         The boundary.
     fixed : int
-        Positions of the order, from the first on, that stay as they are.
+        So many requests, the first of the order, are in a prompt batch now: they stay where they
+        are, and so do the first batch's rules if there are any.
     """
 
     running: Running
@@ -42,7 +45,7 @@ class Begin(NamedTuple):
 
 def nobody_runs() -> Begin:
     """Return the beginning of whole schedules."""
-    return Begin(working_space(0), 0, 0)
+    return Begin(working_space(0).running, 0, 0)
 
 
 class Walk(NamedTuple):
@@ -52,23 +55,29 @@ class Walk(NamedTuple):
     ----------
     begin : Begin
         Where its schedules begin.
-    order, wait : ndarray of int64, shape (n,)
-        The present code.
-    best_order, best_wait : ndarray of int64, shape (n,)
-        The best code seen.
-    cost : ndarray of int64, shape (2,)
-        Total latencies of both.
-    running : Running
+    code, best : Code
+        The present code, and the best one seen.
+    cost : ndarray of int64, shape (3,)
+        Total latencies of both; prompt batches of the present one.
+    space : Space
         Working space, for all requests.
     """
 
     begin: Begin
-    order: IntArray
-    wait: IntArray
-    best_order: IntArray
-    best_wait: IntArray
+    code: Code
+    best: Code
     cost: IntArray
-    running: Running
+    space: Space
+
+
+def start_walk(machine: Machine, begin: Begin, code: Code) -> Walk:
+    """Return a walk that stands at a code."""
+    cost = np.zeros(3, np.int64)
+    space = working_space(machine.arrival.size)
+    walk = Walk(begin, code.copied(), code.copied(), cost, space)
+    cost[:2] = cost_of(machine, walk, float(REJECTED))
+    cost[2] = space.batches[0]
+    return walk
 
 
 @njit(cache=True, nogil=True)
@@ -85,7 +94,7 @@ def anneal(
     is accepted if its cost is at most the present one plus temperature × an exponential variable
     (Metropolis' rule, drawn first so that a decode can stop early).
     """
-    if walk.order.size == walk.begin.fixed:
+    if walk.code.order.size == walk.begin.fixed:
         return
     now, end, total = steps
     for step in range(now, end):
@@ -94,31 +103,68 @@ def anneal(
         move = uniform(stream)
         if move < WAITS:
             _try_wait(machine, walk, stream, limit)
+        elif move < WAITS + LEASTS:
+            _try_least(machine, walk, stream, limit)
+        elif move < WAITS + LEASTS + URGENCIES:
+            _try_urgency(machine, walk, stream, limit)
         else:
-            _try_order(machine, walk, stream, limit, move < WAITS + SWAPS)
+            _try_order(machine, walk, stream, limit)
 
 
 @njit(cache=True, nogil=True)
 def _try_wait(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
-    """Let a position join the batch before it, or change its number of token batches."""
-    fixed = walk.begin.fixed
-    position = fixed + below(stream, walk.order.size - fixed)
-    before = walk.wait[position]
-    u = uniform(stream)
-    if u < JOINS:
-        walk.wait[position] = -1
-    elif u < JOINS + LEAPS:
-        walk.wait[position] = below(stream, 2 * max(0, before) + 8)
+    """Let a prompt batch wait for more token batches, or for fewer."""
+    batch = _free_batch(walk, stream)
+    before = walk.code.wait[batch]
+    if uniform(stream) < LEAPS:
+        after = below(stream, 2 * before + 8)
     else:
-        walk.wait[position] = max(-1, before - 2 + below(stream, 5))
-    if walk.wait[position] == before or not _accepted(machine, walk, limit):
-        walk.wait[position] = before
+        after = max(0, before - 2 + below(stream, 5))
+    _try_value(machine, walk, walk.code.wait, batch, after, limit)
 
 
 @njit(cache=True, nogil=True)
-def _try_order(machine: Machine, walk: Walk, stream: Stream, limit: float, swap: bool) -> None:
-    """Exchange two positions of the order, or insert one elsewhere; near more often than far."""
-    fixed, end = walk.begin.fixed, walk.order.size
+def _try_least(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
+    """Let a prompt batch wait for other many requests."""
+    batch, after = _free_batch(walk, stream), 1
+    if uniform(stream) >= ONE:
+        after = 1 + below(stream, min(machine.B_P, MOST_LEAST))
+    _try_value(machine, walk, walk.code.least, batch, after, limit)
+
+
+@njit(cache=True, nogil=True)
+def _free_batch(walk: Walk, stream: Stream) -> int:
+    """One of the present schedule's batches whose rules may change, or the one after them."""
+    first = min(1, walk.begin.fixed)
+    end = min(walk.cost[2] + 1, walk.code.wait.size)
+    return first + below(stream, max(1, end - first))
+
+
+@njit(cache=True, nogil=True)
+def _try_urgency(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
+    """Make a request more urgent, or less."""
+    i = below(stream, walk.code.urgency.size)
+    after = below(stream, MOST_URGENT + 1)
+    _try_value(machine, walk, walk.code.urgency, i, after, limit)
+
+
+@njit(cache=True, nogil=True)
+def _try_value(
+    machine: Machine, walk: Walk, column: IntArray, at: int, after: int, limit: float
+) -> None:
+    """Change one number of the code, if it stays within the limit."""
+    if at >= column.size or column[at] == after:
+        return
+    before = column[at]
+    column[at] = after
+    if not _accepted(machine, walk, limit):
+        column[at] = before
+
+
+@njit(cache=True, nogil=True)
+def _try_order(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
+    """Exchange two places of the order, or insert one elsewhere; near more often than far."""
+    fixed, end = walk.begin.fixed, walk.code.order.size
     n = end - fixed
     if n < 2:
         return
@@ -130,7 +176,8 @@ def _try_order(machine: Machine, walk: Walk, stream: Stream, limit: float, swap:
         j = i + i - j
         if j < fixed or j >= end:
             return
-    order = walk.order
+    order = walk.code.order
+    swap = uniform(stream) < 0.5
     if swap:
         order[i], order[j] = order[j], order[i]
     else:
@@ -158,21 +205,19 @@ def _accepted(machine: Machine, walk: Walk, limit: float) -> bool:
     cost = cost_of(machine, walk, limit)
     if cost == REJECTED:
         return False
-    walk.cost[0] = cost
+    walk.cost[0], walk.cost[2] = cost, walk.space.batches[0]
     if cost < walk.cost[1]:
         walk.cost[1] = cost
-        walk.best_order[:] = walk.order
-        walk.best_wait[:] = walk.wait
+        walk.best.order[:], walk.best.wait[:] = walk.code.order, walk.code.wait
+        walk.best.least[:], walk.best.urgency[:] = walk.code.least, walk.code.urgency
     return True
 
 
 @njit(cache=True, nogil=True)
 def cost_of(machine: Machine, walk: Walk, limit: float) -> int:
     """Latencies from the beginning on under the present code, or `REJECTED` beyond the limit."""
-    begin, running = walk.begin.running, walk.running
+    begin, running = walk.begin.running, walk.space.running
     m = begin.counts[0]
     running.who[:m], running.to_go[:m] = begin.who[:m], begin.to_go[:m]
     running.held[:m], running.counts[:] = begin.held[:m], begin.counts
-    return decode_from(
-        machine, running, walk.begin.now, walk.order, walk.wait, limit, np.zeros(0, np.int64)
-    )
+    return decode_from(machine, walk.space, walk.begin.now, walk.code, limit, np.zeros(0, np.int64))

@@ -1,4 +1,4 @@
-"""Codes of first schedules: list schedules by several orders and switching rules."""
+"""Codes of first schedules: list schedules by several orders and rules when prompt batches open."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...models.instance import FloatArray, Instance, IntArray
-from ...models.separate.schedule import SeparateSchedule
-
-#: A code of `decode`: an order and waits.
-Code = tuple[IntArray, IntArray]
+from ...models.instance import Instance, IntArray
+from ...models.separate.schedule import Batch, SeparateSchedule
+from .decode import MOST_URGENT, REJECTED, Code, decode, plain_code, working_space
+from .machine import Machine, machine_of
 
 #: Token batches between two prompt batches, at least, that are tried, as shares of the mean output.
 GAPS = (0.0, 0.25, 0.5, 1.0)
+
+#: Numbers of requests that a prompt batch waits for, as far as a batch may hold them.
+LEASTS = (2, 4, 8)
 
 #: Weights of the output and the prompt beside the arrival in the keys that orders are sorted by,
 #: in units of the mean interarrival time per mean length.
@@ -23,41 +25,50 @@ WEIGHTS = ((0.0, 0.0), (1.0, 0.0), (3.0, 0.0), (3.0, 3.0), (10.0, 0.0), (1e6, 0.
 def list_codes(instance: Instance) -> Iterator[tuple[str, Code]]:
     """Yield codes of list schedules with their names: first come first served before others.
 
-    An order sorts by arrival + α·output + β·prompt. Each is tried with prompt batches as full as
-    they get (whoever has arrived when a batch opens joins), after each of the `GAPS`.
-
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
-    >>> name, (order, wait) = next(list_codes(instance))
-    >>> name, order.tolist(), wait.tolist()
-    ('list schedule by arrival', [0, 1], [0, 0])
+    >>> name, code = next(list_codes(instance))
+    >>> name, code.order.tolist(), code.wait.tolist(), code.least.tolist()
+    ('list schedule by arrival', [0, 1], [0, 0], [1, 1])
     """
-    a, s, o = (x.astype(float) for x in (instance.arrival, instance.prompt, instance.output))
-    spread = (float(np.ptp(a)) + 1.0) / instance.n
+    return first_codes(machine_of(instance), np.arange(instance.n), int(instance.arrival.min()))
+
+
+def first_codes(machine: Machine, who: IntArray, now: int) -> Iterator[tuple[str, Code]]:
+    """Yield such codes of some requests, from a time on.
+
+    An order sorts by arrival + α·output + β·prompt, with the `WEIGHTS`. Each is tried with prompt
+    batches the `GAPS` apart, and with such as wait for one of the `LEASTS`.
+    """
+    if who.size == 0:
+        yield "nobody", plain_code(who, machine.arrival.size)
+        return
+    a = np.maximum(machine.arrival[who], now).astype(float)
+    s, o = machine.prompt[who].astype(float), machine.output[who].astype(float)
+    spread = (float(np.ptp(a)) + 1.0) / who.size
     for alpha, beta in WEIGHTS:
         key = a + spread * (alpha * o / o.mean() + beta * s / s.mean())
+        order = who[np.lexsort((a, key))]
         name = "arrival" if alpha == beta == 0 else f"arrival + {alpha:g} output + {beta:g} prompt"
         for gap in GAPS:
             tokens = round(gap * float(o.mean()))
             suffix = f", prompt batches {tokens} token batches apart" if gap else ""
-            yield f"list schedule by {name}{suffix}", _code(instance, key, tokens)
-
-
-def _code(instance: Instance, key: FloatArray, gap: int) -> Code:
-    """A request joins its predecessor's batch if it arrives no later; else it opens another."""
-    order = np.lexsort((instance.arrival, key)).astype(np.int64)
-    arrival = instance.arrival[order]
-    latest = np.maximum.accumulate(arrival)
-    joins = np.concatenate([[False], arrival[1:] <= latest[:-1]])
-    return order, np.where(joins, -1, gap).astype(np.int64)
+            code = plain_code(order, machine.arrival.size, wait=tokens)
+            yield f"list schedule by {name}{suffix}", code
+        for least in LEASTS:
+            if least <= machine.B_P:
+                code = plain_code(order, machine.arrival.size, least=least)
+                yield f"list schedule by {name}, prompt batches for {least} or more", code
 
 
 def code_of(instance: Instance, schedule: SeparateSchedule) -> Code:
-    """Return the code of a schedule's prompt batches, with the token batches before each.
+    """Return a code near a schedule: its prompt batches, with the token batches before each.
 
-    Its own schedule may differ in the token batches, and be worse.
+    Where it serves somebody who has more tokens to go than another whom it leaves out, that one
+    is urgent, if it makes the code better. The code's own schedule may differ, and be worse: prompt
+    batches are filled up.
 
     Examples
     --------
@@ -65,17 +76,55 @@ def code_of(instance: Instance, schedule: SeparateSchedule) -> Code:
     >>> from batchprophet.models.separate.schedule import Batch
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[2, 1])
     >>> one = [Batch("prompt", 0, (0,)), Batch("token", 1, (0,)), Batch("prompt", 2, (1,))]
-    >>> [x.tolist() for x in code_of(instance, SeparateSchedule(one))]
-    [[0, 1], [0, 1]]
+    >>> code = code_of(instance, SeparateSchedule(one))
+    >>> code.order.tolist(), code.wait.tolist()
+    ([0, 1], [0, 1])
     """
-    order: list[int] = []
-    wait: list[int] = []
-    tokens = 0
+    prompts = [batch for batch in schedule.batches if batch.kind == "prompt"]
+    order = np.array([i for batch in prompts for i in batch.requests], np.int64)
+    wait, least = np.zeros((2, instance.n), np.int64)
+    least[:] = 1
+    wait[: len(prompts)] = _token_batches_before(schedule)
+    ends = [int(instance.arrival.min()), *schedule.ends(instance).tolist()]
+    waiting = np.ones(instance.n, np.bool_)
+    number = 0
+    for batch, before in zip(schedule.batches, ends, strict=False):
+        if batch.kind == "prompt":
+            if batch.start > before:
+                least[number] = (waiting & (instance.arrival <= batch.start)).sum()
+            waiting[list(batch.requests)] = False
+            number += 1
+    code = Code(order, wait, least, np.zeros(instance.n, np.int64))
+    urgent = code._replace(urgency=_urgency(instance, schedule.batches))
+    machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
+    costs = [decode(machine, space, each, float(REJECTED), no_log) for each in (code, urgent)]
+    return code if costs[0] <= costs[1] else urgent
+
+
+def _token_batches_before(schedule: SeparateSchedule) -> list[int]:
+    """Token batches before each prompt batch, since the one before."""
+    counts, tokens = [], 0
     for batch in schedule.batches:
-        if batch.kind == "token":
+        if batch.kind == "prompt":
+            counts.append(tokens)
+            tokens = 0
+        else:
             tokens += 1
-            continue
-        order += batch.requests
-        wait += [tokens, *[-1] * (len(batch.requests) - 1)]
-        tokens = 0
-    return np.array(order, dtype=np.int64), np.array(wait, dtype=np.int64)
+    return counts
+
+
+def _urgency(instance: Instance, batches: tuple[Batch, ...]) -> IntArray:
+    """Most urgent is who is served though somebody with fewer tokens to go is left out."""
+    urgency = np.zeros(instance.n, np.int64)
+    to_go = instance.output.copy()
+    started = np.zeros(instance.n, np.bool_)
+    for batch in batches:
+        members = np.array(batch.requests)
+        if batch.kind == "token":
+            left_out = started & (to_go > 0)
+            left_out[members] = False
+            if left_out.any():
+                urgency[members[to_go[members] > to_go[left_out].min()]] = MOST_URGENT
+        started[members] = True
+        to_go[members] -= 1
+    return urgency

@@ -1,13 +1,18 @@
-"""From a code, an order and waits, to the schedule that it stands for: compiled.
+"""From a code to the schedule that it stands for: compiled.
 
-**The code.** An order of the requests, and a number per position of the order. Prompt jobs are done
-in this order. A position with number −1 joins the prompt batch of the position before it if it
-can; else, and at numbers w ≥ 0, it opens a batch of its own, which comes after at least w token
-batches since the last prompt batch, or when nothing runs any more. Until the request that opens the
-next batch has arrived, token batches go on.
+**The code.** An order of the requests that have no KV yet; two numbers per prompt batch, its wait
+and the least number of requests that it waits for; an urgency per request.
 
-**Token batches** serve the running requests with the fewest tokens to go (among equals, the one
-that holds more KV), as many as B_D allows.
+**Prompt batches.** The next one is due when as many token batches as its wait have come since the
+last one, or nothing runs. It opens as soon as so many requests as its least number have arrived, or
+all have. Into it go, in the order of the code, all that have arrived and fit: so no batch leaves
+out anybody for whom there is room. While it is not due or does not open, token batches go on, or
+the GPU idles until the next arrival. Only the first `REACH` requests of the order that are without
+KV are looked at.
+
+**Token batches** serve the most urgent of the requests that run, of equally urgent ones those with
+the fewest tokens to go (among equals, the one that holds more KV, then the first by number), as
+many as B_D allows. Where there is room for all, urgency plays no part.
 
 **KV.** A request joins, and a token job is done, only if the state after it is safe: the requests
 that hold KV can then be finished one after another in order of their tokens to go, which is so if
@@ -22,6 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ...models.instance import Instance, IntArray
 from ...models.separate.decode import left_shifted
@@ -31,11 +37,40 @@ from .machine import Machine, machine_of, prompt_time, token_time
 #: What `decode` returns for a code whose cost exceeds the limit.
 REJECTED = 2**62
 
+#: Requests without KV, in the order of the code, among which a prompt batch is filled.
+REACH = 64
+
+#: Urgencies are 0 … MOST_URGENT.
+MOST_URGENT = 2
+
 _PROMPT, _TOKEN = 0, 1
 
 
+class Code(NamedTuple):
+    """A schedule as orders and rules: see the module.
+
+    Attributes
+    ----------
+    order : ndarray of int64, shape (m,)
+        The requests without KV.
+    wait, least : ndarray of int64, shape (m,)
+        Of each prompt batch: token batches before it, and arrivals that it waits for.
+    urgency : ndarray of int64, shape (n,)
+        Of each request, also of those that run, 0 … `MOST_URGENT`.
+    """
+
+    order: IntArray
+    wait: IntArray
+    least: IntArray
+    urgency: IntArray
+
+    def copied(self) -> Code:
+        """Return a copy with arrays of its own."""
+        return Code(*(column.copy() for column in self))
+
+
 class Running(NamedTuple):
-    """The requests that hold KV, by (tokens to go, KV held falling): working space of `decode`.
+    """The requests that hold KV, by (tokens to go, KV held falling, number).
 
     Attributes
     ----------
@@ -51,42 +86,82 @@ class Running(NamedTuple):
     counts: IntArray
 
 
-def working_space(n: int) -> Running:
+class Space(NamedTuple):
+    """Working space of `decode`.
+
+    Attributes
+    ----------
+    running : Running
+        Who holds KV.
+    following : ndarray of int64, shape (n + 1,)
+        The list of positions of the order whose requests have no KV: ``following[m]`` is the first
+        one, ``following[x]`` the one after x, and m, the order's length, its end.
+    batches : ndarray of int64, shape (1,)
+        Prompt batches of the last schedule.
+    """
+
+    running: Running
+    following: IntArray
+    batches: NDArray[np.int64]
+
+
+def working_space(n: int) -> Space:
     """Return space for n requests."""
     who, to_go, held = (np.zeros(n, np.int64) for _ in range(3))
-    return Running(who, to_go, held, np.zeros(2, np.int64))
+    running = Running(who, to_go, held, np.zeros(2, np.int64))
+    return Space(running, np.zeros(n + 1, np.int64), np.zeros(1, np.int64))
 
 
-def schedule_of(instance: Instance, order: IntArray, wait: IntArray) -> SeparateSchedule:
+def plain_code(order: IntArray, n: int, wait: int = 0, least: int = 1) -> Code:
+    """Return a code with the same numbers for all batches, nobody being urgent.
+
+    Parameters
+    ----------
+    order : ndarray of int64, shape (m,)
+        The requests without KV.
+    n : int
+        All requests.
+    wait, least : int
+        Of each batch.
+    """
+    m = order.size
+    return Code(
+        order.astype(np.int64),
+        np.full(m, wait, np.int64),
+        np.full(m, least, np.int64),
+        np.zeros(n, np.int64),
+    )
+
+
+def schedule_of(instance: Instance, code: Code) -> SeparateSchedule:
     """Return the schedule of a code.
 
     Parameters
     ----------
     instance : Instance
         The instance; any law, any limits.
-    order, wait : ndarray of int64, shape (n,)
-        The code: a permutation of the requests, and −1 or a number of token batches per position.
+    code : Code
+        The code, of all requests.
 
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[3, 2])
-    >>> for batch in schedule_of(instance, np.array([0, 1]), np.array([0, 1])).batches:
+    >>> for batch in schedule_of(instance, plain_code(np.array([0, 1]), 2)).batches:
     ...     print(batch.kind, batch.start, batch.requests)
-    prompt 0 (0,)
-    token 1 (0,)
-    prompt 2 (1,)
-    token 3 (0, 1)
+    prompt 0 (0, 1)
+    token 1 (1, 0)
+    token 2 (0,)
     """
     machine = machine_of(instance)
-    log = np.zeros(_log_size(instance), np.int64)
-    decode(machine, working_space(instance.n), order, wait, float(REJECTED), log)
+    log = np.zeros(log_size(instance.n, instance.output), np.int64)
+    decode(machine, working_space(instance.n), code, float(REJECTED), log)
     return left_shifted(instance, _batches(log))
 
 
-def _log_size(instance: Instance) -> int:
+def log_size(n: int, output: IntArray) -> int:
     """Enough for all batches one job each, with two numbers per batch."""
-    return 3 * (instance.n + int(instance.output.sum())) + 1
+    return 3 * (n + int(output.sum())) + 1
 
 
 def _batches(log: IntArray) -> list[tuple[Kind, tuple[int, ...]]]:
@@ -101,104 +176,127 @@ def _batches(log: IntArray) -> list[tuple[Kind, tuple[int, ...]]]:
 
 
 @njit(cache=True, nogil=True)
-def decode(
-    machine: Machine,
-    running: Running,
-    order: IntArray,
-    wait: IntArray,
-    limit: float,
-    log: IntArray,
-) -> int:
+def decode(machine: Machine, space: Space, code: Code, limit: float, log: IntArray) -> int:
     """Total latency of a code's schedule, or `REJECTED` as soon as it exceeds `limit`.
 
     The batches are written to `log` if it has room for any: its first number is where they end;
     each is its kind, its size and its members.
     """
-    running.counts[:] = 0
-    return decode_from(machine, running, 0, order, wait, limit, log)
+    space.running.counts[:] = 0
+    return decode_from(machine, space, 0, code, limit, log)
 
 
 @njit(cache=True, nogil=True)
 def decode_from(
-    machine: Machine,
-    running: Running,
-    now: int,
-    order: IntArray,
-    wait: IntArray,
-    limit: float,
-    log: IntArray,
+    machine: Machine, space: Space, now: int, code: Code, limit: float, log: IntArray
 ) -> int:
     """Do the same from a boundary `now` on, at which some requests run: latencies of the rest.
 
-    The code is of those who do not hold KV yet. Waits count from `now`. The state must be safe.
+    Waits count from `now`. The state must be safe.
     """
-    n = order.size
+    running, left = space.running, code.order.size
+    _nobody_placed(space.following, left)
     if log.size:
         log[0] = 1
-    cost = position = since = 0
-    while position < n or running.counts[0] > 0:
-        m = running.counts[0]
-        opens = position < n and (
-            m == 0 or (since >= wait[position] and machine.arrival[order[position]] <= now)
-        )
-        most = _most_repeats(machine, position, order, wait, since, now)
-        if opens:
-            end, now = _prompt_batch(machine, running, order, wait, position, now, log)
-            if end > position:
-                position, since = end, 0
-                cost += _complete(machine, running, now)
-                if cost > limit:
-                    return REJECTED
+    cost = batch = since = 0
+    while left > 0 or running.counts[0] > 0:
+        most = REJECTED
+        if left > 0 and running.counts[0] > 0 and since < code.wait[batch]:
+            most = code.wait[batch] - since
+        elif left > 0:
+            here, coming = _look(machine, code.order, space.following, now)
+            blocked = False
+            if here > 0 and (here >= code.least[batch] or coming == REJECTED):
+                joined, now = _prompt_batch(machine, space, code.order, now, log)
+                if joined > 0:
+                    left -= joined
+                    batch, since = batch + 1, 0
+                    cost += _complete(machine, running, now)
+                    if cost > limit:
+                        return REJECTED
+                    continue
+                blocked = True
+            if running.counts[0] == 0:
+                now = coming
                 continue
-            most = _while_it_waits(machine, running, order[position])
-        steps, now = _token_batches(machine, running, most, now, log)
+            most = _steps_until(machine, now, coming)
+            if blocked:
+                most = min(most, _while_they_wait(machine, space, code, now))
+        steps, now = _token_batches(machine, running, code.urgency, most, now, log)
         since += steps
         cost += _complete(machine, running, now)
         if cost > limit:
             return REJECTED
+    space.batches[0] = batch
     return cost
 
 
 @njit(cache=True, nogil=True)
-def _most_repeats(
-    machine: Machine, position: int, order: IntArray, wait: IntArray, since: int, now: int
-) -> int:
-    """How many token batches come at least before the next prompt batch, as far as is known."""
-    if position == order.size:
+def _nobody_placed(following: IntArray, m: int) -> None:
+    for at in range(m):
+        following[at] = at + 1
+    following[m] = 0
+
+
+@njit(cache=True, nogil=True)
+def _look(machine: Machine, order: IntArray, following: IntArray, now: int) -> tuple[int, int]:
+    """Count who has arrived, and find the next arrival (or `REJECTED`), within reach."""
+    here, coming, m = 0, REJECTED, order.size
+    at = following[m]
+    for _ in range(REACH):
+        if at == m:
+            break
+        a = machine.arrival[order[at]]
+        if a <= now:
+            here += 1
+        else:
+            coming = min(coming, a)
+        at = following[at]
+    return here, coming
+
+
+@njit(cache=True, nogil=True)
+def _steps_until(machine: Machine, now: int, coming: int) -> int:
+    """Token batches that start before an arrival; under the affine law at most so many."""
+    if coming == REJECTED:
         return REJECTED
-    most = max(1, wait[position] - since)
-    gap = machine.arrival[order[position]] - now
-    if gap > 0 and machine.law.per_token_job == 0 and machine.law.per_kv_token == 0:
-        most = max(most, -(-gap // token_time(machine.law, 1, 0)))
-    return int(most)
+    law = machine.law
+    if law.per_token_job == 0 and law.per_kv_token == 0:
+        return int(-(-(coming - now) // token_time(law, 1, 0)))
+    return int(max(1, (coming - now) // token_time(law, machine.B_D, machine.M)))
 
 
 @njit(cache=True, nogil=True)
 def _prompt_batch(
-    machine: Machine,
-    running: Running,
-    order: IntArray,
-    wait: IntArray,
-    position: int,
-    now: int,
-    log: IntArray,
+    machine: Machine, space: Space, order: IntArray, now: int, log: IntArray
 ) -> tuple[int, int]:
-    """Do the prompt batch that begins at a position; return the next position, and its end."""
-    start, tokens, first = now, 0, position
-    while position < order.size and position - first < machine.B_P:
-        i = order[position]
-        if position > first and wait[position] >= 0:
+    """Do a prompt batch of all that have arrived and fit; return how many, and its end."""
+    following, m = space.following, order.size
+    tokens = joined = 0
+    before, at = m, following[m]
+    for _ in range(REACH):
+        if at == m or joined == machine.B_P:
             break
-        if tokens + machine.prompt[i] > machine.C_P or not _admit(machine, running, i):
-            break
-        start = max(start, machine.arrival[i])
-        tokens += machine.prompt[i]
-        position += 1
-    if position == first:
-        return first, now
+        i = order[at]
+        if (
+            machine.arrival[i] <= now
+            and tokens + machine.prompt[i] <= machine.C_P
+            and _admit(machine, space.running, i)
+        ):
+            tokens += machine.prompt[i]
+            following[before] = following[at]
+            if log.size:
+                log[log[0] + 2 + joined] = i
+            joined += 1
+        else:
+            before = at
+        at = following[at]
+    if joined == 0:
+        return 0, now
     if log.size:
-        _write(log, _PROMPT, order[first:position])
-    return position, start + prompt_time(machine.law, tokens)
+        log[log[0]], log[log[0] + 1] = _PROMPT, joined
+        log[0] += 2 + joined
+    return joined, now + prompt_time(machine.law, tokens)
 
 
 @njit(cache=True, nogil=True)
@@ -209,10 +307,7 @@ def _admit(machine: Machine, running: Running, i: int) -> bool:
         return False
     m = running.counts[0]
     at = m
-    while at > 0 and (
-        running.to_go[at - 1] > to_go
-        or (running.to_go[at - 1] == to_go and running.held[at - 1] < held)
-    ):
+    while at > 0 and _is_before(i, to_go, held, running, at - 1):
         _copy(running, at - 1, at)
         at -= 1
     running.who[at], running.to_go[at], running.held[at] = i, to_go, held
@@ -225,6 +320,16 @@ def _admit(machine: Machine, running: Running, i: int) -> bool:
     for k in range(at, m):
         _copy(running, k + 1, k)
     return False
+
+
+@njit(cache=True, nogil=True)
+def _is_before(i: int, to_go: int, held: int, running: Running, at: int) -> bool:
+    """Whether a request comes before the one at a place."""
+    if to_go != running.to_go[at]:
+        return bool(to_go < running.to_go[at])
+    if held != running.held[at]:
+        return bool(held > running.held[at])
+    return bool(i < running.who[at])
 
 
 @njit(cache=True, nogil=True)
@@ -248,6 +353,23 @@ def _is_safe(machine: Machine, running: Running) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def _while_they_wait(machine: Machine, space: Space, code: Code, now: int) -> int:
+    """For how many token batches, if nobody completes, nobody who has arrived may join."""
+    running, order, following = space.running, code.order, space.following
+    if _urgency_counts(machine, running, code.urgency):
+        return 1
+    least, m = REJECTED, order.size
+    at = following[m]
+    for _ in range(REACH):
+        if at == m:
+            break
+        if machine.arrival[order[at]] <= now:
+            least = min(least, _while_it_waits(machine, running, order[at]))
+        at = following[at]
+    return least
+
+
+@njit(cache=True, nogil=True)
 def _while_it_waits(machine: Machine, running: Running, i: int) -> int:
     """For how many token batches, if nobody completes, a request that may not join yet may not.
 
@@ -262,24 +384,120 @@ def _while_it_waits(machine: Machine, running: Running, i: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _urgency_counts(machine: Machine, running: Running, urgency: IntArray) -> bool:
+    """Whether there is no room for all in a token batch, and they are not equally urgent."""
+    m = running.counts[0]
+    if m > machine.B_D:
+        for k in range(1, m):
+            if urgency[running.who[k]] != urgency[running.who[0]]:
+                return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def _token_batches(
-    machine: Machine, running: Running, most: int, now: int, log: IntArray
+    machine: Machine, running: Running, urgency: IntArray, most: int, now: int, log: IntArray
 ) -> tuple[int, int]:
     """Do at most so many equal token batches, till one completes; their number, and the end."""
-    law = machine.law
+    if _urgency_counts(machine, running, urgency):
+        members, steps = _urgent_steps(machine, running, urgency, most)
+        if members.size > 0:
+            kv = 0
+            for i in members:
+                kv += running.held[_place(running, int(i))]
+            return steps, _end(machine, members, kv - members.size * steps, steps, now, log)
+        most = 1
     d = _most_served(machine, running)
     steps = min(most, _most_steps(machine, running, d))
     _advance(running, 0, d, steps)
+    kv = running.held[:d].sum() - d * steps
+    return steps, _end(machine, running.who[:d], kv, steps, now, log)
+
+
+@njit(cache=True, nogil=True)
+def _end(machine: Machine, members: IntArray, kv: int, steps: int, now: int, log: IntArray) -> int:
+    """End of so many batches of these members, who hold `kv` KV tokens before; write them down."""
+    law, d = machine.law, members.size
     if law.per_kv_token == 0:
         now += steps * token_time(law, d, 0)
     else:
-        kv = running.held[:d].sum() - d * steps
         for step in range(steps):
             now += token_time(law, d, kv + d * step)
     if log.size:
         for _ in range(steps):
-            _write(log, _TOKEN, running.who[:d])
-    return steps, now
+            _write(log, _TOKEN, members)
+    return now
+
+
+@njit(cache=True, nogil=True)
+def _urgent_steps(
+    machine: Machine, running: Running, urgency: IntArray, most: int
+) -> tuple[IntArray, int]:
+    """Advance the most urgent that may be; who they are, and by how many tokens each.
+
+    They go on being those as long as nobody of them is done, since they come closer to their ends.
+    For more than one token each that must be safe whoever comes first: with what the one with the
+    most tokens to go still needs on top of all KV.
+    """
+    who = running.who[: running.counts[0]].copy()
+    members = np.empty(machine.B_D, np.int64)
+    count, refused = 0, False
+    for level in range(MOST_URGENT, -1, -1):
+        for i in who:
+            if urgency[i] == level and count < machine.B_D:
+                if _advance_one(machine, running, int(i)):
+                    members[count] = i
+                    count += 1
+                else:
+                    refused = True
+    members = members[:count]
+    if refused or count == 0:
+        return members, 1
+    spare = machine.M - running.counts[1] - running.to_go[running.counts[0] - 1]
+    more = min(most - 1, spare // count)
+    for i in members:
+        more = min(more, running.to_go[_place(running, int(i))])
+    if more <= 0:
+        return members, 1
+    for i in members:
+        _move_up(running, _place(running, int(i)), more)
+    return members, 1 + more
+
+
+@njit(cache=True, nogil=True)
+def _advance_one(machine: Machine, running: Running, i: int) -> bool:
+    """Give a request a token if that is safe; say whether it is."""
+    at = _move_up(running, _place(running, i), 1)
+    if _is_safe(machine, running):
+        return True
+    to_go, held, m = running.to_go[at] + 1, running.held[at] - 1, running.counts[0]
+    while at + 1 < m and not _is_before(i, to_go, held, running, at + 1):
+        _copy(running, at + 1, at)
+        at += 1
+    running.who[at], running.to_go[at], running.held[at] = i, to_go, held
+    running.counts[1] -= 1
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _move_up(running: Running, at: int, steps: int) -> int:
+    """Advance the request at a place, and put it where it belongs; return its new place."""
+    i, to_go, held = running.who[at], running.to_go[at] - steps, running.held[at] + steps
+    while at > 0 and _is_before(i, to_go, held, running, at - 1):
+        _copy(running, at - 1, at)
+        at -= 1
+    running.who[at], running.to_go[at], running.held[at] = i, to_go, held
+    running.counts[1] += steps
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _place(running: Running, i: int) -> int:
+    """Place of a request that runs."""
+    at = 0
+    while running.who[at] != i:
+        at += 1
+    return at
 
 
 @njit(cache=True, nogil=True)

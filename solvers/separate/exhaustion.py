@@ -132,9 +132,9 @@ def exhaust(
     --------
     >>> import numpy as np
     >>> from batchprophet.models.instance import Gpu
-    >>> from batchprophet.solvers.separate.decode import schedule_of
+    >>> from batchprophet.solvers.separate.decode import plain_code, schedule_of
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[3, 3])
-    >>> outcome = exhaust(instance, schedule_of(instance, np.array([0, 1]), np.array([0, 9])))
+    >>> outcome = exhaust(instance, schedule_of(instance, plain_code(np.array([0, 1]), 2, wait=9)))
     >>> outcome.latency, outcome.bound, outcome.complete
     (7, 7, True)
     """

@@ -156,7 +156,7 @@ def _list_schedules(
     if warm_start is not None:
         yield "the warm start", warm_start
     for name, code in list_codes(instance):
-        yield name, schedule_of(instance, *code)
+        yield name, schedule_of(instance, code)
 
 
 def _without_late(instance: Instance, schedule: SeparateSchedule) -> SeparateSchedule:

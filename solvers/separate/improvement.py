@@ -13,27 +13,27 @@ from ...models.separate.feasibility import check_separate
 from ...models.separate.schedule import SeparateSchedule
 from ..search.budget import Budget
 from ..search.random_stream import Stream, random_stream
-from .annealing import Walk, anneal, nobody_runs
-from .codes import Code, code_of, list_codes
-from .decode import REJECTED, decode, schedule_of, working_space
+from .annealing import anneal, nobody_runs, start_walk
+from .codes import code_of, list_codes
+from .decode import REJECTED, Code, decode, schedule_of, working_space
 from .machine import Machine, machine_of
 
 Found = Callable[[SeparateSchedule, int], None]
 
 #: Annealing steps per request in the first runs, and in later ones.
-STEPS_PER_REQUEST = (5_000, 5_000, 20_000)
+STEPS_PER_REQUEST = (1_250, 1_250, 2_500)
 
 #: The best so many list schedules take turns.
 MOST_STARTS = 6
 
 #: Temperatures at the first and last step, as shares of the mean latency.
-HEAT = (0.6, 0.015)
+HEAT = (0.5, 0.03)
 
 #: Between two reports pass so many times the time that one takes.
 RARELY = 20.0
 
 #: Share of that heat at which a run from the incumbent begins.
-REHEAT = 0.25
+REHEAT = 0.2
 
 
 def improve_separate(
@@ -82,11 +82,12 @@ def improve_separate(
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[3, 3])
-    >>> one_by_one = schedule_of(instance, np.array([0, 1]), np.array([0, 9]))
+    >>> from batchprophet.solvers.separate.decode import plain_code
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 1], prompt=[2, 1], output=[3, 3])
+    >>> one_by_one = schedule_of(instance, plain_code(np.array([0, 1]), 2, wait=9))
     >>> better = improve_separate(instance, one_by_one, time_limit=0, work_limit=100)
     >>> one_by_one.completion(instance).tolist(), better.completion(instance).tolist()
-    ([3, 6], [3, 4])
+    ([3, 6], [4, 4])
     """
     _check_arguments(instance, schedule, time_limit, work_limit, seed)
     machine = machine_of(instance)
@@ -126,7 +127,7 @@ class _Best:
     def value(self, code: Code) -> int:
         """Total latency of a code's schedule."""
         space, no_log = working_space(self.instance.n), np.zeros(0, np.int64)
-        return int(decode(self.machine, space, *code, float(REJECTED), no_log))
+        return int(decode(self.machine, space, code, float(REJECTED), no_log))
 
     def offer(self, code: Code, latency: int) -> None:
         """Keep a code if it is the best so far."""
@@ -143,7 +144,7 @@ class _Best:
         if self.code_latency >= self.latency:
             return
         began = time.perf_counter()
-        self.schedule, self.latency = schedule_of(self.instance, *self.code), self.code_latency
+        self.schedule, self.latency = schedule_of(self.instance, self.code), self.code_latency
         if self._found is not None:
             self._found(self.schedule, self.latency)
         now = time.perf_counter()
@@ -169,16 +170,7 @@ def _run(
 ) -> None:
     """One run of annealing from a code."""
     n = best.instance.n
-    latency = best.value(code)
-    walk = Walk(
-        begin=nobody_runs(),
-        order=code[0].copy(),
-        wait=code[1].copy(),
-        best_order=code[0].copy(),
-        best_wait=code[1].copy(),
-        cost=np.array([latency, latency], dtype=np.int64),
-        running=working_space(n),
-    )
+    walk = start_walk(best.machine, nobody_runs(), code)
     mean = best.code_latency / n
     steps = n * per_request
 
@@ -191,7 +183,7 @@ def _run(
             (HEAT[0] * mean * reheat, HEAT[1] * mean),
         )
         if walk.cost[1] < best.code_latency:
-            best.offer((walk.best_order.copy(), walk.best_wait.copy()), int(walk.cost[1]))
+            best.offer(walk.best.copied(), int(walk.cost[1]))
 
     budget.work += n
     budget.in_slices(steps, n, go_on)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from ....models.errors import InputError
+from ....models.instance import IntArray
 from ....solvers.search.random_stream import Stream, random_stream
-from ....solvers.separate.codes import Code
+from ....solvers.separate.codes import first_codes
+from ....solvers.separate.decode import Code
 from ....solvers.separate.machine import Machine
 from ...coupling.futures import LAWS, Future
 from ...coupling.sampled_hindsight import merged_order
@@ -20,17 +22,65 @@ from ...observation import Observation
 from ...options import require_integer
 from ...scanning import PLANNING_KINDS
 from ..decision import BatchDecision
-from ..hindsight import REHEAT, First, World, first_codes, in_order, joining, make_world
+from ..hindsight import REHEAT, First, World, after_batch, in_order, make_world
 from ..history import History
 from ..observation import SeparateObservation, SeparateView
 from ..safety import all_can_finish
 from ..serving import serve
 
 #: Drawn futures are cut off after so many arrivals: what comes later hardly matters now.
-MOST_TO_COME = 100
+MOST_TO_COME = 30
 
-#: What a plan says of one request: its place in the order, and its wait.
-Plan = dict[int, tuple[int, int]]
+
+class Plan(NamedTuple):
+    """A schedule of what is left in a future.
+
+    Attributes
+    ----------
+    future : Future
+        Who is to come in it, as it was drawn.
+    names : ndarray of int64, shape (n,)
+        Who the code's requests are: their index, or −1 − j for the j-th of the future.
+    code : Code
+        The schedule.
+    """
+
+    future: Future
+    names: IntArray
+    code: Code
+
+    def after(self, decision: BatchDecision) -> Plan:
+        """Return what is left of it when a decision is carried out."""
+        if decision.kind is None:
+            return self
+        members = np.flatnonzero(np.isin(self.names, decision.requests))
+        return self._replace(code=after_batch(self.code, decision.kind, members.tolist()))
+
+
+class Scene(NamedTuple):
+    """A world, the future that it is of, and who its requests are (see `Plan`)."""
+
+    future: Future
+    names: IntArray
+    world: World
+
+    def plan(self) -> Plan:
+        """Return the world's schedule as a plan."""
+        return Plan(self.future, self.names, self.world.code)
+
+    def code_of(self, plan: Plan) -> Code:
+        """Return a plan's code; who has no place in its order takes one by arrival."""
+        who, machine = self.world.without_kv, self.world.machine
+        place = {name: at for at, name in enumerate(plan.names[plan.code.order].tolist())}
+        urgent = dict(zip(plan.names.tolist(), plan.code.urgency.tolist(), strict=True))
+        places = np.array([place.get(name, -1) for name in self.names[who].tolist()], np.int64)
+        by_arrival = np.argsort(machine.arrival[who], kind="stable")
+        return Code(
+            who[merged_order(by_arrival, places)],
+            _fitted(plan.code.wait, who.size, 0),
+            _fitted(plan.code.least, who.size, 1),
+            np.array([urgent.get(name, 0) for name in self.names.tolist()], np.int64),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +89,8 @@ class Bayes:
 
     At each boundary at which a waiting request could be admitted, `samples` futures are drawn from
     the law given what has arrived, and for each a hindsight schedule of all that runs, waits and is
-    to come is found (annealing of `effort` steps, from the schedules of the last decision). They
+    to come is found (annealing of `effort` steps). Futures and schedules are kept from decision to
+    decision, less what has not come true, and one of them is drawn anew each time, in turn. They
     vote first on the kind of batch: prompt, token, or to wait for somebody. If prompts win, the
     request that most of them have in that batch is put there, the other schedules are made to
     agree, and they vote on another while at least half of them want one. A token batch serves those
@@ -87,7 +138,7 @@ class Bayes:
     """
 
     law: str = "past"
-    samples: int = 5
+    samples: int = 9
     effort: int = 2000
     lengths: str = "exact"
     error: float | None = None
@@ -115,7 +166,10 @@ class Bayes:
 
 
 class BayesRun:
-    """One run of `Bayes`: the last hindsight schedules are where the next annealings begin.
+    """One run of `Bayes`.
+
+    Futures are kept from decision to decision, less what has not come true, and with them their
+    schedules: there the next annealings begin. One of them is drawn anew at each decision, in turn.
 
     Parameters
     ----------
@@ -133,38 +187,44 @@ class BayesRun:
         self.policy = policy
         self._law = LAWS[policy.law]
         self._history = History()
-        self._plans: list[Plan] = [{} for _ in range(policy.samples)]
+        self._plans: list[Plan | None] = [None] * policy.samples
+        self._turn = 0
         self._idled_with = 0
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Draw futures and let their hindsight schedules vote."""
         past = self._history.look(observation)
         if not any(_may_join(observation, [], view) for view in observation.waiting):
-            return serve(observation, _tokens_left)
+            decision = serve(observation, _tokens_left)
+            self._plans = [plan and plan.after(decision) for plan in self._plans]
+            return decision
+        self._plans[self._turn] = None
+        self._turn = (self._turn + 1) % len(self._plans)
         stream = random_stream(int(rng.integers(2**63)))
-        worlds = [self._world(observation, past, plan, rng, stream) for plan in self._plans]
+        scenes = [self._scene(observation, past, plan, rng, stream) for plan in self._plans]
+        worlds = [scene.world for scene in scenes]
         decision = self._vote(observation, worlds, len(past.arrived), stream)
-        self._plans = [_plan(observation, world, decision) for world in worlds]
+        self._plans = [scene.plan().after(decision) for scene in scenes]
         return decision
 
-    def _world(
+    def _scene(
         self,
         observation: SeparateObservation,
         past: Observation,
-        plan: Plan,
+        plan: Plan | None,
         rng: np.random.Generator,
         stream: Stream,
-    ) -> World:
-        """Draw a future and solve it, from a plan where there is one."""
-        future = _possible(self._law.draw(past, rng), observation)
-        world = _unsolved(observation, future, rng)
-        world.try_codes(first_codes(world.machine, world.without_kv, observation.time))
+    ) -> Scene:
+        """Draw a future, or keep that of a plan, and solve it, from the plan where there is one."""
+        future = plan.future if plan else _possible(self._law.draw(past, rng), observation)
+        scene = _unsolved(observation, future, rng)
+        world = scene.world
+        codes = first_codes(world.machine, world.without_kv, observation.time)
+        world.try_codes(code for _, code in codes)
         if plan:
-            world.try_codes(_planned(observation, world, plan))
-        # Where nobody is to come and a plan is there, it is only bettered.
-        refine = future.arrival.size == 0 and bool(plan)
-        world.solve(self.policy.effort, REHEAT if refine else 1.0, stream)
-        return world
+            world.try_codes([scene.code_of(plan)])
+        world.solve(self.policy.effort, REHEAT if plan else 1.0, stream)
+        return scene
 
     def _vote(
         self, observation: SeparateObservation, worlds: list[World], arrived: int, stream: Stream
@@ -222,7 +282,7 @@ def _ballots(
     now = observation.time
     wanted = [possible(first.members) for first in firsts if _kind(first, now) == "prompt"]
     if not any(wanted) and not observation.running and not chosen:
-        wanted = [possible(world.code[0].tolist())[:1] for world in worlds]
+        wanted = [possible(world.code.order.tolist())[:1] for world in worlds]
     return [ballot for ballot in wanted if ballot]
 
 
@@ -270,9 +330,10 @@ def _possible(future: Future, observation: SeparateObservation) -> Future:
     return Future(future.arrival[kept], future.prompt[kept], future.output[kept])
 
 
-def _unsolved(observation: SeparateObservation, future: Future, rng: np.random.Generator) -> World:
+def _unsolved(observation: SeparateObservation, future: Future, rng: np.random.Generator) -> Scene:
     """A world: who waits, who runs, who is to come; lengths as told, or drawn from what is told."""
     here = (*observation.waiting, *observation.running)
+    to_come = np.flatnonzero(future.arrival > observation.time)
     drawn = [int(rng.integers(_least(view), view.planned + 1)) for view in here]
     columns = (
         [view.arrival for view in here],
@@ -280,7 +341,7 @@ def _unsolved(observation: SeparateObservation, future: Future, rng: np.random.G
         drawn,
     )
     arrival, prompt, output = (
-        np.concatenate((np.array(column, np.int64), drawn))
+        np.concatenate((np.array(column, np.int64), drawn[to_come]))
         for column, drawn in zip(columns, future, strict=True)
     )
     gpu, n = observation.gpu, arrival.size
@@ -297,7 +358,8 @@ def _unsolved(observation: SeparateObservation, future: Future, rng: np.random.G
     run = np.arange(len(observation.waiting), len(here))
     tokens = np.array([view.tokens for view in observation.running], np.int64)
     running = in_order(run, output[run] - tokens, prompt[run] + tokens)
-    return make_world(machine, running, observation.time)
+    names = np.append([view.index for view in here], -1 - to_come).astype(np.int64)
+    return Scene(future, names, make_world(machine, running, observation.time))
 
 
 def _least(view: SeparateView) -> int:
@@ -306,27 +368,8 @@ def _least(view: SeparateView) -> int:
     return min(max(view.shortest, view.tokens + 1), view.planned)
 
 
-def _plan(observation: SeparateObservation, world: World, decision: BatchDecision) -> Plan:
-    """Places and waits of who still waits after a decision; a token batch is one wait less."""
-    less = int(decision.kind == "token")
-    plan: Plan = {}
-    for position, wait in zip(*(column.tolist() for column in world.code), strict=True):
-        if position < len(observation.waiting):
-            index = observation.waiting[position].index
-            if index not in decision.requests:
-                shorter = max(wait - less, 0) if wait >= 0 and not plan else wait
-                plan[index] = (len(plan), shorter)
-    return plan
-
-
-def _planned(observation: SeparateObservation, world: World, plan: Plan) -> Iterator[Code]:
-    """Yield the code of a plan; who has none takes a place by arrival, and joins if he can."""
-    who = world.without_kv
-    known = {position: plan.get(view.index) for position, view in enumerate(observation.waiting)}
-    entries = [known.get(int(i)) for i in who]
-    places = np.array([-1 if entry is None else entry[0] for entry in entries], np.int64)
-    a = world.machine.arrival[who]
-    order = merged_order(np.argsort(a, kind="stable"), places)
-    waits = np.array([0 if entry is None else entry[1] for entry in entries], np.int64)[order]
-    wait = np.where(places[order] >= 0, waits, joining(a[order]))
-    yield who[order].astype(np.int64), wait
+def _fitted(column: IntArray, size: int, more: int) -> IntArray:
+    """A column cut to a size, or filled up."""
+    filled = np.full(size, more, np.int64)
+    filled[: column.size] = column[:size]
+    return filled
