@@ -2,13 +2,16 @@
 
     python benchmarks/coupling/latency.py --seeds 100 149 --out latency.csv
     python benchmarks/coupling/latency.py --models 2 --seeds 100 111 --grid --out grid.csv
+    python benchmarks/coupling/latency.py --models 2 --seeds 100 111 --knowledge --out knowledge.csv
 
 One row per instance and policy: model, seed, n, M; the best known schedule and a proved lower
 bound of the instance (the engine's, with all policies' schedules); the policy's latency, how many
 decisions it took and their median CPU time in milliseconds. Rows that stand in the file are not
 run again. At the end, per model and policy: mean and largest ratio to the best known schedule with
-a 95 % interval, mean ratio to the bound, median time of a decision. `--picture FILE` draws the
-ratio against the time of a decision.
+a 95 % interval, mean ratio to the bound, median time of a decision. `--grid` runs K × effort,
+`--picture FILE` draws the ratio against the time of a decision then. `--knowledge` runs the fast
+setting with the law of futures known, estimated or wrong, and with lengths told with errors (õ up
+to 1 + error times o) or not at all.
 """
 
 from __future__ import annotations
@@ -55,6 +58,14 @@ GRID = [
     f"bayes:law=arrival-model-2,samples={K},effort={effort}"
     for K in (1, 3, 5, 9, 15)
     for effort in (100, 300, 1000, 3000)
+]
+
+TOLD = [*(f"lengths=predicted,error={error}" for error in (0.1, 0.3, 1)), "lengths=none"]
+KNOWLEDGE = [
+    *(f"bayes:law={law},{FAST}" for law in ("arrival-model-2", "past", "arrival-model-1")),
+    *(f"bayes:law=arrival-model-2,{FAST},{told}" for told in TOLD),
+    *("mc-sf" + (f":{told}" if told else "") for told in ("", *TOLD[:-1])),
+    "vllm",
 ]
 
 
@@ -183,7 +194,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seeds", type=int, nargs=2, default=[100, 149], help="first and last")
-    parser.add_argument("--grid", action="store_true", help="samples × effort, on model 2")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--grid", action="store_true", help="samples × effort, for model 2")
+    kind.add_argument("--knowledge", action="store_true", help="what is known, for model 2")
     parser.add_argument("--time-limit", type=float, default=20.0, help="of the engine, seconds")
     parser.add_argument("--out", type=Path, required=True, help="CSV file of the rows")
     parser.add_argument("--picture", type=Path, help="figure, with --grid")
@@ -201,7 +214,8 @@ def main() -> None:
             for model in options.models:
                 if (model, seed) in there:
                     continue
-                specs = GRID if options.grid else [*REGISTRY.by_default, *SETTINGS[model]]
+                specs = [*REGISTRY.by_default, *SETTINGS[model]]
+                specs = GRID if options.grid else KNOWLEDGE if options.knowledge else specs
                 writer.writerows(rows_of(model, seed, specs, options.time_limit))
                 file.flush()
                 print(f"# model {model}, seed {seed}: done", flush=True)

@@ -13,7 +13,7 @@ from .decode import MOST_URGENT, REJECTED, Code, Running, Space, decode_from, wo
 from .machine import Machine
 
 #: Shares of the moves that change a batch's wait, its least number of requests, and the urgency of
-#: a request; the others change the order.
+#: a request (none where token batches have room for all); the others change the order.
 WAITS, LEASTS, URGENCIES = 0.2, 0.1, 0.3
 
 #: Share of changed waits that are drawn anew, up to about twice as long; others change by 1 or 2.
@@ -97,18 +97,32 @@ def anneal(
     if walk.code.order.size == walk.begin.fixed:
         return
     now, end, total = steps
+    shares = 1.0 if _may_be_too_many(machine) else 1.0 - URGENCIES
     for step in range(now, end):
         temperature = heat[0] * (heat[1] / heat[0]) ** (step / total)
         limit = walk.cost[0] - temperature * np.log(1.0 - uniform(stream))
-        move = uniform(stream)
+        move = shares * uniform(stream)
         if move < WAITS:
             _try_wait(machine, walk, stream, limit)
         elif move < WAITS + LEASTS:
             _try_least(machine, walk, stream, limit)
-        elif move < WAITS + LEASTS + URGENCIES:
-            _try_urgency(machine, walk, stream, limit)
-        else:
+        elif move < 1.0 - URGENCIES:
             _try_order(machine, walk, stream, limit)
+        else:
+            _try_urgency(machine, walk, stream, limit)
+
+
+@njit(cache=True, nogil=True)
+def _may_be_too_many(machine: Machine) -> bool:
+    """Whether more may run at once, as far as KV goes, than a token batch serves."""
+    held, room = np.sort(machine.prompt + 1), machine.M
+    for k in range(held.size):
+        room -= held[k]
+        if room < 0:
+            return False
+        if k >= machine.B_D:
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True)

@@ -87,10 +87,10 @@ class Scene(NamedTuple):
 class Bayes:
     """Do next what most hindsight schedules of sampled futures do next.
 
-    At each boundary at which a waiting request could be admitted, `samples` futures are drawn from
-    the law given what has arrived, and for each a hindsight schedule of all that runs, waits and is
-    to come is found (annealing of `effort` steps). Futures and schedules are kept from decision to
-    decision, less what has not come true, and one of them is drawn anew each time, in turn. They
+    At each boundary at which a waiting request could be admitted, each of `samples` futures, drawn
+    from the law given what has arrived, gets a hindsight schedule of all that runs, waits and is to
+    come (annealing of `effort` steps). Futures and schedules are kept from decision to decision,
+    less what has not come true, and one of them is drawn anew each time, in turn. The schedules
     vote first on the kind of batch: prompt, token, or to wait for somebody. If prompts win, the
     request that most of them have in that batch is put there, the other schedules are made to
     agree, and they vote on another while at least half of them want one. A token batch serves those
