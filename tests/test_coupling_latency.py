@@ -190,8 +190,9 @@ def test_decoding_goes_on_from_any_boundary() -> None:
     exact = 0
     for seed in range(40):
         instance = make_instance("separate-random", seed=seed, settings={"n": 7, "span": 9})
-        wait, least, urgency = (rng.integers(low, 3, 7) for low in (0, 1, 0))
-        code = Code(rng.permutation(7), wait, least, urgency)
+        wait, least, most, urgency = (rng.integers(low, 3, 7) for low in (0, 1, 1, 0))
+        rules, firm = (wait, least, np.maximum(most, least)), np.zeros(7, np.int64)
+        code = Code(rng.permutation(7), *rules, urgency, firm)
         schedule = schedule_of(instance, code)
         value = schedule_value(instance, schedule)
         machine, no_log = machine_of(instance), np.zeros(0, np.int64)

@@ -68,10 +68,14 @@ def batch_by_batch(instance, code):
             and (not running or since >= code.wait[opened])
             and len(here) >= min(code.least[opened], len(left))
         ):
-            for i in here:
+            for i in left:
                 full = sum(instance.prompt[j] for j in [*members, i]) > C_P
-                if len(members) < B_P and not full and admitted(i):
+                most = min(B_P, code.most[opened])
+                fits = i in here and len(members) < most and not full
+                if fits and admitted(i):
                     members.append(i)
+                elif code.firm[i]:
+                    break
         if members:
             left = [i for i in left if i not in members]
             batches.append(("prompt", tuple(members)))
@@ -106,7 +110,9 @@ def random_case(rng, **gpu):
         output=rng.integers(1, M - 6, n),
     )
     urgency = rng.integers(0, 3, n) * rng.integers(0, 2)
-    code = Code(rng.permutation(n), rng.integers(0, 9, n), rng.integers(1, 4, n), urgency)
+    wait, least, most = rng.integers(0, 9, n), rng.integers(1, 4, n), rng.integers(1, 6, n)
+    firm = rng.integers(0, 2, n) * rng.integers(0, 2)
+    code = Code(rng.permutation(n), wait, least, most, urgency, firm)
     return instance, code
 
 

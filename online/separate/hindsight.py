@@ -113,11 +113,13 @@ class World:
         """Put requests into a prompt batch that starts now; solve again if they were not there."""
         now = self.begin.now
         agreed = first.kind == "prompt" and first.start == now and {*chosen} <= {*first.members}
-        order, wait, least, urgency = self.code
+        order, wait, least, most = self.code[:4]
         rest = order[~np.isin(order, chosen)]
         if not agreed:  # they are a batch more
-            wait, least = np.append(0, wait[:-1]), np.append(1, least[:-1])
-        self.code = Code(np.append(chosen, rest).astype(np.int64), wait, least, urgency)
+            wait, least, most = (np.append(0, column[:-1]) for column in (wait, least, most))
+            most[:1] = order.size
+        order = np.append(chosen, rest).astype(np.int64)
+        self.code = Code(order, wait, least, most, *self.code[4:])
         self.code.wait[:1], self.code.least[:1] = 0, 1
         self.begin = self.begin._replace(fixed=len(chosen))
         self.cost = self._cost(self.code)
@@ -153,13 +155,13 @@ def after_batch(code: Code, kind: Kind, members: Sequence[int]) -> Code:
     >>> after_batch(code, "token", [1]).wait.tolist()
     [1, 2, 2]
     """
-    order, wait, least, urgency = code
     if kind == "prompt":
-        rest = order[~np.isin(order, list(members))]
-        return Code(rest, wait[1 : 1 + rest.size], least[1 : 1 + rest.size], urgency)
-    shorter = wait.copy()
-    shorter[:1] = np.maximum(wait[:1] - 1, 0)
-    return Code(order, shorter, least, urgency)
+        rest = code.order[~np.isin(code.order, list(members))]
+        wait, least, most = (x[1 : 1 + rest.size] for x in (code.wait, code.least, code.most))
+        return Code(rest, wait, least, most, code.urgency, code.firm)
+    shorter = code.wait.copy()
+    shorter[:1] = np.maximum(shorter[:1] - 1, 0)
+    return code._replace(wait=shorter)
 
 
 def _space(begin: Running, n: int) -> Space:

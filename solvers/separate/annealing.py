@@ -12,16 +12,17 @@ from ..search.random_stream import Stream, below, uniform
 from .decode import MOST_URGENT, REJECTED, Code, Running, Space, decode_from, working_space
 from .machine import Machine
 
-#: Shares of the moves that change a batch's wait, its least number of requests, and the urgency of
-#: a request (none where token batches have room for all); the others change the order.
-WAITS, LEASTS, URGENCIES = 0.2, 0.1, 0.3
+#: Shares of the moves that change a batch's wait, its least and its most number of requests,
+#: whether a request is firm, and its urgency (none where token batches have room for all); others
+#: change the order.
+WAITS, LEASTS, MOSTS, FIRM, URGENCIES = 0.15, 0.1, 0.1, 0.1, 0.2
 
 #: Share of changed waits that are drawn anew, up to about twice as long; others change by 1 or 2.
 LEAPS = 0.5
 
-#: Share of changed least numbers that become 1; others are drawn from 1 up to what a batch holds,
-#: and to this at most.
-ONE, MOST_LEAST = 0.5, 8
+#: Share of changed least numbers that become 1, and of changed most numbers that become no limit;
+#: others are drawn from 1 up to what a batch holds, and to so many.
+FREED, MOST_DRAWN = 0.5, 8
 
 
 class Begin(NamedTuple):
@@ -35,7 +36,7 @@ class Begin(NamedTuple):
         The boundary.
     fixed : int
         So many requests, the first of the order, are in a prompt batch now: they stay where they
-        are, and so do the first batch's rules if there are any.
+        are, and if there are any, the first batch waits for nothing.
     """
 
     running: Running
@@ -106,6 +107,10 @@ def anneal(
             _try_wait(machine, walk, stream, limit)
         elif move < WAITS + LEASTS:
             _try_least(machine, walk, stream, limit)
+        elif move < WAITS + LEASTS + MOSTS:
+            _try_most(machine, walk, stream, limit)
+        elif move < WAITS + LEASTS + MOSTS + FIRM:
+            _try_firm(machine, walk, stream, limit)
         elif move < 1.0 - URGENCIES:
             _try_order(machine, walk, stream, limit)
         else:
@@ -128,7 +133,7 @@ def _may_be_too_many(machine: Machine) -> bool:
 @njit(cache=True, nogil=True)
 def _try_wait(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
     """Let a prompt batch wait for more token batches, or for fewer."""
-    batch = _free_batch(walk, stream)
+    batch = _free_batch(walk, stream, min(1, walk.begin.fixed))
     before = walk.code.wait[batch]
     if uniform(stream) < LEAPS:
         after = below(stream, 2 * before + 8)
@@ -140,16 +145,26 @@ def _try_wait(machine: Machine, walk: Walk, stream: Stream, limit: float) -> Non
 @njit(cache=True, nogil=True)
 def _try_least(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
     """Let a prompt batch wait for other many requests."""
-    batch, after = _free_batch(walk, stream), 1
-    if uniform(stream) >= ONE:
-        after = 1 + below(stream, min(machine.B_P, MOST_LEAST))
+    batch, after = _free_batch(walk, stream, min(1, walk.begin.fixed)), 1
+    if uniform(stream) >= FREED:
+        after = 1 + below(stream, min(machine.B_P, MOST_DRAWN))
     _try_value(machine, walk, walk.code.least, batch, after, limit)
 
 
 @njit(cache=True, nogil=True)
-def _free_batch(walk: Walk, stream: Stream) -> int:
-    """One of the present schedule's batches whose rules may change, or the one after them."""
-    first = min(1, walk.begin.fixed)
+def _try_most(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
+    """Let a prompt batch hold other many requests, not fewer than are fixed."""
+    batch, after = _free_batch(walk, stream, 0), walk.code.order.size
+    if uniform(stream) >= FREED:
+        after = 1 + below(stream, min(machine.B_P, MOST_DRAWN))
+    if batch == 0:
+        after = max(after, walk.begin.fixed)
+    _try_value(machine, walk, walk.code.most, batch, after, limit)
+
+
+@njit(cache=True, nogil=True)
+def _free_batch(walk: Walk, stream: Stream, first: int) -> int:
+    """One of the present schedule's batches from the first on that may change, or the next one."""
     end = min(walk.cost[2] + 1, walk.code.wait.size)
     return first + below(stream, max(1, end - first))
 
@@ -160,6 +175,13 @@ def _try_urgency(machine: Machine, walk: Walk, stream: Stream, limit: float) -> 
     i = below(stream, walk.code.urgency.size)
     after = below(stream, MOST_URGENT + 1)
     _try_value(machine, walk, walk.code.urgency, i, after, limit)
+
+
+@njit(cache=True, nogil=True)
+def _try_firm(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
+    """Let nobody overtake a request, or anybody."""
+    i = walk.code.order[below(stream, walk.code.order.size)]
+    _try_value(machine, walk, walk.code.firm, i, 1 - walk.code.firm[i], limit)
 
 
 @njit(cache=True, nogil=True)
@@ -223,7 +245,8 @@ def _accepted(machine: Machine, walk: Walk, limit: float) -> bool:
     if cost < walk.cost[1]:
         walk.cost[1] = cost
         walk.best.order[:], walk.best.wait[:] = walk.code.order, walk.code.wait
-        walk.best.least[:], walk.best.urgency[:] = walk.code.least, walk.code.urgency
+        walk.best.least[:], walk.best.most[:] = walk.code.least, walk.code.most
+        walk.best.urgency[:], walk.best.firm[:] = walk.code.urgency, walk.code.firm
     return True
 
 

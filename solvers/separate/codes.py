@@ -40,7 +40,8 @@ def first_codes(machine: Machine, who: IntArray, now: int) -> Iterator[tuple[str
     """Yield such codes of some requests, from a time on.
 
     An order sorts by arrival + α·output + β·prompt, with the `WEIGHTS`. Each is tried with prompt
-    batches the `GAPS` apart, and with such as wait for one of the `LEASTS`.
+    batches the `GAPS` apart, with and without overtaking, and with such as wait for one of the
+    `LEASTS`.
     """
     if who.size == 0:
         yield "nobody", plain_code(who, machine.arrival.size)
@@ -55,8 +56,9 @@ def first_codes(machine: Machine, who: IntArray, now: int) -> Iterator[tuple[str
         for gap in GAPS:
             tokens = round(gap * float(o.mean()))
             suffix = f", prompt batches {tokens} token batches apart" if gap else ""
-            code = plain_code(order, machine.arrival.size, wait=tokens)
-            yield f"list schedule by {name}{suffix}", code
+            for firm, how in enumerate(("", ", strictly")):
+                code = plain_code(order, machine.arrival.size, wait=tokens, firm=firm)
+                yield f"list schedule by {name}{how}{suffix}", code
         for least in LEASTS:
             if least <= machine.B_P:
                 code = plain_code(order, machine.arrival.size, least=least)
@@ -66,9 +68,9 @@ def first_codes(machine: Machine, who: IntArray, now: int) -> Iterator[tuple[str
 def code_of(instance: Instance, schedule: SeparateSchedule) -> Code:
     """Return a code near a schedule: its prompt batches, with the token batches before each.
 
-    Where it serves somebody who has more tokens to go than another whom it leaves out, that one
-    is urgent, if it makes the code better. The code's own schedule may differ, and be worse: prompt
-    batches are filled up.
+    Where it serves somebody who has more tokens to go than another whom it leaves out, that one is
+    urgent if that makes the code better; and all are firm if that does. The code's own schedule may
+    differ, and be worse.
 
     Examples
     --------
@@ -84,7 +86,9 @@ def code_of(instance: Instance, schedule: SeparateSchedule) -> Code:
     order = np.array([i for batch in prompts for i in batch.requests], np.int64)
     wait, least = np.zeros((2, instance.n), np.int64)
     least[:] = 1
+    most = np.full(instance.n, instance.n)
     wait[: len(prompts)] = _token_batches_before(schedule)
+    most[: len(prompts)] = [len(batch.requests) for batch in prompts]
     ends = [int(instance.arrival.min()), *schedule.ends(instance).tolist()]
     waiting = np.ones(instance.n, np.bool_)
     number = 0
@@ -94,11 +98,12 @@ def code_of(instance: Instance, schedule: SeparateSchedule) -> Code:
                 least[number] = (waiting & (instance.arrival <= batch.start)).sum()
             waiting[list(batch.requests)] = False
             number += 1
-    code = Code(order, wait, least, np.zeros(instance.n, np.int64))
-    urgent = code._replace(urgency=_urgency(instance, schedule.batches))
+    code = Code(order, wait, least, most, *np.zeros((2, instance.n), np.int64))
+    urgency, ones = _urgency(instance, schedule.batches), np.ones(instance.n, np.int64)
+    codes = [code, code._replace(urgency=urgency)]
+    codes += [each._replace(firm=ones) for each in codes]
     machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
-    costs = [decode(machine, space, each, float(REJECTED), no_log) for each in (code, urgent)]
-    return code if costs[0] <= costs[1] else urgent
+    return min(codes, key=lambda each: decode(machine, space, each, float(REJECTED), no_log))
 
 
 def _token_batches_before(schedule: SeparateSchedule) -> list[int]:

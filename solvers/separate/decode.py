@@ -1,14 +1,16 @@
 """From a code to the schedule that it stands for: compiled.
 
-**The code.** An order of the requests that have no KV yet; two numbers per prompt batch, its wait
-and the least number of requests that it waits for; an urgency per request.
+**The code.** An order of the requests that have no KV yet; three numbers per prompt batch, its
+wait, the least number of requests that it waits for and the most that it holds; two per request,
+its urgency and whether it is firm.
 
 **Prompt batches.** The next one is due when as many token batches as its wait have come since the
 last one, or nothing runs. It opens as soon as so many requests as its least number have arrived, or
-all have. Into it go, in the order of the code, all that have arrived and fit: so no batch leaves
-out anybody for whom there is room. While it is not due or does not open, token batches go on, or
-the GPU idles until the next arrival. Only the first `REACH` requests of the order that are without
-KV are looked at.
+all have. Into it go, in the order of the code, those that have arrived and fit, up to the most and
+to the first firm request that cannot join: nobody overtakes it. So if nobody is firm and the most
+is large, nobody is left out for whom there is room; else KV is kept for others. While it is not due
+or does not open, token batches go on, or the GPU idles until the next arrival. Only the first
+`REACH` requests of the order that are without KV are looked at.
 
 **Token batches** serve the most urgent of the requests that run, of equally urgent ones those with
 the fewest tokens to go (among equals, the one that holds more KV, then the first by number), as
@@ -53,16 +55,21 @@ class Code(NamedTuple):
     ----------
     order : ndarray of int64, shape (m,)
         The requests without KV.
-    wait, least : ndarray of int64, shape (m,)
-        Of each prompt batch: token batches before it, and arrivals that it waits for.
+    wait, least, most : ndarray of int64, shape (m,)
+        Of each prompt batch: token batches before it, arrivals that it waits for, and the most
+        requests that it holds, ≥ 1.
     urgency : ndarray of int64, shape (n,)
         Of each request, also of those that run, 0 … `MOST_URGENT`.
+    firm : ndarray of int64, shape (n,)
+        1 for those whom nobody overtakes, 0 for others.
     """
 
     order: IntArray
     wait: IntArray
     least: IntArray
+    most: IntArray
     urgency: IntArray
+    firm: IntArray
 
     def copied(self) -> Code:
         """Return a copy with arrays of its own."""
@@ -112,8 +119,8 @@ def working_space(n: int) -> Space:
     return Space(running, np.zeros(n + 1, np.int64), np.zeros(1, np.int64))
 
 
-def plain_code(order: IntArray, n: int, wait: int = 0, least: int = 1) -> Code:
-    """Return a code with the same numbers for all batches, nobody being urgent.
+def plain_code(order: IntArray, n: int, wait: int = 0, least: int = 1, firm: int = 0) -> Code:
+    """Return a code with the same numbers for all batches, as full as they get; nobody is urgent.
 
     Parameters
     ----------
@@ -123,13 +130,17 @@ def plain_code(order: IntArray, n: int, wait: int = 0, least: int = 1) -> Code:
         All requests.
     wait, least : int
         Of each batch.
+    firm : int
+        Of each request.
     """
     m = order.size
     return Code(
         order.astype(np.int64),
         np.full(m, wait, np.int64),
         np.full(m, least, np.int64),
+        np.full(m, n, np.int64),
         np.zeros(n, np.int64),
+        np.full(n, firm, np.int64),
     )
 
 
@@ -207,7 +218,7 @@ def decode_from(
             here, coming = _look(machine, code.order, space.following, now)
             blocked = False
             if here > 0 and (here >= code.least[batch] or coming == REJECTED):
-                joined, now = _prompt_batch(machine, space, code.order, now, log)
+                joined, now = _prompt_batch(machine, space, code, batch, now, log)
                 if joined > 0:
                     left -= joined
                     batch, since = batch + 1, 0
@@ -268,14 +279,15 @@ def _steps_until(machine: Machine, now: int, coming: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _prompt_batch(
-    machine: Machine, space: Space, order: IntArray, now: int, log: IntArray
+    machine: Machine, space: Space, code: Code, batch: int, now: int, log: IntArray
 ) -> tuple[int, int]:
-    """Do a prompt batch of all that have arrived and fit; return how many, and its end."""
-    following, m = space.following, order.size
+    """Do a prompt batch of those who have arrived and fit; return how many, and its end."""
+    order, following, m = code.order, space.following, code.order.size
+    most = min(machine.B_P, code.most[batch])
     tokens = joined = 0
     before, at = m, following[m]
     for _ in range(REACH):
-        if at == m or joined == machine.B_P:
+        if at == m or joined == most:
             break
         i = order[at]
         if (
@@ -288,6 +300,8 @@ def _prompt_batch(
             if log.size:
                 log[log[0] + 2 + joined] = i
             joined += 1
+        elif code.firm[i] == 1:
+            break
         else:
             before = at
         at = following[at]
@@ -365,6 +379,8 @@ def _while_they_wait(machine: Machine, space: Space, code: Code, now: int) -> in
             break
         if machine.arrival[order[at]] <= now:
             least = min(least, _while_it_waits(machine, running, order[at]))
+        if code.firm[order[at]] == 1:
+            break
         at = following[at]
     return least
 
@@ -374,8 +390,11 @@ def _while_it_waits(machine: Machine, running: Running, i: int) -> int:
     """For how many token batches, if nobody completes, a request that may not join yet may not.
 
     In the order of those that run nobody's sum of KV and tokens to go (`_is_safe`) falls as a first
-    part of them advances. So it may join at the earliest when somebody else comes before it.
+    part of them advances. So it may join at the earliest when somebody else comes before it. Nor is
+    there more room for its prompt.
     """
+    if running.counts[1] + machine.prompt[i] + 1 > machine.M:
+        return REJECTED
     to_go = machine.output[i] - 1
     for k in range(running.counts[0]):
         if running.to_go[k] >= to_go:

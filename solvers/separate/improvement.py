@@ -21,19 +21,19 @@ from .machine import Machine, machine_of
 Found = Callable[[SeparateSchedule, int], None]
 
 #: Annealing steps per request in the first runs, and in later ones.
-STEPS_PER_REQUEST = (1_250, 1_250, 2_500)
+STEPS_PER_REQUEST = (2_500, 2_500, 5_000)
 
 #: The best so many list schedules take turns.
 MOST_STARTS = 6
 
 #: Temperatures at the first and last step, as shares of the mean latency.
-HEAT = (0.5, 0.03)
+HEAT = (0.5, 0.015)
 
 #: Between two reports pass so many times the time that one takes.
 RARELY = 20.0
 
 #: Share of that heat at which a run from the incumbent begins.
-REHEAT = 0.2
+REHEAT = 0.25
 
 
 def improve_separate(

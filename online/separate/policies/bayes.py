@@ -72,14 +72,16 @@ class Scene(NamedTuple):
         """Return a plan's code; who has no place in its order takes one by arrival."""
         who, machine = self.world.without_kv, self.world.machine
         place = {name: at for at, name in enumerate(plan.names[plan.code.order].tolist())}
-        urgent = dict(zip(plan.names.tolist(), plan.code.urgency.tolist(), strict=True))
+        column = {name: at for at, name in enumerate(plan.names.tolist())}
+        there = np.array([column.get(name, -1) for name in self.names.tolist()])
         places = np.array([place.get(name, -1) for name in self.names[who].tolist()], np.int64)
         by_arrival = np.argsort(machine.arrival[who], kind="stable")
         return Code(
             who[merged_order(by_arrival, places)],
             _fitted(plan.code.wait, who.size, 0),
             _fitted(plan.code.least, who.size, 1),
-            np.array([urgent.get(name, 0) for name in self.names.tolist()], np.int64),
+            _fitted(plan.code.most, who.size, machine.arrival.size),
+            *(np.where(there >= 0, each[there], 0) for each in (plan.code.urgency, plan.code.firm)),
         )
 
 
