@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -22,6 +23,9 @@ Found = Callable[[SeparateSchedule, int], None]
 
 #: Annealing steps per request in the first runs, and in later ones.
 STEPS_PER_REQUEST = (2_500, 2_500, 5_000)
+
+#: Most placements of a request in one run: with many requests a run has fewer steps, and less heat.
+MOST_PLACEMENTS = 40_000_000
 
 #: The best so many list schedules take turns.
 MOST_STARTS = 6
@@ -172,7 +176,8 @@ def _run(
     n = best.instance.n
     walk = start_walk(best.machine, nobody_runs(), code)
     mean = best.code_latency / n
-    steps = n * per_request
+    steps = max(1, min(n * per_request, MOST_PLACEMENTS // n))
+    reheat *= math.sqrt(steps / (n * per_request))
 
     def go_on(now: int, end: int) -> None:
         anneal(
@@ -180,7 +185,7 @@ def _run(
             walk,
             stream,
             (now, end, steps),
-            (HEAT[0] * mean * reheat, HEAT[1] * mean),
+            (max(HEAT[0] * reheat, HEAT[1]) * mean, HEAT[1] * mean),
         )
         if walk.cost[1] < best.code_latency:
             best.offer(walk.best.copied(), int(walk.cost[1]))
