@@ -1,5 +1,7 @@
 """Codes of separate schedules: the compiled decoder against one that goes batch by batch."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -117,7 +119,7 @@ def random_case(rng, **gpu):
 
 
 def decoded(instance, code):
-    log = np.zeros(log_size(instance.n, instance.output), np.int64)
+    log = np.zeros(log_size(instance.output), np.int64)
     space = working_space(instance.n)
     latency = decode(machine_of(instance), space, code, float(REJECTED), log)
     return latency, _batches(log)
@@ -149,3 +151,17 @@ def test_the_latency_is_that_of_a_feasible_schedule(law, limits):
         assert not check(instance, schedule)
         # Shifted to the left it may only be better.
         assert int((schedule.completion(instance) - instance.arrival).sum()) <= latency
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_latency_is_exact_where_nothing_can_be_moved(law):
+    rng = np.random.default_rng(2)
+    mixed = 0
+    for _ in range(60):
+        instance, code = random_case(rng, **law, **LIMITS[1])
+        instance = dataclasses.replace(instance, arrival=np.zeros(instance.n, np.int64))
+        latency, _ = decoded(instance, code)
+        schedule = schedule_of(instance, code)
+        assert int(schedule.completion(instance).sum()) == latency
+        mixed += len(set(code.urgency.tolist())) > 1
+    assert mixed > 10

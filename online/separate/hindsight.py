@@ -17,12 +17,11 @@ import numpy as np
 from ...models.instance import IntArray
 from ...models.separate.schedule import Kind
 from ...solvers.search.random_stream import Stream
-from ...solvers.separate.annealing import Begin, anneal, start_walk
+from ...solvers.separate.annealing import Begin, anneal, start_walk, take_up
 from ...solvers.separate.decode import (
     REJECTED,
     Code,
     Running,
-    Space,
     decode_from,
     log_size,
     plain_code,
@@ -101,9 +100,8 @@ class World:
     def first(self) -> First:
         """Return the first batch of the schedule; somebody must be there, or to come."""
         machine, now = self.machine, self.begin.now
-        log = np.zeros(log_size(machine.arrival.size, machine.output), np.int64)
-        space = _space(self.begin.running, machine.arrival.size)
-        decode_from(machine, space, now, self.code, float(REJECTED), log)
+        log = np.zeros(log_size(machine.output), np.int64)
+        self._decode(self.code, log)
         members = tuple(log[3 : 3 + log[2]].tolist())
         if log[1] != 0:
             return First("token", members, now)
@@ -127,7 +125,13 @@ class World:
             self.solve(int(FEWER * steps), REHEAT, stream)
 
     def _cost(self, code: Code) -> int:
-        return int(start_walk(self.machine, self.begin, code).cost[0])
+        return self._decode(code, np.zeros(0, np.int64))
+
+    def _decode(self, code: Code, log: IntArray) -> int:
+        space = working_space(self.machine.arrival.size)
+        take_up(self.begin, space)
+        cost = decode_from(self.machine, space, self.begin.now, code, float(REJECTED), log)
+        return int(cost)
 
 
 def make_world(machine: Machine, running: Running, now: int) -> World:
@@ -141,33 +145,3 @@ def in_order(who: IntArray, to_go: IntArray, held: IntArray) -> Running:
     order = np.lexsort((who, -held, to_go))
     count = np.array([who.size, held.sum()], np.int64)
     return Running(who[order], to_go[order], held[order], count)
-
-
-def after_batch(code: Code, kind: Kind, members: Sequence[int]) -> Code:
-    """Return what is left of a code when a batch is done, be it the code's own or another.
-
-    Examples
-    --------
-    >>> from batchprophet.solvers.separate.decode import plain_code
-    >>> code = plain_code(np.array([2, 0, 1]), 3, wait=2)
-    >>> after_batch(code, "prompt", [0, 2]).order.tolist()
-    [1]
-    >>> after_batch(code, "token", [1]).wait.tolist()
-    [1, 2, 2]
-    """
-    if kind == "prompt":
-        rest = code.order[~np.isin(code.order, list(members))]
-        wait, least, most = (x[1 : 1 + rest.size] for x in (code.wait, code.least, code.most))
-        return Code(rest, wait, least, most, code.urgency, code.firm)
-    shorter = code.wait.copy()
-    shorter[:1] = np.maximum(shorter[:1] - 1, 0)
-    return code._replace(wait=shorter)
-
-
-def _space(begin: Running, n: int) -> Space:
-    """Working space in which those who run at the beginning do."""
-    space, m = working_space(n), int(begin.counts[0])
-    running = space.running
-    running.who[:m], running.to_go[:m] = begin.who[:m], begin.to_go[:m]
-    running.held[:m], running.counts[:] = begin.held[:m], begin.counts
-    return space

@@ -7,11 +7,11 @@ import numpy as np
 from ...models.instance import Instance
 from ...models.separate.schedule import Batch, SeparateSchedule
 from ...solvers.search.random_stream import Stream
-from ...solvers.separate.codes import code_of, first_codes
+from ...solvers.separate.codes import after_batch, code_of, first_codes
 from ...solvers.separate.decode import Code
 from ...solvers.separate.machine import machine_of
 from ..coupling.best_known import Step
-from .hindsight import REHEAT, after_batch, in_order, make_world
+from .hindsight import REHEAT, in_order, make_world
 
 
 def separate_steps(

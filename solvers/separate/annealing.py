@@ -251,10 +251,16 @@ def _accepted(machine: Machine, walk: Walk, limit: float) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def take_up(begin: Begin, space: Space) -> None:
+    """Let those run in the working space who run at the beginning."""
+    begun, running = begin.running, space.running
+    m = begun.counts[0]
+    running.who[:m], running.to_go[:m] = begun.who[:m], begun.to_go[:m]
+    running.held[:m], running.counts[:] = begun.held[:m], begun.counts
+
+
+@njit(cache=True, nogil=True)
 def cost_of(machine: Machine, walk: Walk, limit: float) -> int:
     """Latencies from the beginning on under the present code, or `REJECTED` beyond the limit."""
-    begin, running = walk.begin.running, walk.space.running
-    m = begin.counts[0]
-    running.who[:m], running.to_go[:m] = begin.who[:m], begin.to_go[:m]
-    running.held[:m], running.counts[:] = begin.held[:m], begin.counts
+    take_up(walk.begin, walk.space)
     return decode_from(machine, walk.space, walk.begin.now, walk.code, limit, np.zeros(0, np.int64))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ...models.instance import Instance, IntArray
-from ...models.separate.schedule import Batch, SeparateSchedule
+from ...models.separate.schedule import Batch, Kind, SeparateSchedule
 from .decode import MOST_URGENT, REJECTED, Code, decode, plain_code, working_space
 from .machine import Machine, machine_of
 
@@ -104,6 +104,26 @@ def code_of(instance: Instance, schedule: SeparateSchedule) -> Code:
     codes += [each._replace(firm=ones) for each in codes]
     machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
     return min(codes, key=lambda each: decode(machine, space, each, float(REJECTED), no_log))
+
+
+def after_batch(code: Code, kind: Kind, members: Sequence[int]) -> Code:
+    """Return what is left of a code when a batch is done, be it the code's own or another.
+
+    Examples
+    --------
+    >>> code = plain_code(np.array([2, 0, 1]), 3, wait=2)
+    >>> after_batch(code, "prompt", [0, 2]).order.tolist()
+    [1]
+    >>> after_batch(code, "token", [1]).wait.tolist()
+    [1, 2, 2]
+    """
+    if kind == "prompt":
+        rest = code.order[~np.isin(code.order, list(members))]
+        wait, least, most = (x[1 : 1 + rest.size] for x in (code.wait, code.least, code.most))
+        return Code(rest, wait, least, most, code.urgency, code.firm)
+    shorter = code.wait.copy()
+    shorter[:1] = np.maximum(shorter[:1] - 1, 0)
+    return code._replace(wait=shorter)
 
 
 def _token_batches_before(schedule: SeparateSchedule) -> list[int]:

@@ -165,14 +165,14 @@ def schedule_of(instance: Instance, code: Code) -> SeparateSchedule:
     token 2 (0,)
     """
     machine = machine_of(instance)
-    log = np.zeros(log_size(instance.n, instance.output), np.int64)
+    log = np.zeros(log_size(instance.output), np.int64)
     decode(machine, working_space(instance.n), code, float(REJECTED), log)
     return left_shifted(instance, _batches(log))
 
 
-def log_size(n: int, output: IntArray) -> int:
+def log_size(output: IntArray) -> int:
     """Enough for all batches one job each, with two numbers per batch."""
-    return 3 * (n + int(output.sum())) + 1
+    return 3 * (output.size + int(output.sum())) + 1
 
 
 def _batches(log: IntArray) -> list[tuple[Kind, tuple[int, ...]]]:

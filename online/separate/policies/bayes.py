@@ -12,7 +12,7 @@ import numpy as np
 from ....models.errors import InputError
 from ....models.instance import IntArray
 from ....solvers.search.random_stream import Stream, random_stream
-from ....solvers.separate.codes import first_codes
+from ....solvers.separate.codes import after_batch, first_codes
 from ....solvers.separate.decode import Code
 from ....solvers.separate.machine import Machine
 from ...coupling.futures import LAWS, Future
@@ -22,7 +22,7 @@ from ...observation import Observation
 from ...options import require_integer
 from ...scanning import PLANNING_KINDS
 from ..decision import BatchDecision
-from ..hindsight import REHEAT, First, World, after_batch, in_order, make_world
+from ..hindsight import REHEAT, First, World, in_order, make_world
 from ..history import History
 from ..observation import SeparateObservation, SeparateView
 from ..safety import all_can_finish
@@ -168,10 +168,7 @@ class Bayes:
 
 
 class BayesRun:
-    """One run of `Bayes`.
-
-    Futures are kept from decision to decision, less what has not come true, and with them their
-    schedules: there the next annealings begin. One of them is drawn anew at each decision, in turn.
+    """One run of `Bayes`: the schedules that it keeps are where the next annealings begin.
 
     Parameters
     ----------
