@@ -9,6 +9,7 @@ from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.feasibility import check
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.solvers.separate.decode import (
+    REACH,
     REJECTED,
     Code,
     _batches,
@@ -64,13 +65,14 @@ def batch_by_batch(instance, code):
 
     while left or running:
         members = []
-        here = [i for i in left if instance.arrival[i] <= now]
+        reach = left[:REACH]
+        here = [i for i in reach if instance.arrival[i] <= now]
         if (
             here
             and (not running or since >= code.wait[opened])
-            and len(here) >= min(code.least[opened], len(left))
+            and len(here) >= min(code.least[opened], len(reach))
         ):
-            for i in left:
+            for i in reach:
                 full = sum(instance.prompt[j] for j in [*members, i]) > C_P
                 most = min(B_P, code.most[opened])
                 fits = i in here and len(members) < most and not full
@@ -103,8 +105,8 @@ def batch_by_batch(instance, code):
     return batches
 
 
-def random_case(rng, **gpu):
-    n, M = int(rng.integers(1, 10)), int(rng.integers(12, 40))
+def random_case(rng, n=None, **gpu):
+    n, M = n or int(rng.integers(1, 10)), int(rng.integers(12, 40))
     instance = Instance(
         gpu=Gpu(kv_capacity=M, **gpu),
         arrival=np.sort(rng.integers(0, 15, n)),
@@ -125,19 +127,31 @@ def decoded(instance, code):
     return latency, _batches(log)
 
 
+def agrees(instance, code):
+    """Decode both ways; the batches."""
+    expected = batch_by_batch(instance, code)
+    _, found = decoded(instance, code)
+    assert [(kind, set(members)) for kind, members in found] == [
+        (kind, set(members)) for kind, members in expected
+    ]
+    return expected
+
+
 @pytest.mark.parametrize("limits", LIMITS)
 def test_the_same_batches_as_batch_by_batch(limits):
     rng = np.random.default_rng(0)
     blocked = 0
     for _ in range(300):
         instance, code = random_case(rng, **limits)
-        expected = batch_by_batch(instance, code)
-        _, found = decoded(instance, code)
-        assert [(kind, set(members)) for kind, members in found] == [
-            (kind, set(members)) for kind, members in expected
-        ]
+        expected = agrees(instance, code)
         blocked += sum(kind == "token" for kind, _ in expected) > instance.output.max()
     assert blocked > 100  # KV or limits made requests wait for each other
+
+
+def test_only_the_first_are_within_reach():
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        agrees(*random_case(rng, n=REACH + 30, prompt_batch_requests=4))
 
 
 @pytest.mark.parametrize("law", LAWS)

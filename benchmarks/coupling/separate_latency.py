@@ -23,22 +23,27 @@ from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Instance
 from batchprophet.models.schedules import schedule_value
 from batchprophet.models.separate.schedule import SeparateSchedule
+from batchprophet.online.coupling.futures import Future
+from batchprophet.online.observation import Observation, RequestView
 from batchprophet.online.separate.decision import BatchDecision
 from batchprophet.online.separate.observation import SeparateObservation
+from batchprophet.online.separate.policies.bayes import Bayes, BayesRun
 from batchprophet.online.separate.policy import REGISTRY, SeparatePolicy, make_policy, session
 from batchprophet.online.separate.simulator import simulate_separate
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate.hindsight import load_compiled_code
 
 BAYES = ["bayes:samples=3,effort=500", "bayes"]
+#: The selector that is told what will come: what is left to hindsight is its search and its vote.
+TOLD = "bayes, told the future"
 GRID = [f"bayes:samples={K},effort={effort}" for K in (1, 3, 9, 27) for effort in (100, 500, 2000)]
 
 
 class Timed:
     """A policy whose decisions are timed, where somebody waits."""
 
-    def __init__(self, policy: SeparatePolicy) -> None:
-        self.policy, self.player = policy, session(policy)
+    def __init__(self, policy: SeparatePolicy, player: SeparatePolicy) -> None:
+        self.policy, self.player = policy, player
         self.milliseconds: list[float] = []
 
     def __getattr__(self, name: str) -> object:
@@ -52,6 +57,32 @@ class Timed:
         if observation.waiting:
             self.milliseconds.append(1000 * (time.process_time() - begun))
         return decision
+
+
+class Truth:
+    """The law of futures of one who knows the instance."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.columns = instance.arrival, instance.prompt, instance.output
+
+    def draw(self, observation: Observation, rng: np.random.Generator) -> Future:
+        """Return what will come."""
+        to_come = self.columns[0] > observation.time
+        return Future(*(column[to_come] for column in self.columns))
+
+    def output(
+        self, view: RequestView, tokens: int, observation: Observation, rng: np.random.Generator
+    ) -> int:
+        """Not asked: lengths are told."""
+        raise NotImplementedError
+
+
+def timed_policy(spec: str, instance: Instance) -> Timed:
+    if spec == TOLD:
+        policy = Bayes()
+        return Timed(policy, BayesRun(policy, Truth(instance)))
+    named = make_policy(spec)
+    return Timed(named, session(named))
 
 
 def known(instance: Instance, schedules: list[SeparateSchedule], seconds: float) -> tuple[int, int]:
@@ -70,7 +101,7 @@ def main() -> None:
     parser.add_argument("--grid", action="store_true", help="samples × effort")
     parser.add_argument("--picture", type=Path, help="figure, with --grid")
     options = parser.parse_args()
-    specs = GRID if options.grid else [*REGISTRY.by_default, *BAYES]
+    specs = GRID if options.grid else [*REGISTRY.by_default, *BAYES, TOLD]
     load_compiled_code()
     simulate_separate(make_instance("separate-random", settings={"n": 6}), BAYES[0])  # compile
     ratios, to_bound, times = defaultdict(list), defaultdict(list), defaultdict(list)
@@ -79,7 +110,7 @@ def main() -> None:
         instance = make_instance("separate-random", seed=seed, settings=settings)
         runs = {}
         for spec in specs:
-            timed = Timed(make_policy(spec))
+            timed = timed_policy(spec, instance)
             runs[spec] = simulate_separate(instance, timed, seed=seed)  # type: ignore[arg-type]  # forwards
             times[spec] += timed.milliseconds
         best, bound = known(instance, list(runs.values()), options.seconds)

@@ -15,7 +15,7 @@ from ....solvers.search.random_stream import Stream, random_stream
 from ....solvers.separate.codes import after_batch, first_codes
 from ....solvers.separate.decode import Code
 from ....solvers.separate.machine import Machine
-from ...coupling.futures import LAWS, Future
+from ...coupling.futures import LAWS, Future, Law
 from ...coupling.sampled_hindsight import merged_order
 from ...lengths import require_lengths
 from ...observation import Observation
@@ -174,6 +174,8 @@ class BayesRun:
     ----------
     policy : Bayes
         Its options.
+    law : Law, optional
+        What futures are drawn from, instead of the law that the options name.
     """
 
     model: ClassVar[str] = Bayes.model
@@ -182,9 +184,9 @@ class BayesRun:
     source: ClassVar[str] = Bayes.source
     length_kinds: ClassVar[tuple[str, ...]] = Bayes.length_kinds
 
-    def __init__(self, policy: Bayes) -> None:
+    def __init__(self, policy: Bayes, law: Law | None = None) -> None:
         self.policy = policy
-        self._law = LAWS[policy.law]
+        self._law = LAWS[policy.law] if law is None else law
         self._history = History()
         self._plans: list[Plan | None] = [None] * policy.samples
         self._turn = 0
