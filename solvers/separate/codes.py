@@ -9,7 +9,7 @@ import numpy as np
 from ...models.instance import Instance, IntArray
 from ...models.separate.schedule import Batch, Kind, SeparateSchedule
 from .decode import MOST_URGENT, REJECTED, Code, decode, plain_code, working_space
-from .machine import Machine, machine_of
+from .machine import Machine, machine_of, prompt_time, token_time
 
 #: Token batches between two prompt batches, at least, that are tried, as shares of the mean output.
 GAPS = (0.0, 0.25, 0.5, 1.0)
@@ -63,6 +63,31 @@ def first_codes(machine: Machine, who: IntArray, now: int) -> Iterator[tuple[str
             if least <= machine.B_P:
                 code = plain_code(order, machine.arrival.size, least=least)
                 yield f"list schedule by {name}, prompt batches for {least} or more", code
+
+
+def codes_by_starts(instance: Instance, starts: IntArray) -> Iterator[tuple[str, Code]]:
+    """Yield codes with prompt batches about at given times, as far as the limits allow.
+
+    Requests come in the order of arrival, with and without overtaking.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> name, code = next(codes_by_starts(instance, np.array([0, 3])))
+    >>> name, code.order.tolist(), code.wait.tolist(), code.least.tolist()
+    ('prompt batches of the walk', [0, 1], [0, 2], [1, 1])
+    """
+    machine = machine_of(instance)
+    order = np.argsort(instance.arrival, kind="stable")
+    starts = starts[: instance.n]
+    between = np.diff(starts) - prompt_time(machine.law, 0)
+    arrived = np.searchsorted(instance.arrival[order], starts, side="right")
+    for firm, how in enumerate(("", ", strictly")):
+        code = plain_code(order, instance.n, firm=firm)
+        code.wait[1 : starts.size] = between // token_time(machine.law, 1, 0)
+        code.least[: starts.size] = np.maximum(np.diff(arrived, prepend=0), 1)
+        yield f"prompt batches of the walk{how}", code
 
 
 def code_of(instance: Instance, schedule: SeparateSchedule) -> Code:

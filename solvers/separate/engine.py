@@ -2,25 +2,30 @@
 
 Up to `MOST_EXHAUSTED` requests: annealing and prices of the profile relaxation at once; then beams
 that the prices guide; then prices for later stages of the best schedule; then the exhaustive search
-on one thread, and wider beams on the other. Beyond: schedules on one thread, by annealing and
-beams, and the class relaxation and prices of the GPU's walk on the other. Instances that are too
-large for the one or the other leave it out.
+on one thread, and wider beams on the other. Beyond: the bound of waits and stalls, and schedules
+with its prompt batches; then schedules on one thread, by annealing and beams, and better bounds of
+waits and stalls, the class relaxation and prices of the GPU's walk on the other. Instances that are
+too large for the one or the other leave it out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
+from ...models.instance import Instance
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
 from ..desk import Desk, Found
 from .class_bound import class_prices, end_of_relaxation, has_class_bound
+from .codes import codes_by_starts
+from .decode import schedule_of
 from .exhaustion import beam, exhaust, is_applicable
 from .improvement import improve_separate
 from .profile_bound import ProfilePrices, Stage, most_running, profile_prices, stages_of
+from .waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
 from .walk_bound import has_walk, proof_of, walk_prices
 
 #: Most requests whose states are searched exhaustively for the proof.
@@ -48,10 +53,15 @@ FIRST_WIDTHS, WIDER = (30, 300, 1000), 3
 PLACEMENTS_PER_UNIT, UNITS_PER_EXPANSION = 20, 4
 UNITS_PER_STEP, UNITS_PER_WALK_STEP = 10_000, 400
 
+#: Steps of the walk from prompt batch to prompt batch, per unit and per second of the time limit:
+#: more are not begun.
+STALL_STEPS_PER_UNIT, STALL_STEPS_PER_SECOND = 2_000, 50_000_000
+
 #: Names of what finds schedules and proves bounds.
 ANNEALING, BEAMS = "annealing", "beams"
 PROFILES, EXHAUSTION = "profile prices", "exhaustive search"
 CLASSES, WALK = "class relaxation", "prices of the GPU's walk"
+STALLS = "waits and stalls"
 
 Search = BestSoFar[SeparateSchedule]
 
@@ -85,6 +95,9 @@ def improve_and_prove(search: Search, *, threads: int | None, seed: int) -> None
 def _bounded(work: _Work, exhaustible: bool, priced: bool) -> None:
     """Schedules beside bounds; states are searched last where there are few."""
     desk = work.desk
+    work.run(*(partial(work.wait_and_stall, memory) for memory in (1, MOST_MEMORY)))
+    if work.is_done():
+        return
     end = end_of_relaxation(desk.search.instance, desk.best())
     schedules = partial(work.search_schedules, exhaustible, priced)
     if has_class_bound(desk.search.instance, end):
@@ -166,6 +179,13 @@ class _Work:
         if beams and not self.desk.stop.is_set():
             self.price(GUIDE_SHARE * (1 - LONG_SHARE) * seconds)
             self.beams(None, (1 - GUIDE_SHARE) * (1 - LONG_SHARE) * seconds)
+
+    def wait_and_stall(self, memory: int) -> None:
+        """Bound by waits and stalls, and schedules with the prompt batches of its walk."""
+        steps = work_of(self.desk.search.instance, memory)
+        if steps is not None and steps < STALL_STEPS_PER_SECOND * self.desk.seconds_left:
+            for found in _by_waits_and_stalls(self.desk.search.instance, memory):
+                self.desk.findings.put(found)
 
     def walk(self, seconds: float) -> None:
         """Solve the class relaxation; climb from there to prices of the GPU's walk."""
@@ -261,11 +281,21 @@ class _Work:
         self.desk.findings.put(Found(EXHAUSTION, schedule, (bound, None)))
 
 
+def _by_waits_and_stalls(instance: Instance, memory: int) -> Iterator[Found[SeparateSchedule]]:
+    found = waits_and_stalls(instance, memory)
+    yield Found(STALLS, bound=(found.bound, None))
+    if found.starts is not None:
+        for name, code in codes_by_starts(instance, found.starts):
+            yield Found(name, schedule_of(instance, code))
+
+
 def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> None:
     """Do the same, one after the other, with a limit on work: the clock plays no part."""
     instance = search.instance
     assert search.schedule is not None
     exhaustible, priced = is_applicable(instance), most_running(instance) is not None
+    if instance.n > MOST_EXHAUSTED:
+        _stall_by_work(search, work_limit)
     search.offer(
         improve_separate(
             instance,
@@ -296,6 +326,18 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
         search.offer(outcome.schedule, EXHAUSTION)
         search.better_bound(EXHAUSTION, outcome.bound)
     search.tell(EXHAUSTION)
+
+
+def _stall_by_work(search: Search, work_limit: int) -> None:
+    for memory in (1, MOST_MEMORY):
+        steps = work_of(search.instance, memory)
+        if steps is not None and steps <= STALL_STEPS_PER_UNIT * work_limit:
+            for found in _by_waits_and_stalls(search.instance, memory):
+                if found.schedule is not None:
+                    search.offer(found.schedule, found.by)
+                if found.bound is not None:
+                    search.better_bound(found.by, found.bound[0])
+    search.tell(STALLS)
 
 
 def walk_by_work(search: Search, work_limit: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from ...models.batch_time import AffineTime
 from ...models.errors import InputError
 from ...models.instance import Instance
@@ -17,8 +19,9 @@ from ..best_so_far import BestSoFar
 from ..progress import Progress
 from ..solution import Solution
 from .codes import list_codes
-from .decode import schedule_of
+from .decode import REJECTED, decode, schedule_of, working_space
 from .engine import improve_and_prove, improve_and_prove_by_work, walk_by_work
+from .machine import machine_of
 from .milp import FORMULATIONS, try_milp
 from .simple_bounds import simple_bounds
 
@@ -141,7 +144,7 @@ def _check_warm_start(
 
 
 def _try_list_schedules(search: Search, warm_start: SeparateSchedule | None) -> None:
-    for name, schedule in _list_schedules(search.instance, warm_start):
+    for name, schedule in _list_schedules(search, warm_start):
         search.offer(schedule, name)
         if search.objective == "reward":
             search.offer(_without_late(search.instance, schedule), name)
@@ -151,11 +154,18 @@ def _try_list_schedules(search: Search, warm_start: SeparateSchedule | None) -> 
 
 
 def _list_schedules(
-    instance: Instance, warm_start: SeparateSchedule | None
+    search: Search, warm_start: SeparateSchedule | None
 ) -> Iterator[tuple[str, SeparateSchedule]]:
+    """Yield the warm start and list schedules: for the total latency only such as are better."""
+    instance = search.instance
     if warm_start is not None:
         yield "the warm start", warm_start
+    machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
     for name, code in list_codes(instance):
+        if search.objective == "latency" and search.value is not None:
+            limit = float(search.value - 1)
+            if decode(machine, space, code, limit, no_log) == REJECTED:
+                continue
         yield name, schedule_of(instance, code)
 
 
@@ -191,6 +201,7 @@ def load_compiled_code() -> None:
     instance = make_instance("separate-random", settings={"n": 12})
     search = Search(instance, "latency", math.inf)
     _try_list_schedules(search, None)
+    list(simple_bounds(instance, "latency"))
     improve_and_prove_by_work(search, 400, seed=0)
     walk_by_work(search, 400)
     search.solution()
