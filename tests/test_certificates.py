@@ -490,15 +490,16 @@ WHOLE = "expected an integer from 0 to 2^62, found"
          "bound: expected an integer or a fraction in lowest terms, found '-7/2'"),
         (document(proof=[]), "proof: expected an object, found []"),
         (document(proof={}), "proof.kind: expected one of combinatorial, memory-prices, "
-         "configuration-prices, exhaustive-search, path-search, round-prices, walk-prices; "
+         "configuration-prices, exhaustive-search, path-search, round-prices, walk-prices, "
+         "waits-and-stalls; "
          "found None"),
         (document(proof={"kind": "trust-me"}), "proof.kind: expected one of combinatorial, "
          "memory-prices, configuration-prices, exhaustive-search, path-search, round-prices, "
-         "walk-prices; "
+         "walk-prices, waits-and-stalls; "
          "found 'trust-me'"),
         (document(proof={"kind": ["combinatorial"]}), "proof.kind: expected one of combinatorial, "
          "memory-prices, configuration-prices, exhaustive-search, path-search, round-prices, "
-         "walk-prices; found "
+         "walk-prices, waits-and-stalls; found "
          "['combinatorial']"),
         (document(proof={"kind": "combinatorial"}), "proof.name: missing"),
         (document(proof={"kind": "combinatorial", "name": 5}),

@@ -1,15 +1,21 @@
 """The bound of waits and stalls: against optima, any schedule, and a plain recursion."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
 from batchprophet.models.batch_time import AffineTime, ConstantTime
+from batchprophet.models.errors import InputError
 from batchprophet.models.families.registry import make_instance
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.separate.durations import batch_durations
 from batchprophet.models.separate.regime import times_alone
+from batchprophet.solvers.certificates.clock import Clock
+from batchprophet.solvers.certificates.file import read_certificate, write_certificate
+from batchprophet.solvers.certificates.verification import verify
+from batchprophet.solvers.certificates.waits_and_stalls import WaitsAndStallsProof
 from batchprophet.solvers.separate import waits_and_stalls as module
 from batchprophet.solvers.separate.codes import codes_by_starts, list_codes
 from batchprophet.solvers.separate.decode import schedule_of
@@ -152,16 +158,20 @@ def test_a_short_memory_and_reach_only_weaken_it(memory, monkeypatch):
     assert sum(short) < sum(full)
 
 
-def test_its_walk_is_a_schedule_of_many_requests():
-    """Where neither KV nor batch limits bind, the walk's prompt batches are nearly the best."""
+def many(n=120):
+    """Many requests on a GPU that is not overloaded; neither KV nor batch limits bind."""
     rng = np.random.default_rng(5)
-    n = 120
-    instance = Instance(
+    return Instance(
         gpu=Gpu(kv_capacity=10**6, batch_time=ConstantTime(prompt=6, token=1)),
         arrival=np.sort(rng.integers(0, 40 * n, n)),
         prompt=rng.integers(1, 50, n),
         output=rng.integers(1, 200, n),
     )
+
+
+def test_its_walk_is_a_schedule_of_many_requests():
+    """Where no limit binds, the walk's prompt batches are nearly the best."""
+    instance = many()
     found = waits_and_stalls(instance, 1)
     codes = [code for _, code in codes_by_starts(instance, found.starts)]
     value = min(latency(instance, schedule_of(instance, code)) for code in codes)
@@ -171,6 +181,53 @@ def test_its_walk_is_a_schedule_of_many_requests():
     solution = solve_separate(instance, work_limit=2_000_000)
     assert solution.objective <= value
     assert solution.bound >= found.bound
+
+
+def test_the_verifier_recomputes_it_without_the_code_that_found_it(tmp_path):
+    instances = [few(seed, n=8) for seed in range(20)]
+    instances += [tiny_separate(seed) for seed in range(40)]
+    instances += [make_instance("separate-random", seed=7, settings={"n": 50})]
+    for instance in instances:
+        for memory in range(3):
+            found = waits_and_stalls(instance, memory)
+            assert found.proof.bound(instance, "latency", Clock(None)) == found.bound
+            shorter = replace(found.proof, remembered=2, reach=7)
+            assert shorter.bound(instance, "latency", Clock(None)) <= found.bound
+            assert WaitsAndStallsProof.from_record(found.proof.to_record()) == found.proof
+
+
+def test_the_engine_certifies_it(tmp_path):
+    instance = many()
+    solution = solve_separate(instance, work_limit=500_000)
+    assert solution.certificate.proof.kind == "waits-and-stalls"
+    assert solution.certificate.bound == solution.lower_bound
+    path = tmp_path / "certificate.json"
+    write_certificate(solution.certificate, path)
+    certificate = read_certificate(path)
+    verification = verify(certificate, instance, value=solution.objective)
+    assert verification.verified, verification.reason
+    bolder = verify(replace(certificate, bound=certificate.bound + 1), instance)
+    assert not bolder.verified
+    assert "not the bound" in bolder.reason
+
+
+def test_what_is_no_such_proof_is_refused():
+    record = WaitsAndStallsProof(memory=1, remembered=4, reach=9).to_record()
+    for change, message in (
+        ({"memory": 3}, "proof.memory: expected 0 to 2, found 3"),
+        ({"remembered": -1}, "proof.remembered: expected an integer from 0"),
+        ({"reach": 0}, "proof.reach: expected an integer from 1"),
+        ({"price": 0}, "proof.price: unknown key"),
+    ):
+        with pytest.raises(InputError, match=f"^{message}"):
+            WaitsAndStallsProof.from_record(record | change)
+    huge = WaitsAndStallsProof(memory=2, remembered=900, reach=900)
+    with pytest.raises(InputError, match=r"^proof.reach: out of range for the instance and the"):
+        huge.bound(few(0), "latency", Clock(None))
+    proof = WaitsAndStallsProof(memory=0, remembered=0, reach=9)
+    affine = tiny_separate(1, law=AffineTime(c0=1, c1=0, c2=0, c3=0))
+    with pytest.raises(InputError, match=r"^proof: waits-and-stalls take the unit and the const"):
+        proof.bound(affine, "latency", Clock(None))
 
 
 def test_times_that_are_not_slots_are_refused():

@@ -12,6 +12,7 @@ from .memory_prices import MemoryPriceProof
 from .path_search import PathSearch
 from .proof import Proof
 from .round_prices import RoundPriceProof
+from .waits_and_stalls import WaitsAndStallsProof
 from .walk_prices import WalkPriceProof
 
 #: Kinds of proof by their name in files.
@@ -26,6 +27,7 @@ PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
             PathSearch,
             RoundPriceProof,
             WalkPriceProof,
+            WaitsAndStallsProof,
         )
     }
 )

@@ -25,7 +25,7 @@ from .decode import schedule_of
 from .exhaustion import beam, exhaust, is_applicable
 from .improvement import improve_separate
 from .profile_bound import ProfilePrices, Stage, most_running, profile_prices, stages_of
-from .waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
+from .waits_and_stalls import MOST_MEMORY, WaitsAndStalls, waits_and_stalls, work_of
 from .walk_bound import has_walk, proof_of, walk_prices
 
 #: Most requests whose states are searched exhaustively for the proof.
@@ -184,8 +184,10 @@ class _Work:
         """Bound by waits and stalls, and schedules with the prompt batches of its walk."""
         steps = work_of(self.desk.search.instance, memory)
         if steps is not None and steps < STALL_STEPS_PER_SECOND * self.desk.seconds_left:
-            for found in _by_waits_and_stalls(self.desk.search.instance, memory):
-                self.desk.findings.put(found)
+            found = waits_and_stalls(self.desk.search.instance, memory)
+            self.desk.findings.put(Found(STALLS, bound=(found.bound, found.proof)))
+            for name, schedule in _schedules_of(self.desk.search.instance, found):
+                self.desk.findings.put(Found(name, schedule))
 
     def walk(self, seconds: float) -> None:
         """Solve the class relaxation; climb from there to prices of the GPU's walk."""
@@ -281,12 +283,13 @@ class _Work:
         self.desk.findings.put(Found(EXHAUSTION, schedule, (bound, None)))
 
 
-def _by_waits_and_stalls(instance: Instance, memory: int) -> Iterator[Found[SeparateSchedule]]:
-    found = waits_and_stalls(instance, memory)
-    yield Found(STALLS, bound=(found.bound, None))
+def _schedules_of(
+    instance: Instance, found: WaitsAndStalls
+) -> Iterator[tuple[str, SeparateSchedule]]:
+    """Yield schedules with the prompt batches of the walk, where it is known."""
     if found.starts is not None:
         for name, code in codes_by_starts(instance, found.starts):
-            yield Found(name, schedule_of(instance, code))
+            yield name, schedule_of(instance, code)
 
 
 def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> None:
@@ -332,11 +335,10 @@ def _stall_by_work(search: Search, work_limit: int) -> None:
     for memory in (1, MOST_MEMORY):
         steps = work_of(search.instance, memory)
         if steps is not None and steps <= STALL_STEPS_PER_UNIT * work_limit:
-            for found in _by_waits_and_stalls(search.instance, memory):
-                if found.schedule is not None:
-                    search.offer(found.schedule, found.by)
-                if found.bound is not None:
-                    search.better_bound(found.by, found.bound[0])
+            found = waits_and_stalls(search.instance, memory)
+            search.proved_bound(STALLS, found.bound, found.proof)
+            for name, schedule in _schedules_of(search.instance, found):
+                search.offer(schedule, name)
     search.tell(STALLS)
 
 

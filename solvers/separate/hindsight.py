@@ -24,6 +24,10 @@ from .engine import improve_and_prove, improve_and_prove_by_work, walk_by_work
 from .machine import machine_of
 from .milp import FORMULATIONS, try_milp
 from .simple_bounds import simple_bounds
+from .waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
+
+#: Most steps of the walk from prompt batch to prompt batch before the engine begins: some 0.1 s.
+MOST_STALL_STEPS = 20_000_000
 
 Search = BestSoFar[SeparateSchedule]
 
@@ -98,6 +102,8 @@ def solve_separate(
         _try_list_schedules(search, warm_start)
         for name, bound in simple_bounds(instance, objective):
             search.better_bound(name, bound)
+        if objective == "latency":
+            _wait_and_stall(search)
         search.tell("simple bounds")
         if not search.proved:
             _prove(search, formulation, work_limit, threads, seed)
@@ -169,6 +175,15 @@ def _list_schedules(
         yield name, schedule_of(instance, code)
 
 
+def _wait_and_stall(search: Search) -> None:
+    """Bound by waits and stalls as far as that takes no time to speak of."""
+    for memory in range(MOST_MEMORY + 1):
+        steps = work_of(search.instance, memory)
+        if steps is not None and steps <= MOST_STALL_STEPS:
+            found = waits_and_stalls(search.instance, memory)
+            search.proved_bound("waits and stalls", found.bound, found.proof)
+
+
 def _without_late(instance: Instance, schedule: SeparateSchedule) -> SeparateSchedule:
     """Reject what completes too late to earn its reward; the rest moves up."""
     accepted = schedule.accepted()
@@ -201,7 +216,7 @@ def load_compiled_code() -> None:
     instance = make_instance("separate-random", settings={"n": 12})
     search = Search(instance, "latency", math.inf)
     _try_list_schedules(search, None)
-    list(simple_bounds(instance, "latency"))
+    _wait_and_stall(search)
     improve_and_prove_by_work(search, 400, seed=0)
     walk_by_work(search, 400)
     search.solution()

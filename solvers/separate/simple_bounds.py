@@ -9,12 +9,8 @@ from ...models.instance import Instance
 from ...models.objectives import Exact
 from ...models.separate.regime import times_alone
 from .reward_bound import reward_bound
-from .waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
 from .work_bound import shortest_remaining_first, work_bound
 from .works import MIXES, works
-
-#: Most steps from state to state of the walk from prompt batch to prompt batch: some 0.1 s.
-MOST_STEPS = 20_000_000
 
 
 def simple_bounds(instance: Instance, objective: str) -> Iterator[tuple[str, Exact]]:
@@ -46,9 +42,6 @@ def simple_bounds(instance: Instance, objective: str) -> Iterator[tuple[str, Exa
     else:
         yield "times alone", sum(alone)
         yield name, work_bound(instance)
-        for memory in range(MOST_MEMORY + 1):
-            if (steps := work_of(instance, memory)) is not None and steps <= MOST_STEPS:
-                yield "waits and stalls", waits_and_stalls(instance, memory).bound
 
 
 def _last_completion(

@@ -42,6 +42,7 @@ from ...models.batch_time import AffineTime
 from ...models.instance import Instance, IntArray
 from ...models.separate.durations import batch_durations
 from ...models.separate.regime import times_alone
+from ..certificates.waits_and_stalls import WaitsAndStallsProof
 
 #: Most numbers in the memory.
 MOST_MEMORY = 2
@@ -66,11 +67,14 @@ class WaitsAndStalls(NamedTuple):
     ----------
     bound : int
         Lower bound on the total latency.
+    proof : WaitsAndStallsProof
+        What anyone needs to recompute it.
     starts : ndarray of int64, or None
         Starts of the walk's prompt batches; only where one number is remembered.
     """
 
     bound: int
+    proof: WaitsAndStallsProof
     starts: IntArray | None
 
 
@@ -84,7 +88,7 @@ def work_of(instance: Instance, memory: int) -> int | None:
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
     >>> work_of(instance, 0), work_of(instance, 2)
-    (129, 516)
+    (1480, 85176)
     """
     span = int(np.ptp(instance.arrival)) + 1
     if isinstance(instance.gpu.batch_time, AffineTime) or span > MOST_SLOTS:
@@ -105,12 +109,12 @@ def waits_and_stalls(instance: Instance, memory: int = 1) -> WaitsAndStalls:
 
     Examples
     --------
-    The second waits one round for the first prompt batch to end, or the first is stalled:
+    The first waits a round for the second, or is stalled by its prompt batch:
 
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 1], prompt=[3, 1], output=[4, 2])
     >>> waits_and_stalls(instance).bound, waits_and_stalls(instance).starts.tolist()
-    (7, [0, 1])
+    (7, [1])
     """
     order = np.lexsort((instance.prompt, instance.arrival))
     first = int(instance.arrival.min())
@@ -140,7 +144,8 @@ def waits_and_stalls(instance: Instance, memory: int = 1) -> WaitsAndStalls:
     before = np.zeros((rows, W + 2, 2), np.int32)
     cost, end, number = _walk(calendar, tau, left, np.full(shape, _NONE, np.int64), before)
     starts = None if memory != 1 else first + _starts(before, end, number)
-    return WaitsAndStalls(int(alone.sum()) + int(cost), starts)
+    proof = WaitsAndStallsProof(memory=memory, remembered=W, reach=reach)
+    return WaitsAndStalls(int(alone.sum()) + int(cost), proof, starts)
 
 
 def _reach(instance: Instance, memory: int) -> int:
