@@ -35,6 +35,10 @@ DRAWN = (
     ("separate-random", {"n": 6}, (1, 2, 3), "separate batching", "separate"),
     ("separate-random", {"n": 8}, (1, 2, 3), "separate batching", "separate"),
     ("separate-random", {"n": 10}, (1, 2), "separate batching", "separate"),
+    ("separate-random", {"n": 40}, (1, 2), "separate batching", "separate"),
+    ("separate-conversation", {"n": 100}, (1, 2), "separate batching", "separate"),
+    ("separate-conversation", {"n": 1000}, (1,), "separate batching", "separate"),
+    ("separate-conversation", {"n": 1000, "rate": 10.0}, (1,), "separate batching", "separate"),
 )
 
 #: Worst cases of policies: files of docs/worst-cases.

@@ -15,6 +15,7 @@ from .azure import AZURE_CODE, AZURE_CONVERSATION
 from .family import Family
 from .fcfs_breaker import FCFS_BREAKER
 from .lognormal_burst import LOGNORMAL_BURST
+from .separate_conversation import SEPARATE_CONVERSATION
 from .separate_random import SEPARATE_RANDOM
 from .setting import Setting
 from .shortest_output_breaker import SHORTEST_OUTPUT_BREAKER
@@ -34,6 +35,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             FCFS_BREAKER,
             SHORTEST_OUTPUT_BREAKER,
             SEPARATE_RANDOM,
+            SEPARATE_CONVERSATION,
         )
     }
 )

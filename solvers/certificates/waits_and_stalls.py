@@ -109,6 +109,7 @@ class _Walk:
         law = instance.gpu.batch_time
         self.tau = law.prompt if isinstance(law, ConstantTime) else 1
         self.sums = np.concatenate([[0], np.cumsum(self.a)])
+        self.ends = np.sort(self.a + self.d)
         self.seen = [proof.remembered + 1 if proof.memory > k else 0 for k in range(2)]
         prompts = instance.prompt[order].tolist()
         B_P = instance.gpu.prompt_batch_requests or instance.n
@@ -156,10 +157,8 @@ class _Walk:
     ) -> None:
         """Go from all states at the times p, when x had arrived, to t."""
         first, second = self.seen
-        there = [
-            np.concatenate([[0], np.cumsum(self.a[:X] + self.d[:X] > t - k * self.tau)])
-            for k in range(3)
-        ]
+        lowest = max(0, int(x[0]) - first - second)
+        there = [self._there(lowest, X, t - k * self.tau) for k in range(3)]
         wait = (X - x) * t - (self.sums[X] - self.sums[x])
         longer = t - p - self.tau
         goal = np.minimum(X - x, first)
@@ -193,6 +192,12 @@ class _Walk:
             np.minimum.at(here[:, 0], goal[known], cost[known].min(axis=1))
         if not known.all():
             here[first, second] = min(here[first, second], cost[~known].min())
+
+    def _there(self, lowest: int, X: int, due: int) -> IntArray:
+        """``[x]``, from `lowest` on: how many of the first x are there after `due`, if alone."""
+        stay = np.cumsum(self.a[lowest:X] + self.d[lowest:X] > due)
+        before = X - int(np.searchsorted(self.ends, due, side="right")) - int(stay[-1:].sum())
+        return np.concatenate([np.zeros(lowest, int), [before], before + stay])
 
 
 def _left_over(prompts: list[int], most: int, batches: int, B_P: int, C_P: int) -> IntArray:
