@@ -11,10 +11,11 @@ import typer
 
 from . import console
 from .models.errors import InputError
-from .options import Json, Seed
+from .options import BatchLimit, Json, Model, Seed
 from .outputs import make_folder, require_writable_folder
 
 if TYPE_CHECKING:
+    from .models.instance import Gpu
     from .online.adversary.space import Space
     from .online.adversary.witness import Recheck, Witness
     from .online.adversary.worst_case import WorstCase
@@ -26,6 +27,14 @@ def adversary(
     ] = None,
     n: Annotated[int, typer.Option("--n", metavar="N", help="Most requests.")] = 6,
     kv_capacity: Annotated[int, typer.Option(metavar="M", help="KV capacity in tokens.")] = 12,
+    model: Model = "mixed",
+    batch_time: Annotated[
+        str,
+        typer.Option(metavar="LAW", help="unit or constant:prompt=2,token=1; separate batching."),
+    ] = "unit",
+    prompt_batch_requests: BatchLimit = None,
+    prompt_batch_tokens: BatchLimit = None,
+    token_batch_requests: BatchLimit = None,
     span: Annotated[
         int | None, typer.Option(metavar="A", help="Latest arrival, in rounds; M by default.")
     ] = None,
@@ -49,7 +58,7 @@ def adversary(
     """Search for the instance on which a policy costs most over the proved optimum.
 
     The worst case is shrunk and saved: witness.json (all of it, for --recheck), and instance.json,
-    policy.json, solution.json and certificate.json for the other commands.
+    policy.json, solution.json and (for mixed batching) certificate.json for the other commands.
     """
     if (policy is None) == (recheck is None):
         raise InputError("adversary: expected either --policy NAME or --recheck PATH")
@@ -57,6 +66,8 @@ def adversary(
         return _check_again(recheck, as_json=as_json)
     assert policy is not None
     aim = None if target is None else _ratio(target)
+    limits = (prompt_batch_requests, prompt_batch_tokens, token_batch_requests)
+    gpu = _gpu(model, kv_capacity, batch_time, *limits)
     from .commands import _find_local_modules
     from .online.adversary.witness import write_witness
     from .online.adversary.worst_case import find_worst_case
@@ -70,8 +81,10 @@ def adversary(
     with console.live_text(f"adversary {policy}") as progress:
         worst = find_worst_case(
             policy,
+            model=model,
             n=n,
             kv_capacity=kv_capacity,
+            gpu=gpu,
             span=span,
             time_limit=time_limit,
             work_limit=work_limit,
@@ -87,6 +100,33 @@ def adversary(
         print(_summary(worst))
     if worst.interrupted:
         raise KeyboardInterrupt
+    return None
+
+
+def _gpu(
+    model: str,
+    kv_capacity: int,
+    batch_time: str,
+    prompt_batch_requests: int | None,
+    prompt_batch_tokens: int | None,
+    token_batch_requests: int | None,
+) -> Gpu | None:
+    """Return the GPU of separate batching; None for mixed batching, which has no limits but M."""
+    from .gpu_options import parse_batch_time
+    from .models.instance import Gpu
+
+    limits = {
+        "prompt_batch_requests": prompt_batch_requests,
+        "prompt_batch_tokens": prompt_batch_tokens,
+        "token_batch_requests": token_batch_requests,
+    }
+    law = parse_batch_time(batch_time)
+    if model == "separate":
+        return Gpu(kv_capacity=max(kv_capacity, 2), batch_time=law, **limits)
+    for name, value in ({"batch_time": batch_time} | limits).items():
+        if value not in (None, "unit"):
+            option = name.replace("_", "-")
+            raise InputError(f"adversary: --{option} takes --model separate, found {value!r}")
     return None
 
 
@@ -117,15 +157,19 @@ def _save_parts(worst: WorstCase, out: Path) -> None:
             "format": SOLUTION_FORMAT,
             "version": VERSION,
             "instance": instance.name,
-            "model": "mixed",
+            "model": judged.model,
             "schedule": schedule_record(schedule),
         }
         write_json(record, folder / f"{name}.json")
-    write_certificate(judged.certificate(), folder / "certificate.json")
+    certificate = judged.certificate()
+    if certificate is not None:
+        write_certificate(certificate, folder / "certificate.json")
     console.note(f"wrote {folder}/witness.json, and its parts")
 
 
 def _summary(worst: WorstCase) -> str:
+    from .models.schedule import MixedSchedule
+
     lines = [
         f"{worst.policy}: {worst.candidates:,} instances of up to {_space_text(worst.space)}, "
         f"{worst.seconds:.1f} s"
@@ -144,15 +188,14 @@ def _summary(worst: WorstCase) -> str:
         else f"ratio {_at_least(judged.ratio)} or more (at most {_at_most(judged.most)}): cost "
         f"{judged.cost}, optimum from {judged.bound} to {judged.value}"
     )
-    lines.append("  arrival  prompt  output | starts: policy  hindsight")
     instance = judged.instance
-    columns = (
-        instance.arrival,
-        instance.prompt,
-        instance.output,
-        judged.schedule.start,
-        judged.hindsight.start,
-    )
+    if isinstance(judged.schedule, MixedSchedule) and isinstance(judged.hindsight, MixedSchedule):
+        lines.append("  arrival  prompt  output | starts: policy  hindsight")
+        ends = judged.schedule.start, judged.hindsight.start
+    else:
+        lines.append("  arrival  prompt  output | done: policy    hindsight")
+        ends = judged.schedule.completion(instance), judged.hindsight.completion(instance)
+    columns = (instance.arrival, instance.prompt, instance.output, *ends)
     for a, s, o, ours, best in zip(*(column.tolist() for column in columns), strict=True):
         lines.append(f"  {a:7}  {s:6}  {o:6} | {ours:14}  {best:9}")
     return "\n".join(lines)

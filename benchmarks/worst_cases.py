@@ -1,6 +1,7 @@
 """Worst cases of every policy, and the adversary of order √n: the figures of docs/worst-cases.md.
 
     python benchmarks/worst_cases.py search mc-sf     # minutes; docs/worst-cases/mc-sf-*.json
+    python benchmarks/worst_cases.py search-separate hysteresis
     python benchmarks/worst_cases.py table            # rechecks all witnesses there
     python benchmarks/worst_cases.py picture          # docs/pictures/worst-cases.png
 
@@ -10,12 +11,16 @@ Searches are limited by candidates and seeded, so they give the same witnesses o
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from batchprophet import palette
+from batchprophet.models.batch_time import ConstantTime
+from batchprophet.models.instance import Gpu
 from batchprophet.online.adversary.adaptive import play_sqrt_adversary
 from batchprophet.online.adversary.witness import recheck, write_witness
 from batchprophet.online.adversary.worst_case import find_worst_case
 from batchprophet.online.policy import built_in_policies
+from batchprophet.online.separate.policy import BUILT_IN
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WITNESSES = DOCS / "worst-cases"
@@ -28,6 +33,16 @@ SIZES = (
     (16, 40, 40, 1500),
     (8, 16, 0, 2000),
 )
+
+#: The same for separate batching, and its GPU.
+SEPARATE_SIZES = ((4, 8, 8, 1500), (6, 12, 12, 2000), (8, 20, 20, 1500))
+LIMITS = {
+    "prompt_batch_requests": 4,
+    "prompt_batch_tokens": 12,
+    "token_batch_requests": 4,
+    "batch_time": ConstantTime(prompt=2, token=1),
+}
+SEPARATE = tuple(name for name in BUILT_IN if name != "bayes")
 
 #: A policy that solves hindsight problems itself takes seconds for a candidate.
 DELIBERATE = {"bayes": ((6, 12, 12, 60),)}
@@ -45,28 +60,46 @@ def search(policy: str, *sizes: str) -> None:
     WITNESSES.mkdir(exist_ok=True)
     for n, M, span, candidates in DELIBERATE.get(policy, SIZES):
         path = _path(policy, n, M, span)
-        if path.exists() or (sizes and str(n) not in sizes):
-            continue
-        worst = find_worst_case(policy, n=n, kv_capacity=M, span=span, work_limit=candidates)
-        unfinished = worst.unfinished is not None
-        print(policy, n, M, f"{worst.seconds:.0f} s", "does not finish" if unfinished else "")
-        if worst.witness is not None:
-            write_witness(worst.witness, path)
+        if not path.exists() and (not sizes or str(n) in sizes):
+            _search(path, policy, n=n, kv_capacity=M, span=span, work_limit=candidates)
 
 
-def _path(policy: str, n: int, M: int, span: int) -> Path:
+def search_separate(policy: str) -> None:
+    """Search in all sizes of separate batching; what is there is kept."""
+    for n, M, span, candidates in SEPARATE_SIZES:
+        path = _path(policy, n, M, span, "-separate")
+        if not path.exists():
+            gpu = Gpu(kv_capacity=M, **LIMITS)
+            limits = {"n": n, "kv_capacity": M, "span": span, "work_limit": candidates}
+            _search(path, policy, model="separate", gpu=gpu, **limits)
+
+
+def _search(path: Path, policy: str, **limits: Any) -> None:
+    worst = find_worst_case(policy, **limits)
+    unfinished = worst.unfinished is not None
+    print(path.stem, f"{worst.seconds:.0f} s", "does not finish" if unfinished else "", flush=True)
+    if worst.witness is not None:
+        write_witness(worst.witness, path)
+
+
+def _path(policy: str, n: int, M: int, span: int, regime: str = "") -> Path:
     name = re.sub("[^a-z0-9]+", "-", policy)
-    return WITNESSES / f"{name}-n{n}-M{M}{'' if span else '-at-once'}.json"
+    return WITNESSES / f"{name}-n{n}-M{M}{'' if span else '-at-once'}{regime}.json"
 
 
 def table() -> None:
     """Print the worst ratio of each policy and size, everything checked anew."""
-    sizes = [size[:3] for size in SIZES]
+    _table(ATTACKED, [size[:3] for size in SIZES])
+    _table(SEPARATE, [size[:3] for size in SEPARATE_SIZES], "-separate")
+
+
+def _table(policies: tuple[str, ...], sizes: list[tuple[int, int, int]], regime: str = "") -> None:
     heads = [f"n ≤ {n}, M = {M}{'' if span else ', all at 0'}" for n, M, span in sizes]
     print("| policy |" + "".join(f" {head} |" for head in heads))
     print("|---|" + "---|" * len(sizes))
-    for policy in ATTACKED:
-        print(f"| `{policy}` |" + "".join(f" {_cell(_path(policy, *size))} |" for size in sizes))
+    for policy in policies:
+        cells = (_cell(_path(policy, *size, regime)) for size in sizes)
+        print(f"| `{policy}` |" + "".join(f" {cell} |" for cell in cells))
 
 
 def _cell(path: Path) -> str:
@@ -103,4 +136,5 @@ def picture() -> None:
 
 if __name__ == "__main__":
     word, *rest = sys.argv[1:]
-    {"search": search, "table": table, "picture": picture}[word](*rest)
+    words = {"search": search, "search-separate": search_separate}
+    (words | {"table": table, "picture": picture})[word](*rest)

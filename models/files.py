@@ -188,7 +188,7 @@ def _encoded(instance: Instance) -> Iterator[bytes]:
         "format": INSTANCE_FORMAT,
         "version": VERSION,
         "name": instance.name,
-        "gpu": _gpu_record(instance.gpu),
+        "gpu": gpu_record(instance.gpu),
     }
     if instance.horizon is not None:
         head["horizon"] = instance.horizon
@@ -490,7 +490,27 @@ def _to_gpu(record: _Gpu) -> Gpu:
     )
 
 
-def _gpu_record(gpu: Gpu) -> dict[str, Any]:
+def read_gpu(place: str, record: object) -> Gpu:
+    """Return the GPU of a record of `gpu_record`; `place` is where it stands, for errors.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+
+    Examples
+    --------
+    >>> read_gpu("gpu", gpu_record(Gpu(kv_capacity=9))).kv_capacity
+    9
+    """
+    try:
+        return _to_gpu(msgspec.convert(record, _Gpu))
+    except msgspec.ValidationError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+def gpu_record(gpu: Gpu) -> dict[str, Any]:
+    """Return a GPU as the object that stands in instance files."""
     law: dict[str, Any] = {"law": gpu.batch_time.name}
     match gpu.batch_time:
         case ConstantTime(prompt=prompt, token=token):

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from batchprophet.cli import run
+from batchprophet.models.batch_time import ConstantTime
 from batchprophet.models.errors import DoesNotFinish, InputError
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check_mixed
+from batchprophet.models.feasibility import check, check_mixed
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.schedule import MixedSchedule
 from batchprophet.online.adversary.adaptive import play_sqrt_adversary, play_staircase
 from batchprophet.online.adversary.judge import judge
+from batchprophet.online.adversary.judge_separate import judge_separate
 from batchprophet.online.adversary.moves import neighbour
 from batchprophet.online.adversary.search import Hunt
 from batchprophet.online.adversary.shrink import shrink
@@ -26,6 +28,7 @@ from batchprophet.online.adversary.worst_case import find_worst_case
 from batchprophet.online.simulator import simulate
 
 from .brute_force import brute_force
+from .brute_force_separate import brute_force_separate
 
 WITNESSES = sorted((Path(__file__).parents[1] / "docs" / "worst-cases").glob("*.json"))
 
@@ -207,11 +210,98 @@ def test_another_instance_is_not_the_certificate_s(folder, tmp_path, capsys):
         (["--policy", "mc-sf", "--target", "x"], "target: expected a ratio like 1.3 or 13/10"),
         (["--policy", "mc-sf", "--target", "1/2"], "target: expected a ratio of at least 1"),
         (["--recheck", "nowhere.json"], "nowhere.json: cannot be read"),
+        (
+            ["--policy", "mc-sf", "--token-batch-requests", "4"],
+            "adversary: --token-batch-requests takes --model separate, found 4",
+        ),
+        (["--policy", "mc-sf", "--model", "x"], "model: expected 'mixed' or 'separate', found 'x'"),
+        (["--policy", "mc-sf", "--model", "separate"], "policy of separate batching: expected one"),
     ],
 )
 def test_bad_usage_is_refused(words, message, capsys):
     assert run(["adversary", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+SEPARATE_GPU = Gpu(
+    kv_capacity=12,
+    prompt_batch_tokens=8,
+    token_batch_requests=2,
+    batch_time=ConstantTime(prompt=2, token=1),
+)
+
+
+def test_under_separate_batching_the_ratio_is_that_to_the_optimum_by_brute_force():
+    space, rng = Space(n=3, kv_capacity=7, span=4, gpu=SEPARATE_GPU), np.random.default_rng(2)
+    above_one = 0
+    for seed in range(30):
+        instance = neighbour(space.draw(rng), space, rng)
+        assert instance.prompt.max() <= 6
+        for policy in ("prefill-first", "full-prompt-batch"):
+            judged = judge_separate(instance, policy)
+            optimum, _ = brute_force_separate(instance)
+            assert judged.proved, seed
+            assert judged.ratio == judged.most == Fraction(judged.cost, optimum)
+            assert not check(instance, judged.hindsight)
+            assert not check(instance, judged.schedule)
+            above_one += judged.ratio > 1
+            filtered = judge_separate(instance, policy, above=1.05)
+            assert (filtered is None) == (judged.ratio < 1.05)
+    assert above_one > 10
+
+
+def test_many_requests_under_separate_batching_get_an_interval():
+    instance = make_instance("separate-random", seed=1, settings={"n": 40})
+    judged = judge_separate(instance, "prefill-first")
+    assert judged.bound < judged.value < judged.cost
+
+
+@pytest.fixture(scope="module")
+def separate_folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("separate")
+    words = (
+        "adversary --model separate --policy full-prompt-batch --n 5 --kv-capacity 9 "
+        "--batch-time constant:prompt=2,token=1 --prompt-batch-tokens 8 --token-batch-requests 2 "
+        "--work-limit 150 --out"
+    )
+    assert run([*words.split(), str(out)]) == 0
+    return out
+
+
+def test_the_command_finds_worst_cases_of_separate_batching(separate_folder, capsys):
+    assert run(["adversary", "--recheck", str(separate_folder)]) == 0
+    assert "the witness holds: full-prompt-batch costs" in capsys.readouterr().out
+    record = json.loads((separate_folder / "witness.json").read_text())
+    assert record["cost"] > 1.3 * record["hindsight"]
+    paths = [str(separate_folder / f"{name}.json") for name in ("instance", "solution", "policy")]
+    assert run(["check", *paths[:2]]) == 0
+    assert run(["check", paths[0], paths[2]]) == 0
+    assert not (separate_folder / "certificate.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "code", "fault"),
+    [
+        ("cost", lambda cost: cost + 1, 1, "cost: full-prompt-batch costs"),
+        ("hindsight", lambda value: value - 1, 1, "hindsight: the schedule costs"),
+        ("hindsight_batches", lambda batches: batches[1:], 1, "hindsight schedule: "),
+        ("hindsight_batches", lambda batches: [["x", 0, [0]]], 2, "expected kind, start and requ"),
+        ("hindsight_batches", lambda batches: [["token", 0, [9]]], 2, "expected requests below"),
+        ("bound", lambda bound: bound + 1, 1, "bound: the search proves"),
+        ("proof", lambda proof: proof | {"kind": "none"}, 2, "proof.kind: expected"),
+        ("gpu", lambda gpu: gpu | {"kv_capacity": "x"}, 2, "gpu: Expected `int`"),
+        ("model", lambda model: "both", 2, "model: expected 'separate' or none, found 'both'"),
+    ],
+)
+def test_a_tampered_witness_of_separate_batching_is_caught(
+    separate_folder, tmp_path, capsys, key, change, code, fault
+):
+    record = json.loads((separate_folder / "witness.json").read_text())
+    record[key] = change(record[key])
+    (tmp_path / "witness.json").write_text(json.dumps(record))
+    assert run(["adversary", "--recheck", str(tmp_path)]) == code
+    captured = capsys.readouterr()
+    assert fault in captured.out + captured.err
 
 
 def test_the_sqrt_adversary_doubles_the_ratio_with_four_times_the_memory():

@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from ...models.instance import Instance
 from ...models.schedule import MixedSchedule
-from ...models.schedules import schedule_value
+from ...models.schedules import Schedule, schedule_value
+from ...models.separate.schedule import SeparateSchedule
 from ...solvers.bounds.combinatorial import all_bounds
 from ...solvers.bounds.configuration import configuration_prices
 from ...solvers.bounds.configuration import is_applicable as priceable
@@ -21,6 +22,7 @@ from ...solvers.certificates.proof import Proof
 from ...solvers.engine import MOST_EXHAUSTED
 from ...solvers.exact.proof import is_applicable, prove
 from ...solvers.incumbents import list_schedules
+from ...solvers.library.rerun import Rerun
 from ...solvers.search.recipe import improve_schedule
 from ..policy import Policy
 from ..simulator import simulate
@@ -40,27 +42,32 @@ class Judged:
     ----------
     instance : Instance
         The instance.
-    schedule : MixedSchedule
+    schedule : MixedSchedule or SeparateSchedule
         The policy's schedule.
     cost : int
         Its total latency.
-    hindsight : MixedSchedule
+    hindsight : MixedSchedule or SeparateSchedule
         The best schedule known.
     value : int
         Its total latency: ``optimum ≤ value``.
     bound : int
         ``bound ≤ optimum``.
-    proof : Proof
-        What proves the bound.
+    proof : Proof or Rerun
+        What proves the bound: a certificate's, or for separate batching the search to run again.
     """
 
     instance: Instance
-    schedule: MixedSchedule
+    schedule: Schedule
     cost: int
-    hindsight: MixedSchedule
+    hindsight: Schedule
     value: int
     bound: int
-    proof: Proof
+    proof: Proof | Rerun
+
+    @property
+    def model(self) -> str:
+        """The batching regime."""
+        return "separate" if isinstance(self.hindsight, SeparateSchedule) else "mixed"
 
     @property
     def ratio(self) -> Fraction:
@@ -77,8 +84,10 @@ class Judged:
         """Whether the optimum is."""
         return self.value == self.bound
 
-    def certificate(self) -> Certificate:
-        """Return the bound with its proof, for anyone to verify."""
+    def certificate(self) -> Certificate | None:
+        """Return the bound with its proof, for anyone to verify; None under separate batching."""
+        if isinstance(self.proof, Rerun):
+            return None
         made = best_certificate(self.instance, "latency", [(self.bound, self.proof)])
         assert made is not None
         return made

@@ -44,7 +44,7 @@ def _change_prompt(columns: _Columns, space: Space, rng: np.random.Generator) ->
     a, s, o = columns
     i = int(rng.integers(a.size))
     changed = _equal_to(columns, i, rng)
-    s[changed] = _near(int(s[i]), 1, space.kv_capacity - int(o[i]), rng)
+    s[changed] = _near(int(s[i]), 1, min(space.kv_capacity - int(o[i]), space.most_prompt), rng)
     return a, s, o
 
 
@@ -63,7 +63,7 @@ def _trade(columns: _Columns, space: Space, rng: np.random.Generator) -> _Column
     i = int(rng.integers(a.size))
     changed = _equal_to(columns, i, rng)
     peak = int(s[i] + o[i])
-    s[changed] = _near(int(s[i]), 1, peak - 1, rng)
+    s[changed] = _near(int(s[i]), 1, min(peak - 1, space.most_prompt), rng)
     o[changed] = peak - s[changed]
     return a, s, o
 

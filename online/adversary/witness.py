@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from ...models.errors import DoesNotFinish, InputError
-from ...models.feasibility import check_mixed
-from ...models.files import write_atomically
+from ...models.feasibility import check
+from ...models.files import gpu_record, read_gpu, write_atomically
 from ...models.instance import Gpu, Instance
 from ...models.schedule import MixedSchedule
-from ...models.schedules import schedule_value
+from ...models.schedules import Schedule, schedule_value
+from ...models.separate.schedule import Batch, SeparateSchedule
 from ...models.strict_json import refuse_repeated_keys
 from ...solvers.certificates.certificate import Certificate
 from ...solvers.certificates.strict import (
@@ -30,7 +31,8 @@ from ...solvers.certificates.strict import (
     text,
 )
 from ...solvers.certificates.verification import verify
-from ..simulator import simulate
+from ...solvers.library.rerun import Rerun
+from ..regime import regime
 from .judge import Judged
 
 FORMAT = "batchprophet-witness"
@@ -45,13 +47,16 @@ _KEYS = (
     "batchprophet",
     "policy",
     "policy_seed",
-    "kv_capacity",
     "requests",
     "cost",
     "hindsight",
-    "hindsight_start",
-    "certificate",
 )
+
+#: What else a witness has in each regime.
+_MORE_KEYS = {
+    "mixed": ("kv_capacity", "hindsight_start", "certificate"),
+    "separate": ("model", "gpu", "hindsight_batches", "bound", "proof"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,19 +78,31 @@ class Witness:
         """Return the witness as the object that is written to files."""
         judged, instance = self.judged, self.judged.instance
         columns = (instance.arrival.tolist(), instance.prompt.tolist(), instance.output.tolist())
-        return {
+        separate = isinstance(judged.hindsight, SeparateSchedule)
+        record: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
             "batchprophet": version("batchprophet"),
-            "policy": self.policy,
-            "policy_seed": POLICY_SEED,
-            "kv_capacity": int(instance.gpu.kv_capacity),
+        }
+        record |= {"model": "separate"} if separate else {}
+        record |= {"policy": self.policy, "policy_seed": POLICY_SEED}
+        if separate:
+            record["gpu"] = gpu_record(instance.gpu)
+        else:
+            record["kv_capacity"] = int(instance.gpu.kv_capacity)
+        record |= {
             "requests": [list(row) for row in zip(*columns, strict=True)],
             "cost": judged.cost,
             "hindsight": judged.value,
-            "hindsight_start": judged.hindsight.start.tolist(),
-            "certificate": judged.certificate().to_record(),
         }
+        if isinstance(judged.hindsight, SeparateSchedule):
+            batches = [[b.kind, b.start, list(b.requests)] for b in judged.hindsight.batches]
+            more = {"hindsight_batches": batches, "bound": judged.bound}
+            return record | more | {"proof": judged.proof.to_record()}
+        certificate = judged.certificate()
+        assert certificate is not None
+        start = judged.hindsight.start.tolist()
+        return record | {"hindsight_start": start, "certificate": certificate.to_record()}
 
 
 def write_witness(witness: Witness, path: str | os.PathLike[str]) -> None:
@@ -109,9 +126,9 @@ class Recheck:
     cost : int or None
         The policy's total latency, simulated again; None if it does not finish.
     value : int
-        Total latency of the hindsight schedule, recomputed.
+        Total latency of the hindsight schedule, recomputed; 0 if it breaks a rule.
     bound : int
-        The bound that the certificate claims.
+        The bound that the witness claims.
     faults : tuple of str
         What does not hold, one sentence each; empty if everything does.
     """
@@ -131,13 +148,13 @@ class Recheck:
     @property
     def interval(self) -> tuple[Fraction, Fraction] | None:
         """The ratio, from below and from above; equal where the optimum is proved."""
-        if self.cost is None:
+        if self.cost is None or self.value == 0:
             return None
         return Fraction(self.cost, self.value), Fraction(self.cost, self.bound)
 
 
 def recheck(path: str | os.PathLike[str]) -> Recheck:
-    """Check a witness file: simulate, check the hindsight schedule, verify the certificate.
+    """Check a witness file: simulate, check the hindsight schedule, verify the bound.
 
     Parameters
     ----------
@@ -172,52 +189,95 @@ def recheck(path: str | os.PathLike[str]) -> Recheck:
 
 
 def _recheck(record: dict[str, Any]) -> Recheck:
-    policy = text("policy", record["policy"])
-    instance = _instance(record)
+    model, policy = record.get("model", "mixed"), text("policy", record["policy"])
+    instance = _instance(record, model)
     claimed_cost = integer("cost", record["cost"], low=1)
     claimed_value = integer("hindsight", record["hindsight"], low=1)
-    start = integers("hindsight_start", record["hindsight_start"], low=0)
-    if len(start) != instance.n:
-        raise InputError(f"hindsight_start: expected {instance.n} starts, found {len(start)}")
-    hindsight = MixedSchedule(np.array(start, dtype=np.int64))
-    certificate = Certificate.from_record(require_object("certificate", record["certificate"]))
-    if certificate.objective_name != "latency" or not isinstance(certificate.bound, int):
-        raise InputError("certificate: expected one of the total latency")
-    value = int(schedule_value(instance, hindsight, "latency"))
-    faults = [f"hindsight schedule: {each.message}" for each in check_mixed(instance, hindsight)]
-    cost, verdict = _simulated(instance, policy)
+    hindsight = _hindsight(record, instance, model)
+    faults = [f"hindsight schedule: {each.message}" for each in check(instance, hindsight)]
+    value = 0 if faults else int(schedule_value(instance, hindsight, "latency"))
+    cost, verdict = _simulated(instance, policy, model)
     if cost is None:
         faults.append(verdict)
     elif cost != claimed_cost:
         faults.append(f"cost: {policy} costs {cost}, not the {claimed_cost} that is claimed")
-    if value != claimed_value:
+    if value and value != claimed_value:
         faults.append(f"hindsight: the schedule costs {value}, not the {claimed_value} claimed")
-    verification = verify(certificate, instance, value=None if faults else value)
-    if not verification.verified:
-        faults.append(f"certificate: {verification.reason}")
+    if isinstance(hindsight, SeparateSchedule):
+        bound = _search_again(record, instance, hindsight, faults)
+    else:
+        bound = _verify(record, instance, None if faults else value, faults)
     return Recheck(
         policy=policy,
         instance=instance,
         cost=cost,
         value=value,
-        bound=certificate.bound,
+        bound=bound,
         faults=tuple(faults),
     )
 
 
-def _simulated(instance: Instance, policy: str) -> tuple[int | None, str]:
+def _hindsight(record: dict[str, Any], instance: Instance, model: str) -> Schedule:
+    if model == "separate":
+        batches = []
+        for j, row in enumerate(array("hindsight_batches", record["hindsight_batches"])):
+            place = f"hindsight_batches[{j}]"
+            parts = array(place, row)
+            if len(parts) != 3 or parts[0] not in ("prompt", "token"):
+                raise InputError(f"{place}: expected kind, start and requests, found {shown(row)}")
+            members = tuple(integers(f"{place}[2]", parts[2], low=0))
+            if max(members, default=0) >= instance.n:
+                raise InputError(f"{place}[2]: expected requests below {instance.n}")
+            batches.append(Batch(parts[0], integer(f"{place}[1]", parts[1], low=0), members))
+        return SeparateSchedule(batches)
+    start = integers("hindsight_start", record["hindsight_start"], low=0)
+    if len(start) != instance.n:
+        raise InputError(f"hindsight_start: expected {instance.n} starts, found {len(start)}")
+    return MixedSchedule(np.array(start, dtype=np.int64))
+
+
+def _verify(
+    record: dict[str, Any], instance: Instance, value: int | None, faults: list[str]
+) -> int:
+    """Verify the certificate of mixed batching; return its bound."""
+    certificate = Certificate.from_record(require_object("certificate", record["certificate"]))
+    if certificate.objective_name != "latency" or not isinstance(certificate.bound, int):
+        raise InputError("certificate: expected one of the total latency")
+    verification = verify(certificate, instance, value=value)
+    if not verification.verified:
+        faults.append(f"certificate: {verification.reason}")
+    return certificate.bound
+
+
+def _search_again(
+    record: dict[str, Any], instance: Instance, hindsight: SeparateSchedule, faults: list[str]
+) -> int:
+    """Run the search of separate batching again, from the schedule; return the claimed bound."""
+    claimed = integer("bound", record["bound"], low=1)
+    stored = require_object("proof", record["proof"])
+    if stored.get("kind") != Rerun.kind:
+        raise InputError(f"proof.kind: expected {Rerun.kind!r}, found {shown(stored.get('kind'))}")
+    proof = Rerun.from_record(stored)
+    if not faults:
+        found = proof.bound(instance, hindsight)
+        if found < claimed:
+            faults.append(f"bound: the search proves {found}, not the {claimed} that is claimed")
+    return claimed
+
+
+def _simulated(instance: Instance, policy: str, model: str) -> tuple[int | None, str]:
     """Cost of the policy, whose schedule the checker has accepted; or why it has none."""
     try:
-        schedule = simulate(instance, policy, seed=POLICY_SEED)
+        schedule = regime(model).simulate(instance, policy, seed=POLICY_SEED)
     except DoesNotFinish as error:
         return None, f"cost: {policy} does not finish ({error})"
-    violations = check_mixed(instance, schedule)
+    violations = check(instance, schedule)
     if violations:
         return None, f"cost: {policy} made an infeasible schedule: {violations[0].message}"
     return int(schedule_value(instance, schedule, "latency")), ""
 
 
-def _instance(record: dict[str, Any]) -> Instance:
+def _instance(record: dict[str, Any], model: str) -> Instance:
     rows = [
         integers(f"requests[{i}]", row, low=0)
         for i, row in enumerate(array("requests", record["requests"]))
@@ -226,7 +286,10 @@ def _instance(record: dict[str, Any]) -> Instance:
         if len(row) != 3:
             raise InputError(f"requests[{i}]: expected arrival, prompt, output; found {row}")
     arrival, prompt, output = np.array(rows, dtype=np.int64).reshape(-1, 3).T
-    gpu = Gpu(kv_capacity=integer("kv_capacity", record["kv_capacity"], low=2))
+    if model == "separate":
+        gpu = read_gpu("gpu", record["gpu"])
+    else:
+        gpu = Gpu(kv_capacity=integer("kv_capacity", record["kv_capacity"], low=2))
     return Instance(gpu=gpu, arrival=arrival, prompt=prompt, output=output, name="worst case")
 
 
@@ -243,5 +306,8 @@ def _decode(path: Path) -> dict[str, Any]:
     for key, expected in (("format", FORMAT), ("version", VERSION), ("policy_seed", POLICY_SEED)):
         if record.get(key, expected) != expected:
             raise InputError(f"{key}: expected {expected!r}, found {shown(record.get(key))}")
-    require_keys("", record, _KEYS)
+    model = record.get("model", "mixed")
+    if model not in _MORE_KEYS or record.get("model") == "mixed":
+        raise InputError(f"model: expected 'separate' or none, found {shown(model)}")
+    require_keys("", record, (*_KEYS, *_MORE_KEYS[model]))
     return record

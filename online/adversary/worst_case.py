@@ -8,14 +8,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from ...models.errors import DoesNotFinish, InputError
-from ...models.instance import Instance
-from ..policy import Policy, make_policy
+from ...models.instance import Gpu, Instance
+from ..policy import Policy
+from ..regime import regime
 from ..registry import policy_spec
+from ..separate.policy import SeparatePolicy
 from .judge import Judged, judge
+from .judge_separate import judge_separate
 from .search import Hunt
 from .shrink import shrink
 from .space import Space
@@ -57,10 +61,12 @@ class WorstCase:
 
 
 def find_worst_case(
-    policy: Policy | str,
+    policy: Policy | SeparatePolicy | str,
     *,
+    model: str = "mixed",
     n: int = 6,
     kv_capacity: int = 12,
+    gpu: Gpu | None = None,
     span: int | None = None,
     time_limit: float = 60.0,
     work_limit: int | None = None,
@@ -73,10 +79,14 @@ def find_worst_case(
 
     Parameters
     ----------
-    policy : Policy or str
-        A policy of mixed batching.
+    policy : Policy, SeparatePolicy or str
+        A policy of the regime.
+    model : {"mixed", "separate"}
+        The batching regime.
     n, kv_capacity : int
         Most requests, and M in tokens.
+    gpu : Gpu, optional
+        Batch limits and times of the GPU, for separate batching; M is `kv_capacity`.
     span : int, optional
         Latest arrival; M by default.
     time_limit : float
@@ -108,14 +118,15 @@ def find_worst_case(
     >>> worst.witness.judged.ratio > 1, worst.witness.judged.proved
     (True, True)
     """
-    made = make_policy(policy)
+    made = regime(model).registry.make(policy)
     spec = policy if isinstance(policy, str) else policy_spec(made)
-    space = Space(n=n, kv_capacity=kv_capacity, span=kv_capacity if span is None else span)
+    span = kv_capacity if span is None else span
+    space = Space(n=n, kv_capacity=kv_capacity, span=span, gpu=gpu)
     _check(time_limit, work_limit, seed)
     listener = _Listener(spec, found, progress)
-    hunt = Hunt(space=space, judge=_judge_of(made), found=listener.keep)
+    hunt = Hunt(space=space, judge=_judge_of(model, made), found=listener.keep)
     with suppress(DoesNotFinish):  # compiles, or loads, all code before the clock starts
-        judge(space.draw(np.random.default_rng(seed)), made)
+        hunt.judge(space.draw(np.random.default_rng(seed)), 0.0)
     clock = _Clock(math.inf if work_limit is not None else time_limit)
 
     def done() -> bool:
@@ -157,8 +168,10 @@ def _check(time_limit: float, work_limit: int | None, seed: int) -> None:
         raise InputError(f"seed: expected an integer of at least 0, found {seed}")
 
 
-def _judge_of(policy: Policy) -> Callable[[Instance, float], Judged | None]:
-    return lambda instance, above: judge(instance, policy, seed=POLICY_SEED, above=above)
+def _judge_of(model: str, policy: Any) -> Callable[[Instance, float], Judged | None]:
+    """Return what judges a policy of a regime."""
+    judged: Callable[..., Judged | None] = judge if model == "mixed" else judge_separate
+    return lambda instance, above: judged(instance, policy, seed=POLICY_SEED, above=above)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,101 @@
+"""The ratio of a policy of separate batching on one instance, as `judge` has it for mixed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...models.instance import Instance
+from ...models.separate.schedule import SeparateSchedule
+from ...solvers.library.rerun import Rerun
+from ...solvers.separate.codes import list_codes
+from ...solvers.separate.decode import REJECTED, decode, schedule_of, working_space
+from ...solvers.separate.exhaustion import exhaust, is_applicable
+from ...solvers.separate.improvement import improve_separate
+from ...solvers.separate.machine import machine_of
+from ...solvers.separate.simple_bounds import simple_bounds
+from ..separate.policy import SeparatePolicy
+from ..separate.simulator import simulate_separate
+from .judge import PLACEMENTS, STATES, Judged
+
+
+def judge_separate(
+    instance: Instance, policy: SeparatePolicy | str, *, seed: int = 0, above: float = 0.0
+) -> Judged | None:
+    """Run a policy and find the optimum; None as soon as the ratio is known to be below `above`.
+
+    The best list schedule, then the exhaustive search of states, as far as it takes to tell and up
+    to a number of states. Where there are too many, annealing follows, and the ratio is that to the
+    best schedule known, which the true one is never below.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance; any batch limits.
+    policy : SeparatePolicy or str
+        The policy under attack.
+    seed : int
+        Seed of the policy's draws.
+    above : float
+        Ratio of interest.
+
+    Raises
+    ------
+    DoesNotFinish
+        If the policy would go on for ever.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 1], prompt=[1, 1], output=[2, 1])
+    >>> judged = judge_separate(instance, "decode-first")
+    >>> judged.ratio, judged.proved
+    (Fraction(1, 1), True)
+    """
+    schedule = simulate_separate(instance, policy, seed=seed)
+    cost = _latency(instance, schedule)
+    cheap = math.ceil(max(bound for _, bound in simple_bounds(instance, "latency")))
+    if cost < above * cheap:
+        return None
+    known = _best_list_schedule(instance)
+    if not is_applicable(instance):
+        known = improve_separate(instance, known, time_limit=0.0, work_limit=PLACEMENTS)
+        return Judged(
+            instance=instance,
+            schedule=schedule,
+            cost=cost,
+            hindsight=known,
+            value=_latency(instance, known),
+            bound=cheap,
+            proof=Rerun(work_limit=1),
+        )
+    enough = False
+
+    def look(_: SeparateSchedule, bound: int) -> None:
+        nonlocal enough
+        enough = cost < above * bound
+
+    outcome = exhaust(instance, known, work_limit=STATES, stop=lambda: enough, found=look)
+    if cost < above * outcome.bound:
+        return None
+    return Judged(
+        instance=instance,
+        schedule=schedule,
+        cost=cost,
+        hindsight=outcome.schedule,
+        value=outcome.latency,
+        bound=max(outcome.bound, 1),
+        proof=Rerun(work_limit=1000 + 10 * outcome.expanded),
+    )
+
+
+def _best_list_schedule(instance: Instance) -> SeparateSchedule:
+    machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
+    codes = [code for _, code in list_codes(instance)]
+    best = min(codes, key=lambda code: decode(machine, space, code, float(REJECTED), no_log))
+    return schedule_of(instance, best)
+
+
+def _latency(instance: Instance, schedule: SeparateSchedule) -> int:
+    return int((schedule.completion(instance) - instance.arrival).sum())
