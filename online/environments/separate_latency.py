@@ -15,6 +15,7 @@ from ...models.separate.schedule import SeparateSchedule
 from ...solvers.hindsight import solve
 from ...solvers.separate.exhaustion import exhaust, is_applicable
 from ...solvers.separate.improvement import improve_separate
+from ...solvers.separate.waits_and_stalls import waits_and_stalls, work_of
 from ..separate.price import mixed_side
 from ..separate.steps import separate_steps
 from .environment import EnvironmentKind
@@ -32,8 +33,8 @@ def _hindsight(
 ) -> tuple[SeparateSchedule, int]:
     """Better the best of the policies' schedules; search states if they can be enumerated.
 
-    Below the optimum are the requests' times alone, the optimum of a GPU that may mix
-    (`separate.price`), and what the search of states has excluded.
+    Below the optimum are the requests' waits and stalls (`solvers.separate.waits_and_stalls`), the
+    optimum of a GPU that may mix (`separate.price`), and what the search of states has excluded.
     """
     best = best_of(instance, runs)
     assert isinstance(best, SeparateSchedule)
@@ -41,7 +42,9 @@ def _hindsight(
     side = mixed_side(instance)
     mixed = solve(side.instance, work_limit=work, threads=1).bound
     assert mixed is not None, "total latency is always bounded"
-    bound = max(serial_work(instance), int(side.latency(int(mixed))))
+    few = work_of(instance, 1) is not None
+    alone = waits_and_stalls(instance).bound if few else serial_work(instance)
+    bound = max(alone, int(side.latency(int(mixed))))
     if work > 0 and is_applicable(instance):
         found = exhaust(instance, plan, work_limit=work // UNITS_PER_LABEL)
         return found.schedule, max(bound, found.bound)
