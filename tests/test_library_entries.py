@@ -23,11 +23,13 @@ from batchprophet.solvers.library.record import Record, read_record, write_recor
 from batchprophet.solvers.library.submission import submit
 from batchprophet.solvers.library.verification import verify_entry
 from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.solvers.separate.waits_and_stalls import waits_and_stalls
 
-TINY, LARGE, SEPARATE = (
+TINY, LARGE, SEPARATE, CERTIFIED = (
     "arrival-model-1-n8-s1",
     "azure-conversation-n1000-rate20-s1",
     "separate-random-n6-s1",
+    "separate-conversation-n100-s1",
 )
 
 
@@ -63,7 +65,7 @@ def test_every_record_can_be_read_and_is_not_contradictory():
         assert 0 < record.bound <= record.value
 
 
-@pytest.mark.parametrize("name", [TINY, LARGE, SEPARATE])
+@pytest.mark.parametrize("name", [TINY, LARGE, SEPARATE, CERTIFIED])
 def test_an_entry_of_each_kind_verifies(name):
     assert faults(Library(), name) == ()
 
@@ -285,3 +287,15 @@ def test_a_schedule_of_another_size_is_refused(tmp_path, capsys):
     assert run([*words, "--library", str(tmp_path / "own")]) == 2
     assert "expected 8 starts" in capsys.readouterr().err
     assert not (tmp_path / "own").exists()
+
+
+def test_a_certificate_of_separate_batching_can_be_submitted(tmp_path):
+    own = Library(own=tmp_path / "own")
+    best = own.record(CERTIFIED)
+    instance = own.entry(CERTIFIED).instance()
+    weak = waits_and_stalls(instance, 0)
+    proof = best_certificate(instance, "latency", [(weak.bound, weak.proof)])
+    kept(own, CERTIFIED, bound=weak.bound, proof=proof, bound_by="waits-and-stalls")
+    submit(own, CERTIFIED, certificate=best.proof, by="a test")
+    assert own.record(CERTIFIED).bound == best.bound > weak.bound
+    assert faults(own, CERTIFIED) == ()

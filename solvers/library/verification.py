@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from ...models.errors import InputError
 from ...models.feasibility import check
 from ...models.instance import Instance
-from ...models.schedule import MixedSchedule
 from ...models.schedules import Schedule, schedule_value
 from ...models.separate.schedule import SeparateSchedule
 from ..certificates.certificate import Certificate
@@ -119,8 +118,9 @@ def _certificate_faults(
     time_limit: float | None,
     feasible: bool,
 ) -> list[str]:
-    if certificate.objective_name != "latency" or not isinstance(record.schedule, MixedSchedule):
-        return ["bound: expected a certificate of the total latency of mixed batching"]
+    model = record.schedule.model
+    if (certificate.objective_name, certificate.model) != ("latency", model):
+        return [f"bound: expected a certificate of the total latency of {model} batching"]
     if certificate.bound != record.bound:
         return [f"bound: {record.bound} is claimed, the certificate is of {certificate.bound}"]
     value = record.value if feasible else None
