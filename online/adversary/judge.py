@@ -136,9 +136,9 @@ def judge(
     if cost < above * bound:
         return None
     known = _best_list_schedule(instance)
-    if instance.n > MOST_EXHAUSTED and _latency(instance, known) > bound:
+    if instance.n > MOST_EXHAUSTED and latency_of(instance, known) > bound:
         known = improve_schedule(instance, known, time_limit=0.0, work_limit=PLACEMENTS)
-    found = _Optimum(instance, known, _latency(instance, known), bound, proof)
+    found = _Optimum(instance, known, latency_of(instance, known), bound, proof)
     if found.value > bound:
         found.search(cost, above)
     if cost < above * found.bound:
@@ -193,7 +193,7 @@ class _Optimum:
             found=look,
         )
         self.schedule = outcome.schedule
-        self.value = _latency(self.instance, self.schedule)
+        self.value = latency_of(self.instance, self.schedule)
         self._raise(outcome.bound, ExhaustiveSearch(value=outcome.bound, table=table))
 
     def _raise(self, bound: int, proof: Proof) -> None:
@@ -203,8 +203,9 @@ class _Optimum:
 
 def _best_list_schedule(instance: Instance) -> MixedSchedule:
     made = (schedule for _, schedule in list_schedules(instance, "latency"))
-    return min(made, key=lambda schedule: _latency(instance, schedule))
+    return min(made, key=lambda schedule: latency_of(instance, schedule))
 
 
-def _latency(instance: Instance, schedule: MixedSchedule) -> int:
+def latency_of(instance: Instance, schedule: Schedule) -> int:
+    """Total latency of a schedule of either regime."""
     return int((schedule.completion(instance) - instance.arrival).sum())

@@ -17,7 +17,7 @@ from ...solvers.separate.machine import machine_of
 from ...solvers.separate.simple_bounds import simple_bounds
 from ..separate.policy import SeparatePolicy
 from ..separate.simulator import simulate_separate
-from .judge import PLACEMENTS, STATES, Judged
+from .judge import PLACEMENTS, STATES, Judged, latency_of
 
 
 def judge_separate(
@@ -54,7 +54,7 @@ def judge_separate(
     (Fraction(1, 1), True)
     """
     schedule = simulate_separate(instance, policy, seed=seed)
-    cost = _latency(instance, schedule)
+    cost = latency_of(instance, schedule)
     cheap = math.ceil(max(bound for _, bound in simple_bounds(instance, "latency")))
     if cost < above * cheap:
         return None
@@ -66,7 +66,7 @@ def judge_separate(
             schedule=schedule,
             cost=cost,
             hindsight=known,
-            value=_latency(instance, known),
+            value=latency_of(instance, known),
             bound=cheap,
             proof=Rerun(work_limit=1),
         )
@@ -95,7 +95,3 @@ def _best_list_schedule(instance: Instance) -> SeparateSchedule:
     codes = [code for _, code in list_codes(instance)]
     best = min(codes, key=lambda code: decode(machine, space, code, float(REJECTED), no_log))
     return schedule_of(instance, best)
-
-
-def _latency(instance: Instance, schedule: SeparateSchedule) -> int:
-    return int((schedule.completion(instance) - instance.arrival).sum())

@@ -253,10 +253,16 @@ def _from_afar(
 
     ``far`` is that of S − 1: those who arrived within the reach wait a slot more.
     """
-    p, now = S - reach - 1, min(S, arrived.size - 1)
+    p = S - reach - 1
     far += arrived[S - 1] - arrived[p]
-    waits = (arrived[now] - arrived[p]) * S - (arrival_sum[now] - arrival_sum[p])
-    return int(min(far, least[p] + waits, _NONE))
+    return int(min(far, least[p] + _waits(arrived, arrival_sum, p, S), _NONE))
+
+
+@njit(cache=True, nogil=True)
+def _waits(arrived: IntArray, arrival_sum: IntArray, p: int, S: int) -> int:
+    """Sum of the waits until S of who arrives in (p, S]; nobody does after the last slot."""
+    now = min(S, arrived.size - 1)
+    return int((arrived[now] - arrived[p]) * S - (arrival_sum[now] - arrival_sum[p]))
 
 
 @njit(cache=True, nogil=True)
@@ -288,10 +294,9 @@ def _step(
     """Go from all states at p to S."""
     unknown, unknown_2 = states.shape[0] - 1, states.shape[1] - 1
     x, longer = calendar.arrived[p], S - p - tau
-    w = calendar.arrived[S] - x
-    wait = w * S - (calendar.arrival_sum[S] - calendar.arrival_sum[p])
+    wait = _waits(calendar.arrived, calendar.arrival_sum, p, S)
     cost = states[unknown, unknown_2] + wait + tau * there[0, x]
-    to = min(w, unknown)
+    to = min(calendar.arrived[S] - x, unknown)
     if cost < here[to, unknown_2]:
         here[to, unknown_2] = cost
         if before.shape[0] > 0:
