@@ -179,8 +179,8 @@ def test_the_verifier_recomputes_the_bound_without_the_code_that_found_it(block)
 
 @pytest.fixture(scope="module")
 def certified():
-    """An instance of 31 requests, its certificate, and the value of a schedule."""
-    instance = make_instance("separate-random", seed=100, settings={"n": 31})
+    """An instance of 52 requests, its certificate, and the value of a schedule."""
+    instance = make_instance("separate-random", seed=100, settings={"n": 52})
     solution = solve_separate(instance, work_limit=40_000)
     return instance, solution
 

@@ -35,11 +35,13 @@ from batchprophet.solvers.library.record import Record, read_record, write_recor
 from batchprophet.solvers.library.rerun import Rerun
 from batchprophet.solvers.list_schedule import list_schedule
 from batchprophet.solvers.search.recipe import improve_schedule
-from batchprophet.solvers.separate.engine import MOST_EXHAUSTED as MOST_EXHAUSTED_SEPARATE
 from batchprophet.solvers.separate.exhaustion import exhaust
 from batchprophet.solvers.separate.hindsight import load_compiled_code as load_separate
 from batchprophet.solvers.separate.hindsight import solve_separate
 from batchprophet.solvers.separate.improvement import improve_separate
+
+#: Most requests of separate batching whose search is run again to verify a bound.
+MOST_RERUN = 30
 
 #: A proof that takes longer to verify is left out, for a weaker one.
 LONGEST = 12.0
@@ -122,7 +124,7 @@ def _is_quick(certificate, instance):
 
 
 def separate_record(instance, seconds, known):
-    if instance.n > MOST_EXHAUSTED_SEPARATE:
+    if instance.n > MOST_RERUN:
         return certified_record(instance, seconds, known)
     rules = regime("separate")
     first = rules.simulate(instance, rules.registry.make("shortest-remaining"), seed=0)

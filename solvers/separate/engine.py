@@ -1,11 +1,13 @@
 """The engine for the total latency of separate batching, on two threads.
 
-Up to `MOST_EXHAUSTED` requests: annealing and prices of the profile relaxation at once; then beams
-that the prices guide; then prices for later stages of the best schedule; then the exhaustive search
-on one thread, and wider beams on the other. Beyond: the bound of waits and stalls, and schedules
-with its prompt batches; then schedules on one thread, by annealing and beams, and better bounds of
-waits and stalls, the class relaxation and prices of the GPU's walk on the other. Instances that are
-too large for the one or the other leave it out.
+Schedules are found on one thread, by annealing and beams, bounds on the other.
+
+- Where the GPU's walk has a table of costs to go and states can be enumerated: prices of the walk,
+  then the exhaustive search that they lead; up to `MOST_PROFILED` requests it also gets prices of
+  profiles, for all states and for later stages of the best schedule, as soon as they are found.
+- Where it has none (affine batch times) and there are no more than `MOST_PROFILED` requests: prices
+  of profiles, beams, prices of stages, exhaustive search.
+- Else: waits and stalls, the class relaxation and prices of the walk, whichever are small enough.
 """
 
 from __future__ import annotations
@@ -27,9 +29,10 @@ from .improvement import improve_separate
 from .profile_bound import ProfilePrices, Stage, most_running, profile_prices, stages_of
 from .waits_and_stalls import MOST_MEMORY, WaitsAndStalls, waits_and_stalls, work_of
 from .walk_bound import has_walk, proof_of, walk_prices
+from .walk_lookahead import WalkTable, walk_table
 
-#: Most requests whose states are searched exhaustively for the proof.
-MOST_EXHAUSTED = 30
+#: Most requests for which the costs to go of profiles are worth their time.
+MOST_PROFILED = 30
 
 #: States that are expanded before anything else: enough for tiny instances.
 FIRST_EXPANSIONS = 3_000
@@ -39,8 +42,12 @@ FIRST_EXPANSIONS = 3_000
 FIRST_SHARE, BEAM_SHARE, STAGE_SHARE = 0.15, 0.08, 0.2
 LONG_SHARE, GUIDE_SHARE = 0.75, 0.3
 
-#: Steps of the ascent to the first prices, and to those of a stage.
-FIRST_STEPS, STAGE_STEPS = 40, 20
+#: Shares of the time for the walk's prices, and for those of profiles beside the search that the
+#: walk leads.
+WALK_SHARE, PROFILE_SHARE = 0.25, 0.15
+
+#: Steps of the ascent to the first prices, to those of a stage, and to those of the walk.
+FIRST_STEPS, STAGE_STEPS, WALK_STEPS = 40, 20, 5_000
 
 #: Stages: shares of the prompts that are done.
 STAGES = (0.25, 0.6)
@@ -83,13 +90,58 @@ def improve_and_prove(search: Search, *, threads: int | None, seed: int) -> None
     exhaustible = is_applicable(search.instance)
     if exhaustible:
         desk.run(partial(work.exhaust, FIRST_EXPANSIONS))
-    priced = most_running(search.instance) is not None
     if search.proved:
         return
-    if exhaustible and priced and search.instance.n <= MOST_EXHAUSTED:
-        _guided(work)
+    priced = most_running(search.instance) is not None
+    if exhaustible and has_costs_to_go(search.instance, desk.best()):
+        _led_by_walk(work, priced)
+    elif exhaustible and priced and search.instance.n <= MOST_PROFILED:
+        _led_by_profiles(work)
     else:
         _bounded(work, exhaustible, priced)
+
+
+def has_costs_to_go(instance: Instance, schedule: SeparateSchedule) -> bool:
+    """Whether prices of the GPU's walk can be found, and a table of its costs to go."""
+    end = end_of_relaxation(instance, schedule)
+    return has_class_bound(instance, end) and has_walk(instance, end)
+
+
+def _led_by_walk(work: _Work, priced: bool) -> None:
+    """Prices of the GPU's walk, then the exhaustive search; schedules and more prices beside it."""
+    desk, n = work.desk, work.desk.search.instance.n
+    work.run(*(partial(work.wait_and_stall, memory) for memory in (1, MOST_MEMORY)))
+    if work.is_done():
+        return
+    seconds = WALK_SHARE * desk.seconds_left
+    work.run(partial(work.walk, seconds, WALK_STEPS), partial(work.anneal, seconds))
+    if work.is_done():
+        return
+    if priced and n <= MOST_PROFILED:
+        work.run(work.exhaust, work.price_and_search)
+    elif work.both:
+        desk.run(work.exhaust, partial(work.anneal, math.inf))
+    else:
+        desk.run(work.exhaust)
+
+
+def _led_by_profiles(work: _Work) -> None:
+    """First prices, beams, prices of stages, proof."""
+    desk = work.desk
+    seconds = FIRST_SHARE * desk.seconds_left
+    work.run(partial(work.anneal, seconds), partial(work.price, seconds))
+    if work.is_done():
+        return
+    desk.run(partial(work.beams, FIRST_WIDTHS, BEAM_SHARE * desk.seconds_left))
+    if work.is_done():
+        return
+    stages = stages_of(desk.search.instance, desk.best(), STAGES)
+    seconds = STAGE_SHARE * desk.seconds_left / (1 if work.both else len(stages))
+    work.run(*(partial(work.price_stage, stage, seconds) for stage in stages))
+    if work.both:
+        desk.run(work.exhaust, partial(work.beams, None, math.inf))
+    else:
+        desk.run(work.exhaust)
 
 
 def _bounded(work: _Work, exhaustible: bool, priced: bool) -> None:
@@ -110,25 +162,6 @@ def _bounded(work: _Work, exhaustible: bool, priced: bool) -> None:
         desk.run(work.exhaust)
 
 
-def _guided(work: _Work) -> None:
-    """First prices, beams, prices of stages, proof."""
-    desk = work.desk
-    seconds = FIRST_SHARE * desk.seconds_left
-    work.run(partial(work.anneal, seconds), partial(work.price, seconds))
-    if work.is_done():
-        return
-    desk.run(partial(work.beams, FIRST_WIDTHS, BEAM_SHARE * desk.seconds_left))
-    if work.is_done():
-        return
-    stages = stages_of(desk.search.instance, desk.best(), STAGES)
-    seconds = STAGE_SHARE * desk.seconds_left / (1 if work.both else len(stages))
-    work.run(*(partial(work.price_stage, stage, seconds) for stage in stages))
-    if work.both:
-        desk.run(work.exhaust, partial(work.beams, None, math.inf))
-    else:
-        desk.run(work.exhaust)
-
-
 @dataclass(slots=True)
 class _Work:
     """What the threads do, and the prices that they share."""
@@ -136,8 +169,8 @@ class _Work:
     desk: Desk[SeparateSchedule]
     both: bool
     seed: int
-    first: ProfilePrices | None = None
-    staged: list[ProfilePrices] = field(default_factory=list)
+    profiles: list[ProfilePrices] = field(default_factory=list)
+    walks: list[WalkTable] = field(default_factory=list)
 
     def is_done(self) -> bool:
         """Whether schedule and bound have met."""
@@ -155,11 +188,6 @@ class _Work:
         """Give each its time: all that is left, or equal parts where they do not run at once."""
         seconds = self.desk.seconds_left / (1 if self.both else len(work))
         return [partial(each, seconds) for each in work]
-
-    @property
-    def prices(self) -> list[ProfilePrices]:
-        """All prices so far."""
-        return ([] if self.first is None else [self.first]) + self.staged
 
     def anneal(self, seconds: float) -> None:
         """Better the schedule by annealing."""
@@ -189,7 +217,7 @@ class _Work:
             for name, schedule in _schedules_of(self.desk.search.instance, found):
                 self.desk.findings.put(Found(name, schedule))
 
-    def walk(self, seconds: float) -> None:
+    def walk(self, seconds: float, most_steps: int | None = None) -> None:
         """Solve the class relaxation; climb from there to prices of the GPU's walk."""
         search = self.desk.search
         deadline = search.seconds + min(seconds, self.desk.seconds_left)
@@ -205,38 +233,50 @@ class _Work:
             schedule,
             begin,
             time_limit=max(0.0, deadline - search.seconds),
+            most_steps=most_steps,
             stop=self.desk.stop.is_set,
             found=lambda bound: self.desk.findings.put(Found(WALK, bound=(bound, None))),
         )
         proof = proof_of(search.instance, climbed.prices, begin.end)
         self.desk.findings.put(Found(WALK, bound=(climbed.bound, proof)))
+        self.walks.append(walk_table(search.instance, climbed.prices, begin.end))
 
     def price(self, seconds: float = math.inf) -> None:
         """Climb to the first prices, or go on from them."""
         prices = profile_prices(
             self.desk.search.instance,
             self.latency(),
-            begin=self.first,
+            begin=self.profiles[0] if self.profiles else None,
             time_limit=min(seconds, self.desk.seconds_left),
             stop=self.desk.stop.is_set,
             most_steps=FIRST_STEPS,
         )
-        self.first = prices
+        self.profiles[:1] = [prices]
         self.desk.findings.put(Found(PROFILES, bound=(prices.bound, None)))
 
     def price_stage(self, stage: Stage, seconds: float) -> None:
         """Climb to prices for a stage of the best schedule."""
-        assert self.first is not None
         prices = profile_prices(
             self.desk.search.instance,
             stage.latency_to_come(self.desk.search.instance, self.desk.best()),
-            begin=self.first,
+            begin=self.profiles[0],
             stage=stage,
             time_limit=min(seconds, self.desk.seconds_left),
             stop=self.desk.stop.is_set,
             most_steps=STAGE_STEPS,
         )
-        self.staged.append(prices)
+        self.profiles.append(prices)
+
+    def price_and_search(self) -> None:
+        """Prices of profiles for the exhaustive search that runs beside; then better schedules."""
+        seconds = self.desk.seconds_left
+        self.price(PROFILE_SHARE * seconds)
+        for stage in stages_of(self.desk.search.instance, self.desk.best(), STAGES):
+            if not self.desk.stop.is_set():
+                self.price_stage(stage, PROFILE_SHARE / len(STAGES) * seconds)
+        if self.both:
+            self.beams(FIRST_WIDTHS, BEAM_SHARE * seconds)
+            self.anneal(math.inf)
 
     def beams(self, widths: tuple[int, ...] | None, seconds: float) -> None:
         """Better the schedule by beams: of some widths, or ever wider ones."""
@@ -250,7 +290,8 @@ class _Work:
                 self.desk.search.instance,
                 self.desk.best(),
                 width,
-                prices=self.prices,
+                prices=self.profiles,
+                walks=self.walks,
                 time_limit=deadline - self.desk.search.seconds,
                 stop=self.desk.stop.is_set,
             )
@@ -264,7 +305,8 @@ class _Work:
         outcome = exhaust(
             self.desk.search.instance,
             self.desk.best(),
-            prices=self.prices,
+            prices=self.profiles,
+            walks=self.walks,
             time_limit=self.desk.seconds_left,
             work_limit=expansions,
             stop=self.desk.stop.is_set,
@@ -297,8 +339,7 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
     instance = search.instance
     assert search.schedule is not None
     exhaustible, priced = is_applicable(instance), most_running(instance) is not None
-    if instance.n > MOST_EXHAUSTED:
-        _stall_by_work(search, work_limit)
+    _stall_by_work(search, work_limit)
     search.offer(
         improve_separate(
             instance,
@@ -309,10 +350,9 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
         ),
         ANNEALING,
     )
-    if instance.n > MOST_EXHAUSTED and not search.proved:
-        walk_by_work(search, work_limit)
+    walks = [] if search.proved else walk_by_work(search, work_limit)
     prices: list[ProfilePrices] = []
-    if priced:
+    if priced and not search.proved and (instance.n <= MOST_PROFILED or not walks):
         steps = max(1, work_limit // UNITS_PER_STEP)
         assert search.value is not None
         prices = [profile_prices(instance, int(search.value), most_steps=steps)]
@@ -322,10 +362,17 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
         expansions = work_limit // UNITS_PER_EXPANSION
         for width in FIRST_WIDTHS[:2]:
             schedule, _ = beam(
-                instance, search.schedule, width, prices=prices, work_limit=expansions
+                instance,
+                search.schedule,
+                width,
+                prices=prices,
+                walks=walks,
+                work_limit=expansions,
             )
             search.offer(schedule, BEAMS)
-        outcome = exhaust(instance, search.schedule, prices=prices, work_limit=expansions)
+        outcome = exhaust(
+            instance, search.schedule, prices=prices, walks=walks, work_limit=expansions
+        )
         search.offer(outcome.schedule, EXHAUSTION)
         search.better_bound(EXHAUSTION, outcome.bound)
     search.tell(EXHAUSTION)
@@ -342,19 +389,25 @@ def _stall_by_work(search: Search, work_limit: int) -> None:
     search.tell(STALLS)
 
 
-def walk_by_work(search: Search, work_limit: int) -> None:
-    """Bound the optimum by the class relaxation and prices of the walk, with a limit on work."""
+def walk_by_work(search: Search, work_limit: int) -> list[WalkTable]:
+    """Bound the optimum by the class relaxation and prices of the walk, with a limit on work.
+
+    Returns the table of costs to go, if there is one.
+    """
     assert search.schedule is not None
     instance, schedule = search.instance, search.schedule
     if not has_class_bound(instance, end_of_relaxation(instance, schedule)):
-        return
+        return []
     begin = class_prices(instance, schedule)
     if begin is None:
-        return
+        return []
     search.better_bound(CLASSES, begin.bound)
+    tables = []
     if has_walk(instance, begin.end):
-        steps = work_limit // UNITS_PER_WALK_STEP
+        steps = min(WALK_STEPS, work_limit // UNITS_PER_WALK_STEP)
         climbed = walk_prices(instance, schedule, begin, time_limit=math.inf, most_steps=steps)
         proof = proof_of(instance, climbed.prices, begin.end)
         search.proved_bound(WALK, climbed.bound, proof)
+        tables = [walk_table(instance, climbed.prices, begin.end)]
     search.tell(WALK)
+    return tables

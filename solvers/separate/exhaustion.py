@@ -28,6 +28,7 @@ from .profile_bound import ProfilePrices
 from .profile_costs import CostTable
 from .profiles import Profiles
 from .states import MOST_NAMED, Packing, packing_of, sorted_machine, unpack
+from .walk_lookahead import WalkTable, empty_plan, walks_of
 
 #: Labels that are kept at most (a power of 2), and room for at first.
 MOST_LABELS, FIRST_LABELS = 2**24, 2**15
@@ -38,6 +39,9 @@ MOST_RUNNING, MOST_PROMPT_SETS = 16, 200_000
 #: Expansions between two looks at the clock.
 SLICE = 200
 
+
+#: Of what follows a label, that is added at once whose bound is less than so much higher.
+WINDOW = 4
 
 Found = Callable[[SeparateSchedule, int], None]
 
@@ -95,6 +99,7 @@ def exhaust(
     schedule: SeparateSchedule,
     *,
     prices: Sequence[ProfilePrices] = (),
+    walks: Sequence[WalkTable] = (),
     time_limit: float = math.inf,
     work_limit: int | None = None,
     stop: Callable[[], bool] | None = None,
@@ -112,6 +117,9 @@ def exhaust(
     prices : sequence of ProfilePrices
         Prices for a stronger lookahead, of this instance, up to `lookahead.TABLES` of them: the
         first for all states, others for those from a stage on.
+    walks : sequence of WalkTable
+        Costs to go of the GPU's walk, all up to the same end. More prices and tables may be added
+        while the search goes on.
     time_limit : float
         Seconds.
     work_limit : int, optional
@@ -138,7 +146,7 @@ def exhaust(
     >>> outcome.latency, outcome.bound, outcome.complete
     (7, 7, True)
     """
-    run = _Run(instance, schedule, prices, width=0)
+    run = _Run(instance, schedule, prices, walks, width=0)
     complete = run.go_on_until_done(Budget(time_limit, work_limit, stop), found, known)
     return Outcome(
         schedule=run.schedule,
@@ -155,6 +163,7 @@ def beam(
     width: int,
     *,
     prices: Sequence[ProfilePrices] = (),
+    walks: Sequence[WalkTable] = (),
     time_limit: float = math.inf,
     work_limit: int | None = None,
     stop: Callable[[], bool] | None = None,
@@ -175,7 +184,7 @@ def beam(
     expanded : int
         Labels expanded.
     """
-    run = _Run(instance, schedule, prices, width)
+    run = _Run(instance, schedule, prices, walks, width)
     run.go_on_until_done(Budget(time_limit, work_limit, stop), None, None)
     return run.schedule, run.expanded
 
@@ -188,27 +197,37 @@ class _Run:
         instance: Instance,
         schedule: SeparateSchedule,
         prices: Sequence[ProfilePrices],
+        walks: Sequence[WalkTable],
         width: int,
     ) -> None:
-        self._instance = instance
+        self._instance, self._prices, self._walks = instance, prices, walks
         self._arrivals = int(instance.arrival.sum())
         self._machine, self._order = sorted_machine(machine_of(instance))
         self._packing = packing_of(self._machine)
-        law = self._machine.law
-        self._search = Search(
-            machine=self._machine,
-            packing=self._packing,
-            lookahead=_lookahead(self._machine, self._order, prices),
-            has_rules=not (law.per_prompt_token or law.per_token_job or law.per_kv_token),
-            last_arrival=int(instance.arrival.max()),
-        )
-        self._here = _working_space(self._machine, self._packing)
+        self._width = width
+        self._search = self._look_up_tables()
+        self._here = _working_space(self._machine, self._packing, _most_running(instance))
         self._reserve = 2 + 2 ** _most_running(instance) + _prompt_sets(instance)
         self.schedule = schedule
         self._limit = np.array([int(schedule.completion(instance).sum()), -1], dtype=np.int64)
-        self._width = width
         self._labels = self._first_labels()
         self.bound = int(self._labels.bound[0]) - self._arrivals
+
+    def _look_up_tables(self) -> Search:
+        """Make the search look ahead in the tables that there are now."""
+        law = self._machine.law
+        self._tables = self._tables_now()
+        return Search(
+            machine=self._machine,
+            packing=self._packing,
+            lookahead=_lookahead(self._machine, self._order, self._prices, self._walks),
+            has_rules=not (law.per_prompt_token or law.per_token_job or law.per_kv_token),
+            last_arrival=int(self._instance.arrival.max()),
+            window=WINDOW if self._walks and not self._width else NEVER,
+        )
+
+    def _tables_now(self) -> tuple[int, ...]:
+        return tuple(id(table) for table in (*self._prices, *self._walks))
 
     @property
     def latency(self) -> int:
@@ -244,6 +263,8 @@ class _Run:
         """
         while not budget.is_spent:
             before = self.expanded
+            if self._tables != self._tables_now():
+                self._search = self._look_up_tables()
             if known is not None:
                 self._limit[0] = min(self._limit[0], known() + self._arrivals)
             ended, news = self._go_on(budget)
@@ -317,7 +338,9 @@ class _Run:
         return bool(prompts), jobs
 
 
-def _lookahead(machine: Machine, order: IntArray, prices: Sequence[ProfilePrices]) -> Lookahead:
+def _lookahead(
+    machine: Machine, order: IntArray, prices: Sequence[ProfilePrices], walks: Sequence[WalkTable]
+) -> Lookahead:
     prompts, token = least_times(machine)
     space = np.zeros(max(machine.prompt.size, int(machine.output.max())), np.int64)
     if prices:
@@ -330,6 +353,7 @@ def _lookahead(machine: Machine, order: IntArray, prices: Sequence[ProfilePrices
         has_tables=bool(prices),
         profiles=profiles,
         tables=tuple((tables * TABLES)[:TABLES]),
+        walks=walks_of(walks, order),
         shortest_prompt=prompts,
         shortest_token=token,
         space=space,
@@ -353,7 +377,7 @@ def _no_profiles(machine: Machine) -> tuple[Profiles, CostTable]:
     return profiles, CostTable(first=0, last=0, price=none, row=none, value=square)
 
 
-def _working_space(machine: Machine, packing: Packing) -> Here:
+def _working_space(machine: Machine, packing: Packing, most: int) -> Here:
     n = machine.prompt.size
     return Here(
         g=np.zeros(n, np.int64),
@@ -370,7 +394,9 @@ def _working_space(machine: Machine, packing: Packing) -> Here:
         picked=np.zeros(n, np.int64),
         state=np.zeros(packing.words, np.uint64),
         bars=np.zeros(packing.bar_words, np.uint64),
-        counts=np.zeros(5, np.int64),
+        counts=np.zeros(9, np.int64),
         order=np.zeros(n, np.int64),
         rest=empty_rest(machine),
+        plan=empty_plan(n, min(n, most)),
+        most=min(n, most),
     )

@@ -64,10 +64,12 @@ from .labels import (
     EXPANSIONS,
     LABELS,
     LEVEL,
+    OPEN,
     Labels,
     add_label,
     is_dominated,
     pop,
+    push,
 )
 from .lookahead import (
     Lookahead,
@@ -80,9 +82,17 @@ from .lookahead import (
 )
 from .machine import Machine, prompt_time, token_time
 from .states import Packing, name_in_order, pack, pack_ties, unpack, unpack_ties
+from .walk_costs import SCALE
+from .walk_lookahead import Plan, look_ahead
 
 #: Why `expand` came back.
 EXHAUSTED, PAUSED, FULL = 0, 1, 2
+
+#: Positions in `Here.counts`.
+TOP, LEFT, WALK, WAITING_PRICE = range(5, 9)
+
+#: A walk's bound that says nothing.
+UNKNOWN = -(2**60)
 
 #: A time that never comes.
 NEVER = 2**62
@@ -103,6 +113,9 @@ class Search(NamedTuple):
         Whether batch times do not depend on what batches hold, so that the rules hold.
     last_arrival : int
         When the last request arrives.
+    window : int
+        How far the bounds of what is added at once may be above that of the label it follows; the
+        label stays open for the rest.
     """
 
     machine: Machine
@@ -110,6 +123,7 @@ class Search(NamedTuple):
     lookahead: Lookahead
     has_rules: bool
     last_arrival: int
+    window: int
 
 
 class Here(NamedTuple):
@@ -133,12 +147,19 @@ class Here(NamedTuple):
         Positions in `waiting` of the prompts of a batch.
     state, bars : ndarray of uint64
         Packed.
-    counts : ndarray of int64, shape (5,)
-        Running, waiting, KV tokens held, the next arrival, Σ peaks of the incomplete.
+    counts : ndarray of int64, shape (9,)
+        Running, waiting, KV tokens held, the next arrival, Σ peaks of the incomplete; `TOP`, the
+        bound from which on what follows is left for later, and `LEFT`, the least bound of that;
+        `WALK`, the number of the walk's prices that are used (−1: none), and `WAITING_PRICE`, Σ of
+        them over those whose prompt is not done.
     order : ndarray of int64, shape (n,)
         Working space.
     rest : Rest
         What the costs to go of the label depend on, changed and changed back.
+    plan : Plan
+        What the jobs of a batch add to the walk's bound.
+    most : int
+        Most requests in any batch.
     """
 
     g: IntArray
@@ -158,6 +179,8 @@ class Here(NamedTuple):
     counts: IntArray
     order: IntArray
     rest: Rest
+    plan: Plan
+    most: int
 
 
 @njit(cache=True, nogil=True)
@@ -204,10 +227,24 @@ def expand(
             return EXHAUSTED
         labels.kind[label] = EXPANDED
         labels.size[EXPANSIONS] += 1
+        here.counts[TOP] = min(limit[0], labels.bound[label] + search.window)
+        here.counts[LEFT] = NEVER
         _look_around(search, here, labels, label)
+        bound = _choose_walk(search, here, labels, label)
+        if search.lookahead.has_tables:
+            time, cost = labels.time[label], labels.cost[label]
+            by_profiles = bound_by_profiles(search.machine, search.lookahead, here.rest, time, cost)
+            bound = max(bound, by_profiles)
+        if bound > labels.bound[label] and width == 0:
+            labels.bound[label], labels.kind[label] = bound, OPEN
+            push(labels, label)
+            continue
         _token_batches(search, here, labels, limit, label)
         _prompt_batches(search, here, labels, limit, label)
         _idle(search, here, labels, limit, label)
+        if here.counts[LEFT] < limit[0]:
+            labels.bound[label], labels.kind[label] = here.counts[LEFT], OPEN
+            push(labels, label)
     return PAUSED
 
 
@@ -278,37 +315,154 @@ def _begin(here: Here) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _choose_walk(search: Search, here: Here, labels: Labels, label: int) -> int:
+    """Choose the prices under which the bound is best, and return that; 0 without prices."""
+    walks, time, best = search.lookahead.walks, labels.time[label], UNKNOWN
+    here.counts[WALK] = -1
+    for w in range(walks.value.shape[0] if time - walks.first < walks.kv.shape[1] else 0):
+        waiting = 0
+        for i in range(here.g.size):
+            if here.g[i] == 0:
+                waiting += walks.prompt[w, i]
+        before = here.counts[WALK], here.counts[WAITING_PRICE]
+        here.counts[WALK], here.counts[WAITING_PRICE] = w, waiting
+        cost = _in_common(search, here, labels, label, time)
+        cost += walks.value[w, time - walks.first, here.rest.counts[0], here.rest.counts[1]]
+        if cost > best:
+            best = cost
+        else:
+            here.counts[WALK], here.counts[WAITING_PRICE] = before
+    return int(-(-best // SCALE)) if best > UNKNOWN else 0
+
+
+@njit(cache=True, nogil=True)
+def _in_common(search: Search, here: Here, labels: Labels, label: int, end: int) -> int:
+    """What the walk's bound on Σ completions at a time is made of, whatever a batch does till then.
+
+    In units of 1/`SCALE`, without the cost to go; `UNKNOWN` where no table reaches.
+    """
+    walks, w = search.lookahead.walks, here.counts[WALK]
+    at = end - walks.first
+    if w < 0 or at >= walks.kv.shape[1]:
+        return UNKNOWN
+    cost = (labels.cost[label] + here.rest.counts[1] * end + here.rest.sums[0]) * SCALE
+    cost += here.counts[WAITING_PRICE] - (search.machine.M - here.counts[2]) * walks.kv[w, at]
+    for k in range(here.counts[0]):
+        i = here.running[k]
+        cost -= walks.running[w, walks.stage[i, here.g[i]], at]
+    return int(cost)
+
+
+@njit(cache=True, nogil=True)
+def _is_left(here: Here, cost: int) -> bool:
+    """Whether the walk's bound, in units of 1/`SCALE`, leaves something for a later expansion."""
+    bound = -(-cost // SCALE)
+    if bound < here.counts[TOP]:
+        return False
+    here.counts[LEFT] = min(here.counts[LEFT], bound)
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _plan_tokens(search: Search, here: Here, common: int, end: int) -> int:
+    """Prepare the bounds of token batches; return how many requests would complete in one."""
+    machine, walks, plan = search.machine, search.lookahead.walks, here.plan
+    w, at = here.counts[WALK], end - walks.first
+    m, ending = here.counts[0], 0
+    plan.gain[:m] = 0
+    plan.value[:] = 0
+    for k in range(m):
+        i, g = here.running[k], here.g[here.running[k]]
+        ending += g + 1 == machine.output[i]
+        if common == UNKNOWN:
+            continue
+        plan.gain[k] = walks.running[w, walks.stage[i, g], at]
+        if g + 1 < machine.output[i]:
+            plan.gain[k] += walks.kv[w, at] - walks.running[w, walks.stage[i, g + 1], at]
+        else:
+            plan.gain[k] -= (machine.prompt[i] + g) * walks.kv[w, at]
+    most = min(m, machine.B_D)
+    look_ahead(plan, m, most, False)
+    if common > UNKNOWN:
+        for c in range(min(ending, most) + 1):
+            plan.value[c] = walks.value[w, at, here.rest.counts[0], m - c]
+    return ending
+
+
+@njit(cache=True, nogil=True)
 def _token_batches(search: Search, here: Here, labels: Labels, limit: IntArray, label: int) -> None:
-    """Token batches of all sets of running requests that the rules allow."""
+    """Token batches of all sets of running requests that the rules allow, depth first."""
+    machine, plan, picked = search.machine, here.plan, here.picked
+    m, barred = here.counts[0], _compare_running(search, here)
+    end = labels.time[label] + token_time(machine.law, 1, 0)
+    common = _in_common(search, here, labels, label, end)
+    ending = _plan_tokens(search, here, common, end)
+    most = min(m, machine.B_D)
+    cheapest = plan.value[: min(ending, most) + 1].min()
+    size, at, members, kv, total, complete = 0, 0, 0, 0, common, 0
+    while True:
+        to_go = cheapest if at < ending else plan.value[complete]
+        if at == m or size == most or _is_left(here, total + plan.least[at, size] + to_go):
+            if size == 0:
+                return
+            size -= 1
+            at = picked[size]
+            i = here.running[at]
+            members ^= 1 << at
+            kv -= machine.prompt[i] + here.g[i]
+            total -= plan.gain[at]
+            complete -= at < ending
+            at += 1
+            continue
+        i = here.running[at]
+        if (
+            barred >> at & 1
+            or here.counts[2] + size + 1 > machine.M
+            or (search.has_rules and here.equal[at] & ~members)
+        ):
+            at += 1
+            continue
+        picked[size] = at
+        size += 1
+        members |= 1 << at
+        kv += machine.prompt[i] + here.g[i]
+        total += plan.gain[at]
+        complete += at < ending
+        cost = total + plan.value[complete]
+        if not _is_left(here, cost):
+            _token_batch(search, here, labels, limit, label, members, size, kv, -(-cost // SCALE))
+        at += 1
+
+
+@njit(cache=True, nogil=True)
+def _token_batch(
+    search: Search,
+    here: Here,
+    labels: Labels,
+    limit: IntArray,
+    label: int,
+    members: int,
+    size: int,
+    kv: int,
+    bound: int,
+) -> None:
     machine = search.machine
-    m = here.counts[0]
-    barred = _compare_running(search, here)
-    for members in range(1, 1 << m):
-        if members & barred:
-            continue
-        size, kv = 0, 0
-        for k in range(m):
-            if members >> k & 1:
-                size += 1
-                kv += machine.prompt[here.running[k]] + here.g[here.running[k]]
-        if size > machine.B_D or here.counts[2] + size > machine.M:
-            continue
-        if search.has_rules and not _in_order(search, here, members):
-            continue
-        end = labels.time[label] + token_time(machine.law, size, kv)
-        bound = _bound_of_tokens(search, here, labels, label, members, end)
-        if bound >= limit[0]:
-            continue
-        _begin(here)
-        for k in range(m):
-            i = here.running[k]
-            if members >> k & 1:
-                here.next_g[i] += 1
-            elif search.has_rules and size < machine.B_D:
-                here.next_barred[i] = True
-        if search.has_rules and not _tie(search, here, members):
-            continue
-        _offer(search, here, labels, limit, label, end, here.counts[2] + size, bound)
+    if search.has_rules and not _ties_are_kept(here, members):
+        return
+    end = labels.time[label] + token_time(machine.law, size, kv)
+    bound = max(bound, _bound_of_tokens(search, here, labels, label, members, end))
+    if bound >= limit[0]:
+        return
+    _begin(here)
+    for k in range(here.counts[0]):
+        i = here.running[k]
+        if members >> k & 1:
+            here.next_g[i] += 1
+        elif search.has_rules and size < machine.B_D:
+            here.next_barred[i] = True
+    if search.has_rules and not _tie(search, here, members):
+        return
+    _offer(search, here, labels, limit, label, end, here.counts[2] + size, bound)
 
 
 @njit(cache=True, nogil=True)
@@ -338,12 +492,13 @@ def _compare_running(search: Search, here: Here) -> int:
     """Fill `behind`, `equal` and `bound_to`; return who is barred, as bits."""
     machine = search.machine
     m, barred = here.counts[0], 0
+    here.equal[:m] = 0
     nobody_tied = True
     for k in range(m):
         i = here.running[k]
         if here.barred[i]:
             barred |= 1 << k
-        here.behind[k] = here.equal[k] = here.bound_to[k] = 0
+        here.behind[k] = here.bound_to[k] = 0
         if here.tied.size and here.tied[i] != np.uint64(0):
             nobody_tied = False
             for other in range(m):
@@ -361,18 +516,15 @@ def _compare_running(search: Search, here: Here) -> int:
             elif machine.prompt[j] + machine.output[j] < peak or (
                 not here.barred[i] and (nobody_tied or machine.output[i] != machine.output[j])
             ):
-                here.equal[k] |= 1 << other
+                here.equal[other] |= 1 << k
     return barred
 
 
 @njit(cache=True, nogil=True)
-def _in_order(search: Search, here: Here, members: int) -> bool:
-    """Whether nobody is overtaken who must not be, and all are served whom members are tied to."""
+def _ties_are_kept(here: Here, members: int) -> bool:
+    """Whether all are served whom members are tied to."""
     for k in range(here.counts[0]):
-        if members >> k & 1:
-            if here.bound_to[k] & ~members:
-                return False
-        elif here.equal[k] & members:
+        if members >> k & 1 and here.bound_to[k] & ~members:
             return False
     return True
 
@@ -406,22 +558,50 @@ def _tie(search: Search, here: Here, members: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def _plan_prompts(search: Search, here: Here, common: int, end: int) -> None:
+    """Prepare the bounds of prompt batches."""
+    machine, walks, plan = search.machine, search.lookahead.walks, here.plan
+    w, at, k = here.counts[WALK], end - walks.first, here.counts[0]
+    waiting = here.counts[1]
+    most = min(waiting, machine.B_P, here.most)
+    plan.gain[:waiting] = 0
+    plan.value[:] = 0
+    for position in range(waiting if common > UNKNOWN else 0):
+        i = here.waiting[position]
+        gain = (end - machine.arrival[i]) * SCALE - walks.prompt[w, i]
+        if machine.output[i] > 1:
+            gain += (machine.prompt[i] + 1) * walks.kv[w, at]
+            gain -= walks.running[w, walks.stage[i, 1], at]
+        plan.gain[position] = gain
+    for j in range(1, most + 1 if common > UNKNOWN else 1):
+        value = walks.value[w, at, here.rest.counts[0] + j]
+        plan.value[j] = value[k : k + j + 1].min()
+    look_ahead(plan, waiting, most, True)
+
+
+@njit(cache=True, nogil=True)
 def _prompt_batches(
     search: Search, here: Here, labels: Labels, limit: IntArray, label: int
 ) -> None:
     """Prompt batches of all sets of waiting requests within B_P, C_P and KV, depth first."""
-    machine = search.machine
+    machine, walks, plan = search.machine, search.lookahead.walks, here.plan
     w, picked = here.counts[1], here.picked
-    depth, tokens, at, complete = 0, 0, 0, 0
+    most = min(w, machine.B_P, here.most)
+    end = labels.time[label] + prompt_time(machine.law, 0)
+    common = _in_common(search, here, labels, label, end)
+    _plan_prompts(search, here, common, end)
+    depth, tokens, at, complete, total = 0, 0, 0, 0, common
     while True:
-        if at == w or depth == machine.B_P:
+        if at == w or depth == most or _is_left(here, total + plan.least[at, depth]):
             if depth == 0:
                 return
             depth -= 1
             at = picked[depth]
-            tokens -= machine.prompt[here.waiting[at]]
-            complete -= machine.output[here.waiting[at]] == 1
-            count_prompt(machine, search.lookahead, here.rest, here.waiting[at], -1)
+            i = here.waiting[at]
+            tokens -= machine.prompt[i]
+            complete -= machine.output[i] == 1
+            total -= plan.gain[at]
+            count_prompt(machine, search.lookahead, here.rest, i, -1)
             at += 1
             continue
         i = here.waiting[at]
@@ -437,13 +617,23 @@ def _prompt_batches(
         depth += 1
         tokens += machine.prompt[i]
         complete += machine.output[i] == 1
+        total += plan.gain[at]
         count_prompt(machine, search.lookahead, here.rest, i, 1)
-        bound, end = 0, labels.time[label] + prompt_time(machine.law, tokens)
-        if search.lookahead.has_tables:
-            cost = labels.cost[label] + complete * end
-            bound = bound_by_profiles(machine, search.lookahead, here.rest, end, cost)
-        if bound < limit[0]:
-            _prompt_batch(search, here, labels, limit, label, depth, tokens, end, bound)
+        cost = total
+        if common > UNKNOWN:
+            cost += walks.value[
+                here.counts[WALK], end - walks.first, here.rest.counts[0], here.rest.counts[1]
+            ]
+        if not _is_left(here, cost):
+            bound, over = -(-cost // SCALE), labels.time[label] + prompt_time(machine.law, tokens)
+            if search.lookahead.has_tables:
+                completions = labels.cost[label] + complete * over
+                by_profiles = bound_by_profiles(
+                    machine, search.lookahead, here.rest, over, completions
+                )
+                bound = max(bound, by_profiles)
+            if bound < limit[0]:
+                _prompt_batch(search, here, labels, limit, label, depth, tokens, over, bound)
         at += 1
 
 
@@ -501,8 +691,18 @@ def _idle(search: Search, here: Here, labels: Labels, limit: IntArray, label: in
             if gap >= machine.law.prompt:
                 here.next_barred[here.waiting[k]] = True
     bound = 0
+    common = _in_common(search, here, labels, label, end)
+    if common > UNKNOWN:
+        walks = search.lookahead.walks
+        to_go = walks.value[
+            here.counts[WALK], end - walks.first, here.rest.counts[0], here.rest.counts[1]
+        ]
+        bound = -(-(common + to_go) // SCALE)
     if search.lookahead.has_tables:
-        bound = bound_by_profiles(machine, search.lookahead, here.rest, end, labels.cost[label])
+        by_profiles = bound_by_profiles(
+            machine, search.lookahead, here.rest, end, labels.cost[label]
+        )
+        bound = max(bound, by_profiles)
     _offer(search, here, labels, limit, label, end, here.counts[2], bound)
 
 
@@ -543,10 +743,13 @@ def _offer(
             nothing = np.uint64(0)
             add_label(labels, here.state, here.bars, nothing, end, cost, cost, label)
         return
-    if not search.lookahead.has_tables:
+    if not (search.lookahead.has_tables or search.lookahead.walks.value.shape[0]):
         bound = cost + bound_alone(machine, search.lookahead, g, end)
     bound = max(labels.bound[label], bound)
-    if bound >= limit[0] or not _is_safe(search, here):
+    if bound >= min(limit[0], here.counts[TOP]):
+        here.counts[LEFT] = min(here.counts[LEFT], bound)
+        return
+    if not _is_safe(search, here):
         return
     name_in_order(search.packing, g, here.next_barred, here.next_tied)
     pack(search.packing, g, here.next_barred, here.state, here.bars)

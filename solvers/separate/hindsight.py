@@ -20,7 +20,7 @@ from ..progress import Progress
 from ..solution import Solution
 from .codes import list_codes
 from .decode import REJECTED, decode, schedule_of, working_space
-from .engine import improve_and_prove, improve_and_prove_by_work, walk_by_work
+from .engine import improve_and_prove, improve_and_prove_by_work
 from .machine import machine_of
 from .milp import FORMULATIONS, try_milp
 from .simple_bounds import simple_bounds
@@ -218,5 +218,4 @@ def load_compiled_code() -> None:
     _try_list_schedules(search, None)
     _wait_and_stall(search)
     improve_and_prove_by_work(search, 400, seed=0)
-    walk_by_work(search, 400)
     search.solution()

@@ -194,7 +194,7 @@ def add_label(
     labels.parent[label] = parent
     labels.kind[label] = OPEN
     _enter(labels, label)
-    _push(labels, label)
+    push(labels, label)
 
 
 @njit(cache=True, nogil=True)
@@ -209,7 +209,8 @@ def _before(labels: Labels, left: int, right: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _push(labels: Labels, label: int) -> None:
+def push(labels: Labels, label: int) -> None:
+    """Put an open label into the heap."""
     heap, at = labels.heap, labels.size[HEAP]
     labels.size[HEAP] += 1
     while at > 0 and _before(labels, label, heap[(at - 1) >> 1]):

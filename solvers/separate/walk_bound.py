@@ -148,7 +148,7 @@ def walk_prices(
     time_limit : float
         Seconds; the first point is always evaluated.
     most_steps : int, optional
-        Steps at most. With it the steps' lengths depend on it, not on the clock.
+        Steps at most. The steps become shorter towards whichever limit is nearer.
     stop : callable, optional
         Asked at each step whether to end.
     found : callable, optional
@@ -176,9 +176,9 @@ def walk_prices(
     while steps != most_steps and time.perf_counter() < deadline:
         if ascent.is_tight or (stop is not None and stop()):
             break
-        part = (time.perf_counter() - started) / max(time_limit, 1e-9)
-        part = part if most_steps is None else steps / most_steps
-        ascent.step(FIRST_LENGTH * (LAST_LENGTH / FIRST_LENGTH) ** part)
+        of_time = (time.perf_counter() - started) / max(time_limit, 1e-9)
+        of_steps = 0.0 if most_steps is None else steps / most_steps
+        ascent.step(FIRST_LENGTH * (LAST_LENGTH / FIRST_LENGTH) ** max(of_time, of_steps))
         steps += 1
         if steps % LOOK_AFTER == 0:
             ascent.look(ascent.centre, found)

@@ -119,11 +119,13 @@ def compute_walk(
     arrived: IntArray,
     options: Options,
     value: NDArray[np.int64],
+    stranded: int = IMPOSSIBLE,
 ) -> int:
     """Compute all costs to go under prices, from the end to the first arrival; return the bound.
 
     ``value[t, q, k]`` is that of (t, q, k), `IMPOSSIBLE` or about that where nothing can follow;
-    ``arrived[t]`` is how many requests have arrived by t.
+    ``arrived[t]`` is how many requests have arrived by t, and `stranded` what a request costs that
+    runs at the end.
     """
     n = machine.arrival.size
     S, K = value.shape[0] - 1, value.shape[2] - 1
@@ -133,6 +135,9 @@ def compute_walk(
     value[:] = IMPOSSIBLE
     for q in range(n + 1):
         value[S, q, 0] = prices.left_out[n - q]
+        if stranded < IMPOSSIBLE:
+            for k in range(1, min(q, K) + 1):
+                value[S, q, k] = prices.left_out[n - q] + k * stranded
     for t in range(S - 1, -1, -1):
         _costs_of(machine, classes, prices, t, prompt_cost, job_cost)
         tabulate(machine, classes, t, prompt_cost, job_cost, options, False)

@@ -1,0 +1,65 @@
+"""Exhaustive search led by the GPU's walk, under good prices and bad ones, against brute force."""
+
+import numpy as np
+import pytest
+
+from batchprophet.models.batch_time import AffineTime
+from batchprophet.solvers.separate.class_bound import class_prices
+from batchprophet.solvers.separate.exhaustion import beam, exhaust
+from batchprophet.solvers.separate.profile_bound import most_running, profile_prices
+from batchprophet.solvers.separate.walk_bound import has_walk, walk_prices
+from batchprophet.solvers.separate.walk_costs import SCALE, Prices
+from batchprophet.solvers.separate.walk_lookahead import walk_table
+
+from .brute_force_separate import brute_force_separate
+from .test_separate_solvers import latency, one_by_one
+from .tiny_separate import tiny_separate
+
+
+def random_prices(instance, like, end, seed):
+    """Prices of the same shape that are good for nothing: Π never rises, δ neither and is ≥ 0."""
+    rng = np.random.default_rng(seed)
+    prompt = rng.integers(0, 20_000, like.prompt.shape)
+    running = -np.sort(-rng.integers(-9_000, 9_000, like.running.shape), axis=1)
+    kv = -np.sort(-rng.integers(0, 500, like.kv.shape))
+    late = (end + 1 - instance.arrival) * SCALE - prompt
+    left_out = np.concatenate([[0], np.cumsum(np.sort(late))])
+    return Prices(prompt=prompt, running=running, kv=kv, left_out=left_out)
+
+
+def agrees(seeds):
+    """How many instances have tables, all of which lead to the optimum."""
+    walked = 0
+    for seed in seeds:
+        instance = tiny_separate(seed)
+        if isinstance(instance.gpu.batch_time, AffineTime):
+            continue
+        best, _ = brute_force_separate(instance)
+        begin = one_by_one(instance)
+        first = class_prices(instance, begin)
+        assert has_walk(instance, first.end)
+        good = walk_prices(instance, begin, first, time_limit=60, most_steps=20).prices
+        bad = random_prices(instance, good, first.end, seed)
+        tables = [walk_table(instance, prices, first.end) for prices in (good, bad)]
+        walked += 1
+        profiles = []
+        if most_running(instance) is not None:
+            profiles = [profile_prices(instance, best, most_steps=3)]
+        for walks, prices in ((tables[:1], []), (tables[1:], []), (tables, []), (tables, profiles)):
+            outcome = exhaust(instance, begin, prices=prices, walks=walks)
+            assert outcome.complete, seed
+            assert outcome.latency == outcome.bound == latency(instance, outcome.schedule) == best
+            limited = exhaust(instance, begin, prices=prices, walks=walks, work_limit=3)
+            assert limited.bound <= best <= limited.latency, seed
+        schedule, _ = beam(instance, begin, 2, walks=tables)
+        assert best <= latency(instance, schedule), seed
+    return walked
+
+
+def test_tiny_instances_agree_with_brute_force():
+    assert agrees(range(40)) > 10
+
+
+@pytest.mark.slow
+def test_many_tiny_instances_agree_with_brute_force():
+    assert agrees(range(500, 800)) > 100
