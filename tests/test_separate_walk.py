@@ -231,7 +231,7 @@ def test_a_proof_of_another_size_is_refused(certified):
     instance, solution = certified
     proof = solution.certificate.proof
     for change, message in (
-        ({"prompt": proof.prompt[1:]}, "proof.prompt: expected 31 prices, found 30"),
+        ({"prompt": proof.prompt[1:]}, "proof.prompt: expected 52 prices, found 51"),
         ({"kv": proof.kv[1:]}, f"proof.kv: expected {len(proof.kv)} prices"),
         ({"end": 10**9}, "proof.end: out of range for the instance, found 1000000000"),
     ):

@@ -113,15 +113,18 @@ def _led_by_walk(work: _Work, priced: bool) -> None:
     work.run(*(partial(work.wait_and_stall, memory) for memory in (1, MOST_MEMORY)))
     if work.is_done():
         return
-    seconds = WALK_SHARE * desk.seconds_left
-    work.run(partial(work.walk, seconds, WALK_STEPS), partial(work.anneal, seconds))
-    if work.is_done():
+    profiled = priced and n <= MOST_PROFILED
+    schedules = work.price_and_search if profiled else partial(work.anneal, math.inf)
+    if work.both:
+        desk.run(work.walk_and_exhaust, schedules)
         return
-    if priced and n <= MOST_PROFILED:
-        work.run(work.exhaust, work.price_and_search)
-    elif work.both:
-        desk.run(work.exhaust, partial(work.anneal, math.inf))
-    else:
+    seconds = WALK_SHARE * desk.seconds_left
+    for part in (partial(work.walk, seconds, WALK_STEPS), partial(work.anneal, seconds)):
+        if not work.is_done():
+            desk.run(part)
+    if profiled and not work.is_done():
+        desk.run(work.price_profiles)
+    if not work.is_done():
         desk.run(work.exhaust)
 
 
@@ -171,6 +174,7 @@ class _Work:
     seed: int
     profiles: list[ProfilePrices] = field(default_factory=list)
     walks: list[WalkTable] = field(default_factory=list)
+    runs: int = -1
 
     def is_done(self) -> bool:
         """Whether schedule and bound have met."""
@@ -190,12 +194,13 @@ class _Work:
         return [partial(each, seconds) for each in work]
 
     def anneal(self, seconds: float) -> None:
-        """Better the schedule by annealing."""
+        """Better the schedule by annealing, each time with other random numbers."""
+        self.runs += 1
         improve_separate(
             self.desk.search.instance,
             self.desk.best(),
             time_limit=min(seconds, self.desk.seconds_left),
-            seed=self.seed,
+            seed=self.seed + self.runs,
             stop=self.desk.stop.is_set,
             found=lambda schedule, _: self.desk.findings.put(Found(ANNEALING, schedule)),
         )
@@ -239,7 +244,9 @@ class _Work:
         )
         proof = proof_of(search.instance, climbed.prices, begin.end)
         self.desk.findings.put(Found(WALK, bound=(climbed.bound, proof)))
-        self.walks.append(walk_table(search.instance, climbed.prices, begin.end))
+        table = walk_table(search.instance, climbed.prices, begin.end, self.latency())
+        if table is not None:
+            self.walks.append(table)
 
     def price(self, seconds: float = math.inf) -> None:
         """Climb to the first prices, or go on from them."""
@@ -267,16 +274,28 @@ class _Work:
         )
         self.profiles.append(prices)
 
+    def walk_and_exhaust(self) -> None:
+        """Prices of the GPU's walk, and the exhaustive search that they lead."""
+        self.walk(WALK_SHARE * self.desk.seconds_left, WALK_STEPS)
+        self.exhaust()
+
     def price_and_search(self) -> None:
-        """Prices of profiles for the exhaustive search that runs beside; then better schedules."""
+        """Schedules, and prices of profiles for the exhaustive search that runs beside."""
         seconds = self.desk.seconds_left
-        self.price(PROFILE_SHARE * seconds)
+        self.anneal(FIRST_SHARE * seconds)
+        self.price_profiles()
+        if not self.desk.stop.is_set():
+            self.beams(FIRST_WIDTHS, BEAM_SHARE * seconds)
+        if not self.desk.stop.is_set():
+            self.anneal(math.inf)
+
+    def price_profiles(self) -> None:
+        """Prices of profiles, for all states and for those of later stages."""
+        seconds = PROFILE_SHARE * self.desk.seconds_left
+        self.price(seconds)
         for stage in stages_of(self.desk.search.instance, self.desk.best(), STAGES):
             if not self.desk.stop.is_set():
-                self.price_stage(stage, PROFILE_SHARE / len(STAGES) * seconds)
-        if self.both:
-            self.beams(FIRST_WIDTHS, BEAM_SHARE * seconds)
-            self.anneal(math.inf)
+                self.price_stage(stage, seconds / len(STAGES))
 
     def beams(self, widths: tuple[int, ...] | None, seconds: float) -> None:
         """Better the schedule by beams: of some widths, or ever wider ones."""
@@ -395,6 +414,7 @@ def walk_by_work(search: Search, work_limit: int) -> list[WalkTable]:
     Returns the table of costs to go, if there is one.
     """
     assert search.schedule is not None
+    assert search.value is not None
     instance, schedule = search.instance, search.schedule
     if not has_class_bound(instance, end_of_relaxation(instance, schedule)):
         return []
@@ -408,6 +428,7 @@ def walk_by_work(search: Search, work_limit: int) -> list[WalkTable]:
         climbed = walk_prices(instance, schedule, begin, time_limit=math.inf, most_steps=steps)
         proof = proof_of(instance, climbed.prices, begin.end)
         search.proved_bound(WALK, climbed.bound, proof)
-        tables = [walk_table(instance, climbed.prices, begin.end)]
+        table = walk_table(instance, climbed.prices, begin.end, int(search.value))
+        tables = [] if table is None else [table]
     search.tell(WALK)
     return tables

@@ -43,6 +43,9 @@ SLICE = 200
 #: Of what follows a label, that is added at once whose bound is less than so much higher.
 WINDOW = 4
 
+#: By how many thousandths beams take the walk's costs to go for too low.
+MISTRUST = 60
+
 Found = Callable[[SeparateSchedule, int], None]
 
 
@@ -118,8 +121,8 @@ def exhaust(
         Prices for a stronger lookahead, of this instance, up to `lookahead.TABLES` of them: the
         first for all states, others for those from a stage on.
     walks : sequence of WalkTable
-        Costs to go of the GPU's walk, all up to the same end. More prices and tables may be added
-        while the search goes on.
+        Costs to go of the GPU's walk, for schedules no worse than the one given. More prices and
+        tables may be added while the search goes on.
     time_limit : float
         Seconds.
     work_limit : int, optional
@@ -221,9 +224,11 @@ class _Run:
             machine=self._machine,
             packing=self._packing,
             lookahead=_lookahead(self._machine, self._order, self._prices, self._walks),
-            has_rules=not (law.per_prompt_token or law.per_token_job or law.per_kv_token),
+            has_rules=not (law.per_prompt_token or law.per_token_job or law.per_kv_token)
+            and not self._width,
             last_arrival=int(self._instance.arrival.max()),
-            window=WINDOW if self._walks and not self._width else NEVER,
+            window=WINDOW if self._walks else 2**40,
+            mistrust=MISTRUST if self._walks and self._width else 0,
         )
 
     def _tables_now(self) -> tuple[int, ...]:

@@ -116,6 +116,9 @@ class Search(NamedTuple):
     window : int
         How far the bounds of what is added at once may be above that of the label it follows; the
         label stays open for the rest.
+    mistrust : int
+        By how many thousandths costs to go are thought to be too low, where states are not searched
+        exhaustively.
     """
 
     machine: Machine
@@ -124,6 +127,7 @@ class Search(NamedTuple):
     has_rules: bool
     last_arrival: int
     window: int
+    mistrust: int
 
 
 class Here(NamedTuple):
@@ -227,7 +231,9 @@ def expand(
             return EXHAUSTED
         labels.kind[label] = EXPANDED
         labels.size[EXPANSIONS] += 1
-        here.counts[TOP] = min(limit[0], labels.bound[label] + search.window)
+        here.counts[TOP] = limit[0]
+        if width == 0:
+            here.counts[TOP] = min(limit[0], labels.bound[label] + search.window)
         here.counts[LEFT] = NEVER
         _look_around(search, here, labels, label)
         bound = _choose_walk(search, here, labels, label)
@@ -259,8 +265,6 @@ def _next_label(labels: Labels, limit: IntArray, width: int) -> int:
             continue
         if width == 0:
             return label if labels.bound[label] < limit[0] else -1
-        if labels.bound[label] >= limit[0]:
-            continue
         if labels.time[label] > labels.size[LEVEL]:
             labels.size[LEVEL], labels.size[AT_LEVEL] = labels.time[label], 0
         labels.size[AT_LEVEL] += 1
@@ -354,12 +358,11 @@ def _in_common(search: Search, here: Here, labels: Labels, label: int, end: int)
 
 
 @njit(cache=True, nogil=True)
-def _is_left(here: Here, cost: int) -> bool:
+def _is_left(counts: IntArray, cost: int) -> bool:
     """Whether the walk's bound, in units of 1/`SCALE`, leaves something for a later expansion."""
-    bound = -(-cost // SCALE)
-    if bound < here.counts[TOP]:
+    if cost <= (counts[TOP] - 1) * SCALE:
         return False
-    here.counts[LEFT] = min(here.counts[LEFT], bound)
+    counts[LEFT] = min(counts[LEFT], -(-cost // SCALE))
     return True
 
 
@@ -402,7 +405,7 @@ def _token_batches(search: Search, here: Here, labels: Labels, limit: IntArray, 
     size, at, members, kv, total, complete = 0, 0, 0, 0, common, 0
     while True:
         to_go = cheapest if at < ending else plan.value[complete]
-        if at == m or size == most or _is_left(here, total + plan.least[at, size] + to_go):
+        if at == m or size == most or _is_left(here.counts, total + plan.least[at, size] + to_go):
             if size == 0:
                 return
             size -= 1
@@ -429,7 +432,7 @@ def _token_batches(search: Search, here: Here, labels: Labels, limit: IntArray, 
         total += plan.gain[at]
         complete += at < ending
         cost = total + plan.value[complete]
-        if not _is_left(here, cost):
+        if not _is_left(here.counts, cost):
             _token_batch(search, here, labels, limit, label, members, size, kv, -(-cost // SCALE))
         at += 1
 
@@ -590,25 +593,28 @@ def _prompt_batches(
     end = labels.time[label] + prompt_time(machine.law, 0)
     common = _in_common(search, here, labels, label, end)
     _plan_prompts(search, here, common, end)
+    free, done, running = machine.M - here.counts[2], here.rest.counts[0], here.counts[0]
+    waiting, barred, counts = here.waiting, here.barred, here.counts
     depth, tokens, at, complete, total = 0, 0, 0, 0, common
     while True:
-        if at == w or depth == most or _is_left(here, total + plan.least[at, depth]):
+        if at == w or depth == most or _is_left(counts, total + plan.least[at, depth]):
             if depth == 0:
                 return
             depth -= 1
             at = picked[depth]
-            i = here.waiting[at]
+            i = waiting[at]
             tokens -= machine.prompt[i]
             complete -= machine.output[i] == 1
             total -= plan.gain[at]
-            count_prompt(machine, search.lookahead, here.rest, i, -1)
+            if search.lookahead.has_tables:
+                count_prompt(machine, search.lookahead, here.rest, i, -1)
             at += 1
             continue
-        i = here.waiting[at]
+        i = waiting[at]
         if (
-            here.barred[i]
+            barred[i]
             or tokens + machine.prompt[i] > machine.C_P
-            or here.counts[2] + tokens + machine.prompt[i] + depth + 1 > machine.M
+            or tokens + machine.prompt[i] + depth + 1 > free
             or _has_equal_before(machine, here, depth, at)
         ):
             at += 1
@@ -618,13 +624,13 @@ def _prompt_batches(
         tokens += machine.prompt[i]
         complete += machine.output[i] == 1
         total += plan.gain[at]
-        count_prompt(machine, search.lookahead, here.rest, i, 1)
+        if search.lookahead.has_tables:
+            count_prompt(machine, search.lookahead, here.rest, i, 1)
         cost = total
         if common > UNKNOWN:
-            cost += walks.value[
-                here.counts[WALK], end - walks.first, here.rest.counts[0], here.rest.counts[1]
-            ]
-        if not _is_left(here, cost):
+            after = running + depth - complete
+            cost += walks.value[counts[WALK], end - walks.first, done + depth, after]
+        if not _is_left(counts, cost):
             bound, over = -(-cost // SCALE), labels.time[label] + prompt_time(machine.law, tokens)
             if search.lookahead.has_tables:
                 completions = labels.cost[label] + complete * over
@@ -743,19 +749,31 @@ def _offer(
             nothing = np.uint64(0)
             add_label(labels, here.state, here.bars, nothing, end, cost, cost, label)
         return
-    if not (search.lookahead.has_tables or search.lookahead.walks.value.shape[0]):
-        bound = cost + bound_alone(machine, search.lookahead, g, end)
-    bound = max(labels.bound[label], bound)
+    if not search.lookahead.has_tables:
+        bound = max(bound, cost + bound_alone(machine, search.lookahead, g, end))
+    if search.mistrust == 0:
+        bound = max(labels.bound[label], bound)
     if bound >= min(limit[0], here.counts[TOP]):
         here.counts[LEFT] = min(here.counts[LEFT], bound)
         return
     if not _is_safe(search, here):
         return
+    if search.mistrust > 0:
+        bound += (bound - _so_far(machine, g, cost, end)) * search.mistrust // 1000
     name_in_order(search.packing, g, here.next_barred, here.next_tied)
     pack(search.packing, g, here.next_barred, here.state, here.bars)
     ties = pack_ties(machine, g, here.next_tied, here.order)
     if not is_dominated(labels, here.state, here.bars, ties, end, cost, search.last_arrival):
         add_label(labels, here.state, here.bars, ties, end, cost, bound, label)
+
+
+@njit(cache=True, nogil=True)
+def _so_far(machine: Machine, g: IntArray, cost: int, time: int) -> int:
+    """Σ completions if all the others were done now, or on arrival."""
+    for i in range(g.size):
+        if g[i] < machine.output[i]:
+            cost += max(time, machine.arrival[i])
+    return cost
 
 
 @njit(cache=True, nogil=True)

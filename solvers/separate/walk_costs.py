@@ -52,7 +52,7 @@ class Prices(NamedTuple):
     kv : ndarray of int64, shape (S + 1,)
         δ ≥ 0; it does not rise.
     left_out : ndarray of int64, shape (n + 1,)
-        Least cost of so many late requests.
+        Least cost of so many late requests; `IMPOSSIBLE` where a walk must not end with so many.
     """
 
     prompt: IntArray
@@ -119,13 +119,11 @@ def compute_walk(
     arrived: IntArray,
     options: Options,
     value: NDArray[np.int64],
-    stranded: int = IMPOSSIBLE,
 ) -> int:
     """Compute all costs to go under prices, from the end to the first arrival; return the bound.
 
     ``value[t, q, k]`` is that of (t, q, k), `IMPOSSIBLE` or about that where nothing can follow;
-    ``arrived[t]`` is how many requests have arrived by t, and `stranded` what a request costs that
-    runs at the end.
+    ``arrived[t]`` is how many requests have arrived by t.
     """
     n = machine.arrival.size
     S, K = value.shape[0] - 1, value.shape[2] - 1
@@ -135,9 +133,6 @@ def compute_walk(
     value[:] = IMPOSSIBLE
     for q in range(n + 1):
         value[S, q, 0] = prices.left_out[n - q]
-        if stranded < IMPOSSIBLE:
-            for k in range(1, min(q, K) + 1):
-                value[S, q, k] = prices.left_out[n - q] + k * stranded
     for t in range(S - 1, -1, -1):
         _costs_of(machine, classes, prices, t, prompt_cost, job_cost)
         tabulate(machine, classes, t, prompt_cost, job_cost, options, False)
@@ -161,7 +156,7 @@ def compute_walk(
                     best = min(best, least + k * tau_P * SCALE)
                 value[t, q, k] = best
         if arrived[t] == n:
-            value[t, n, 0] = 0
+            value[t, n, 0] = prices.left_out[0]
     bound: int = value[0, 0, 0] + prices.prompt.sum() - machine.M * prices.kv[0]
     return bound
 

@@ -8,8 +8,10 @@ at most ``(M − H)·δ_t`` where H is held already. So what is to come is at le
 
 ``value[t, q, k] + Σ λ_i − Σ Π_{c,t} − (M − H)·δ_t``.
 
-Requests that run at the end T, and are done later, add at least one time unit each; that they leave
-their classes then, at the least Π of all, is paid by nobody: `stranded` is both together.
+**The end.** All of this is for schedules that are done by the end of the table. The cheapest walk
+with one late request or more is a lower bound on all other schedules. The table's end is moved on
+until that is no less than the latency of a known schedule: then a better one is done by then, and
+no walk of the table has late requests. (Prices stay what they are at their last time.)
 """
 
 from __future__ import annotations
@@ -25,9 +27,13 @@ from ...models.instance import Instance, IntArray
 from ...models.separate.classes import running_classes
 from .machine import machine_of
 from .prompt_choices import IMPOSSIBLE
-from .walk_bound import classes_of, most_running
+from .walk_bound import classes_of, has_walk, most_running
 from .walk_costs import SCALE, Prices, compute_walk
 from .walk_options import empty_options
+
+
+#: How often the end of a table is moved on.
+MOST_MOVES = 8
 
 
 class WalkTable(NamedTuple):
@@ -55,33 +61,69 @@ class WalkTable(NamedTuple):
     stage: NDArray[np.int64]
 
 
-def walk_table(instance: Instance, prices: Prices, end: int) -> WalkTable:
-    """Compute the costs to go from all states, for schedules that may end after T."""
-    n, S = instance.n, prices.kv.size - 1
-    machine, K = machine_of(instance), most_running(instance)
-    begin = int(instance.arrival.min())
-    arrived = np.searchsorted(np.sort(instance.arrival), begin + np.arange(S + 1), side="right")
-    value = np.empty((S + 1, n + 1, K + 1), np.int64)
-    stranded = SCALE + int(prices.running[:, -1].min(initial=0))
-    classes = classes_of(instance, end)
-    classes.last[:], classes.last_prompt[:] = S, S
-    compute_walk(
-        machine, classes, prices, arrived.astype(np.int64),
-        empty_options(machine, K), value, stranded,
-    )  # fmt: skip
-    rows, _ = running_classes(instance, "latency", list(range(n)))
+def walk_table(instance: Instance, prices: Prices, end: int, latency: int) -> WalkTable | None:
+    """Compute the costs to go from all states, for schedules of less than a known total latency.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    prices : Prices
+        Prices up to the end.
+    end : int
+        Time T, not before the last arrival.
+    latency : int
+        Total latency of a feasible schedule.
+
+    Returns
+    -------
+    WalkTable or None
+        None if the table would be too large, or prices are so bad that no end will do.
+    """
+    n, machine, K = instance.n, machine_of(instance), most_running(instance)
+    first = int(instance.arrival.min())
+    options, late = empty_options(machine, K), np.diff(prices.left_out)
+    none_late = np.full(n + 1, IMPOSSIBLE, np.int64)
+    none_late[0] = 0
+    more = 0
+    for _ in range(MOST_MOVES):
+        if not has_walk(instance, end + more):
+            return None
+        S = end + more - first
+        arrived = np.searchsorted(np.sort(instance.arrival), first + np.arange(S + 1), side="right")
+        left_out = np.concatenate([[IMPOSSIBLE], np.cumsum(late + more * SCALE)])
+        longer = Prices(
+            prompt=prices.prompt,
+            running=np.pad(prices.running, ((0, 0), (0, more)), mode="edge"),
+            kv=np.pad(prices.kv, (0, more), mode="edge"),
+            left_out=left_out.astype(np.int64),
+        )
+        value = np.empty((S + 1, n + 1, K + 1), np.int64)
+        given = machine, classes_of(instance, end + more)
+        bound = compute_walk(*given, longer, arrived.astype(np.int64), options, value)
+        if bound > (latency - 1) * SCALE:
+            longer = longer._replace(left_out=none_late)
+            compute_walk(*given, longer, arrived.astype(np.int64), options, value)
+            return WalkTable(
+                first, value, longer.prompt, longer.kv, longer.running, _stages(instance)
+            )
+        more = more + max(1, latency - bound // SCALE)
+    return None
+
+
+def _stages(instance: Instance) -> NDArray[np.int64]:
+    """Class of each request after each number of tokens."""
+    rows, _ = running_classes(instance, "latency", list(range(instance.n)))
     number = {(c.held, c.to_go): a for a, c in enumerate(rows)}
-    stage = np.full((n, int(instance.output.max())), -1, np.int64)
-    for i, (s, o) in enumerate(
-        zip(instance.prompt.tolist(), instance.output.tolist(), strict=True)
-    ):
+    stage = np.full((instance.n, int(instance.output.max())), -1, np.int64)
+    for i, (s, o) in enumerate(zip(instance.prompt, instance.output, strict=True)):
         for g in range(1, o):
-            stage[i, g] = number[s + g, o - g]
-    return WalkTable(begin, value, prices.prompt, prices.kv, prices.running, stage)
+            stage[i, g] = number[int(s) + g, int(o) - g]
+    return stage
 
 
 class Walks(NamedTuple):
-    """Some tables of the same times, or none, as compiled code takes them.
+    """Some tables, or none, as compiled code takes them.
 
     Attributes
     ----------
@@ -102,16 +144,17 @@ class Walks(NamedTuple):
 
 
 def walks_of(tables: Sequence[WalkTable], order: IntArray) -> Walks:
-    """Put tables together, for requests in an order."""
+    """Put tables together, as far as all of them reach, for requests in an order."""
     if not tables:
         none, square = np.zeros((0, 0, 0), np.int64), np.zeros((0, 0), np.int64)
         return Walks(0, np.zeros((0, 0, 0, 0), np.int64), square, square, none, square)
+    times = min(table.kv.size for table in tables)
     return Walks(
         first=tables[0].first,
-        value=np.stack([table.value for table in tables]),
+        value=np.stack([table.value[:times] for table in tables]),
         prompt=np.stack([table.prompt[order] for table in tables]),
-        kv=np.stack([table.kv for table in tables]),
-        running=np.stack([table.running for table in tables]),
+        kv=np.stack([table.kv[:times] for table in tables]),
+        running=np.stack([table.running[:, :times] for table in tables]),
         stage=tables[0].stage[order],
     )
 
