@@ -1,15 +1,25 @@
 """Exhaustive search led by the GPU's walk, under good prices and bad ones, against brute force."""
 
+import contextlib
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from batchprophet.models.batch_time import AffineTime
+from batchprophet.models.errors import InputError
+from batchprophet.models.families import make_instance
+from batchprophet.solvers.certificates.clock import Clock
+from batchprophet.solvers.certificates.verification import verify
+from batchprophet.solvers.certificates.walk_search import WalkSearch
 from batchprophet.solvers.separate.class_bound import class_prices
 from batchprophet.solvers.separate.exhaustion import beam, exhaust
+from batchprophet.solvers.separate.hindsight import solve_separate
 from batchprophet.solvers.separate.profile_bound import most_running, profile_prices
-from batchprophet.solvers.separate.walk_bound import has_walk, walk_prices
+from batchprophet.solvers.separate.walk_bound import has_walk, unpriced_walk, walk_prices
 from batchprophet.solvers.separate.walk_costs import SCALE, Prices
-from batchprophet.solvers.separate.walk_lookahead import walk_table
+from batchprophet.solvers.separate.walk_lookahead import search_proof, walk_table
 
 from .brute_force_separate import brute_force_separate
 from .test_separate_solvers import latency, one_by_one
@@ -62,6 +72,65 @@ def agrees(seeds):
 
 def test_tiny_instances_agree_with_brute_force():
     assert agrees(range(40)) > 10
+
+
+def claims_hold(seeds):
+    """The certificate's own search, under good prices, bad ones and none; how many of them."""
+    claims = 0
+    for seed in seeds:
+        instance = tiny_separate(seed)
+        if isinstance(instance.gpu.batch_time, AffineTime):
+            continue
+        best, _ = brute_force_separate(instance)
+        begin = one_by_one(instance)
+        first = class_prices(instance, begin)
+        good = walk_prices(instance, begin, first, time_limit=60, most_steps=20).prices
+        bad = random_prices(instance, good, first.end, seed)
+        known = latency(instance, begin)
+        tables = [walk_table(instance, prices, first.end, known) for prices in (good, bad)]
+        assert tables[0] is not None, seed
+        for walks in [[table] for table in tables if table is not None] + [[]]:
+            claim = search_proof(instance, walks, best)
+            claims += 1
+            assert claim.bound(instance, "latency", Clock(None)) == best, seed
+            assert WalkSearch.from_record(json.loads(json.dumps(claim.to_record()))) == claim
+            if walks and best < known:  # these prices end late enough for what is below it
+                bolder = replace(claim, value=best + 1)
+                assert bolder.bound(instance, "latency", Clock(None)) == best, seed
+    return claims
+
+
+def test_the_verifier_searches_again_and_agrees_with_brute_force():
+    assert claims_hold(range(30)) > 20
+
+
+@pytest.mark.slow
+def test_the_verifier_agrees_with_brute_force_on_many():
+    assert claims_hold(range(800, 1000)) > 200
+
+
+@pytest.mark.parametrize(("n", "seed"), [(6, 3), (14, 102), (20, 101)])
+def test_the_engine_certifies_the_optimum(n, seed):
+    instance = make_instance("separate-random", seed=seed, settings={"n": n})
+    solution = solve_separate(instance, time_limit=30)
+    assert solution.status == "optimal"
+    certificate = solution.certificate
+    assert certificate.bound == solution.objective
+    verification = verify(certificate, instance, value=solution.objective)
+    assert verification.verified, verification.reason
+    if certificate.proof.kind == "walk-search":
+        bolder = replace(certificate.proof, value=certificate.bound + 1)
+        more = replace(certificate, bound=certificate.bound + 1, proof=bolder)
+        with contextlib.suppress(InputError):  # the prices end too early for that
+            assert not verify(more, instance).verified
+
+
+def test_prices_that_end_too_early_are_refused():
+    instance = make_instance("separate-random", seed=3, settings={"n": 5})
+    walk = unpriced_walk(instance, 20)
+    short = replace(walk, end=walk.end - 15, kv=walk.kv[15:])
+    with pytest.raises(InputError, match=f"proof.end: expected so late .* found {short.end}"):
+        WalkSearch(value=60, walk=short).bound(instance, "latency", Clock(None))
 
 
 @pytest.mark.slow

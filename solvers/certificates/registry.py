@@ -14,6 +14,7 @@ from .proof import Proof
 from .round_prices import RoundPriceProof
 from .waits_and_stalls import WaitsAndStallsProof
 from .walk_prices import WalkPriceProof
+from .walk_search import WalkSearch
 
 #: Kinds of proof by their name in files.
 PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
@@ -28,6 +29,7 @@ PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
             RoundPriceProof,
             WalkPriceProof,
             WaitsAndStallsProof,
+            WalkSearch,
         )
     }
 )

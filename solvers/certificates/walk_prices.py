@@ -6,15 +6,17 @@ What is proved, and why, is said in `solvers.separate.walk_costs`; nothing here 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
 
 from ...models.batch_time import AffineTime, ConstantTime, UnitTime
 from ...models.errors import InputError
-from ...models.instance import Instance
+from ...models.instance import Instance, IntArray
 from ...models.objectives import Exact
 from .clock import Clock
 from .strict import LIMIT, array, integer, integers, require_keys, require_object
@@ -23,6 +25,10 @@ from .strict import LIMIT, array, integer, integers, require_keys, require_objec
 MOST_STATES = 2**24
 
 Class = tuple[int, int]
+Layer = list[list[int | None]]
+
+#: A cost to go where nothing can follow, in a table.
+FAR = 2**60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +70,19 @@ class WalkPriceProof:
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
         """Recompute the bound: the cheapest walk, and the prices that every schedule earns."""
-        self._require_fit(instance)
+        self.require_fit(instance)
         walk = _Walk(self, instance)
-        cheapest = walk.cheapest(clock)
+        cheapest = walk.cheapest(walk.cost_of_late(), clock)
+        assert cheapest is not None
         total = cheapest + sum(self.prompt) - instance.gpu.kv_capacity * self.kv[0]
         return Fraction(total, self.scale)
 
-    def _require_fit(self, instance: Instance) -> None:
+    def require_fit(self, instance: Instance) -> None:
+        """Raise an error unless there is a price for each request, time and class."""
         if isinstance(instance.gpu.batch_time, AffineTime):
-            raise InputError("proof: walk-prices take the unit and the constant law, found affine")
+            raise InputError(
+                "proof: prices of the walk take the unit and the constant law, found affine"
+            )
         times = self.end - int(instance.arrival.min()) + 1
         if len(self.prompt) != instance.n:
             raise InputError(
@@ -86,6 +96,10 @@ class WalkPriceProof:
         ):
             if len(row) != times:
                 raise InputError(f"proof.{place}: expected {times} prices, found {len(row)}")
+
+    def reordered(self, order: Sequence[int]) -> WalkPriceProof:
+        """Return the proof for the requests in an order."""
+        return replace(self, prompt=tuple(self.prompt[i] for i in order))
 
     def to_record(self) -> dict[str, Any]:
         """Return the proof as a plain record; prices that stay are written once."""
@@ -124,6 +138,55 @@ class WalkPriceProof:
             kv=_row("proof.kv", record["kv"], 0),
             running=running,
         )
+
+
+class Table(NamedTuple):
+    """Costs to go of the GPU's walk, and the limits and times that it keeps.
+
+    Attributes
+    ----------
+    value : ndarray of int64, shape (S + 1, n + 1, K + 1)
+        By time from the first arrival, prompts done and requests that run; `FAR` for none.
+    B_P, C_P, B_D, prompt_time, token_time : int
+        Limits and times.
+    """
+
+    value: IntArray
+    B_P: int
+    C_P: int
+    B_D: int
+    prompt_time: int
+    token_time: int
+
+
+def table_of(proof: WalkPriceProof, instance: Instance, value: int, clock: Clock) -> Table:
+    """Compute the costs to go for schedules of a total latency below `value`.
+
+    Raises
+    ------
+    InputError
+        If the prices do not fit the instance, or such a schedule might not be done by their end.
+    """
+    proof.require_fit(instance)
+    walk = _Walk(proof, instance)
+    all_in_time, *late = walk.cost_of_late()
+    some_late = walk.cheapest([None, *late], clock)
+    earned = sum(proof.prompt) - instance.gpu.kv_capacity * proof.kv[0]
+    if some_late is not None and some_late + earned <= (value - 1) * proof.scale:
+        raise InputError(
+            f"proof.end: expected so late that whoever completes after it makes the total latency "
+            f"{value} or more, found {proof.end}"
+        )
+    layers = list(walk.layers([all_in_time] + [None] * walk.n, clock))
+    costs = [[[FAR if cost is None else cost for cost in row] for row in q] for q in layers]
+    return Table(
+        value=np.array(costs[::-1], dtype=np.int64),
+        B_P=walk.B_P,
+        C_P=walk.C_P,
+        B_D=walk.B_D,
+        prompt_time=walk.tau_P,
+        token_time=walk.tau_D,
+    )
 
 
 def _steps(row: Sequence[int]) -> list[list[int]]:
@@ -178,45 +241,55 @@ class _Walk:
         price: int = self.proof.running.get((held, to_go), self.zero)[t]
         return price
 
-    def cheapest(self, clock: Clock) -> int:
-        """Cost of the cheapest walk, in units of 1/scale."""
+    def cost_of_late(self) -> list[int]:
+        """Least cost of so many late requests, by their number."""
         late = sorted(
             (self.proof.end + 1 - a) * self.proof.scale - price
             for a, price in zip(self.a, self.proof.prompt, strict=True)
         )
-        left_out = [sum(late[:count]) for count in range(self.n + 1)]
+        return [sum(late[:count]) for count in range(self.n + 1)]
+
+    def cheapest(self, left_out: Sequence[int | None], clock: Clock) -> int | None:
+        """Cost of the cheapest walk, in units of 1/scale; None if there is none."""
+        *_, first = self.layers(left_out, clock)
+        return first[0][0]
+
+    def layers(self, left_out: Sequence[int | None], clock: Clock) -> Iterator[Layer]:
+        """Yield the costs to go by (q, k), from the end to the first arrival.
+
+        ``left_out[j]`` is what it costs to end with j late requests, None where that must not be.
+        """
         never = None
-        costs: dict[int, list[list[int | None]]] = {}
+        costs: dict[int, Layer] = {}
         for t in range(self.S, -1, -1):
             clock.check()
             arrived = sum(a - self.begin <= t for a in self.a)
             jobs = self._jobs(t) if t + self.tau_D <= self.S else {}
             prompts = self._prompts(t) if t + self.tau_P <= self.S else {}
-            here: list[list[int | None]] = [[never] * (self.K + 1) for _ in range(self.n + 1)]
+            here: Layer = [[never] * (self.K + 1) for _ in range(self.n + 1)]
             for q in range(arrived + 1):
                 for k in range(min(q, self.K) + 1):
                     here[q][k] = self._cost(costs, t, q, k, arrived, jobs, prompts, left_out)
             costs[t] = here
             costs.pop(t + max(self.tau_P, self.tau_D, 1) + 1, None)
-        first = costs[0][0][0]
-        assert first is not None
-        return first
+            yield here
 
     def _cost(
         self,
-        costs: dict[int, list[list[int | None]]],
+        costs: Mapping[int, Layer],
         t: int,
         q: int,
         k: int,
         arrived: int,
         jobs: dict[tuple[int, int], int],
         prompts: dict[tuple[int, int], int],
-        left_out: list[int],
+        left_out: Sequence[int | None],
     ) -> int | None:
         scale = self.proof.scale
         ways: list[int] = []
-        if k == 0 and (q == self.n or t == self.S):
-            ways.append(left_out[self.n - q])
+        late = left_out[self.n - q]
+        if k == 0 and (q == self.n or t == self.S) and late is not None:
+            ways.append(late)
         if t < self.S:
             then = costs[t + 1][q][k]
             if then is not None:

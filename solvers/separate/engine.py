@@ -29,7 +29,7 @@ from .improvement import improve_separate
 from .profile_bound import ProfilePrices, Stage, most_running, profile_prices, stages_of
 from .waits_and_stalls import MOST_MEMORY, WaitsAndStalls, waits_and_stalls, work_of
 from .walk_bound import has_walk, proof_of, walk_prices
-from .walk_lookahead import WalkTable, walk_table
+from .walk_lookahead import WalkTable, search_proof, walk_table
 
 #: Most requests for which the costs to go of profiles are worth their time.
 MOST_PROFILED = 30
@@ -341,7 +341,8 @@ class _Work:
         return int(value)
 
     def _hand_in(self, schedule: SeparateSchedule, bound: int) -> None:
-        self.desk.findings.put(Found(EXHAUSTION, schedule, (bound, None)))
+        proof = search_proof(self.desk.search.instance, self.walks, bound)
+        self.desk.findings.put(Found(EXHAUSTION, schedule, (bound, proof)))
 
 
 def _schedules_of(
@@ -393,7 +394,11 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
             instance, search.schedule, prices=prices, walks=walks, work_limit=expansions
         )
         search.offer(outcome.schedule, EXHAUSTION)
-        search.better_bound(EXHAUSTION, outcome.bound)
+        proof = search_proof(instance, walks, outcome.bound)
+        if proof is None:
+            search.better_bound(EXHAUSTION, outcome.bound)
+        else:
+            search.proved_bound(EXHAUSTION, outcome.bound, proof)
     search.tell(EXHAUSTION)
 
 

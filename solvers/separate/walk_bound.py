@@ -11,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 from numba import njit
 
+from ...models.batch_time import AffineTime
 from ...models.instance import FloatArray, Instance, IntArray
 from ...models.separate.classes import running_classes
 from ...models.separate.schedule import SeparateSchedule
@@ -22,6 +23,9 @@ from .walk_options import Classes, empty_options
 
 #: Most entries of the table of costs to go.
 MOST_COSTS = 40_000_000
+
+#: Most entries of a table without prices.
+MOST_UNPRICED = 20_000
 
 #: Steps, in time units per request: of the first step and of the last one.
 FIRST_LENGTH, LAST_LENGTH = 0.1, 0.004
@@ -107,6 +111,25 @@ def proof_of(instance: Instance, prices: Prices, end: int) -> WalkPriceProof:
             for c, row in zip(rows, prices.running.tolist(), strict=True)
         },
     )
+
+
+def unpriced_walk(instance: Instance, latency: int) -> WalkPriceProof | None:
+    """Return prices of 0 up to the last end of schedules below a total latency.
+
+    None where batch times are affine or the table would be larger than `MOST_UNPRICED`.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 1], prompt=[3, 1], output=[2, 1])
+    >>> unpriced_walk(instance, 4).end
+    5
+    """
+    end = int(instance.arrival.max()) + latency
+    if isinstance(instance.gpu.batch_time, AffineTime) or _states(instance, end) > MOST_UNPRICED:
+        return None
+    times = end - int(instance.arrival.min()) + 1
+    return WalkPriceProof(scale=1, end=end, prompt=(0,) * instance.n, kv=(0,) * times, running={})
 
 
 def has_walk(instance: Instance, end: int) -> bool:

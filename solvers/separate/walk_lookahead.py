@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from ...models.instance import Instance, IntArray
 from ...models.separate.classes import running_classes
+from ..certificates.walk_search import WalkSearch
 from .machine import machine_of
 from .prompt_choices import IMPOSSIBLE
-from .walk_bound import classes_of, has_walk, most_running
+from .walk_bound import classes_of, has_walk, most_running, proof_of, unpriced_walk
 from .walk_costs import SCALE, Prices, compute_walk
 from .walk_options import empty_options
-
 
 #: How often the end of a table is moved on.
 MOST_MOVES = 8
@@ -109,6 +109,16 @@ def walk_table(instance: Instance, prices: Prices, end: int, latency: int) -> Wa
             )
         more = more + max(1, latency - bound // SCALE)
     return None
+
+
+def search_proof(instance: Instance, walks: Sequence[WalkTable], bound: int) -> WalkSearch | None:
+    """Return the claim that no schedule is below a bound, with prices to search by if there are."""
+    if walks:
+        prices = Prices(walks[0].prompt, walks[0].running, walks[0].kv, np.zeros(0, np.int64))
+        walk = proof_of(instance, prices, walks[0].first + walks[0].kv.size - 1)
+        return WalkSearch(value=bound, walk=walk)
+    unpriced = unpriced_walk(instance, bound)
+    return None if unpriced is None else WalkSearch(value=bound, walk=unpriced)
 
 
 def _stages(instance: Instance) -> NDArray[np.int64]:
