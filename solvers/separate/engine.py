@@ -24,6 +24,7 @@ from ..desk import Desk, Found
 from .class_bound import class_prices, end_of_relaxation, has_class_bound
 from .codes import codes_by_starts
 from .decode import schedule_of
+from .endings import improve_endings
 from .exhaustion import beam, exhaust, is_applicable
 from .improvement import improve_separate
 from .profile_bound import ProfilePrices, Stage, most_running, profile_prices, stages_of
@@ -46,6 +47,9 @@ LONG_SHARE, GUIDE_SHARE = 0.75, 0.3
 #: walk leads.
 WALK_SHARE, PROFILE_SHARE = 0.25, 0.15
 
+#: Share of the time for one turn of annealing, where best endings come between.
+TURN_SHARE = 0.15
+
 #: Steps of the ascent to the first prices, to those of a stage, and to those of the walk.
 FIRST_STEPS, STAGE_STEPS, WALK_STEPS = 40, 20, 5_000
 
@@ -65,7 +69,7 @@ UNITS_PER_STEP, UNITS_PER_WALK_STEP = 10_000, 400
 STALL_STEPS_PER_UNIT, STALL_STEPS_PER_SECOND = 2_000, 50_000_000
 
 #: Names of what finds schedules and proves bounds.
-ANNEALING, BEAMS = "annealing", "beams"
+ANNEALING, BEAMS, ENDINGS = "annealing", "beams", "best endings"
 PROFILES, EXHAUSTION = "profile prices", "exhaustive search"
 CLASSES, WALK = "class relaxation", "prices of the GPU's walk"
 STALLS = "waits and stalls"
@@ -114,7 +118,7 @@ def _led_by_walk(work: _Work, priced: bool) -> None:
     if work.is_done():
         return
     profiled = priced and n <= MOST_PROFILED
-    schedules = work.price_and_search if profiled else partial(work.anneal, math.inf)
+    schedules = work.price_and_search if profiled else work.anneal_and_end
     if work.both:
         desk.run(work.walk_and_exhaust, schedules)
         return
@@ -278,6 +282,21 @@ class _Work:
         """Prices of the GPU's walk, and the exhaustive search that they lead."""
         self.walk(WALK_SHARE * self.desk.seconds_left, WALK_STEPS)
         self.exhaust()
+
+    def anneal_and_end(self) -> None:
+        """Annealing and best endings by turns."""
+        seconds = TURN_SHARE * self.desk.seconds_left
+        while not self.desk.stop.is_set() and self.desk.seconds_left > 0:
+            self.anneal(seconds)
+            if self.walks:  # found while the annealing went on
+                better = improve_endings(
+                    self.desk.search.instance,
+                    self.desk.best(),
+                    self.walks,
+                    time_limit=self.desk.seconds_left,
+                    stop=self.desk.stop.is_set,
+                )
+                self.desk.findings.put(Found(ENDINGS, better))
 
     def price_and_search(self) -> None:
         """Schedules, and prices of profiles for the exhaustive search that runs beside."""

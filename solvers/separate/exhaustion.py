@@ -27,7 +27,7 @@ from .machine import Machine, machine_of
 from .profile_bound import ProfilePrices
 from .profile_costs import CostTable
 from .profiles import Profiles
-from .states import MOST_NAMED, Packing, packing_of, sorted_machine, unpack
+from .states import MOST_NAMED, Packing, name_in_order, pack, packing_of, sorted_machine, unpack
 from .walk_lookahead import WalkTable, empty_plan, walks_of
 
 #: Labels that are kept at most (a power of 2), and room for at first.
@@ -101,6 +101,7 @@ def exhaust(
     instance: Instance,
     schedule: SeparateSchedule,
     *,
+    kept: int = 0,
     prices: Sequence[ProfilePrices] = (),
     walks: Sequence[WalkTable] = (),
     time_limit: float = math.inf,
@@ -117,6 +118,8 @@ def exhaust(
         The instance; any law, any limits, but few enough requests (`is_applicable`).
     schedule : SeparateSchedule
         A feasible schedule: only better ones are searched for.
+    kept : int
+        Only among schedules that begin with so many of its batches; the bound is on these.
     prices : sequence of ProfilePrices
         Prices for a stronger lookahead, of this instance, up to `lookahead.TABLES` of them: the
         first for all states, others for those from a stage on.
@@ -149,7 +152,7 @@ def exhaust(
     >>> outcome.latency, outcome.bound, outcome.complete
     (7, 7, True)
     """
-    run = _Run(instance, schedule, prices, walks, width=0)
+    run = _Run(instance, schedule, prices, walks, kept=kept)
     complete = run.go_on_until_done(Budget(time_limit, work_limit, stop), found, known)
     return Outcome(
         schedule=run.schedule,
@@ -187,7 +190,7 @@ def beam(
     expanded : int
         Labels expanded.
     """
-    run = _Run(instance, schedule, prices, walks, width)
+    run = _Run(instance, schedule, prices, walks, width=width)
     run.go_on_until_done(Budget(time_limit, work_limit, stop), None, None)
     return run.schedule, run.expanded
 
@@ -201,9 +204,12 @@ class _Run:
         schedule: SeparateSchedule,
         prices: Sequence[ProfilePrices],
         walks: Sequence[WalkTable],
-        width: int,
+        *,
+        width: int = 0,
+        kept: int = 0,
     ) -> None:
         self._instance, self._prices, self._walks = instance, prices, walks
+        self._kept = schedule.batches[:kept]
         self._arrivals = int(instance.arrival.sum())
         self._machine, self._order = sorted_machine(machine_of(instance))
         self._packing = packing_of(self._machine)
@@ -240,19 +246,31 @@ class _Run:
         return int(self._limit[0]) - self._arrivals
 
     def _first_labels(self) -> Labels:
-        n = self._machine.prompt.size
         capacity = max(FIRST_LABELS, 1 << (2 * self._reserve).bit_length())
         labels = empty_labels(capacity, self._packing.words, self._packing.bar_words)
         labels.size[BY_TIME] = self._width > 0
-        begin = int(self._machine.arrival.min())
-        nothing, lookahead, rest = np.zeros(n, np.int64), self._search.lookahead, self._here.rest
-        bound = int(bound_alone(self._machine, lookahead, nothing, begin))
-        if lookahead.has_tables:
-            count_rest(self._machine, lookahead, rest, nothing)
-            bound = int(bound_by_profiles(self._machine, lookahead, rest, begin, 0))
-        nobody = np.uint64(0)
-        add_label(labels, self._here.state, self._here.bars, nobody, begin, 0, bound, -1)
+        machine, lookahead, here = self._machine, self._search.lookahead, self._here
+        tokens, time, cost = self._begin()
+        bound = cost + int(bound_alone(machine, lookahead, tokens, time))
+        if lookahead.has_tables and not self._kept:
+            count_rest(machine, lookahead, here.rest, tokens)
+            bound = int(bound_by_profiles(machine, lookahead, here.rest, time, 0))
+        name_in_order(self._packing, tokens, here.barred, here.tied)
+        pack(self._packing, tokens, here.barred, here.state, here.bars)
+        add_label(labels, here.state, here.bars, np.uint64(0), time, cost, bound, -1)
         return labels
+
+    def _begin(self) -> tuple[IntArray, int, int]:
+        """Tokens, the time and Σ completions of the complete, after the batches that are kept."""
+        tokens = np.zeros(self._instance.n, np.int64)
+        time, cost = int(self._machine.arrival.min()), 0
+        ends = SeparateSchedule(self._kept).ends(self._instance).tolist()
+        for batch, end in zip(self._kept, ends, strict=True):
+            members = list(batch.requests)
+            tokens[members] += 1
+            time = end
+            cost += end * int((tokens[members] == self._instance.output[members]).sum())
+        return tokens[self._order], time, cost
 
     @property
     def expanded(self) -> int:
@@ -311,8 +329,10 @@ class _Run:
             path.append(label)
             label = int(self._labels.parent[label])
         states = [self._tokens(label) for label in reversed(path)]
-        tokens = np.zeros(self._machine.prompt.size, np.int64)
-        batches: list[tuple[Kind, tuple[int, ...]]] = []
+        tokens, _, _ = self._begin()
+        batches: list[tuple[Kind, tuple[int, ...]]] = [
+            (batch.kind, batch.requests) for batch in self._kept
+        ]
         for after in states[1:]:
             prompts, jobs = self._jobs(tokens, after)
             if jobs:
