@@ -22,10 +22,10 @@ from ...solvers.certificates.proof import Proof
 from ...solvers.engine import MOST_EXHAUSTED
 from ...solvers.exact.proof import is_applicable, prove
 from ...solvers.incumbents import list_schedules
-from ...solvers.library.rerun import Rerun
 from ...solvers.search.recipe import improve_schedule
 from ..policy import Policy
 from ..simulator import simulate
+from .rerun import Rerun
 
 #: Work on the optimum of a candidate: steps of the prices, states of the exhaustive search, and
 #: placements of the schedule search where no exhaustive search follows.

@@ -8,7 +8,6 @@ import numpy as np
 
 from ...models.instance import Instance
 from ...models.separate.schedule import SeparateSchedule
-from ...solvers.library.rerun import Rerun
 from ...solvers.separate.codes import list_codes
 from ...solvers.separate.decode import REJECTED, decode, schedule_of, working_space
 from ...solvers.separate.exhaustion import exhaust, is_applicable
@@ -18,6 +17,7 @@ from ...solvers.separate.simple_bounds import simple_bounds
 from ..separate.policy import SeparatePolicy
 from ..separate.simulator import simulate_separate
 from .judge import PLACEMENTS, STATES, Judged, latency_of
+from .rerun import Rerun
 
 
 def judge_separate(

@@ -31,9 +31,9 @@ from ...solvers.certificates.strict import (
     text,
 )
 from ...solvers.certificates.verification import verify
-from ...solvers.library.rerun import Rerun
 from ..regime import regime
 from .judge import Judged
+from .rerun import Rerun
 
 FORMAT = "batchprophet-witness"
 VERSION = 1

@@ -28,7 +28,6 @@ from ..certificates.strict import (
     shown,
     text,
 )
-from .rerun import Rerun
 
 FORMAT = "batchprophet-library-record"
 VERSION = 1
@@ -51,7 +50,7 @@ class Record:
         ``bound ≤ optimum``.
     schedule : MixedSchedule or SeparateSchedule
         The schedule.
-    proof : Certificate or Rerun
+    proof : Certificate
         What `verification.verify_entry` recomputes the bound from.
     schedule_by, bound_by : str
         The methods that found them, or who submitted them.
@@ -60,7 +59,7 @@ class Record:
     value: int
     bound: int
     schedule: Schedule
-    proof: Certificate | Rerun
+    proof: Certificate
     schedule_by: str
     bound_by: str
 
@@ -95,12 +94,11 @@ class Record:
             if record[key] != expected:
                 raise InputError(f"{key}: expected {expected!r}, found {shown(record[key])}")
         proof = require_object("proof", record["proof"])
-        rerun = proof.get("kind") == Rerun.kind
         return cls(
             value=integer("value", record["value"], low=1),
             bound=integer("bound", record["bound"], low=0),
             schedule=_schedule(require_object("schedule", record["schedule"])),
-            proof=Rerun.from_record(proof) if rerun else Certificate.from_record(proof),
+            proof=Certificate.from_record(proof),
             schedule_by=text("schedule_by", record["schedule_by"]),
             bound_by=text("bound_by", record["bound_by"]),
         )

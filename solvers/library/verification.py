@@ -9,12 +9,9 @@ from ...models.errors import InputError
 from ...models.feasibility import check
 from ...models.instance import Instance
 from ...models.schedules import Schedule, schedule_value
-from ...models.separate.schedule import SeparateSchedule
-from ..certificates.certificate import Certificate
 from ..certificates.verification import verify
 from .catalogue import Library
 from .record import Record
-from .rerun import Rerun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,19 +103,7 @@ def bound_faults(
     instance: Instance, record: Record, time_limit: float | None, *, feasible: bool
 ) -> list[str]:
     """Say what is wrong with the bound: the claim, the proof, or that a schedule contradicts it."""
-    if isinstance(record.proof, Rerun):
-        return _rerun_faults(instance, record, feasible)
-    return _certificate_faults(instance, record, record.proof, time_limit, feasible)
-
-
-def _certificate_faults(
-    instance: Instance,
-    record: Record,
-    certificate: Certificate,
-    time_limit: float | None,
-    feasible: bool,
-) -> list[str]:
-    model = record.schedule.model
+    certificate, model = record.proof, record.schedule.model
     if (certificate.objective_name, certificate.model) != ("latency", model):
         return [f"bound: expected a certificate of the total latency of {model} batching"]
     if certificate.bound != record.bound:
@@ -126,16 +111,3 @@ def _certificate_faults(
     value = record.value if feasible else None
     verification = verify(certificate, instance, value=value, time_limit=time_limit)
     return [] if verification.verified else [f"bound: {verification.reason}"]
-
-
-def _rerun_faults(instance: Instance, record: Record, feasible: bool) -> list[str]:
-    if not isinstance(record.schedule, SeparateSchedule) or not isinstance(record.proof, Rerun):
-        return ["bound: expected a certificate, found a proof of separate batching"]
-    if not feasible:
-        return ["bound: not proved anew, for want of a feasible schedule"]
-    if record.bound > record.value:
-        return [f"bound: {record.bound} contradicts the schedule, whose value is {record.value}"]
-    proved = record.proof.bound(instance, record.schedule)
-    if proved < record.bound:
-        return [f"bound: the proof gives {proved}, not the {record.bound} that is claimed"]
-    return []

@@ -35,7 +35,7 @@ def improve_endings(
     Parameters
     ----------
     instance : Instance
-        An instance that `exhaustion.is_applicable` accepts.
+        An instance that `exhaust` takes.
     schedule : SeparateSchedule
         A feasible schedule.
     walks : sequence of WalkTable
@@ -53,14 +53,14 @@ def improve_endings(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from batchprophet.models.instance import Gpu
-    >>> from batchprophet.solvers.separate.decode import plain_code, schedule_of
+    >>> from batchprophet.models.separate.decode import left_shifted
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[3, 3])
-    >>> one_by_one = schedule_of(instance, plain_code(np.array([0, 1]), 2, wait=9))
+    >>> batches = [(kind, (i,)) for i in (0, 1) for kind in ("prompt", "token", "token")]
+    >>> one_by_one = left_shifted(instance, batches)
     >>> better = improve_endings(instance, one_by_one, [])
     >>> one_by_one.completion(instance).tolist(), better.completion(instance).tolist()
-    ([3, 6], [4, 5])
+    ([3, 6], [3, 4])
     """
     budget = Budget(time_limit, None, stop)
     for share in KEPT:

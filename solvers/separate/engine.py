@@ -2,7 +2,7 @@
 
 Schedules are found on one thread, by annealing and beams, bounds on the other.
 
-- Where the GPU's walk has a table of costs to go and states can be enumerated: prices of the walk,
+- Where the GPU's walk has a table of costs to go and requests are not too many: prices of the walk,
   then the exhaustive search that they lead; up to `MOST_PROFILED` requests it also gets prices of
   profiles, for all states and for later stages of the best schedule, as soon as they are found.
 - Where it has none (affine batch times) and there are no more than `MOST_PROFILED` requests: prices
@@ -25,7 +25,7 @@ from .class_bound import class_prices, end_of_relaxation, has_class_bound
 from .codes import codes_by_starts
 from .decode import schedule_of
 from .endings import improve_endings
-from .exhaustion import beam, exhaust, is_applicable
+from .exhaustion import beam, exhaust, is_applicable, may_be_led
 from .improvement import improve_separate
 from .profile_bound import ProfilePrices, Stage, most_running, profile_prices, stages_of
 from .waits_and_stalls import MOST_MEMORY, WaitsAndStalls, waits_and_stalls, work_of
@@ -97,7 +97,7 @@ def improve_and_prove(search: Search, *, threads: int | None, seed: int) -> None
     if search.proved:
         return
     priced = most_running(search.instance) is not None
-    if exhaustible and has_costs_to_go(search.instance, desk.best()):
+    if may_be_led(search.instance) and has_costs_to_go(search.instance, desk.best()):
         _led_by_walk(work, priced)
     elif exhaustible and priced and search.instance.n <= MOST_PROFILED:
         _led_by_profiles(work)
@@ -128,7 +128,7 @@ def _led_by_walk(work: _Work, priced: bool) -> None:
             desk.run(part)
     if profiled and not work.is_done():
         desk.run(work.price_profiles)
-    if not work.is_done():
+    if not work.is_done() and (work.walks or is_applicable(desk.search.instance)):
         desk.run(work.exhaust)
 
 
@@ -281,7 +281,8 @@ class _Work:
     def walk_and_exhaust(self) -> None:
         """Prices of the GPU's walk, and the exhaustive search that they lead."""
         self.walk(WALK_SHARE * self.desk.seconds_left, WALK_STEPS)
-        self.exhaust()
+        if self.walks or is_applicable(self.desk.search.instance):
+            self.exhaust()
 
     def anneal_and_end(self) -> None:
         """Annealing and best endings by turns."""
@@ -329,7 +330,6 @@ class _Work:
                 self.desk.best(),
                 width,
                 prices=self.profiles,
-                walks=self.walks,
                 time_limit=deadline - self.desk.search.seconds,
                 stop=self.desk.stop.is_set,
             )
@@ -397,18 +397,14 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
         prices = [profile_prices(instance, int(search.value), most_steps=steps)]
         search.better_bound(PROFILES, prices[0].bound)
     search.tell(PROFILES)
-    if exhaustible and not search.proved:
+    if (exhaustible or (walks and may_be_led(instance))) and not search.proved:
         expansions = work_limit // UNITS_PER_EXPANSION
         for width in FIRST_WIDTHS[:2]:
-            schedule, _ = beam(
-                instance,
-                search.schedule,
-                width,
-                prices=prices,
-                walks=walks,
-                work_limit=expansions,
-            )
-            search.offer(schedule, BEAMS)
+            if exhaustible:
+                schedule, _ = beam(
+                    instance, search.schedule, width, prices=prices, work_limit=expansions
+                )
+                search.offer(schedule, BEAMS)
         outcome = exhaust(
             instance, search.schedule, prices=prices, walks=walks, work_limit=expansions
         )

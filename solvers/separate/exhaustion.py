@@ -36,15 +36,15 @@ MOST_LABELS, FIRST_LABELS = 2**24, 2**15
 #: Token batches of up to so many running requests are enumerated, and sets of prompts per state.
 MOST_RUNNING, MOST_PROMPT_SETS = 16, 200_000
 
+#: Most requests where the GPU's walk leads, and most that may run then: a bit each.
+MOST_LED, MOST_BITS = 60, 60
+
 #: Expansions between two looks at the clock.
 SLICE = 200
 
 
 #: Of what follows a label, that is added at once whose bound is less than so much higher.
 WINDOW = 4
-
-#: By how many thousandths beams take the walk's costs to go for too low.
-MISTRUST = 60
 
 Found = Callable[[SeparateSchedule, int], None]
 
@@ -86,6 +86,18 @@ def is_applicable(instance: Instance) -> bool:
     return _most_running(instance) <= MOST_RUNNING and _prompt_sets(instance) <= MOST_PROMPT_SETS
 
 
+def may_be_led(instance: Instance) -> bool:
+    """Whether the search is worth its time where costs to go of the GPU's walk lead it.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> may_be_led(Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[4]))
+    True
+    """
+    return instance.n <= MOST_LED and _most_running(instance) <= MOST_BITS
+
+
 def _most_running(instance: Instance) -> int:
     """Most requests that can hold KV at once: the smallest ones, just after their prompts."""
     held = np.cumsum(np.sort(instance.prompt + 1))
@@ -115,7 +127,8 @@ def exhaust(
     Parameters
     ----------
     instance : Instance
-        The instance; any law, any limits, but few enough requests (`is_applicable`).
+        The instance; any law, any limits, but few enough requests (`is_applicable`, or with walks
+        `may_be_led`).
     schedule : SeparateSchedule
         A feasible schedule: only better ones are searched for.
     kept : int
@@ -169,7 +182,6 @@ def beam(
     width: int,
     *,
     prices: Sequence[ProfilePrices] = (),
-    walks: Sequence[WalkTable] = (),
     time_limit: float = math.inf,
     work_limit: int | None = None,
     stop: Callable[[], bool] | None = None,
@@ -190,7 +202,7 @@ def beam(
     expanded : int
         Labels expanded.
     """
-    run = _Run(instance, schedule, prices, walks, width=width)
+    run = _Run(instance, schedule, prices, (), width=width)
     run.go_on_until_done(Budget(time_limit, work_limit, stop), None, None)
     return run.schedule, run.expanded
 
@@ -216,7 +228,6 @@ class _Run:
         self._width = width
         self._search = self._look_up_tables()
         self._here = _working_space(self._machine, self._packing, _most_running(instance))
-        self._reserve = 2 + 2 ** _most_running(instance) + _prompt_sets(instance)
         self.schedule = schedule
         self._limit = np.array([int(schedule.completion(instance).sum()), -1], dtype=np.int64)
         self._labels = self._first_labels()
@@ -230,11 +241,9 @@ class _Run:
             machine=self._machine,
             packing=self._packing,
             lookahead=_lookahead(self._machine, self._order, self._prices, self._walks),
-            has_rules=not (law.per_prompt_token or law.per_token_job or law.per_kv_token)
-            and not self._width,
+            has_rules=not (law.per_prompt_token or law.per_token_job or law.per_kv_token),
             last_arrival=int(self._instance.arrival.max()),
-            window=WINDOW if self._walks else 2**40,
-            mistrust=MISTRUST if self._walks and self._width else 0,
+            window=WINDOW if self._walks else NEVER // 2,
         )
 
     def _tables_now(self) -> tuple[int, ...]:
@@ -246,8 +255,7 @@ class _Run:
         return int(self._limit[0]) - self._arrivals
 
     def _first_labels(self) -> Labels:
-        capacity = max(FIRST_LABELS, 1 << (2 * self._reserve).bit_length())
-        labels = empty_labels(capacity, self._packing.words, self._packing.bar_words)
+        labels = empty_labels(FIRST_LABELS, self._packing.words, self._packing.bar_words)
         labels.size[BY_TIME] = self._width > 0
         machine, lookahead, here = self._machine, self._search.lookahead, self._here
         tokens, time, cost = self._begin()
@@ -304,9 +312,7 @@ class _Run:
         """Expand labels; say how that ended, and whether there is a better schedule or bound."""
         labels, before, known = self._labels, int(self._limit[0]), self.bound
         size = SLICE if budget.affords(SLICE) else 1
-        ended = expand(
-            self._search, self._here, labels, self._limit, self._width, size, self._reserve
-        )
+        ended = expand(self._search, self._here, labels, self._limit, self._width, size)
         better = self._limit[0] < before
         if better:
             self.schedule = self._schedule_of(int(self._limit[1]))
@@ -317,7 +323,7 @@ class _Run:
 
     def _make_room(self) -> bool:
         """Enlarge the arrays; return whether that is still possible."""
-        if 2 * self._labels.time.size > max(MOST_LABELS, 4 * self._reserve):
+        if 2 * self._labels.time.size > MOST_LABELS:
             return False
         self._labels = enlarged(self._labels)
         return True

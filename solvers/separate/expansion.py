@@ -116,9 +116,6 @@ class Search(NamedTuple):
     window : int
         How far the bounds of what is added at once may be above that of the label it follows; the
         label stays open for the rest.
-    mistrust : int
-        By how many thousandths costs to go are thought to be too low, where states are not searched
-        exhaustively.
     """
 
     machine: Machine
@@ -127,7 +124,6 @@ class Search(NamedTuple):
     has_rules: bool
     last_arrival: int
     window: int
-    mistrust: int
 
 
 class Here(NamedTuple):
@@ -195,7 +191,6 @@ def expand(
     limit: IntArray,
     width: int,
     expansions: int,
-    reserve: int,
 ) -> int:
     """Expand labels in order of their bounds, or level by level; say why it came back.
 
@@ -215,25 +210,22 @@ def expand(
         each time only so many: the search is not exhaustive then.
     expansions : int
         Labels to expand at most.
-    reserve : int
-        Comes back when there is no longer room for so many labels.
 
     Returns
     -------
     int
-        `EXHAUSTED` if no label below the limit is open, `FULL` or `PAUSED`.
+        `EXHAUSTED` if no label below the limit is open, `FULL` if there is no room for more, or
+        `PAUSED`.
     """
     for _ in range(expansions):
-        if labels.size[LABELS] + reserve > labels.time.size:
+        if labels.size[LABELS] == labels.time.size:
             return FULL
         label = _next_label(labels, limit, width)
         if label < 0:
             return EXHAUSTED
         labels.kind[label] = EXPANDED
         labels.size[EXPANSIONS] += 1
-        here.counts[TOP] = limit[0]
-        if width == 0:
-            here.counts[TOP] = min(limit[0], labels.bound[label] + search.window)
+        here.counts[TOP] = min(limit[0], labels.bound[label] + search.window)
         here.counts[LEFT] = NEVER
         _look_around(search, here, labels, label)
         bound = _choose_walk(search, here, labels, label)
@@ -265,6 +257,8 @@ def _next_label(labels: Labels, limit: IntArray, width: int) -> int:
             continue
         if width == 0:
             return label if labels.bound[label] < limit[0] else -1
+        if labels.bound[label] >= limit[0]:
+            continue
         if labels.time[label] > labels.size[LEVEL]:
             labels.size[LEVEL], labels.size[AT_LEVEL] = labels.time[label], 0
         labels.size[AT_LEVEL] += 1
@@ -729,6 +723,9 @@ def _offer(
     lower bound on Σ completions by costs to go.
     """
     machine, g = search.machine, here.next_g
+    if labels.size[LABELS] == labels.time.size:  # the label is expanded again when there is room
+        here.counts[LEFT] = min(labels.bound[label], limit[0] - 1)
+        return
     cost, complete = labels.cost[label], True
     for i in range(g.size):
         if g[i] == machine.output[i]:
@@ -751,29 +748,17 @@ def _offer(
         return
     if not search.lookahead.has_tables:
         bound = max(bound, cost + bound_alone(machine, search.lookahead, g, end))
-    if search.mistrust == 0:
-        bound = max(labels.bound[label], bound)
+    bound = max(labels.bound[label], bound)
     if bound >= min(limit[0], here.counts[TOP]):
         here.counts[LEFT] = min(here.counts[LEFT], bound)
         return
     if not _is_safe(search, here):
         return
-    if search.mistrust > 0:
-        bound += (bound - _so_far(machine, g, cost, end)) * search.mistrust // 1000
     name_in_order(search.packing, g, here.next_barred, here.next_tied)
     pack(search.packing, g, here.next_barred, here.state, here.bars)
     ties = pack_ties(machine, g, here.next_tied, here.order)
     if not is_dominated(labels, here.state, here.bars, ties, end, cost, search.last_arrival):
         add_label(labels, here.state, here.bars, ties, end, cost, bound, label)
-
-
-@njit(cache=True, nogil=True)
-def _so_far(machine: Machine, g: IntArray, cost: int, time: int) -> int:
-    """Σ completions if all the others were done now, or on arrival."""
-    for i in range(g.size):
-        if g[i] < machine.output[i]:
-            cost += max(time, machine.arrival[i])
-    return cost
 
 
 @njit(cache=True, nogil=True)

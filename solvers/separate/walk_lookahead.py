@@ -79,6 +79,19 @@ def walk_table(instance: Instance, prices: Prices, end: int, latency: int) -> Wa
     -------
     WalkTable or None
         None if the table would be too large, or prices are so bad that no end will do.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.models.separate.schedule import Batch, SeparateSchedule
+    >>> from batchprophet.solvers.separate.class_bound import class_prices
+    >>> from batchprophet.solvers.separate.walk_bound import walk_prices
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[2, 1])
+    >>> one = SeparateSchedule([Batch("prompt", 0, (0, 1)), Batch("token", 1, (0,))])
+    >>> begin = class_prices(instance, one)
+    >>> prices = walk_prices(instance, one, begin, time_limit=0).prices
+    >>> walk_table(instance, prices, begin.end, 3).value.shape[1:]
+    (3, 2)
     """
     n, machine, K = instance.n, machine_of(instance), most_running(instance)
     first = int(instance.arrival.min())

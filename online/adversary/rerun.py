@@ -1,4 +1,4 @@
-"""Bounds of separate batching, which have no certificates yet: the proof is run again."""
+"""Bounds of separate batching for a worst case: the search without prices is run again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from ...models.instance import Instance
 from ...models.separate.schedule import SeparateSchedule
-from ..certificates.strict import integer, require_keys
-from ..separate.exhaustion import exhaust
+from ...solvers.certificates.strict import integer, require_keys
+from ...solvers.separate.exhaustion import exhaust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
