@@ -13,7 +13,9 @@ from batchprophet.models.families import make_instance
 from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.certificates.verification import verify
 from batchprophet.solvers.certificates.walk_search import WalkSearch
+from batchprophet.solvers.separate import exhaustion
 from batchprophet.solvers.separate.class_bound import class_prices
+from batchprophet.solvers.separate.endings import improve_endings
 from batchprophet.solvers.separate.exhaustion import exhaust
 from batchprophet.solvers.separate.hindsight import solve_separate
 from batchprophet.solvers.separate.profile_bound import most_running, profile_prices
@@ -70,6 +72,59 @@ def agrees(seeds):
 
 def test_tiny_instances_agree_with_brute_force():
     assert agrees(range(40)) > 10
+
+
+def table_of(instance, begin):
+    first = class_prices(instance, begin)
+    prices = walk_prices(instance, begin, first, time_limit=60, most_steps=20).prices
+    return walk_table(instance, prices, first.end, latency(instance, begin))
+
+
+def small_instances(count):
+    for seed in range(count):
+        instance = make_instance("separate-random", seed=seed, settings={"n": 8})
+        begin = one_by_one(instance)
+        yield instance, begin, table_of(instance, begin)
+
+
+def test_a_search_that_runs_out_of_room_goes_on_with_more(monkeypatch):
+    for instance, begin, table in small_instances(6):
+        outcomes = []
+        for room in (1, 2, 2**15):
+            monkeypatch.setattr(exhaustion, "FIRST_LABELS", room)
+            for walks in ([], [table]):
+                outcome = exhaust(instance, begin, walks=walks)
+                assert outcome.complete
+                assert outcome.latency == latency(instance, outcome.schedule)
+                outcomes.append(outcome.latency)
+        assert len(set(outcomes)) == 1
+
+
+def test_a_search_without_room_for_more_keeps_a_valid_bound(monkeypatch):
+    instance, begin, table = next(small_instances(1))
+    best = exhaust(instance, begin, walks=[table]).latency
+    for room in (1, 2, 4, 8, 32):
+        monkeypatch.setattr(exhaustion, "FIRST_LABELS", room)
+        monkeypatch.setattr(exhaustion, "MOST_LABELS", room)
+        outcome = exhaust(instance, begin, walks=[table])
+        assert outcome.bound <= best <= outcome.latency
+
+
+def test_the_beginning_of_a_schedule_is_kept():
+    for instance, begin, table in small_instances(6):
+        optimum = exhaust(instance, begin, walks=[table])
+        latencies = []
+        for kept in range(0, len(begin.batches) + 1, 2):
+            outcome = exhaust(instance, begin, kept=kept, walks=[table])
+            assert outcome.complete
+            assert outcome.bound == outcome.latency == latency(instance, outcome.schedule)
+            assert outcome.schedule.batches[:kept] == begin.batches[:kept]
+            latencies.append(outcome.latency)
+        assert latencies[0] == optimum.latency
+        assert latencies == sorted(latencies)
+        assert latencies[-1] == latency(instance, begin)
+        better = improve_endings(instance, begin, [table])
+        assert optimum.latency <= latency(instance, better) <= latency(instance, begin)
 
 
 def claims_hold(seeds):
