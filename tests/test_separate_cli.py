@@ -270,7 +270,7 @@ def test_a_bound_of_separate_batching_is_certified_and_checked(says, tmp_path: P
     says("make", "separate-random", "--set", "n=31", "--seed", 5, "--out", instance)
     says("solve", instance, "--model", "separate", "--work-limit", 4000, "--out", best,
          "--certificate", proof)  # fmt: skip
-    assert json.loads(proof.read_text())["proof"]["kind"] == "walk-prices"
+    assert json.loads(proof.read_text())["proof"]["kind"] == "walk-search"
     assert "verified" in says("check", instance, best, "--bound", proof)
 
 

@@ -179,8 +179,8 @@ def test_the_verifier_recomputes_the_bound_without_the_code_that_found_it(block)
 
 @pytest.fixture(scope="module")
 def certified():
-    """An instance of 52 requests, its certificate, and the value of a schedule."""
-    instance = make_instance("separate-random", seed=100, settings={"n": 52})
+    """An instance of 62 requests, its certificate, and the value of a schedule."""
+    instance = make_instance("separate-random", seed=100, settings={"n": 62})
     solution = solve_separate(instance, work_limit=40_000)
     return instance, solution
 
@@ -231,7 +231,7 @@ def test_a_proof_of_another_size_is_refused(certified):
     instance, solution = certified
     proof = solution.certificate.proof
     for change, message in (
-        ({"prompt": proof.prompt[1:]}, "proof.prompt: expected 52 prices, found 51"),
+        ({"prompt": proof.prompt[1:]}, "proof.prompt: expected 62 prices, found 61"),
         ({"kv": proof.kv[1:]}, f"proof.kv: expected {len(proof.kv)} prices"),
         ({"end": 10**9}, "proof.end: out of range for the instance, found 1000000000"),
     ):
