@@ -39,14 +39,15 @@ def random_prices(instance, like, end, seed):
     return Prices(prompt=prompt, running=running, kv=kv, left_out=left_out)
 
 
-def agrees(seeds):
-    """How many instances have both tables, all of which lead to the optimum."""
-    walked = 0
+def tiny_tables(seeds):
+    """Tiny instances, their optima, a poor schedule, and tables of good prices and of bad ones.
+
+    The second table is None where no end of it will do.
+    """
     for seed in seeds:
         instance = tiny_separate(seed)
         if isinstance(instance.gpu.batch_time, AffineTime):
             continue
-        best, _ = brute_force_separate(instance)
         begin = one_by_one(instance)
         first = class_prices(instance, begin)
         assert has_walk(instance, first.end)
@@ -55,6 +56,13 @@ def agrees(seeds):
         known = latency(instance, begin)
         tables = [walk_table(instance, prices, first.end, known) for prices in (good, bad)]
         assert tables[0] is not None, seed
+        yield seed, instance, brute_force_separate(instance)[0], begin, tables
+
+
+def agrees(seeds):
+    """How many instances have both tables, all of which lead to the optimum."""
+    walked = 0
+    for seed, instance, best, begin, tables in tiny_tables(seeds):
         if tables[1] is None:
             continue
         walked += 1
@@ -130,24 +138,14 @@ def test_the_beginning_of_a_schedule_is_kept():
 def claims_hold(seeds):
     """The certificate's own search, under good prices, bad ones and none; how many of them."""
     claims = 0
-    for seed in seeds:
-        instance = tiny_separate(seed)
-        if isinstance(instance.gpu.batch_time, AffineTime):
-            continue
-        best, _ = brute_force_separate(instance)
-        begin = one_by_one(instance)
-        first = class_prices(instance, begin)
-        good = walk_prices(instance, begin, first, time_limit=60, most_steps=20).prices
-        bad = random_prices(instance, good, first.end, seed)
-        known = latency(instance, begin)
-        tables = [walk_table(instance, prices, first.end, known) for prices in (good, bad)]
-        assert tables[0] is not None, seed
+    for seed, instance, best, begin, tables in tiny_tables(seeds):
         for walks in [[table] for table in tables if table is not None] + [[]]:
             claim = search_proof(instance, walks, best)
             claims += 1
             assert claim.bound(instance, "latency", Clock(None)) == best, seed
             assert WalkSearch.from_record(json.loads(json.dumps(claim.to_record()))) == claim
-            if walks and best < known:  # these prices end late enough for what is below it
+            # prices end late enough for claims up to the known schedule's latency
+            if walks and best < latency(instance, begin):
                 bolder = replace(claim, value=best + 1)
                 assert bolder.bound(instance, "latency", Clock(None)) == best, seed
     return claims

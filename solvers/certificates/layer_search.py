@@ -30,12 +30,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from ...models.errors import InputError
 from ...models.instance import Instance, IntArray
 from ..bounds.certified_configurations import PricedTypes
 from .clock import Clock, OutOfTime
+from .equal_states import States, cheapest_of_equals
 from .price_table import PriceTable
 
 #: A state has a byte per request: `WAITING`, or the rounds that it has yet to go.
@@ -51,8 +51,6 @@ LARGEST_TABLE = 2**26
 #: Room for new states, and how many are kept at most: about 8 GB.
 ROOM = 2**18
 MOST_STATES = 2**26
-
-States = NDArray[np.uint8]
 
 
 class Terms(NamedTuple):
@@ -256,28 +254,14 @@ def _search(terms: Terms, budget: int, clock: Clock) -> int | None:
                 following, costs = np.empty((2 * costs.size, n), np.uint8), np.tile(costs, 2)
             layers.append((following[:count].copy(), costs[:count].copy()))
             if sum(each.size for _, each in layers) > 2 * kept + 4 * ROOM:
-                layers = [_cheapest_of_equals(layers)]
+                layers = [cheapest_of_equals(layers)]
                 kept = layers[0][1].size
                 if kept > MOST_STATES:
                     raise OutOfTime
-        states, excess = _cheapest_of_equals(layers)
+        states, excess = cheapest_of_equals(layers)
         if not excess.size:
             return None
     return None
-
-
-def _cheapest_of_equals(layers: list[tuple[States, IntArray]]) -> tuple[States, IntArray]:
-    """Sort all states, and keep the cheapest of equal ones."""
-    states = np.concatenate([each for each, _ in layers])
-    excess = np.concatenate([each for _, each in layers])
-    padded = np.zeros((excess.size, -(-states.shape[1] // 8) * 8), np.uint8)
-    padded[:, : states.shape[1]] = states
-    words = padded.view(np.uint64)
-    order = np.lexsort((excess, *words.T))
-    words = words[order]
-    first = np.ones(excess.size, dtype=np.bool_)
-    first[1:] = (words[1:] != words[:-1]).any(axis=1)
-    return states[order[first]], excess[order[first]]
 
 
 def _room(n: int, longest: int) -> Room:

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from ...models.errors import InputError
 from ...models.instance import Instance, IntArray
 from .clock import Clock, OutOfTime
+from .equal_states import States, cheapest_of_equals
 from .walk_prices import WalkPriceProof, table_of
 
 #: Most requests, and the longest output plus one: tokens are counted in bytes.
@@ -40,8 +41,6 @@ ROOM, MOST_STATES = 2**18, 2**25
 
 #: What becomes of a state: a token batch, a prompt batch, waiting.
 TOKEN, PROMPT, IDLE = 0, 1, 2
-
-States = NDArray[np.uint8]
 
 
 class Terms(NamedTuple):
@@ -183,7 +182,7 @@ def _search(terms: Terms, value: int, clock: Clock) -> int | None:
     room, found = _room(n), np.array([-1])
     while layers:
         t = min(layers)
-        states, paid = _cheapest_of_equals(layers.pop(t))
+        states, paid = cheapest_of_equals(layers.pop(t))
         later = terms.arrival[terms.arrival > t]
         ends = {TOKEN: t + terms.token_time, PROMPT: t + terms.prompt_time}
         if later.size:
@@ -218,23 +217,9 @@ def _add(layer: list[tuple[States, IntArray]], states: States, paid: IntArray) -
     """Add states to a layer; keep the cheapest of equal ones now and then."""
     layer.append((states, paid))
     if sum(each.size for _, each in layer[1:]) > max(4 * ROOM, layer[0][1].size):
-        layer[:] = [_cheapest_of_equals(layer)]
+        layer[:] = [cheapest_of_equals(layer)]
         if layer[0][1].size > MOST_STATES:
             raise OutOfTime
-
-
-def _cheapest_of_equals(layer: list[tuple[States, IntArray]]) -> tuple[States, IntArray]:
-    """Sort all states, and keep the cheapest of equal ones."""
-    states = np.concatenate([each for each, _ in layer])
-    paid = np.concatenate([each for _, each in layer])
-    padded = np.zeros((paid.size, -(-states.shape[1] // 8) * 8), np.uint8)
-    padded[:, : states.shape[1]] = states
-    words = padded.view(np.uint64)
-    order = np.lexsort((paid, *words.T))
-    words = words[order]
-    first = np.ones(paid.size, dtype=np.bool_)
-    first[1:] = (words[1:] != words[:-1]).any(axis=1)
-    return states[order[first]], paid[order[first]]
 
 
 def _room(n: int) -> Room:
