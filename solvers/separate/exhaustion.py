@@ -18,8 +18,6 @@ from .lookahead import (
     TABLES,
     Lookahead,
     bound_alone,
-    bound_by_profiles,
-    count_rest,
     empty_rest,
     least_times,
 )
@@ -257,12 +255,9 @@ class _Run:
     def _first_labels(self) -> Labels:
         labels = empty_labels(FIRST_LABELS, self._packing.words, self._packing.bar_words)
         labels.size[BY_TIME] = self._width > 0
-        machine, lookahead, here = self._machine, self._search.lookahead, self._here
+        here = self._here
         tokens, time, cost = self._begin()
-        bound = cost + int(bound_alone(machine, lookahead, tokens, time))
-        if lookahead.has_tables and not self._kept:
-            count_rest(machine, lookahead, here.rest, tokens)
-            bound = int(bound_by_profiles(machine, lookahead, here.rest, time, 0))
+        bound = cost + int(bound_alone(self._machine, self._search.lookahead, tokens, time))
         name_in_order(self._packing, tokens, here.barred, here.tied)
         pack(self._packing, tokens, here.barred, here.state, here.bars)
         add_label(labels, here.state, here.bars, np.uint64(0), time, cost, bound, -1)

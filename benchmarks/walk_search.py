@@ -1,0 +1,57 @@
+"""How the bound of separate batching rises with the search that the GPU's walk leads.
+
+On one instance of the family ``separate-random``: prices of the walk, then the search on one
+thread, and for some of the bounds it reached the time that the certificate's own search takes.
+
+    python benchmarks/walk_search.py [SEED [REQUESTS [SECONDS]]]
+"""
+
+import sys
+import time
+
+from batchprophet.models.families import make_instance
+from batchprophet.solvers.certificates.clock import Clock
+from batchprophet.solvers.separate.class_bound import class_prices
+from batchprophet.solvers.separate.exhaustion import exhaust
+from batchprophet.solvers.separate.hindsight import load_compiled_code, solve_separate
+from batchprophet.solvers.separate.improvement import improve_separate
+from batchprophet.solvers.separate.walk_bound import walk_prices
+from batchprophet.solvers.separate.walk_lookahead import search_proof, walk_table
+
+#: Of the bounds reached every so many-th is verified.
+EVERY = 2
+
+
+def main(seed, n, seconds):
+    load_compiled_code()
+    instance = make_instance("separate-random", seed=seed, settings={"n": n})
+    schedule = solve_separate(instance, time_limit=1).schedule
+    schedule = improve_separate(instance, schedule, time_limit=seconds / 2)
+    latency = int((schedule.completion(instance) - instance.arrival).sum())
+    begin = class_prices(instance, schedule)
+    walk = walk_prices(instance, schedule, begin, time_limit=seconds)
+    print(f"{instance.name}: schedule {latency}, class relaxation {begin.bound:.1f}, ", end="")
+    print(f"walk {float(walk.bound):.1f} in {seconds:g} s", flush=True)
+    table = walk_table(instance, walk.prices, begin.end, latency)
+    reached, began = {}, time.perf_counter()
+    outcome = exhaust(
+        instance,
+        schedule,
+        walks=[table],
+        time_limit=seconds,
+        found=lambda _, bound: reached.setdefault(bound, time.perf_counter() - began),
+    )
+    print(f"searched to {outcome.bound} in {time.perf_counter() - began:.1f} s")
+    search_proof(instance, [table], 1).bound(instance, "latency", Clock(None))  # compiles
+    for bound in sorted(reached)[::-EVERY][::-1]:
+        began = time.perf_counter()
+        assert (
+            search_proof(instance, [table], bound).bound(instance, "latency", Clock(None)) == bound
+        )
+        took = time.perf_counter() - began
+        print(f"no schedule below {bound}: search {reached[bound]:.1f} s, verifier {took:.1f} s")
+
+
+if __name__ == "__main__":
+    seed, n, seconds = (*map(int, sys.argv[1:]), *(100, 40, 30)[len(sys.argv) - 1 :])
+    main(seed, n, seconds)
