@@ -37,17 +37,15 @@ def main(seed, n, seconds):
     outcome = exhaust(
         instance,
         schedule,
-        walks=[table],
+        walk=table,
         time_limit=seconds,
         found=lambda _, bound: reached.setdefault(bound, time.perf_counter() - began),
     )
     print(f"searched to {outcome.bound} in {time.perf_counter() - began:.1f} s")
-    search_proof(instance, [table], 1).bound(instance, "latency", Clock(None))  # compiles
+    search_proof(instance, table, 1).bound(instance, "latency", Clock(None))  # compiles
     for bound in sorted(reached)[::-EVERY][::-1]:
         began = time.perf_counter()
-        assert (
-            search_proof(instance, [table], bound).bound(instance, "latency", Clock(None)) == bound
-        )
+        assert search_proof(instance, table, bound).bound(instance, "latency", Clock(None)) == bound
         took = time.perf_counter() - began
         print(f"no schedule below {bound}: search {reached[bound]:.1f} s, verifier {took:.1f} s")
 

@@ -1,6 +1,7 @@
 """Exhaustive search led by the GPU's walk, under good prices and bad ones, against brute force."""
 
 import contextlib
+import itertools
 import json
 from dataclasses import replace
 
@@ -69,11 +70,11 @@ def agrees(seeds):
         profiles = []
         if most_running(instance) is not None:
             profiles = [profile_prices(instance, best, most_steps=3)]
-        for walks, prices in ((tables[:1], []), (tables[1:], []), (tables, []), (tables, profiles)):
-            outcome = exhaust(instance, begin, prices=prices, walks=walks)
+        for walk, prices in itertools.product(tables, ([], profiles)):
+            outcome = exhaust(instance, begin, prices=prices, walk=walk)
             assert outcome.complete, seed
             assert outcome.latency == outcome.bound == latency(instance, outcome.schedule) == best
-            limited = exhaust(instance, begin, prices=prices, walks=walks, work_limit=3)
+            limited = exhaust(instance, begin, prices=prices, walk=walk, work_limit=3)
             assert limited.bound <= best <= limited.latency, seed
     return walked
 
@@ -100,8 +101,8 @@ def test_a_search_that_runs_out_of_room_goes_on_with_more(monkeypatch):
         outcomes = []
         for room in (1, 2, 2**15):
             monkeypatch.setattr(exhaustion, "FIRST_LABELS", room)
-            for walks in ([], [table]):
-                outcome = exhaust(instance, begin, walks=walks)
+            for walk in (None, table):
+                outcome = exhaust(instance, begin, walk=walk)
                 assert outcome.complete
                 assert outcome.latency == latency(instance, outcome.schedule)
                 outcomes.append(outcome.latency)
@@ -110,20 +111,20 @@ def test_a_search_that_runs_out_of_room_goes_on_with_more(monkeypatch):
 
 def test_a_search_without_room_for_more_keeps_a_valid_bound(monkeypatch):
     instance, begin, table = next(small_instances(1))
-    best = exhaust(instance, begin, walks=[table]).latency
+    best = exhaust(instance, begin, walk=table).latency
     for room in (1, 2, 4, 8, 32):
         monkeypatch.setattr(exhaustion, "FIRST_LABELS", room)
         monkeypatch.setattr(exhaustion, "MOST_LABELS", room)
-        outcome = exhaust(instance, begin, walks=[table])
+        outcome = exhaust(instance, begin, walk=table)
         assert outcome.bound <= best <= outcome.latency
 
 
 def test_the_beginning_of_a_schedule_is_kept():
     for instance, begin, table in small_instances(6):
-        optimum = exhaust(instance, begin, walks=[table])
+        optimum = exhaust(instance, begin, walk=table)
         latencies = []
         for kept in range(0, len(begin.batches) + 1, 2):
-            outcome = exhaust(instance, begin, kept=kept, walks=[table])
+            outcome = exhaust(instance, begin, kept=kept, walk=table)
             assert outcome.complete
             assert outcome.bound == outcome.latency == latency(instance, outcome.schedule)
             assert outcome.schedule.batches[:kept] == begin.batches[:kept]
@@ -131,7 +132,7 @@ def test_the_beginning_of_a_schedule_is_kept():
         assert latencies[0] == optimum.latency
         assert latencies == sorted(latencies)
         assert latencies[-1] == latency(instance, begin)
-        better = improve_endings(instance, begin, [table])
+        better = improve_endings(instance, begin, table)
         assert optimum.latency <= latency(instance, better) <= latency(instance, begin)
 
 
@@ -139,13 +140,13 @@ def claims_hold(seeds):
     """The certificate's own search, under good prices, bad ones and none; how many of them."""
     claims = 0
     for seed, instance, best, begin, tables in tiny_tables(seeds):
-        for walks in [[table] for table in tables if table is not None] + [[]]:
-            claim = search_proof(instance, walks, best)
+        for table in (*(each for each in tables if each is not None), None):
+            claim = search_proof(instance, table, best)
             claims += 1
             assert claim.bound(instance, "latency", Clock(None)) == best, seed
             assert WalkSearch.from_record(json.loads(json.dumps(claim.to_record()))) == claim
             # prices end late enough for claims up to the known schedule's latency
-            if walks and best < latency(instance, begin):
+            if table is not None and best < latency(instance, begin):
                 bolder = replace(claim, value=best + 1)
                 assert bolder.bound(instance, "latency", Clock(None)) == best, seed
     return claims

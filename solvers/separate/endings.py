@@ -7,7 +7,7 @@ is found in a moment. Ever more of the schedule is searched, until a search take
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ...models.instance import Instance
 from ...models.separate.schedule import SeparateSchedule
@@ -25,7 +25,7 @@ MOST_EXPANDED = 60_000
 def improve_endings(
     instance: Instance,
     schedule: SeparateSchedule,
-    walks: Sequence[WalkTable],
+    walk: WalkTable | None,
     *,
     time_limit: float = math.inf,
     stop: Callable[[], bool] | None = None,
@@ -38,8 +38,8 @@ def improve_endings(
         An instance that `exhaust` takes.
     schedule : SeparateSchedule
         A feasible schedule.
-    walks : sequence of WalkTable
-        Costs to go, for schedules no worse than this one; without any only small instances are
+    walk : WalkTable or None
+        Costs to go, for schedules no worse than this one; without them only small instances are
         searched to the end.
     time_limit : float
         Seconds.
@@ -58,7 +58,7 @@ def improve_endings(
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[3, 3])
     >>> batches = [(kind, (i,)) for i in (0, 1) for kind in ("prompt", "token", "token")]
     >>> one_by_one = left_shifted(instance, batches)
-    >>> better = improve_endings(instance, one_by_one, [])
+    >>> better = improve_endings(instance, one_by_one, None)
     >>> one_by_one.completion(instance).tolist(), better.completion(instance).tolist()
     ([3, 6], [3, 4])
     """
@@ -70,7 +70,7 @@ def improve_endings(
             instance,
             schedule,
             kept=int(share * len(schedule.batches)),
-            walks=walks,
+            walk=walk,
             work_limit=MOST_EXPANDED,
             stop=lambda: budget.is_spent,
         )

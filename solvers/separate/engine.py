@@ -128,7 +128,7 @@ def _led_by_walk(work: _Work, priced: bool) -> None:
             desk.run(part)
     if profiled and not work.is_done():
         desk.run(work.price_profiles)
-    if not work.is_done() and (work.walks or is_applicable(desk.search.instance)):
+    if not work.is_done() and (work.table is not None or is_applicable(desk.search.instance)):
         desk.run(work.exhaust)
 
 
@@ -177,7 +177,7 @@ class _Work:
     both: bool
     seed: int
     profiles: list[ProfilePrices] = field(default_factory=list)
-    walks: list[WalkTable] = field(default_factory=list)
+    table: WalkTable | None = None
     runs: int = -1
 
     def is_done(self) -> bool:
@@ -248,9 +248,7 @@ class _Work:
         )
         proof = proof_of(search.instance, climbed.prices, begin.end)
         self.desk.findings.put(Found(WALK, bound=(climbed.bound, proof)))
-        table = walk_table(search.instance, climbed.prices, begin.end, self.latency())
-        if table is not None:
-            self.walks.append(table)
+        self.table = walk_table(search.instance, climbed.prices, begin.end, self.latency())
 
     def price(self, seconds: float = math.inf) -> None:
         """Climb to the first prices, or go on from them."""
@@ -281,7 +279,7 @@ class _Work:
     def walk_and_exhaust(self) -> None:
         """Prices of the GPU's walk, and the exhaustive search that they lead."""
         self.walk(WALK_SHARE * self.desk.seconds_left, WALK_STEPS)
-        if self.walks or is_applicable(self.desk.search.instance):
+        if self.table is not None or is_applicable(self.desk.search.instance):
             self.exhaust()
 
     def anneal_and_end(self) -> None:
@@ -289,11 +287,11 @@ class _Work:
         seconds = TURN_SHARE * self.desk.seconds_left
         while not self.desk.stop.is_set() and self.desk.seconds_left > 0:
             self.anneal(seconds)
-            if self.walks:  # found while the annealing went on
+            if self.table is not None:  # found while the annealing went on
                 better = improve_endings(
                     self.desk.search.instance,
                     self.desk.best(),
-                    self.walks,
+                    self.table,
                     time_limit=self.desk.seconds_left,
                     stop=self.desk.stop.is_set,
                 )
@@ -344,7 +342,7 @@ class _Work:
             self.desk.search.instance,
             self.desk.best(),
             prices=self.profiles,
-            walks=self.walks,
+            walk=self.table,
             time_limit=self.desk.seconds_left,
             work_limit=expansions,
             stop=self.desk.stop.is_set,
@@ -360,7 +358,7 @@ class _Work:
         return int(value)
 
     def _hand_in(self, schedule: SeparateSchedule, bound: int) -> None:
-        proof = search_proof(self.desk.search.instance, self.walks, bound)
+        proof = search_proof(self.desk.search.instance, self.table, bound)
         self.desk.findings.put(Found(EXHAUSTION, schedule, (bound, proof)))
 
 
@@ -389,15 +387,15 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
         ),
         ANNEALING,
     )
-    walks = [] if search.proved else walk_by_work(search, work_limit)
+    table = None if search.proved else walk_by_work(search, work_limit)
     prices: list[ProfilePrices] = []
-    if priced and not search.proved and (instance.n <= MOST_PROFILED or not walks):
+    if priced and not search.proved and (instance.n <= MOST_PROFILED or table is None):
         steps = max(1, work_limit // UNITS_PER_STEP)
         assert search.value is not None
         prices = [profile_prices(instance, int(search.value), most_steps=steps)]
         search.better_bound(PROFILES, prices[0].bound)
     search.tell(PROFILES)
-    if (exhaustible or (walks and may_be_led(instance))) and not search.proved:
+    if (exhaustible or (table is not None and may_be_led(instance))) and not search.proved:
         expansions = work_limit // UNITS_PER_EXPANSION
         for width in FIRST_WIDTHS[:2]:
             if exhaustible:
@@ -406,10 +404,10 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
                 )
                 search.offer(schedule, BEAMS)
         outcome = exhaust(
-            instance, search.schedule, prices=prices, walks=walks, work_limit=expansions
+            instance, search.schedule, prices=prices, walk=table, work_limit=expansions
         )
         search.offer(outcome.schedule, EXHAUSTION)
-        proof = search_proof(instance, walks, outcome.bound)
+        proof = search_proof(instance, table, outcome.bound)
         if proof is None:
             search.better_bound(EXHAUSTION, outcome.bound)
         else:
@@ -428,7 +426,7 @@ def _stall_by_work(search: Search, work_limit: int) -> None:
     search.tell(STALLS)
 
 
-def walk_by_work(search: Search, work_limit: int) -> list[WalkTable]:
+def walk_by_work(search: Search, work_limit: int) -> WalkTable | None:
     """Bound the optimum by the class relaxation and prices of the walk, with a limit on work.
 
     Returns the table of costs to go, if there is one.
@@ -437,18 +435,17 @@ def walk_by_work(search: Search, work_limit: int) -> list[WalkTable]:
     assert search.value is not None
     instance, schedule = search.instance, search.schedule
     if not has_class_bound(instance, end_of_relaxation(instance, schedule)):
-        return []
+        return None
     begin = class_prices(instance, schedule)
     if begin is None:
-        return []
+        return None
     search.better_bound(CLASSES, begin.bound)
-    tables = []
+    table = None
     if has_walk(instance, begin.end):
         steps = min(WALK_STEPS, work_limit // UNITS_PER_WALK_STEP)
         climbed = walk_prices(instance, schedule, begin, time_limit=math.inf, most_steps=steps)
         proof = proof_of(instance, climbed.prices, begin.end)
         search.proved_bound(WALK, climbed.bound, proof)
         table = walk_table(instance, climbed.prices, begin.end, int(search.value))
-        tables = [] if table is None else [table]
     search.tell(WALK)
-    return tables
+    return table

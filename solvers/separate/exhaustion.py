@@ -26,7 +26,7 @@ from .profile_bound import ProfilePrices
 from .profile_costs import CostTable
 from .profiles import Profiles
 from .states import MOST_NAMED, Packing, name_in_order, pack, packing_of, sorted_machine, unpack
-from .walk_lookahead import WalkTable, empty_plan, walks_of
+from .walk_lookahead import WalkTable, empty_plan, no_walk
 
 #: Labels that are kept at most (a power of 2), and room for at first.
 MOST_LABELS, FIRST_LABELS = 2**24, 2**15
@@ -113,7 +113,7 @@ def exhaust(
     *,
     kept: int = 0,
     prices: Sequence[ProfilePrices] = (),
-    walks: Sequence[WalkTable] = (),
+    walk: WalkTable | None = None,
     time_limit: float = math.inf,
     work_limit: int | None = None,
     stop: Callable[[], bool] | None = None,
@@ -125,7 +125,7 @@ def exhaust(
     Parameters
     ----------
     instance : Instance
-        The instance; any law, any limits, but few enough requests (`is_applicable`, or with walks
+        The instance; any law, any limits, but few enough requests (`is_applicable`, or with `walk`
         `may_be_led`).
     schedule : SeparateSchedule
         A feasible schedule: only better ones are searched for.
@@ -133,10 +133,10 @@ def exhaust(
         Only among schedules that begin with so many of its batches; the bound is on these.
     prices : sequence of ProfilePrices
         Prices for a stronger lookahead, of this instance, up to `lookahead.TABLES` of them: the
-        first for all states, others for those from a stage on.
-    walks : sequence of WalkTable
-        Costs to go of the GPU's walk, for schedules no worse than the one given. More prices and
-        tables may be added while the search goes on.
+        first for all states, others for those from a stage on. More may be added while the search
+        goes on.
+    walk : WalkTable, optional
+        Costs to go of the GPU's walk, for schedules no worse than the one given.
     time_limit : float
         Seconds.
     work_limit : int, optional
@@ -163,7 +163,7 @@ def exhaust(
     >>> outcome.latency, outcome.bound, outcome.complete
     (7, 7, True)
     """
-    run = _Run(instance, schedule, prices, walks, kept=kept)
+    run = _Run(instance, schedule, prices, walk, kept=kept)
     complete = run.go_on_until_done(Budget(time_limit, work_limit, stop), found, known)
     return Outcome(
         schedule=run.schedule,
@@ -200,7 +200,7 @@ def beam(
     expanded : int
         Labels expanded.
     """
-    run = _Run(instance, schedule, prices, (), width=width)
+    run = _Run(instance, schedule, prices, None, width=width)
     run.go_on_until_done(Budget(time_limit, work_limit, stop), None, None)
     return run.schedule, run.expanded
 
@@ -213,12 +213,12 @@ class _Run:
         instance: Instance,
         schedule: SeparateSchedule,
         prices: Sequence[ProfilePrices],
-        walks: Sequence[WalkTable],
+        walk: WalkTable | None,
         *,
         width: int = 0,
         kept: int = 0,
     ) -> None:
-        self._instance, self._prices, self._walks = instance, prices, walks
+        self._instance, self._prices, self._walk = instance, prices, walk
         self._kept = schedule.batches[:kept]
         self._arrivals = int(instance.arrival.sum())
         self._machine, self._order = sorted_machine(machine_of(instance))
@@ -238,14 +238,14 @@ class _Run:
         return Search(
             machine=self._machine,
             packing=self._packing,
-            lookahead=_lookahead(self._machine, self._order, self._prices, self._walks),
+            lookahead=_lookahead(self._machine, self._order, self._prices, self._walk),
             has_rules=not (law.per_prompt_token or law.per_token_job or law.per_kv_token),
             last_arrival=int(self._instance.arrival.max()),
-            window=WINDOW if self._walks else NEVER // 2,
+            window=WINDOW if self._walk is not None else NEVER // 2,
         )
 
     def _tables_now(self) -> tuple[int, ...]:
-        return tuple(id(table) for table in (*self._prices, *self._walks))
+        return tuple(id(table) for table in self._prices)
 
     @property
     def latency(self) -> int:
@@ -365,7 +365,7 @@ class _Run:
 
 
 def _lookahead(
-    machine: Machine, order: IntArray, prices: Sequence[ProfilePrices], walks: Sequence[WalkTable]
+    machine: Machine, order: IntArray, prices: Sequence[ProfilePrices], walk: WalkTable | None
 ) -> Lookahead:
     prompts, token = least_times(machine)
     space = np.zeros(max(machine.prompt.size, int(machine.output.max())), np.int64)
@@ -379,7 +379,9 @@ def _lookahead(
         has_tables=bool(prices),
         profiles=profiles,
         tables=tuple((tables * TABLES)[:TABLES]),
-        walks=walks_of(walks, order),
+        walk=no_walk()
+        if walk is None
+        else walk._replace(prompt=walk.prompt[order], stage=walk.stage[order]),
         shortest_prompt=prompts,
         shortest_token=token,
         space=space,
@@ -420,7 +422,7 @@ def _working_space(machine: Machine, packing: Packing, most: int) -> Here:
         picked=np.zeros(n, np.int64),
         state=np.zeros(packing.words, np.uint64),
         bars=np.zeros(packing.bar_words, np.uint64),
-        counts=np.zeros(9, np.int64),
+        counts=np.zeros(8, np.int64),
         order=np.zeros(n, np.int64),
         rest=empty_rest(machine),
         plan=empty_plan(n, min(n, most)),

@@ -89,7 +89,7 @@ from .walk_lookahead import Plan, look_ahead
 EXHAUSTED, PAUSED, FULL = 0, 1, 2
 
 #: Positions in `Here.counts`.
-TOP, LEFT, WALK, WAITING_PRICE = range(5, 9)
+TOP, LEFT, WAITING_PRICE = range(5, 8)
 
 #: A walk's bound that says nothing.
 UNKNOWN = -(2**60)
@@ -147,11 +147,10 @@ class Here(NamedTuple):
         Positions in `waiting` of the prompts of a batch.
     state, bars : ndarray of uint64
         Packed.
-    counts : ndarray of int64, shape (9,)
+    counts : ndarray of int64, shape (8,)
         Running, waiting, KV tokens held, the next arrival, Σ peaks of the incomplete; `TOP`, the
         bound from which on what follows is left for later, and `LEFT`, the least bound of that;
-        `WALK`, the number of the walk's prices that are used (−1: none), and `WAITING_PRICE`, Σ of
-        them over those whose prompt is not done.
+        `WAITING_PRICE`, Σ of the walk's prices over those whose prompt is not done.
     order : ndarray of int64, shape (n,)
         Working space.
     rest : Rest
@@ -228,11 +227,7 @@ def expand(
         here.counts[TOP] = min(limit[0], labels.bound[label] + search.window)
         here.counts[LEFT] = NEVER
         _look_around(search, here, labels, label)
-        bound = _choose_walk(search, here, labels, label)
-        if search.lookahead.has_tables:
-            time, cost = labels.time[label], labels.cost[label]
-            by_profiles = bound_by_profiles(search.machine, search.lookahead, here.rest, time, cost)
-            bound = max(bound, by_profiles)
+        bound = _bound_here(search, here, labels, label)
         if bound > labels.bound[label] and width == 0:
             labels.bound[label], labels.kind[label] = bound, OPEN
             push(labels, label)
@@ -313,24 +308,29 @@ def _begin(here: Here) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _choose_walk(search: Search, here: Here, labels: Labels, label: int) -> int:
-    """Choose the prices under which the bound is best, and return that; 0 without prices."""
-    walks, time, best = search.lookahead.walks, labels.time[label], UNKNOWN
-    here.counts[WALK] = -1
-    for w in range(walks.value.shape[0] if time - walks.first < walks.kv.shape[1] else 0):
-        waiting = 0
-        for i in range(here.g.size):
-            if here.g[i] == 0:
-                waiting += walks.prompt[w, i]
-        before = here.counts[WALK], here.counts[WAITING_PRICE]
-        here.counts[WALK], here.counts[WAITING_PRICE] = w, waiting
-        cost = _in_common(search, here, labels, label, time)
-        cost += walks.value[w, time - walks.first, here.rest.counts[0], here.rest.counts[1]]
-        if cost > best:
-            best = cost
-        else:
-            here.counts[WALK], here.counts[WAITING_PRICE] = before
-    return int(-(-best // SCALE)) if best > UNKNOWN else 0
+def _bound_here(search: Search, here: Here, labels: Labels, label: int) -> int:
+    """Lower bound on Σ completions from the label on, by the tables that there are now."""
+    walk, time, waiting = search.lookahead.walk, labels.time[label], 0
+    for i in range(here.g.size if walk.kv.size else 0):
+        if here.g[i] == 0:
+            waiting += walk.prompt[i]
+    here.counts[WAITING_PRICE] = waiting
+    return _bound_unchanged(search, here, labels, label, time)
+
+
+@njit(cache=True, nogil=True)
+def _bound_unchanged(search: Search, here: Here, labels: Labels, label: int, time: int) -> int:
+    """Lower bound on Σ completions if nothing is done until a time; 0 where no table reaches."""
+    walk, rest, bound = search.lookahead.walk, here.rest, 0
+    common = _in_common(search, here, labels, label, time)
+    if common > UNKNOWN:
+        cost = common + walk.value[time - walk.first, rest.counts[0], rest.counts[1]]
+        bound = -(-cost // SCALE)
+    if search.lookahead.has_tables:
+        cost = labels.cost[label]
+        by_profiles = bound_by_profiles(search.machine, search.lookahead, rest, time, cost)
+        bound = max(bound, by_profiles)
+    return int(bound)
 
 
 @njit(cache=True, nogil=True)
@@ -339,15 +339,15 @@ def _in_common(search: Search, here: Here, labels: Labels, label: int, end: int)
 
     In units of 1/`SCALE`, without the cost to go; `UNKNOWN` where no table reaches.
     """
-    walks, w = search.lookahead.walks, here.counts[WALK]
-    at = end - walks.first
-    if w < 0 or at >= walks.kv.shape[1]:
+    walk = search.lookahead.walk
+    at = end - walk.first
+    if at >= walk.kv.size:
         return UNKNOWN
     cost = (labels.cost[label] + here.rest.counts[1] * end + here.rest.sums[0]) * SCALE
-    cost += here.counts[WAITING_PRICE] - (search.machine.M - here.counts[2]) * walks.kv[w, at]
+    cost += here.counts[WAITING_PRICE] - (search.machine.M - here.counts[2]) * walk.kv[at]
     for k in range(here.counts[0]):
         i = here.running[k]
-        cost -= walks.running[w, walks.stage[i, here.g[i]], at]
+        cost -= walk.running[walk.stage[i, here.g[i]], at]
     return int(cost)
 
 
@@ -363,9 +363,8 @@ def _is_left(counts: IntArray, cost: int) -> bool:
 @njit(cache=True, nogil=True)
 def _plan_tokens(search: Search, here: Here, common: int, end: int) -> int:
     """Prepare the bounds of token batches; return how many requests would complete in one."""
-    machine, walks, plan = search.machine, search.lookahead.walks, here.plan
-    w, at = here.counts[WALK], end - walks.first
-    m, ending = here.counts[0], 0
+    machine, walk, plan = search.machine, search.lookahead.walk, here.plan
+    at, m, ending = end - walk.first, here.counts[0], 0
     plan.gain[:m] = 0
     plan.value[:] = 0
     for k in range(m):
@@ -373,16 +372,16 @@ def _plan_tokens(search: Search, here: Here, common: int, end: int) -> int:
         ending += g + 1 == machine.output[i]
         if common == UNKNOWN:
             continue
-        plan.gain[k] = walks.running[w, walks.stage[i, g], at]
+        plan.gain[k] = walk.running[walk.stage[i, g], at]
         if g + 1 < machine.output[i]:
-            plan.gain[k] += walks.kv[w, at] - walks.running[w, walks.stage[i, g + 1], at]
+            plan.gain[k] += walk.kv[at] - walk.running[walk.stage[i, g + 1], at]
         else:
-            plan.gain[k] -= (machine.prompt[i] + g) * walks.kv[w, at]
+            plan.gain[k] -= (machine.prompt[i] + g) * walk.kv[at]
     most = min(m, machine.B_D)
     look_ahead(plan, m, most, False)
     if common > UNKNOWN:
         for c in range(min(ending, most) + 1):
-            plan.value[c] = walks.value[w, at, here.rest.counts[0], m - c]
+            plan.value[c] = walk.value[at, here.rest.counts[0], m - c]
     return ending
 
 
@@ -557,21 +556,20 @@ def _tie(search: Search, here: Here, members: int) -> bool:
 @njit(cache=True, nogil=True)
 def _plan_prompts(search: Search, here: Here, common: int, end: int) -> None:
     """Prepare the bounds of prompt batches."""
-    machine, walks, plan = search.machine, search.lookahead.walks, here.plan
-    w, at, k = here.counts[WALK], end - walks.first, here.counts[0]
-    waiting = here.counts[1]
+    machine, walk, plan = search.machine, search.lookahead.walk, here.plan
+    at, k, waiting = end - walk.first, here.counts[0], here.counts[1]
     most = min(waiting, machine.B_P, here.most)
     plan.gain[:waiting] = 0
     plan.value[:] = 0
     for position in range(waiting if common > UNKNOWN else 0):
         i = here.waiting[position]
-        gain = (end - machine.arrival[i]) * SCALE - walks.prompt[w, i]
+        gain = (end - machine.arrival[i]) * SCALE - walk.prompt[i]
         if machine.output[i] > 1:
-            gain += (machine.prompt[i] + 1) * walks.kv[w, at]
-            gain -= walks.running[w, walks.stage[i, 1], at]
+            gain += (machine.prompt[i] + 1) * walk.kv[at]
+            gain -= walk.running[walk.stage[i, 1], at]
         plan.gain[position] = gain
     for j in range(1, most + 1 if common > UNKNOWN else 1):
-        value = walks.value[w, at, here.rest.counts[0] + j]
+        value = walk.value[at, here.rest.counts[0] + j]
         plan.value[j] = value[k : k + j + 1].min()
     look_ahead(plan, waiting, most, True)
 
@@ -581,7 +579,7 @@ def _prompt_batches(
     search: Search, here: Here, labels: Labels, limit: IntArray, label: int
 ) -> None:
     """Prompt batches of all sets of waiting requests within B_P, C_P and KV, depth first."""
-    machine, walks, plan = search.machine, search.lookahead.walks, here.plan
+    machine, walk, plan = search.machine, search.lookahead.walk, here.plan
     w, picked = here.counts[1], here.picked
     most = min(w, machine.B_P, here.most)
     end = labels.time[label] + prompt_time(machine.law, 0)
@@ -623,7 +621,7 @@ def _prompt_batches(
         cost = total
         if common > UNKNOWN:
             after = running + depth - complete
-            cost += walks.value[counts[WALK], end - walks.first, done + depth, after]
+            cost += walk.value[end - walk.first, done + depth, after]
         if not _is_left(counts, cost):
             bound, over = -(-cost // SCALE), labels.time[label] + prompt_time(machine.law, tokens)
             if search.lookahead.has_tables:
@@ -690,19 +688,7 @@ def _idle(search: Search, here: Here, labels: Labels, limit: IntArray, label: in
         for k in range(here.counts[1]):
             if gap >= machine.law.prompt:
                 here.next_barred[here.waiting[k]] = True
-    bound = 0
-    common = _in_common(search, here, labels, label, end)
-    if common > UNKNOWN:
-        walks = search.lookahead.walks
-        to_go = walks.value[
-            here.counts[WALK], end - walks.first, here.rest.counts[0], here.rest.counts[1]
-        ]
-        bound = -(-(common + to_go) // SCALE)
-    if search.lookahead.has_tables:
-        by_profiles = bound_by_profiles(
-            machine, search.lookahead, here.rest, end, labels.cost[label]
-        )
-        bound = max(bound, by_profiles)
+    bound = _bound_unchanged(search, here, labels, label, end)
     _offer(search, here, labels, limit, label, end, here.counts[2], bound)
 
 

@@ -11,7 +11,7 @@ from ...models.instance import IntArray
 from .machine import Machine, prompt_time, token_time
 from .profile_costs import SCALE, CostTable
 from .profiles import Profiles, drop_longest, profile_number
-from .walk_lookahead import Walks
+from .walk_lookahead import WalkTable
 
 #: Tables of costs to go that are looked up, each under prices of its own.
 TABLES = 4
@@ -26,8 +26,8 @@ class Lookahead(NamedTuple):
         Whether there are tables of costs to go of the profile relaxation.
     profiles, tables : Profiles, tuple of `TABLES` CostTable
         If so: its profiles, and the tables; the prices are those of the machine's requests.
-    walks : Walks
-        Costs to go of the GPU's walk, under none or more sets of prices.
+    walk : WalkTable
+        Costs to go of the GPU's walk, of the machine's requests; of no times where there are none.
     shortest_prompt, shortest_token : int
         Least time of a prompt batch of each request alone, shape (n,), and of any token batch.
     space : ndarray of int64, shape (R,)
@@ -37,7 +37,7 @@ class Lookahead(NamedTuple):
     has_tables: bool
     profiles: Profiles
     tables: tuple[CostTable, ...]
-    walks: Walks
+    walk: WalkTable
     shortest_prompt: IntArray
     shortest_token: int
     space: IntArray

@@ -16,7 +16,6 @@ no walk of the table has late requests. (Prices stay what they are at their last
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -124,11 +123,11 @@ def walk_table(instance: Instance, prices: Prices, end: int, latency: int) -> Wa
     return None
 
 
-def search_proof(instance: Instance, walks: Sequence[WalkTable], bound: int) -> WalkSearch | None:
+def search_proof(instance: Instance, table: WalkTable | None, bound: int) -> WalkSearch | None:
     """Return the claim that no schedule is below a bound, with prices to search by if there are."""
-    if walks:
-        prices = Prices(walks[0].prompt, walks[0].running, walks[0].kv, np.zeros(0, np.int64))
-        walk = proof_of(instance, prices, walks[0].first + walks[0].kv.size - 1)
+    if table is not None:
+        prices = Prices(table.prompt, table.running, table.kv, np.zeros(0, np.int64))
+        walk = proof_of(instance, prices, table.first + table.kv.size - 1)
         return WalkSearch(value=bound, walk=walk)
     unpriced = unpriced_walk(instance, bound)
     return None if unpriced is None else WalkSearch(value=bound, walk=unpriced)
@@ -145,41 +144,10 @@ def _stages(instance: Instance) -> NDArray[np.int64]:
     return stage
 
 
-class Walks(NamedTuple):
-    """Some tables, or none, as compiled code takes them.
-
-    Attributes
-    ----------
-    first : int
-        Time at which the tables begin.
-    value, prompt, kv, running : ndarray of int64
-        As in `WalkTable`, by table first.
-    stage : ndarray of int64, shape (n, largest output)
-        Class of each request after g tokens.
-    """
-
-    first: int
-    value: NDArray[np.int64]
-    prompt: NDArray[np.int64]
-    kv: NDArray[np.int64]
-    running: NDArray[np.int64]
-    stage: NDArray[np.int64]
-
-
-def walks_of(tables: Sequence[WalkTable], order: IntArray) -> Walks:
-    """Put tables together, as far as all of them reach, for requests in an order."""
-    if not tables:
-        none, square = np.zeros((0, 0, 0), np.int64), np.zeros((0, 0), np.int64)
-        return Walks(0, np.zeros((0, 0, 0, 0), np.int64), square, square, none, square)
-    times = min(table.kv.size for table in tables)
-    return Walks(
-        first=tables[0].first,
-        value=np.stack([table.value[:times] for table in tables]),
-        prompt=np.stack([table.prompt[order] for table in tables]),
-        kv=np.stack([table.kv[:times] for table in tables]),
-        running=np.stack([table.running[:, :times] for table in tables]),
-        stage=tables[0].stage[order],
-    )
+def no_walk() -> WalkTable:
+    """Return a table of no times."""
+    none, square = np.zeros(0, np.int64), np.zeros((0, 0), np.int64)
+    return WalkTable(0, np.zeros((0, 0, 0), np.int64), none, none, square, square)
 
 
 class Plan(NamedTuple):
