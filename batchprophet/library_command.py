@@ -178,6 +178,8 @@ def _library(own: Path | None) -> Library:
 
 
 def _cells(entry: Entry, record: Record, found: Library) -> list[str]:
+    from .solvers.certificates.registry import kind_text
+
     return [
         entry.name,
         f"{entry.n:,}",
@@ -185,7 +187,7 @@ def _cells(entry: Entry, record: Record, found: Library) -> list[str]:
         f"{record.value:,}",
         f"{record.bound:,}",
         "optimal" if record.optimal else f"{record.gap:.2%}",
-        record.bound_by + (" (own)" if found.is_own(entry.name) else ""),
+        kind_text(record.bound_by) + (" (own)" if found.is_own(entry.name) else ""),
     ]
 
 

@@ -262,10 +262,12 @@ class CheckedBound:
 
     def summary(self) -> str:
         """Return the verdict, the claim, its proof and the reason."""
+        from .solvers.certificates.registry import kind_text
+
         certificate = self.certificate
         facts = [
             ("claim", f"{tables.number_text(certificate.bound)} ({certificate.objective_name})"),
-            ("proof", certificate.proof.kind),
+            ("proof", kind_text(certificate.proof.kind)),
             ("reason", self.verification.reason),
             ("seconds", tables.seconds_text(self.verification.seconds)),
         ]
@@ -278,6 +280,7 @@ class CheckedBound:
             "bound": json_number(self.certificate.bound),
             "proof": self.certificate.proof.kind,
             "verified": self.verified,
+            "replayed": self.verification.replayed,
             "proved": json_number(self.verification.proved),
             "reason": self.verification.reason,
             "seconds": round(self.verification.seconds, 3),

@@ -662,6 +662,7 @@ def _verified(
     from .solvers.certificates.certificate import Certificate
     from .solvers.certificates.file import read_certificate
     from .solvers.certificates.verification import verify
+    from .solvers.replay import REPLAYS
 
     read = certificate if isinstance(certificate, Certificate) else read_certificate(certificate)
     regime = "mixed" if isinstance(schedule, MixedSchedule) else "separate"
@@ -672,7 +673,7 @@ def _verified(
         )
     value = values.get(read.objective_name)
     with _located(None if isinstance(certificate, Certificate) else certificate):
-        verification = verify(read, instance, value=value, time_limit=time_limit)
+        verification = verify(read, instance, value=value, time_limit=time_limit, replays=REPLAYS)
     return CheckedBound(certificate=read, verification=verification)
 
 

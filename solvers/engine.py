@@ -12,6 +12,7 @@ from ..models.schedule import MixedSchedule
 from .best_so_far import BestSoFar
 from .bounds import configuration
 from .bounds.memory_prices import memory_price_bound
+from .bounds.price_tables import price_table
 from .certificates.configuration_prices import ConfigurationPriceProof
 from .certificates.exhaustive_search import ExhaustiveSearch
 from .certificates.memory_prices import MemoryPriceProof
@@ -108,7 +109,7 @@ def improve_and_prove_by_work(search: BestSoFar[MixedSchedule], work_limit: int,
     prices = configuration.configuration_prices(
         instance, better, begin=prices, work_limit=steps // 2
     )
-    table = PriceTable.of(instance, prices)
+    table = price_table(instance, prices)
     search.proved_bound(CONFIGURATIONS, prices.bound, ConfigurationPriceProof(table=table))
     search.tell(CONFIGURATIONS)
     if not search.proved and instance.n <= MOST_EXHAUSTED and proof.is_applicable(instance):
@@ -213,7 +214,7 @@ def _prove_by_configurations(desk: Desk[MixedSchedule], threads: int) -> None:
                 time_limit=desk.seconds_left,
                 threads=threads,
                 stop=desk.stop.is_set,
-                found=partial(_hand_in, desk, PATHS, PathSearch, PriceTable.of(instance, prices)),
+                found=partial(_hand_in, desk, PATHS, PathSearch, price_table(instance, prices)),
             )
             if outcome.complete:
                 return
@@ -230,7 +231,7 @@ def _exhaust(
     give_up: bool,
 ) -> bool:
     """Search states for so long at most; whether that proved the optimum."""
-    instance, table = desk.search.instance, PriceTable.of(desk.search.instance, prices)
+    instance, table = desk.search.instance, price_table(desk.search.instance, prices)
     outcome = proof.prove(
         instance,
         desk.best(),
@@ -257,7 +258,7 @@ def _better_prices(
         time_limit=min(seconds, desk.seconds_left),
         stop=desk.stop.is_set,
     )
-    table = PriceTable.of(desk.search.instance, prices)
+    table = price_table(desk.search.instance, prices)
     desk.findings.put(
         Found(CONFIGURATIONS, bound=(prices.bound, ConfigurationPriceProof(table=table)))
     )

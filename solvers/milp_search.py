@@ -17,9 +17,9 @@ from ..models.objectives import Exact, value_step
 from ..models.schedule import MixedSchedule
 from .best_so_far import BestSoFar
 from .bounds.combinatorial import best_bound
+from .bounds.linear_duals import round_prices
 from .bounds.linear_relaxation import dual_bound
 from .certificates.clock import Clock
-from .certificates.linear_duals import round_prices
 from .highs import HighsResult, SolverState, Status, solve_model
 from .matrix_form import MatrixForm, compile_model
 

@@ -12,7 +12,6 @@ from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.objectives import total_latency
 from batchprophet.models.schedule import MixedSchedule
-from batchprophet.solvers.bounds.certified_prices import certified_value, fits_64_bits
 from batchprophet.solvers.bounds.combinatorial import starts_at_arrival
 from batchprophet.solvers.bounds.fluid_prices import fluid_prices
 from batchprophet.solvers.bounds.kv_area import mean_busy_time
@@ -22,8 +21,9 @@ from batchprophet.solvers.bounds.memory_prices import (
     memory_price_bound,
     round_prices,
 )
-from batchprophet.solvers.bounds.price_blocks import MemoryPrices
 from batchprophet.solvers.bounds.priced_starts import cheapest_starts, held_tokens
+from batchprophet.solvers.certificates.certified_prices import certified_value, fits_64_bits
+from batchprophet.solvers.certificates.price_blocks import MemoryPrices
 from batchprophet.solvers.list_schedule import list_schedule
 
 from .brute_force import brute_force

@@ -70,7 +70,7 @@ def test_no_stage_refutes_what_a_schedule_attains(named, timed):
         instance = random_instance(rng, n, capacity=(5, 16), last_arrival=int(rng.integers(0, 6)))
         best, _ = brute_force(instance)
         _, prices = priced(instance, int(rng.choice([0, 300])))
-        terms = path_terms(instance, prices, best)
+        terms = path_terms(instance, *excess_terms(instance, prices, best), best)
         limits = Limits(None, None, 2**30, None)
         multiplier, coarser = np.zeros(n, np.int64), None
         for track in (
@@ -103,7 +103,7 @@ def test_the_guided_search_agrees_with_brute_force():
             excess, base = excess_terms(instance, prices, target)
             if target * SCALE < base:
                 continue
-            terms = path_terms(instance, prices, target)
+            terms = path_terms(instance, excess, base, target)
             multiplier, coarser = np.zeros(n, np.int64), None
             for named, timed in ((0, 1), (2, 0), (2, 1)):
                 track = tracking(n, named, timed, hiding=True, remembered=[])

@@ -16,13 +16,13 @@ from contents import sources
 from batchprophet.models.schedules import schedule_value
 from batchprophet.solvers.bounds.configuration import configuration_prices
 from batchprophet.solvers.bounds.memory_prices import memory_price_bound
+from batchprophet.solvers.bounds.price_tables import price_table
 from batchprophet.solvers.certificates.certificate import best_certificate
 from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.certificates.compact import compact
 from batchprophet.solvers.certificates.configuration_prices import ConfigurationPriceProof
 from batchprophet.solvers.certificates.exhaustive_search import ExhaustiveSearch
 from batchprophet.solvers.certificates.memory_prices import MemoryPriceProof
-from batchprophet.solvers.certificates.price_table import PriceTable
 from batchprophet.solvers.certificates.verification import verify
 from batchprophet.solvers.certificates.waits_and_stalls import WaitsAndStallsProof
 from batchprophet.solvers.certificates.walk_search import WalkSearch
@@ -33,6 +33,7 @@ from batchprophet.solvers.library.catalogue import DATA, write_catalogue
 from batchprophet.solvers.library.entry import Entry, data_digest
 from batchprophet.solvers.library.record import Record, read_record, write_record
 from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.solvers.replay import REPLAYS
 from batchprophet.solvers.search.recipe import improve_schedule
 from batchprophet.solvers.separate.hindsight import load_compiled_code as load_separate
 from batchprophet.solvers.separate.hindsight import solve_separate
@@ -101,7 +102,7 @@ def exhausted_record(instance, seconds, warm):
     prices = configuration_prices(instance, schedule, work_limit=1_000)
     prices = configuration_prices(instance, schedule, begin=prices, work_limit=1_000)
     outcome = prove(instance, schedule, prices, time_limit=4 * seconds)
-    found = ExhaustiveSearch(value=outcome.bound, table=PriceTable.of(instance, prices))
+    found = ExhaustiveSearch(value=outcome.bound, table=price_table(instance, prices))
     proof = compact(best_certificate(instance, "latency", [(outcome.bound, found)]), instance)
     if not _is_quick(proof, instance):
         weaker = [(prices.bound, ConfigurationPriceProof(table=found.table))]
@@ -117,7 +118,7 @@ def exhausted_record(instance, seconds, warm):
 
 
 def _is_quick(certificate, instance):
-    return verify(certificate, instance, time_limit=LONGEST).verified
+    return verify(certificate, instance, time_limit=LONGEST, replays=REPLAYS).verified
 
 
 def separate_record(instance, seconds, known):

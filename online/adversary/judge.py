@@ -13,11 +13,11 @@ from ...models.separate.schedule import SeparateSchedule
 from ...solvers.bounds.combinatorial import all_bounds
 from ...solvers.bounds.configuration import configuration_prices
 from ...solvers.bounds.configuration import is_applicable as priceable
+from ...solvers.bounds.price_tables import price_table
 from ...solvers.certificates.certificate import Certificate, best_certificate
 from ...solvers.certificates.combinatorial import CombinatorialBound
 from ...solvers.certificates.configuration_prices import ConfigurationPriceProof
 from ...solvers.certificates.exhaustive_search import ExhaustiveSearch
-from ...solvers.certificates.price_table import PriceTable
 from ...solvers.certificates.proof import Proof
 from ...solvers.engine import MOST_EXHAUSTED
 from ...solvers.exact.proof import is_applicable, prove
@@ -173,7 +173,7 @@ class _Optimum:
         if not priceable(self.instance, int(self.schedule.completion(self.instance).max())):
             return
         prices = configuration_prices(self.instance, self.schedule, work_limit=PRICE_STEPS)
-        table = PriceTable.of(self.instance, prices)
+        table = price_table(self.instance, prices)
         self._raise(math.ceil(prices.bound), ConfigurationPriceProof(table=table))
         exhaustible = self.instance.n <= MOST_EXHAUSTED and is_applicable(self.instance)
         if self.bound == self.value or cost < above * self.bound or not exhaustible:

@@ -31,6 +31,7 @@ from ...solvers.certificates.strict import (
     text,
 )
 from ...solvers.certificates.verification import verify
+from ...solvers.replay import REPLAYS
 from ..regime import regime
 from .judge import Judged
 from .rerun import Rerun
@@ -243,7 +244,7 @@ def _verify(
     certificate = Certificate.from_record(require_object("certificate", record["certificate"]))
     if certificate.objective_name != "latency" or not isinstance(certificate.bound, int):
         raise InputError("certificate: expected one of the total latency")
-    verification = verify(certificate, instance, value=value)
+    verification = verify(certificate, instance, value=value, replays=REPLAYS)
     if not verification.verified:
         faults.append(f"certificate: {verification.reason}")
     return certificate.bound

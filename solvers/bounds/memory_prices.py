@@ -20,10 +20,10 @@ from ...models.instance import FloatArray, Instance, IntArray
 from ...models.mixed.regime import require_mixed
 from ...models.objectives import total_latency
 from ...models.schedule import MixedSchedule
+from ..certificates.certified_prices import certified_value, fits_64_bits
+from ..certificates.price_blocks import MemoryPrices
 from ..list_schedule import list_schedule
-from .certified_prices import certified_value, fits_64_bits
 from .fluid_prices import fluid_prices
-from .price_blocks import MemoryPrices
 from .priced_starts import cheapest_starts, held_tokens
 from .volume_ascent import volume_ascent
 

@@ -88,9 +88,20 @@ def mean_busy_times(instance: Instance, weights: list[Fraction] | None = None) -
     for i, (a, p, _) in enumerate(jobs):
         # 2·M·Σ over the pieces of its work of (middle − arrival), and 2·p·(o − μ):
         busy = sum((end - begin) * (begin + end - 2 * a) for begin, end in done[i])
-        rest = sum((2 * (o[i] - j) + 1) * (s[i] + j) for j in range(1, o[i] + 1))
+        rest = _rest(s[i], o[i])
         total += int(unit * w[i]) * (GRID * (busy + M * rest) // (2 * p * M))
     return Fraction(total, GRID * unit)
+
+
+def _rest(s: int, o: int) -> int:
+    """``2·p·(o − μ) = Σ_{j=1..o} (2·(o − j) + 1)·(s + j)``, in closed form.
+
+    Examples
+    --------
+    >>> _rest(3, 2), 3 * 4 + 1 * 5
+    (17, 17)
+    """
+    return s * o * o + o * (o + 1) * (2 * o + 1) // 6
 
 
 def weighted_mean_busy_times(instance: Instance) -> Exact:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ...models.instance import Instance
 from ...models.objectives import Exact
-from ..bounds.certified_configurations import certified_value
+from .certified_configurations import certified_value
 from .clock import Clock
 from .price_table import PriceTable
 from .strict import require_keys
@@ -16,7 +16,7 @@ from .strict import require_keys
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationPriceProof:
-    """The bound that prices on types prove: see `bounds.certified_configurations`.
+    """The bound that prices on types prove: see `certified_configurations`.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class ConfigurationPriceProof:
         """Recompute the bound."""
         table = self.table
         return certified_value(
-            instance, scale=table.scale, types=table.types, price=table.price, between=clock.check
+            instance, scale=table.scale, types=table.types, price=table.price, clock=clock
         )
 
     def to_record(self) -> dict[str, Any]:

@@ -6,8 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.instance import IntArray
+from .clock import OutOfMemory
+
+#: Bytes that the states of one time may take; as much again is needed to sort them.
+MOST_BYTES = 2**32
 
 States = NDArray[np.uint8]
+
+
+def require_room(states: States) -> None:
+    """Raise `OutOfMemory` if states with their costs take too much memory."""
+    if states.size + 8 * states.shape[0] > MOST_BYTES:
+        raise OutOfMemory(
+            f"not verified: the search needs more than {MOST_BYTES / 2**30:g} GiB for its states"
+        )
 
 
 def cheapest_of_equals(parts: list[tuple[States, IntArray]]) -> tuple[States, IntArray]:

@@ -10,6 +10,7 @@ from ...models.instance import Instance
 from ...models.objectives import Exact
 from .clock import Clock
 from .layer_search import least_below
+from .one_by_one import require_none_below
 from .price_table import PriceTable
 from .strict import integer, require_keys
 
@@ -33,7 +34,10 @@ class ExhaustiveSearch:
     >>> ExhaustiveSearch(value=7, table=table).bound(instance, "latency", Clock(None))
     7
     >>> ExhaustiveSearch(value=8, table=table).bound(instance, "latency", Clock(None))
-    7
+    Traceback (most recent call last):
+    ...
+    batchprophet.solvers.certificates.clock.Contradicted: nothing is proved: there is a schedule \
+of total latency 7, below the value 8 of the proof
     """
 
     value: int
@@ -44,9 +48,15 @@ class ExhaustiveSearch:
     objectives: ClassVar[tuple[str, ...]] = ("latency",)
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
-        """Search again; the value if nothing is below it, else what is found there."""
-        found = least_below(self.value, instance, self.table, clock)
-        return self.value if found is None else found
+        """Return the value if an exhaustive search finds no schedule below it.
+
+        Raises
+        ------
+        Contradicted
+            If it finds one: then nothing is proved, whatever its latency.
+        """
+        require_none_below(self.value, least_below(self.value, instance, self.table, clock))
+        return self.value
 
     def to_record(self) -> dict[str, Any]:
         """Return the proof as a plain record."""

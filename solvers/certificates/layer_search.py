@@ -1,7 +1,7 @@
 """Is there a schedule of smaller latency than a value? An exhaustive search, round by round.
 
 **What a schedule costs.** With start costs rc_i(k) and slacks σ_t of prices (see
-`bounds.certified_configurations`) and ``LB = Σ_i min_k rc_i(k) − Σ_t σ_t``, each schedule costs
+`certified_configurations`) and ``LB = Σ_i min_k rc_i(k) − Σ_t σ_t``, each schedule costs
 exactly
 
     scale·latency = LB + Σ_i (rc_i(k_i) − min rc_i) + Σ_t (σ_t − U_t·C_t),
@@ -33,9 +33,10 @@ from numba import njit
 
 from ...models.errors import InputError
 from ...models.instance import Instance, IntArray
-from ..bounds.certified_configurations import PricedTypes
-from .clock import Clock, OutOfTime
-from .equal_states import States, cheapest_of_equals
+from .certified_configurations import PricedTypes
+from .clock import Clock
+from .equal_states import States, cheapest_of_equals, require_room
+from .one_by_one import latency_one_by_one
 from .price_table import PriceTable
 
 #: A state has a byte per request: `WAITING`, or the rounds that it has yet to go.
@@ -48,9 +49,8 @@ MOST_REQUESTS = 128
 #: Largest table of costs, requests × rounds.
 LARGEST_TABLE = 2**26
 
-#: Room for new states, and how many are kept at most: about 8 GB.
+#: Room for new states.
 ROOM = 2**18
-MOST_STATES = 2**26
 
 
 class Terms(NamedTuple):
@@ -134,7 +134,7 @@ def least_below(value: int, instance: Instance, table: PriceTable, clock: Clock)
     ------
     InputError
         If the instance or the prices are too large for the search.
-    OutOfTime
+    OutOfTime, OutOfMemory
         If the clock runs out, or the states need too much memory.
 
     Examples
@@ -152,9 +152,9 @@ def least_below(value: int, instance: Instance, table: PriceTable, clock: Clock)
             f"proof: exhaustive search is for at most {MOST_REQUESTS} requests with outputs below "
             f"{WAITING}, found {n} with outputs up to {longest}"
         )
-    serial = _serial_latency(instance)
-    if serial < value:
-        return serial
+    one_by_one = latency_one_by_one(instance.arrival.tolist(), instance.output.tolist())
+    if one_by_one < value:
+        return one_by_one
     terms, budget = _terms(value, instance, table, clock)
     if budget < 0:
         return None
@@ -162,35 +162,26 @@ def least_below(value: int, instance: Instance, table: PriceTable, clock: Clock)
     return None if found is None else value - 1 - (budget - found) // table.scale
 
 
-def _serial_latency(instance: Instance) -> int:
-    """Latency of one request after the other, in order of arrival: a schedule like any other."""
-    now = total = 0
-    rows = sorted(zip(instance.arrival.tolist(), instance.output.tolist(), strict=True))
-    for a, o in rows:
-        now = max(now, a) + o
-        total += now - a
-    return total
-
-
 def _terms(value: int, instance: Instance, table: PriceTable, clock: Clock) -> tuple[Terms, int]:
     """Terms and budget; no table is made where the budget is negative."""
     instance = instance.take(np.argsort(instance.arrival, kind="stable"))
     priced = PricedTypes(instance, scale=table.scale, types=table.types, price=table.price)
-    costs = [priced.start_costs(i) for i in range(instance.n)]
-    slack = [0]
-    for t in range(1, priced.last + 1):
-        clock.check()
-        slack.append(priced.heaviest(t))
+    costs = [priced.start_costs(i, clock) for i in range(instance.n)]
+    slack = [0] + [priced.heaviest(t, clock) for t in range(1, priced.last + 1)]
     least = [min(each) for each in costs]
     budget = table.scale * (value - 1) - sum(least) + sum(slack)
     origin = int(instance.arrival[0])
     K = max(priced.last, int(instance.arrival[-1])) + max(0, budget) // table.scale + 1 - origin
-    if (K + 1) * instance.n * int(instance.output.max()) > LARGEST_TABLE:
+    longest = int(instance.output.max())
+    if (K + 1) * instance.n * longest > LARGEST_TABLE:
         raise InputError(
             f"proof: exhaustive search is for at most {LARGEST_TABLE} costs (requests × rounds × "
-            f"outputs), found {instance.n} × {K + 1} × {int(instance.output.max())}"
+            f"outputs), found {instance.n} × {K + 1} × {longest}"
         )
-    if not priced.exact_in_64_bits or table.scale * (K + 256) + max(0, budget) >= FAR:
+    # Every number of the search is a sum of at most n + 1 costs of starts, the slack of a round
+    # and the budget.
+    dearest = table.scale * (K + longest) + longest * int(table.price.max(initial=0))
+    if max(dearest, budget, *slack) >= FAR:
         raise InputError(f"proof: exhaustive search is for costs below {FAR}, found larger prices")
     start = np.full((instance.n, K + 1), FAR, dtype=np.int64)
     for i, (a, o) in enumerate(zip(instance.arrival.tolist(), priced.output, strict=True)):
@@ -218,11 +209,10 @@ def _terms(value: int, instance: Instance, table: PriceTable, clock: Clock) -> t
 def _earned(instance: Instance, priced: PricedTypes, origin: int, K: int) -> IntArray:
     earned = np.zeros((instance.n, K + 1, int(instance.output.max())), dtype=np.int64)
     rounds = max(0, min(K, priced.last - origin))
-    for i, columns in enumerate(priced.column):
-        for u, column in enumerate(columns):
-            if column >= 0:
-                prices = priced.price[origin + 1 : origin + 1 + rounds, column]
-                earned[i, 1 : 1 + rounds, u] = prices
+    for i in range(instance.n):
+        for j, column in priced.rounds_of(i):
+            prices = priced.price[origin + 1 : origin + 1 + rounds, column]
+            earned[i, 1 : 1 + rounds, j - 1] = prices
     return earned
 
 
@@ -246,8 +236,11 @@ def _search(terms: Terms, budget: int, clock: Clock) -> int | None:
             clock.check()
             first = reached
             reached, count = _expand(
-                terms, t, states, excess, first, budget, following, costs, room, found
-            )
+                terms, t, states, excess, first, budget, following, costs, room, found,
+                clock.expired,
+            )  # fmt: skip
+            if clock.expired[0]:
+                clock.check()
             if found[0] >= 0:
                 return int(found[0])
             if reached == first:  # one state led to more than there is room for
@@ -256,8 +249,7 @@ def _search(terms: Terms, budget: int, clock: Clock) -> int | None:
             if sum(each.size for _, each in layers) > 2 * kept + 4 * ROOM:
                 layers = [cheapest_of_equals(layers)]
                 kept = layers[0][1].size
-                if kept > MOST_STATES:
-                    raise OutOfTime
+                require_room(layers[0][0])
         states, excess = cheapest_of_equals(layers)
         if not excess.size:
             return None
@@ -289,11 +281,12 @@ def _expand(
     costs: IntArray,
     room: Room,
     found: IntArray,
+    expired: IntArray,
 ) -> tuple[int, int]:
     """Fill `following` with what states ``first, first + 1, …`` of boundary t lead to.
 
     Returns the state to go on with, and the number of new states. Stops early where `following` is
-    half full, and at once with the excess in `found` where a schedule is complete.
+    half full, at once with the excess in `found` where a schedule is complete, and once `expired`.
     """
     count = 0
     for position in range(first, excess.size):
@@ -303,6 +296,8 @@ def _expand(
         most, depth = _lay_out(terms, t, states[position], excess[position], room), 0
         count = _close(terms, t, depth, budget, following, costs, count, room, found)
         while depth >= 0 and found[0] < 0:
+            if expired[0]:
+                return position, before
             if count == costs.size:  # no room for this state: do it again with more
                 return position, before
             c = room.next_one[depth]

@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 from ...models.errors import InputError
 from ...models.instance import Instance
 from ...models.objectives import Exact
-from ..bounds.certified_prices import certified_value
-from ..bounds.price_blocks import MemoryPrices
+from .certified_prices import certified_value
 from .clock import Clock
+from .price_blocks import MemoryPrices
 from .strict import integer, integers, require_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPriceProof:
-    """The bound that prices on memory prove: see `bounds.certified_prices`.
+    """The bound that prices on memory prove: see `certified_prices`.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ class MemoryPriceProof:
     objectives: ClassVar[tuple[str, ...]] = ("latency",)
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
-        """Recompute the bound; the clock plays no part, for it takes O(n · blocks) steps."""
-        return certified_value(instance, self.prices)
+        """Recompute the bound, in O(n · blocks) steps."""
+        return certified_value(instance, self.prices, clock)
 
     def to_record(self) -> dict[str, Any]:
         """Return the proof as a plain record."""

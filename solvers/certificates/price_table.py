@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...models.errors import InputError
-from ...models.instance import Instance, IntArray
-from ..bounds.column_types import column_types, first_rounds
-from ..bounds.configuration import SCALE, ConfigurationPrices
+from ...models.instance import IntArray
 from .strict import array, integer, integers, require_keys, require_object
 
-#: Rounds and types that a table may have: beyond, it would not fit the memory.
-MOST_ENTRIES = 2**26
+#: Prices that a table may have, rounds × types: beyond, it would not fit the memory.
+MOST_ENTRIES = 2**25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,7 +34,7 @@ class PriceTable:
     Raises
     ------
     InputError
-        If a number is out of its range, a type stands twice, or the shapes disagree.
+        If a number is out of its range, a type appears twice, or the shapes disagree.
 
     Examples
     --------
@@ -74,18 +72,6 @@ class PriceTable:
         return same and np.array_equal(self.price, other.price)
 
     __hash__ = None  # type: ignore[assignment]  # compared by value, held by an array
-
-    @classmethod
-    def of(cls, instance: Instance, prices: ConfigurationPrices) -> PriceTable:
-        """Take over the prices of a search, without those that nobody can ever pay.
-
-        Before the first request that can be of a type in a round arrives, the type's price can
-        only raise what is deducted.
-        """
-        types = column_types(instance)
-        payable = np.arange(prices.price.shape[0])[:, None] >= first_rounds(instance, types)
-        pairs = zip(types.size.tolist(), types.to_go.tolist(), strict=True)
-        return cls(scale=SCALE, types=tuple(pairs), price=np.where(payable, prices.price, 0))
 
     def coarser(self, scale: int) -> PriceTable:
         """Round every price to the nearest multiple of ``1 / scale``, a divisor of the scale."""
@@ -160,7 +146,7 @@ def _read_types(place: str, value: object) -> tuple[tuple[int, int], ...]:
         types.append((numbers[0], numbers[1]))
     if len(set(types)) < len(types):
         twice = next(pair for pair in types if types.count(pair) > 1)
-        raise InputError(f"{place}: {list(twice)} stands twice")
+        raise InputError(f"{place}: {list(twice)} appears more than once")
     return tuple(types)
 
 

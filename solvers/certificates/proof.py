@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from ...models.instance import Instance
@@ -11,7 +11,7 @@ from .clock import Clock
 
 
 class Proof(Protocol):
-    """The data from which a bound can be recomputed without whatever found it.
+    """The data that prove a bound.
 
     A kind of proof is a frozen value with these members, listed in `registry`.
 
@@ -29,15 +29,6 @@ class Proof(Protocol):
     model: ClassVar[str]
     objectives: ClassVar[tuple[str, ...]]
 
-    def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
-        """Recompute the bound in exact arithmetic, before rounding to a schedule's value.
-
-        Raises
-        ------
-        OutOfTime
-            If the clock runs out first.
-        """
-
     def to_record(self) -> dict[str, Any]:
         """Return the proof as a plain record for a JSON file, with its ``kind``."""
 
@@ -50,3 +41,22 @@ class Proof(Protocol):
         InputError
             If a key is missing or unknown, or a value is of a wrong type or out of range.
         """
+
+
+class RecomputedProof(Proof, Protocol):
+    """A proof from which the bound is recomputed by code that shares none with what found it."""
+
+    def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
+        """Recompute the bound in exact arithmetic, before rounding to a schedule's value.
+
+        Raises
+        ------
+        InputError
+            If the proof does not fit the instance, or is too large.
+        NotProved
+            If it proves nothing, or the clock runs out first.
+        """
+
+
+#: Replays a proof of a kind without independent verifier, like `RecomputedProof.bound`.
+Replay = Callable[[Any, Instance, Clock], Exact]

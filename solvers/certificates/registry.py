@@ -1,4 +1,7 @@
-"""The kinds of proof by name. A new kind is a file of its own and one line here."""
+"""The kinds of proof by name. A new kind is a file of its own and one line here.
+
+Nothing in this folder uses what finds schedules, bounds or proofs.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from .configuration_prices import ConfigurationPriceProof
 from .exhaustive_search import ExhaustiveSearch
 from .memory_prices import MemoryPriceProof
 from .path_search import PathSearch
-from .proof import Proof
+from .proof import Proof, RecomputedProof
 from .round_prices import RoundPriceProof
 from .waits_and_stalls import WaitsAndStallsProof
 from .walk_prices import WalkPriceProof
 from .walk_search import WalkSearch
 
-#: Kinds of proof by their name in files.
-PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
+#: Kinds of proof whose bound is recomputed by independent code.
+RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
     {
         proof.kind: proof
         for proof in (
@@ -25,7 +28,6 @@ PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
             MemoryPriceProof,
             ConfigurationPriceProof,
             ExhaustiveSearch,
-            PathSearch,
             RoundPriceProof,
             WalkPriceProof,
             WaitsAndStallsProof,
@@ -33,3 +35,20 @@ PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
         )
     }
 )
+
+#: Kinds that can only be replayed by the code that found the bound: see `solvers.replay`.
+REPLAYED_KINDS: Mapping[str, type[Proof]] = MappingProxyType({PathSearch.kind: PathSearch})
+
+#: All kinds of proof by their name in files.
+PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType({**RECOMPUTED_KINDS, **REPLAYED_KINDS})
+
+
+def kind_text(kind: str) -> str:
+    """Return a kind as lists show it: what is only replayed is called that.
+
+    Examples
+    --------
+    >>> kind_text("walk-search"), kind_text("path-search")
+    ('walk-search', 'path-search (replayed)')
+    """
+    return f"{kind} (replayed)" if kind in REPLAYED_KINDS else kind

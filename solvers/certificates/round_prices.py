@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ...models.errors import InputError
 from ...models.instance import Instance
 from ...models.objectives import OBJECTIVES, Exact
-from ..bounds.certified_rounds import certified_value
+from .certified_rounds import certified_value
 from .clock import Clock
 from .strict import integer, integers, require_keys
 
@@ -19,7 +19,7 @@ MOST_ROUNDS = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundPriceProof:
-    """The bound that prices of memory prove, round by round: see `bounds.certified_rounds`.
+    """The bound that prices of memory prove, round by round: see `certified_rounds`.
 
     Parameters
     ----------
@@ -31,6 +31,11 @@ class RoundPriceProof:
         ≥ 0, in units of ``1 / scale``.
     shares : tuple of int
         λ_i ≥ 0 of each request for the makespan, in the same units; none for other objectives.
+
+    Raises
+    ------
+    InputError
+        If a number is out of its range.
 
     Examples
     --------
@@ -50,8 +55,12 @@ class RoundPriceProof:
     model: ClassVar[str] = "mixed"
     objectives: ClassVar[tuple[str, ...]] = tuple(OBJECTIVES)
 
+    def __post_init__(self) -> None:
+        if self.scale < 1 or self.first < 1 or min((*self.prices, *self.shares), default=0) < 0:
+            raise InputError("proof: expected a scale and a first round ≥ 1, prices and shares ≥ 0")
+
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
-        """Recompute the bound; the clock plays no part, for it takes O(n · rounds) steps."""
+        """Recompute the bound, in O(n · rounds) steps."""
         try:
             return certified_value(
                 instance,
@@ -60,6 +69,7 @@ class RoundPriceProof:
                 first=self.first,
                 prices=self.prices,
                 shares=self.shares,
+                clock=clock,
             )
         except InputError as error:
             raise InputError(f"proof.{error}") from error

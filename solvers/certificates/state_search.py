@@ -26,8 +26,10 @@ from numpy.typing import NDArray
 
 from ...models.errors import InputError
 from ...models.instance import Instance, IntArray
-from .clock import Clock, OutOfTime
-from .equal_states import States, cheapest_of_equals
+from ...models.separate.regime import times_alone
+from .clock import Clock
+from .equal_states import States, cheapest_of_equals, require_room
+from .one_by_one import latency_one_by_one
 from .walk_prices import WalkPriceProof, table_of
 
 #: Most requests, and the longest output plus one: tokens are counted in bytes.
@@ -36,8 +38,11 @@ MOST_REQUESTS, LONGEST = 128, 256
 #: Prices and costs beyond this do not add up in 64 bits.
 MOST_COST = 2**52
 
-#: Room for new states, and how many of one time are kept at most: about 4 GB.
-ROOM, MOST_STATES = 2**18, 2**25
+#: Most prices of running requests: requests × outputs × times.
+MOST_PRICES = 2**26
+
+#: Room for new states.
+ROOM = 2**18
 
 #: What becomes of a state: a token batch, a prompt batch, waiting.
 TOKEN, PROMPT, IDLE = 0, 1, 2
@@ -115,7 +120,7 @@ def least_below(value: int, instance: Instance, walk: WalkPriceProof, clock: Clo
     ------
     InputError
         If the instance or the prices are too large for the search, or the prices end too early.
-    OutOfTime
+    OutOfTime, OutOfMemory
         If the clock runs out, or the states need too much memory.
 
     Examples
@@ -132,20 +137,29 @@ def least_below(value: int, instance: Instance, walk: WalkPriceProof, clock: Clo
             f"proof: exhaustive search is for at most {MOST_REQUESTS} requests with outputs below "
             f"{LONGEST}, found {instance.n} with outputs up to {int(instance.output.max())}"
         )
+    walk.require_fit(instance)
+    one_by_one = latency_one_by_one(instance.arrival.tolist(), times_alone(instance))
+    if one_by_one < value:
+        return one_by_one
     order = np.argsort(instance.arrival, kind="stable")
     terms = _terms(instance.take(order), walk.reordered(order.tolist()), value, clock)
     return _search(terms, value, clock)
 
 
 def _terms(instance: Instance, walk: WalkPriceProof, value: int, clock: Clock) -> Terms:
-    table = table_of(walk, instance, value, clock)
+    n, times, longest = instance.n, len(walk.kv), int(instance.output.max())
     largest = max(
         abs(price) for row in (walk.prompt, walk.kv, *walk.running.values()) for price in row
     )
-    if (largest + walk.scale * walk.end) * (instance.n + instance.gpu.kv_capacity) > MOST_COST:
+    if (largest + walk.scale * walk.end) * (n + instance.gpu.kv_capacity) > MOST_COST:
         raise InputError(f"proof: exhaustive search is for costs up to {MOST_COST}, found larger")
-    n, times = instance.n, len(walk.kv)
-    runs = np.zeros((n, int(instance.output.max()), times), np.int64)
+    if n * longest * times > MOST_PRICES:
+        raise InputError(
+            f"proof: exhaustive search is for at most {MOST_PRICES} prices (requests × outputs × "
+            f"times), found {n} × {longest} × {times}"
+        )
+    table = table_of(walk, instance, value, clock)
+    runs = np.zeros((n, longest, times), np.int64)
     for i, (s, o) in enumerate(
         zip(instance.prompt.tolist(), instance.output.tolist(), strict=True)
     ):
@@ -179,7 +193,7 @@ def _search(terms: Terms, value: int, clock: Clock) -> int | None:
         0: [(np.zeros((1, n), np.uint8), np.zeros(1, np.int64))]
     }
     following, costs, kinds = np.empty((ROOM, n), np.uint8), *_columns(ROOM)
-    room, found = _room(n), np.array([-1])
+    room, found, expired = _room(n), np.array([-1]), clock.expired
     while layers:
         t = min(layers)
         states, paid = cheapest_of_equals(layers.pop(t))
@@ -193,8 +207,10 @@ def _search(terms: Terms, value: int, clock: Clock) -> int | None:
             first = reached
             reached, count = _expand(
                 terms, t, ends.get(IDLE, -1), states, paid, first, limit,
-                following, costs, kinds, room, found,
+                following, costs, kinds, room, found, expired,
             )  # fmt: skip
+            if expired[0]:
+                clock.check()
             if found[0] >= 0:
                 return int(found[0])
             if reached == first:  # one state led to more than there is room for
@@ -218,8 +234,7 @@ def _add(layer: list[tuple[States, IntArray]], states: States, paid: IntArray) -
     layer.append((states, paid))
     if sum(each.size for _, each in layer[1:]) > max(4 * ROOM, layer[0][1].size):
         layer[:] = [cheapest_of_equals(layer)]
-        if layer[0][1].size > MOST_STATES:
-            raise OutOfTime
+        require_room(layer[0][0])
 
 
 def _room(n: int) -> Room:
@@ -247,11 +262,12 @@ def _expand(
     kinds: NDArray[np.int8],
     room: Room,
     found: IntArray,
+    expired: IntArray,
 ) -> tuple[int, int]:
     """Fill `following` with what states ``first, first + 1, …`` of time t lead to.
 
     Returns the state to go on with, and the number of new states. Stops early where `following` is
-    half full, and at once with the latency in `found` where a schedule is complete.
+    half full, at once with the latency in `found` where a schedule is complete, and once `expired`.
     """
     count = 0
     for position in range(first, paid.size):
@@ -261,9 +277,9 @@ def _expand(
         for kind in (TOKEN, PROMPT):
             count = _batches(
                 terms, t, kind, state, paid[position], limit, following, costs, kinds, count,
-                room, found,
+                room, found, expired,
             )  # fmt: skip
-            if found[0] >= 0:
+            if found[0] >= 0 or expired[0]:
                 return position, count
         if next_arrival >= 0:
             room.state[:] = state
@@ -337,6 +353,7 @@ def _batches(
     count: int,
     room: Room,
     found: IntArray,
+    expired: IntArray,
 ) -> int:
     """Try all batches of a kind that start at t; return the number of new states."""
     end = t + (terms.token_time if kind == TOKEN else terms.prompt_time)
@@ -348,7 +365,7 @@ def _batches(
     room.state[:] = state
     base += paid * terms.scale
     size = tokens = more = gain = at = 0
-    while True:
+    while not expired[0]:
         least = limit + 1
         for j in range(1, min(most - size, candidates - at) + 1):
             least = min(
@@ -391,6 +408,7 @@ def _batches(
             )
             if found[0] >= 0 or count == costs.size:
                 return count
+    return count
 
 
 @njit(cache=True, nogil=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...models.errors import InputError
@@ -9,8 +10,10 @@ from ...models.instance import Instance
 from ...models.objectives import MAXIMISED, Exact, value_step
 from ..rounding import round_bound
 from .certificate import Certificate
-from .clock import Clock, OutOfTime
+from .clock import Clock, NotProved
 from .digest import instance_digest
+from .proof import Proof, Replay
+from .registry import RECOMPUTED_KINDS, REPLAYED_KINDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +27,19 @@ class Verification:
     reason : str
         Why, in one sentence.
     proved : int, Fraction or None
-        The bound that the proof gives, before rounding; None if it was not recomputed.
+        The bound that the proof gives, before rounding; None if it gives none, or was not looked
+        at.
     seconds : float
         Time that the verification took.
+    replayed : bool
+        Whether the code that found the bound was run again, for want of an independent verifier.
     """
 
     verified: bool
     reason: str
     proved: Exact | None
     seconds: float
+    replayed: bool = False
 
 
 def verify(
@@ -41,8 +48,11 @@ def verify(
     *,
     value: Exact | None = None,
     time_limit: float | None = None,
+    replays: Mapping[str, Replay] | None = None,
 ) -> Verification:
     """Recompute the bound of a certificate, without the solver that found it.
+
+    Nothing in the certificate is believed: sizes, values and prices are whatever its author liked.
 
     Parameters
     ----------
@@ -54,6 +64,9 @@ def verify(
         Value of a feasible schedule, which no bound may contradict.
     time_limit : float, optional
         Seconds, ≥ 0.
+    replays : mapping from str to callable, optional
+        What replays the kinds of proof without an independent verifier, `solvers.replay.REPLAYS`.
+        Without it they are not verified.
 
     Returns
     -------
@@ -88,12 +101,19 @@ def verify(
     if value is not None and (claim < value if maximised else claim > value):
         reason = f"the bound {claim} contradicts the schedule, whose {objective} is {value}"
         return Verification(verified=False, reason=reason, proved=None, seconds=clock.seconds)
+    replayed = certificate.proof.kind in REPLAYED_KINDS
     try:
-        clock.check()
-        proved = certificate.proof.bound(instance, objective, clock)
-    except OutOfTime:
-        reason = f"not verified within the time limit of {time_limit:g} s"
-        return Verification(verified=False, reason=reason, proved=None, seconds=clock.seconds)
+        with clock:
+            clock.check()
+            proved = _bound(certificate.proof, instance, objective, clock, replays or {})
+    except NotProved as error:
+        return Verification(
+            verified=False,
+            reason=str(error),
+            proved=None,
+            seconds=clock.seconds,
+            replayed=replayed,
+        )
     rounded = round_bound(proved, value_step(instance, objective), maximised)
     verified = rounded <= claim if maximised else rounded >= claim
     side = "least" if maximised else "most"
@@ -102,7 +122,28 @@ def verify(
         if verified
         else f"the proof gives {rounded} at {side}, not the bound {claim} that is claimed"
     )
-    return Verification(verified=verified, reason=reason, proved=proved, seconds=clock.seconds)
+    return Verification(
+        verified=verified,
+        reason=reason,
+        proved=proved,
+        seconds=clock.seconds,
+        replayed=replayed,
+    )
+
+
+def _bound(
+    proof: Proof, instance: Instance, objective: str, clock: Clock, replays: Mapping[str, Replay]
+) -> Exact:
+    recomputed = RECOMPUTED_KINDS.get(proof.kind)
+    if recomputed is not None and type(proof) is recomputed:
+        if objective not in proof.objectives:
+            raise InputError(f"proof.kind: {proof.kind} proves no bounds on {objective}")
+        return proof.bound(instance, objective, clock)
+    if proof.kind in replays and type(proof) is REPLAYED_KINDS[proof.kind]:
+        return replays[proof.kind](proof, instance, clock)
+    raise NotProved(
+        f"not verified: a proof of kind {proof.kind} can only be replayed by the code that found it"
+    )
 
 
 def _require_same_data(certificate: Certificate, instance: Instance) -> None:

@@ -7,7 +7,7 @@ it. There the walk goes from state to state, here from all prompt batches within
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from ...models.batch_time import AffineTime, ConstantTime
 from ...models.errors import InputError
 from ...models.instance import Instance, IntArray
 from ...models.objectives import Exact
-from ...models.separate.regime import times_alone
+from ...models.separate.regime import require_separate, times_alone
 from .clock import Clock
 from .strict import integer, require_keys
 
@@ -42,6 +42,11 @@ class WaitsAndStallsProof:
     reach : int
         Longest step from prompt batch to prompt batch, in slots, that is looked at.
 
+    Raises
+    ------
+    InputError
+        If a number is out of its range.
+
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
@@ -59,18 +64,30 @@ class WaitsAndStallsProof:
     model: ClassVar[str] = "separate"
     objectives: ClassVar[tuple[str, ...]] = ("latency",)
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.memory <= MOST_MEMORY:
+            raise InputError(f"proof.memory: expected 0 to {MOST_MEMORY}, found {self.memory}")
+        if self.remembered < 0 or self.reach < 1:
+            raise InputError("proof: expected remembered ≥ 0 and reach ≥ 1")
+
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
         """Recompute the bound: the times alone, and the cheapest walk."""
         if isinstance(instance.gpu.batch_time, AffineTime):
             raise InputError(
                 "proof: waits-and-stalls take the unit and the constant law, found affine"
             )
-        states = self.reach * (self.remembered + 1) ** self.memory
-        if int(np.ptp(instance.arrival)) + self.reach > MOST_SLOTS or states > MOST_STATES:
+        require_separate(instance)
+        remembered = min(self.remembered, instance.n)  # no more can have arrived
+        states = self.reach * (remembered + 1) ** self.memory
+        tables = 2 * (instance.n + 1) * (remembered + 1)
+        if int(np.ptp(instance.arrival)) + self.reach > MOST_SLOTS or (
+            max(states, tables) > MOST_STATES
+        ):
             raise InputError(
                 f"proof.reach: out of range for the instance and the memory, found {self.reach}"
             )
-        return sum(times_alone(instance)) + _Walk(self, instance).cheapest(clock)
+        walk = _Walk(replace(self, remembered=remembered), instance, clock)
+        return sum(times_alone(instance)) + walk.cheapest(clock)
 
     def to_record(self) -> dict[str, Any]:
         """Return the proof as a plain record."""
@@ -85,11 +102,8 @@ class WaitsAndStallsProof:
     def from_record(cls, record: Mapping[str, Any]) -> WaitsAndStallsProof:
         """Read the proof from a record of `to_record`."""
         require_keys("proof.", record, ("kind", "memory", "remembered", "reach"))
-        memory = integer("proof.memory", record["memory"], low=0)
-        if memory > MOST_MEMORY:
-            raise InputError(f"proof.memory: expected 0 to {MOST_MEMORY}, found {memory}")
         return cls(
-            memory=memory,
+            memory=integer("proof.memory", record["memory"], low=0),
             remembered=integer("proof.remembered", record["remembered"], low=0),
             reach=integer("proof.reach", record["reach"], low=1),
         )
@@ -101,7 +115,7 @@ class _Walk:
     A number that is not known, or too large, has the index after the last.
     """
 
-    def __init__(self, proof: WaitsAndStallsProof, instance: Instance) -> None:
+    def __init__(self, proof: WaitsAndStallsProof, instance: Instance, clock: Clock) -> None:
         order = np.lexsort((instance.prompt, instance.arrival))
         self.proof = proof
         self.a = instance.arrival[order] - int(instance.arrival.min())
@@ -115,7 +129,7 @@ class _Walk:
         B_P = instance.gpu.prompt_batch_requests or instance.n
         C_P = instance.gpu.prompt_batch_tokens or sum(prompts)
         self.left = [
-            _left_over(prompts, (k + 1) * (seen - 1), k + 1, B_P, C_P)
+            _left_over(prompts, (k + 1) * (seen - 1), k + 1, B_P, C_P, clock)
             for k, seen in enumerate(self.seen)
             if seen
         ]
@@ -200,12 +214,15 @@ class _Walk:
         return np.concatenate([np.zeros(lowest, int), [before], before + stay])
 
 
-def _left_over(prompts: list[int], most: int, batches: int, B_P: int, C_P: int) -> IntArray:
+def _left_over(
+    prompts: list[int], most: int, batches: int, B_P: int, C_P: int, clock: Clock
+) -> IntArray:
     """``[x, w]``: of the last w among the first x, how many do not fit into so many batches."""
     n = len(prompts)
     table = np.zeros((n + 1, most + 1), int)
     for x in range(1, n + 1):
         for w in range(1, min(most, x) + 1):
+            clock.check()
             sizes = sorted(prompts[x - w : x])
             while len(sizes) > batches * B_P or sum(sizes) > batches * C_P:
                 sizes.pop()

@@ -19,16 +19,20 @@ from ...models.errors import InputError
 from ...models.instance import Instance, IntArray
 from ...models.objectives import Exact
 from .clock import Clock
-from .strict import LIMIT, array, integer, integers, require_keys, require_object
+from .strict import LIMIT, array, integer, integers, require_keys, require_object, shown
 
-#: Times × requests that a proof may have: beyond, it would not fit the memory.
+#: Times × requests that a proof may have, and prices in all: beyond, it would not fit the memory.
 MOST_STATES = 2**24
+
+#: Largest table of costs to go, times × prompts done × requests running.
+LARGEST_TABLE = 2**24
 
 Class = tuple[int, int]
 Layer = list[list[int | None]]
 
-#: A cost to go where nothing can follow, in a table.
+#: A cost to go where nothing can follow, in a table; none of the others is so large.
 FAR = 2**60
+MOST_TO_GO = 2**58
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,11 @@ class WalkPriceProof:
         Π of each class (h, r), tokens held and token jobs to go, at these times, not rising. Of
         other classes it is 0.
 
+    Raises
+    ------
+    InputError
+        If a number is out of its range, or prices rise.
+
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
@@ -67,6 +76,20 @@ class WalkPriceProof:
     kind: ClassVar[str] = "walk-prices"
     model: ClassVar[str] = "separate"
     objectives: ClassVar[tuple[str, ...]] = ("latency",)
+
+    def __post_init__(self) -> None:
+        if self.scale < 1 or self.end < 0:
+            raise InputError("proof: expected a scale ≥ 1 and an end ≥ 0")
+        if any(price < 0 for price in self.kv):
+            raise InputError("proof.kv: expected prices ≥ 0")
+        for place, row in self._rows():
+            if any(later > earlier for earlier, later in pairwise(row)):
+                raise InputError(f"proof.{place}: expected prices that do not rise")
+
+    def _rows(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        yield "kv", self.kv
+        for (held, to_go), row in self.running.items():
+            yield f"running of {held} held, {to_go} to go", row
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
         """Recompute the bound: the cheapest walk, and the prices that every schedule earns."""
@@ -90,10 +113,13 @@ class WalkPriceProof:
             )
         if times < 1 or times * (instance.n + 1) > MOST_STATES:
             raise InputError(f"proof.end: out of range for the instance, found {self.end}")
-        for place, row in (
-            ("kv", self.kv),
-            *((f"running {c}", r) for c, r in self.running.items()),
-        ):
+        tokens = int(instance.output.sum())
+        if tokens > MOST_STATES:
+            raise InputError(
+                f"proof: prices of the walk take at most {MOST_STATES} output tokens, "
+                f"found {tokens}"
+            )
+        for place, row in self._rows():
             if len(row) != times:
                 raise InputError(f"proof.{place}: expected {times} prices, found {len(row)}")
 
@@ -120,6 +146,7 @@ class WalkPriceProof:
         """Read the proof from a record of `to_record`."""
         require_keys("proof.", record, ("kind", "scale", "end", "prompt", "kv", "running"))
         running: dict[Class, tuple[int, ...]] = {}
+        room = MOST_STATES
         for c, value in enumerate(array("proof.running", record["running"])):
             place = f"proof.running[{c}]"
             row = require_object(place, value)
@@ -129,13 +156,14 @@ class WalkPriceProof:
                 integer(f"{place}.to_go", row["to_go"], low=1),
             )
             if key in running:
-                raise InputError(f"{place}: the class {key} stands twice")
-            running[key] = _row(f"{place}.prices", row["prices"], -LIMIT)
+                raise InputError(f"{place}: the class {key} appears more than once")
+            running[key] = _row(f"{place}.prices", row["prices"], -LIMIT, room)
+            room -= len(running[key])
         return cls(
             scale=integer("proof.scale", record["scale"], low=1),
             end=integer("proof.end", record["end"], low=0),
             prompt=tuple(integers("proof.prompt", record["prompt"], low=-LIMIT)),
-            kv=_row("proof.kv", record["kv"], 0),
+            kv=_row("proof.kv", record["kv"], 0, MOST_STATES),
             running=running,
         )
 
@@ -162,13 +190,21 @@ class Table(NamedTuple):
 def table_of(proof: WalkPriceProof, instance: Instance, value: int, clock: Clock) -> Table:
     """Compute the costs to go for schedules of a total latency below `value`.
 
+    The prices must fit the instance, see `WalkPriceProof.require_fit`.
+
     Raises
     ------
     InputError
-        If the prices do not fit the instance, or such a schedule might not be done by their end.
+        If the prices or the table are too large, or such a schedule might not be done by their
+        end.
     """
-    proof.require_fit(instance)
     walk = _Walk(proof, instance)
+    size = (walk.S + 1) * (walk.n + 1) * (walk.K + 1)
+    if size > LARGEST_TABLE:
+        raise InputError(
+            f"proof: exhaustive search is for at most {LARGEST_TABLE} costs to go (times × "
+            f"requests × requests that run), found {size}"
+        )
     all_in_time, *late = walk.cost_of_late()
     some_late = walk.cheapest([None, *late], clock)
     earned = sum(proof.prompt) - instance.gpu.kv_capacity * proof.kv[0]
@@ -177,16 +213,22 @@ def table_of(proof: WalkPriceProof, instance: Instance, value: int, clock: Clock
             f"proof.end: expected so late that whoever completes after it makes the total latency "
             f"{value} or more, found {proof.end}"
         )
-    layers = list(walk.layers([all_in_time] + [None] * walk.n, clock))
-    costs = [[[FAR if cost is None else cost for cost in row] for row in q] for q in layers]
+    layers = [_in_64_bits(each) for each in walk.layers([all_in_time] + [None] * walk.n, clock)]
     return Table(
-        value=np.array(costs[::-1], dtype=np.int64),
+        value=np.array(layers[::-1]),
         B_P=walk.B_P,
         C_P=walk.C_P,
         B_D=walk.B_D,
         prompt_time=walk.tau_P,
         token_time=walk.tau_D,
     )
+
+
+def _in_64_bits(layer: Layer) -> IntArray:
+    known = [cost for row in layer for cost in row if cost is not None]
+    if max(map(abs, known), default=0) > MOST_TO_GO:
+        raise InputError(f"proof: exhaustive search is for costs up to {MOST_TO_GO}, found larger")
+    return np.array([[FAR if cost is None else cost for cost in row] for row in layer], np.int64)
 
 
 def _steps(row: Sequence[int]) -> list[list[int]]:
@@ -200,16 +242,18 @@ def _steps(row: Sequence[int]) -> list[list[int]]:
     return stretches
 
 
-def _row(place: str, value: object, low: int) -> tuple[int, ...]:
-    """Prices from the record of `_steps`; they must not rise."""
+def _row(place: str, value: object, low: int, most: int) -> tuple[int, ...]:
+    """Prices from the record of `_steps`, at most so many."""
     row: list[int] = []
     for j, stretch in enumerate(array(place, value)):
         numbers = integers(f"{place}[{j}]", stretch, low=low)
-        if len(numbers) != 2 or not 1 <= numbers[1] <= MOST_STATES - len(row):
-            raise InputError(f"{place}[{j}]: expected a price and a number of times ≥ 1")
+        if len(numbers) != 2 or numbers[1] < 1:
+            raise InputError(
+                f"{place}[{j}]: expected a price and a number of times ≥ 1, found {shown(stretch)}"
+            )
+        if numbers[1] > most - len(row):
+            raise InputError(f"{place}[{j}]: expected at most {MOST_STATES} prices in all")
         row += [numbers[0]] * numbers[1]
-    if any(later > earlier for earlier, later in pairwise(row)):
-        raise InputError(f"{place}: expected prices that do not rise")
     return tuple(row)
 
 
@@ -264,10 +308,11 @@ class _Walk:
         for t in range(self.S, -1, -1):
             clock.check()
             arrived = sum(a - self.begin <= t for a in self.a)
-            jobs = self._jobs(t) if t + self.tau_D <= self.S else {}
-            prompts = self._prompts(t) if t + self.tau_P <= self.S else {}
+            jobs = self._jobs(t, clock) if t + self.tau_D <= self.S else {}
+            prompts = self._prompts(t, clock) if t + self.tau_P <= self.S else {}
             here: Layer = [[never] * (self.K + 1) for _ in range(self.n + 1)]
             for q in range(arrived + 1):
+                clock.check()
                 for k in range(min(q, self.K) + 1):
                     here[q][k] = self._cost(costs, t, q, k, arrived, jobs, prompts, left_out)
             costs[t] = here
@@ -306,11 +351,12 @@ class _Walk:
                     ways.append(cost + then + k * self.tau_P * scale)
         return min(ways, default=None)
 
-    def _jobs(self, t: int) -> dict[tuple[int, int], int]:
+    def _jobs(self, t: int, clock: Clock) -> dict[tuple[int, int], int]:
         """Least cost of a token batch at t by (jobs, completions)."""
         deposit, done = self.proof.kv[t], t + self.tau_D
         lasting, last = [], []
         for (h, r), members in self.members.items():
+            clock.check()
             earliest = min(
                 a - self.begin + self.tau_P + (h - s - 1) * self.tau_D
                 for a, s, o in zip(self.a, self.s, self.o, strict=True)
@@ -333,11 +379,12 @@ class _Walk:
             if c <= len(last) and m - c <= len(lasting)
         }
 
-    def _prompts(self, t: int) -> dict[tuple[int, int], int]:
+    def _prompts(self, t: int, clock: Clock) -> dict[tuple[int, int], int]:
         """Least cost of a prompt batch at t by (prompts, requests that run then)."""
         deposit, done = self.proof.kv[t], t + self.tau_P
         best: dict[tuple[int, int, int], int] = {(0, 0, 0): 0}
         for i in range(self.n):
+            clock.check()
             a, s, o = self.a[i] - self.begin, self.s[i], self.o[i]
             if not a <= t <= self.S - self.tau_P - (o - 1) * self.tau_D:
                 continue

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from ...models.instance import Instance
 from ...models.objectives import Exact
 from .clock import Clock
+from .one_by_one import require_none_below
 from .state_search import least_below
 from .strict import integer
 from .walk_prices import WalkPriceProof
@@ -34,7 +35,10 @@ class WalkSearch:
     >>> WalkSearch(value=3, walk=walk).bound(instance, "latency", Clock(None))
     3
     >>> WalkSearch(value=4, walk=walk).bound(instance, "latency", Clock(None))
-    3
+    Traceback (most recent call last):
+    ...
+    batchprophet.solvers.certificates.clock.Contradicted: nothing is proved: there is a schedule \
+of total latency 3, below the value 4 of the proof
     """
 
     value: int
@@ -45,9 +49,15 @@ class WalkSearch:
     objectives: ClassVar[tuple[str, ...]] = ("latency",)
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
-        """Search again; the value if nothing is below it, else what is found there."""
-        found = least_below(self.value, instance, self.walk, clock)
-        return self.value if found is None else found
+        """Return the value if an exhaustive search finds no schedule below it.
+
+        Raises
+        ------
+        Contradicted
+            If it finds one: then nothing is proved, whatever its latency.
+        """
+        require_none_below(self.value, least_below(self.value, instance, self.walk, clock))
+        return self.value
 
     def to_record(self) -> dict[str, Any]:
         """Return the proof as a plain record."""

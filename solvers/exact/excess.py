@@ -17,6 +17,7 @@ parts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +70,12 @@ class Excess(NamedTuple):
     M: int
 
 
-def excess_terms(instance: Instance, prices: ConfigurationPrices, value: int) -> tuple[Excess, int]:
+def excess_terms(
+    instance: Instance,
+    prices: ConfigurationPrices,
+    value: int,
+    between: Callable[[], None] = lambda: None,
+) -> tuple[Excess, int]:
     """Return the terms of the excess, and LB in units of ``1 / SCALE``.
 
     Parameters
@@ -80,6 +86,8 @@ def excess_terms(instance: Instance, prices: ConfigurationPrices, value: int) ->
         Any prices ≥ 0 on the instance's types, `bounds.column_types`.
     value : int
         Schedules of larger latency are of no interest.
+    between : callable
+        Called round by round; it may raise to end the computation.
 
     Raises
     ------
@@ -95,7 +103,7 @@ def excess_terms(instance: Instance, prices: ConfigurationPrices, value: int) ->
         )
     M = instance.gpu.kv_capacity
     last = max(price.shape[0] - 1, int(instance.arrival.max()))
-    slack = _heaviest(price, types.size, types.to_go, M, last)
+    slack = _heaviest(price, types.size, types.to_go, M, last, between)
     # A start at k ≥ last pays SCALE per round of delay and no price: excess ≥ SCALE·(k − last).
     costs = _start_costs(price, instance.arrival, instance.output, types.first, types.path, last)
     least = costs.min(axis=1)
@@ -130,11 +138,19 @@ def excess_terms(instance: Instance, prices: ConfigurationPrices, value: int) ->
     return terms, bound
 
 
-def _heaviest(price: IntArray, size: IntArray, to_go: IntArray, M: int, last: int) -> IntArray:
+def _heaviest(
+    price: IntArray,
+    size: IntArray,
+    to_go: IntArray,
+    M: int,
+    last: int,
+    between: Callable[[], None],
+) -> IntArray:
     """σ_t for t = 0 … last."""
     slack = np.zeros(last + 1, dtype=np.int64)
     work = workspace(size.size, M)
     for t in range(1, price.shape[0]):
+        between()
         slack[t] = heaviest_configuration(price[t], size, to_go, M, work)[0]
     return slack
 

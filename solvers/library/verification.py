@@ -10,6 +10,7 @@ from ...models.feasibility import check
 from ...models.instance import Instance
 from ...models.schedules import Schedule, schedule_value
 from ..certificates.verification import verify
+from ..replay import REPLAYS
 from .catalogue import Library
 from .record import Record
 
@@ -109,5 +110,7 @@ def bound_faults(
     if certificate.bound != record.bound:
         return [f"bound: {record.bound} is claimed, the certificate is of {certificate.bound}"]
     value = record.value if feasible else None
-    verification = verify(certificate, instance, value=value, time_limit=time_limit)
+    verification = verify(
+        certificate, instance, value=value, time_limit=time_limit, replays=REPLAYS
+    )
     return [] if verification.verified else [f"bound: {verification.reason}"]

@@ -220,12 +220,12 @@ def _refute(
 ) -> tuple[MixedSchedule | None, int]:
     """Return an optimal schedule if its latency is at most the target, and a lower bound."""
     before = limits.nodes
-    terms = path_terms(instance, prices, target)
+    excess, base = excess_terms(instance, prices, target, limits.check)
+    terms = path_terms(instance, excess, base, target)
     if terms.limit < 0:
         return None, target + 1
     if terms.limit > MOST_EXCESS:
         raise OutOfRoom
-    excess, base = excess_terms(instance, prices, target)
     n = instance.n
     stages = [
         tracking(n, named, timed, hiding=True, remembered=[])

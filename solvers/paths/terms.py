@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.instance import Instance
-from ..bounds.configuration import SCALE, ConfigurationPrices
-from ..exact.excess import FAR, Excess, excess_terms
+from ..bounds.configuration import SCALE
+from ..exact.excess import FAR, Excess
 from .expansion import COARSER
 
 Entry = TypeVar("Entry", np.int64, np.bool_)
@@ -51,9 +51,8 @@ class PathTerms:
         return -(-(self.base + (cost << int(COARSER))) // SCALE)
 
 
-def path_terms(instance: Instance, prices: ConfigurationPrices, target: int) -> PathTerms:
-    """Return the terms for schedules of latency at most `target`."""
-    excess, base = excess_terms(instance, prices, target)
+def path_terms(instance: Instance, excess: Excess, base: int, target: int) -> PathTerms:
+    """Return the terms for schedules of latency at most `target`, from those of `excess_terms`."""
     # Arc costs are rounded down, so a schedule of this latency never costs more than this.
     limit = (target * SCALE - base) >> int(COARSER)
     allowed = (excess.start >> int(COARSER)) <= limit

@@ -30,12 +30,15 @@ from numba import njit
 from numba.extending import register_jitable
 
 from ...models.instance import Instance, IntArray
+from .clock import Clock
 from .price_blocks import MemoryPrices
 
 _LIMIT = 2**62
 
 
-def certified_value(instance: Instance, prices: MemoryPrices) -> Fraction:
+def certified_value(
+    instance: Instance, prices: MemoryPrices, clock: Clock | None = None
+) -> Fraction:
     """Lower bound on the total latency that the prices prove, exactly.
 
     All arithmetic is in integers of 64 bits if no intermediate result can leave them, and in
@@ -47,12 +50,19 @@ def certified_value(instance: Instance, prices: MemoryPrices) -> Fraction:
         The instance (mixed batching).
     prices : MemoryPrices
         Any prices.
+    clock : Clock, optional
+        How long it may take; as long as it takes by default.
 
     Returns
     -------
     Fraction
         A bound with a denominator that divides the prices' scale; an integer objective may be
         rounded up to the next integer.
+
+    Raises
+    ------
+    OutOfTime
+        If the clock runs out.
 
     Examples
     --------
@@ -67,7 +77,7 @@ def certified_value(instance: Instance, prices: MemoryPrices) -> Fraction:
     ----------
     Weak duality for the integer program of arXiv 2502.07115 (docs/model.md §2).
     """
-    least = _least_costs_of_all(instance, prices)
+    least = _least_costs_of_all(instance, prices, clock or Clock(None))
     total_price = sum(_block_totals(prices))
     return Fraction(sum(least) - instance.gpu.kv_capacity * total_price, prices.scale)
 
@@ -77,8 +87,9 @@ def _block_totals(prices: MemoryPrices) -> list[int]:
     return [price * (b[j + 1] - b[j]) for j, price in enumerate(prices.prices)]
 
 
-def _least_costs_of_all(instance: Instance, prices: MemoryPrices) -> list[int]:
+def _least_costs_of_all(instance: Instance, prices: MemoryPrices, clock: Clock) -> list[int]:
     """``scale · min_k f_i(k)`` of every request."""
+    clock.check()
     origin = min(int(instance.arrival.min()), prices.boundaries[0])
     b = [boundary - origin for boundary in prices.boundaries]
     p = list(prices.prices)
@@ -87,12 +98,14 @@ def _least_costs_of_all(instance: Instance, prices: MemoryPrices) -> list[int]:
     columns = (instance.arrival - origin, instance.prompt, instance.output)
     if fits_64_bits(instance, prices):
         least = np.empty(instance.n, dtype=np.int64)
-        _least_costs(*columns, np.array(b), np.array(p), prices.scale, least)
+        _least_costs(*columns, np.array(b), np.array(p), prices.scale, clock.expired, least)
         values: list[int] = least.tolist()
     else:
         values = [0] * instance.n
         a, s, o = (column.tolist() for column in columns)
-        _least_costs.py_func(a, s, o, b, p, prices.scale, values)
+        _least_costs.py_func(a, s, o, b, p, prices.scale, clock.expired, values)
+    if clock.expired[0]:
+        clock.check()
     return values
 
 
@@ -119,9 +132,13 @@ def _least_costs(
     b: Sequence[int] | IntArray,
     p: Sequence[int] | IntArray,
     scale: int,
+    expired: IntArray,
     least: list[int] | IntArray,
 ) -> None:
-    """Fill `least`; compiled for 64-bit integers, interpreted for unlimited ones."""
+    """Fill `least`; compiled for 64-bit integers, interpreted for unlimited ones.
+
+    Returns early once `expired`.
+    """
     blocks = len(p)
     sums, moments = [0 * scale], [0 * scale]  # Σ u_t and Σ t·u_t up to each boundary
     for j in range(blocks):
@@ -134,6 +151,8 @@ def _least_costs(
         j, e = _block(b, k), _block(b, k + o)
         best = _cost(k, a, s, o, j, e, b, p, sums, moments, scale)
         while j < blocks and scale * (k + o - a) < best:
+            if expired[0]:
+                return
             end = b[j + 1] if e == blocks else min(b[j + 1], b[e + 1] - o)
             if end > k:
                 q = p[e] if e < blocks else 0

@@ -28,7 +28,8 @@ Nothing here is shared with the search for good prices: a reader need trust only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -37,11 +38,15 @@ from numba import njit
 
 from ...models.errors import InputError
 from ...models.instance import Instance, IntArray
+from .clock import Clock
 
 _LIMIT = 2**62
 
 #: Largest table of the dynamic program, (M/2 + 1)·(M + 1) numbers.
 LARGEST_TABLE = 2**27
+
+#: Most prices that are summed in unlimited integers.
+MOST_UNLIMITED = 2**22
 
 
 def certified_value(
@@ -50,7 +55,7 @@ def certified_value(
     scale: int,
     types: Sequence[tuple[int, int]],
     price: IntArray,
-    between: Callable[[], None] = lambda: None,
+    clock: Clock | None = None,
 ) -> Fraction:
     """Lower bound on the total latency that the prices prove, exactly.
 
@@ -64,8 +69,8 @@ def certified_value(
         (w, r) of each type, none twice.
     price : ndarray of int64, shape (T + 1, K)
         ``U_t(w, r) = price[t, q] / scale ≥ 0`` for types q; row 0 is not used.
-    between : callable
-        Called between the steps; it may raise to end the computation.
+    clock : Clock, optional
+        How long it may take; as long as it takes by default.
 
     Returns
     -------
@@ -77,6 +82,8 @@ def certified_value(
     ------
     InputError
         If M is too large for the dynamic program, or the shapes disagree.
+    OutOfTime
+        If the clock runs out.
 
     Examples
     --------
@@ -95,14 +102,13 @@ def certified_value(
     Weak duality for the integer program of arXiv 2502.07115 (docs/model.md §2), with each round's
     memory row replaced by the convex hull of the configurations.
     """
+    clock = clock or Clock(None)
     priced = PricedTypes(instance, scale=scale, types=types, price=price)
     total = 0
     for i in range(instance.n):
-        between()
-        total += min(priced.start_costs(i))
+        total += min(priced.start_costs(i, clock))
     for t in range(1, priced.last + 1):
-        between()
-        total -= priced.heaviest(t)
+        total -= priced.heaviest(t, clock)
     return Fraction(total, scale)
 
 
@@ -113,11 +119,10 @@ class PricedTypes:
     ----------
     last : int
         T, the last priced round.
-    column : list of list of int
-        ``column[i][j − 1]``: where the price of request i in its round j stands in a row of
-        `price`, −1 if it has none.
-    price : list of list of int or ndarray of int64, shape (T + 1, K)
-        Prices of the instance's types only, by falling r; an array if everything fits 64 bits.
+    size, to_go : list of int, length K
+        w and r of the types that some request takes, by falling r.
+    price : ndarray, shape (T + 1, K)
+        Their prices: 64-bit integers if everything fits them, else Python's.
     """
 
     def __init__(
@@ -138,23 +143,27 @@ class PricedTypes:
             )
         self.scale, self.M, self.last = scale, M, int(price.shape[0]) - 1
         self.arrival: list[int] = instance.arrival.tolist()
+        self.prompt: list[int] = instance.prompt.tolist()
         self.output: list[int] = instance.output.tolist()
-        taken = [
-            [(s + j, o - j) for j in range(1, o + 1)]
-            for s, o in zip(instance.prompt.tolist(), self.output, strict=True)
-        ]
-        everyone = {pair for path in taken for pair in path}
-        kept = sorted(
-            (q for q, pair in enumerate(types) if pair in everyone), key=lambda q: -types[q][1]
-        )
-        position = {types[q]: c for c, q in enumerate(kept)}
-        self.column = [[position.get(pair, -1) for pair in path] for path in taken]
+        shortest: dict[int, int] = {}  # prompt of the requests of a peak s + o
+        for s, o in zip(self.prompt, self.output, strict=True):
+            shortest[s + o] = min(s, shortest.get(s + o, s))
+        kept = [q for q, (w, r) in enumerate(types) if shortest.get(w + r, w) < w]
+        kept.sort(key=lambda q: -types[q][1])
         self.size, self.to_go = [types[q][0] for q in kept], [types[q][1] for q in kept]
+        self._of_peak: dict[int, list[int]] = defaultdict(list)
+        for column, q in enumerate(kept):
+            self._of_peak[sum(types[q])].append(column)
         self.exact_in_64_bits = self._fits(int(price.max(initial=0)))
         self.price: Any = np.ascontiguousarray(price[:, kept])
         self._best: Any = np.empty((M // 2 + 1, M + 1), dtype=np.int64)
         if not self.exact_in_64_bits:
-            self.price, self._best = self.price.tolist(), self._best.tolist()
+            if self.price.size > MOST_UNLIMITED:
+                raise InputError(
+                    f"price: expected at most {MOST_UNLIMITED} prices whose sums exceed 64 bits, "
+                    f"found {self.price.size}"
+                )
+            self.price, self._best = self.price.astype(object), self._best.tolist()
 
     def _fits(self, largest: int) -> bool:
         """Whether no result below can reach 2^62, with all prices at most `largest`."""
@@ -162,45 +171,36 @@ class PricedTypes:
         cost = self.scale * (self.last + o) + o * largest
         return max(cost, (self.M // 2 + 1) * largest) < _LIMIT
 
-    def start_costs(self, i: int) -> list[int]:
-        """Cost of request i for each start ``k = a_i … max(a_i, T)``."""
-        rounds = max(0, self.last - self.arrival[i]) + 1
-        numbers = (self.arrival[i], self.output[i], self.scale, self.last)
-        if self.exact_in_64_bits:
-            costs = np.empty(rounds, dtype=np.int64)
-            _start_costs(*numbers, np.array(self.column[i]), self.price, costs)
-            return costs.tolist()
-        exact = [0] * rounds
-        _start_costs.py_func(*numbers, self.column[i], self.price, exact)
-        return exact
+    def rounds_of(self, i: int) -> list[tuple[int, int]]:
+        """Round j of request i and its column in `price`, for the rounds that may have a price."""
+        s = self.prompt[i]
+        columns = self._of_peak.get(s + self.output[i], [])
+        return [(self.size[c] - s, c) for c in columns if self.size[c] > s]
 
-    def heaviest(self, t: int) -> int:
+    def start_costs(self, i: int, clock: Clock) -> list[int]:
+        """Cost of request i for each start ``k = a_i … max(a_i, T)``."""
+        a, o = self.arrival[i], self.output[i]
+        costs: Any = np.arange(max(0, self.last - a) + 1, dtype=self.price.dtype)
+        costs = self.scale * (costs + o)
+        for j, column in self.rounds_of(i):
+            clock.check()
+            paid = self.price[a + j :, column]
+            costs[: paid.size] += paid
+        values: list[int] = costs.tolist()
+        return values
+
+    def heaviest(self, t: int, clock: Clock) -> int:
         """σ_t, for ``1 ≤ t ≤ T``."""
+        clock.check()
         if self.exact_in_64_bits:
             size, to_go = np.array(self.size, np.int64), np.array(self.to_go, np.int64)
-            return int(_heaviest(self.price[t], size, to_go, self.M, self._best))
-        weight: int = _heaviest.py_func(self.price[t], self.size, self.to_go, self.M, self._best)
+            row, heaviest = self.price[t], _heaviest
+        else:
+            size, to_go, row, heaviest = self.size, self.to_go, self.price[t], _heaviest.py_func
+        weight = int(heaviest(row, size, to_go, self.M, self._best, clock.expired))
+        if clock.expired[0]:
+            clock.check()
         return weight
-
-
-@njit(cache=True, nogil=True)
-def _start_costs(
-    arrival: int,
-    output: int,
-    scale: int,
-    last: int,
-    column: Sequence[int] | IntArray,
-    price: Sequence[Sequence[int]] | IntArray,
-    costs: list[int] | IntArray,
-) -> None:
-    """Fill `costs`; compiled for 64-bit integers, interpreted for unlimited ones."""
-    for wait in range(len(costs)):
-        k = arrival + wait
-        cost = scale * (wait + output)
-        for j in range(1, min(output, last - k) + 1):
-            if column[j - 1] >= 0:
-                cost += price[k + j][column[j - 1]]
-        costs[wait] = cost
 
 
 @njit(cache=True, nogil=True)
@@ -210,15 +210,16 @@ def _heaviest(
     to_go: Sequence[int] | IntArray,
     M: int,
     best: list[list[int]] | IntArray,
+    expired: IntArray,
 ) -> int:
     """Largest weight of a configuration of types by falling r.
 
     ``best[c][W]`` is the largest weight of c members of total size W, −1 if there are none.
+    Compiled for 64-bit integers, interpreted for unlimited ones. Returns early once `expired`.
     """
-    for row in range(len(best)):
-        for W in range(M + 1):
-            best[row][W] = -1
     best[0][0] = 0
+    for W in range(1, M + 1):
+        best[0][W] = -1
     heaviest, most = 0, 0
     for q in range(len(weight)):
         if weight[q] == 0:
@@ -226,6 +227,11 @@ def _heaviest(
         w, r = size[q], to_go[q]
         c = 0
         while c <= most and c + 1 < len(best):  # rising c: a type may be taken again and again
+            if expired[0]:
+                return 0
+            if c == most:
+                for W in range(M + 1):
+                    best[c + 1][W] = -1
             for W in range(M - w - (c + 1) * r + 1):
                 if best[c][W] >= 0 and best[c][W] + weight[q] > best[c + 1][W + w]:
                     best[c + 1][W + w] = best[c][W] + weight[q]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...models.instance import FloatArray, Instance
+from ..certificates.round_prices import RoundPriceProof
 from ..matrix_form import MatrixForm
-from .round_prices import RoundPriceProof
 
 #: Prices are multiples of 1 / SCALE.
 SCALE = 2**20

@@ -21,13 +21,17 @@ Nothing here is shared with the LP that the prices come from: a reader need trus
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import accumulate
 
 from ...models.errors import InputError
 from ...models.instance import FloatArray, Instance
 from ...models.objectives import latest_completion
+from .clock import Clock
+
+#: Starts from one look at the clock to the next.
+CHECK_EVERY = 4096
 
 
 def certified_value(
@@ -38,6 +42,7 @@ def certified_value(
     first: int,
     prices: Sequence[int],
     shares: Sequence[int] = (),
+    clock: Clock | None = None,
 ) -> Fraction:
     """Bound on the optimum that the prices prove, exactly: for the reward an upper bound.
 
@@ -55,11 +60,15 @@ def certified_value(
         ≥ 0.
     shares : sequence of int, length n or 0
         ``scale·λ_i ≥ 0``, for the makespan only.
+    clock : Clock, optional
+        How long it may take; as long as it takes by default.
 
     Raises
     ------
     InputError
         If there are not as many shares as the objective needs, or they exceed 1 in sum.
+    OutOfTime
+        If the clock runs out.
 
     Examples
     --------
@@ -76,7 +85,7 @@ def certified_value(
             f"shares: expected {n} of sum at most {scale} for the makespan, none for another "
             f"objective; found {len(shares)} of sum {sum(shares)} for {objective}"
         )
-    paid = _Payments(first, prices)
+    paid = _Payments(first, prices, clock or Clock(None))
     budget = instance.gpu.kv_capacity * sum(prices)
     if objective == "reward":
         return Fraction(_most_reward(instance, scale, paid) + budget) / scale
@@ -97,8 +106,8 @@ def certified_value(
 class _Payments:
     """P_i(k) from running sums: ``(s − k)·Σ u_t + Σ t·u_t`` over the rounds of the run."""
 
-    def __init__(self, first: int, prices: Sequence[int]) -> None:
-        self.first, self.last = first, first + len(prices) - 1
+    def __init__(self, first: int, prices: Sequence[int], clock: Clock) -> None:
+        self.first, self.last, self.clock = first, first + len(prices) - 1, clock
         self.sums = [0, *accumulate(prices)]
         self.moments = [0, *accumulate(t * u for t, u in enumerate(prices, start=first))]
 
@@ -107,6 +116,13 @@ class _Payments:
         begin, end = self._position(k), self._position(k + o)
         held = self.sums[end] - self.sums[begin]
         return (s - k) * held + self.moments[end] - self.moments[begin]
+
+    def starts(self, first: int, last: int) -> Iterator[int]:
+        """Starts from the first to the last; the clock is asked now and then."""
+        for k in range(first, last + 1):
+            if k % CHECK_EVERY == 0 or k == first:
+                self.clock.check()
+            yield k
 
     def _position(self, t: int) -> int:
         """How many priced rounds there are up to round t."""
@@ -122,7 +138,7 @@ def _least_completion(
     for (a, s, o), factor in zip(_rows(instance), factors, strict=True):
         whole = int(factor * unit) * scale
         total += min(
-            whole * (k + o) + unit * paid.of(s, o, k) for k in range(a, max(a, paid.last) + 1)
+            whole * (k + o) + unit * paid.of(s, o, k) for k in paid.starts(a, max(a, paid.last))
         )
     return Fraction(total, unit)
 
@@ -134,7 +150,7 @@ def _most_reward(instance: Instance, scale: int, paid: _Payments) -> Fraction:
     for (a, s, o), r, end in zip(_rows(instance), _decimals(instance.reward), latest, strict=True):
         last = min(end - o, max(a, paid.last))
         if a <= last:
-            least = min(paid.of(s, o, k) for k in range(a, last + 1))
+            least = min(paid.of(s, o, k) for k in paid.starts(a, last))
             total += max(Fraction(), scale * r - least)
     return total
 
