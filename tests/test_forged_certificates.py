@@ -359,8 +359,9 @@ def test_huge_numbers_of_a_table_are_refused_in_one_line(kind):
     s, o = (int(column[0]) for column in (tiny_instance(6).prompt, tiny_instance(6).output))
     dear = {"types": [[s + o, 0]], "rounds": [{"first": 3, "last": 9, "prices": [[0, 2**61]]}]}
     assert "costs (requests × rounds × outputs), found 3 × " in verdict(*table_search(kind, **dear))
-    fine = {"scale": 2**60, "value": 10}
-    assert "costs below" in verdict(*table_search(kind, **dear, **fine))
+    if kind == "exhaustive-search":  # the other rounds prices to a scale of its own
+        fine = {"scale": 2**60, "value": 10}
+        assert "costs below" in verdict(*table_search(kind, **dear, **fine))
     assert "nothing is proved" in verdict(*table_search(kind, value=2**61))
     long = {"types": [[s + o, 0]], "rounds": [{"first": 1, "last": 2**25 - 2, "prices": []}]}
     assert verdict(*table_search(kind, **long)) is None  # rows of 0 are no rows

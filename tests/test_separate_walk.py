@@ -215,7 +215,7 @@ def test_a_tampered_certificate_is_refused(certified):
         ({"scale": 0}, "proof.scale: expected an integer from 1 to 2^62, found 0"),
         ({"kv": [[-1, 3]]}, "proof.kv[0][0]: expected an integer from 0 to 2^62, found -1"),
         ({"kv": [[1, 1], [2, 2]]}, "proof.kv: expected prices that do not rise"),
-        ({"kv": [[1, 0]]}, "proof.kv[0]: expected a price and a number of times ≥ 1"),
+        ({"kv": [[1, 0]]}, "proof.kv[0]: expected a price and a number of times ≥ 1, found [1, 0]"),
         ({"running": [{"held": 2, "to_go": 1}]}, "proof.running[0].prices: missing"),
         ({"extra": 1}, "proof.extra: unknown key"),
     ],

@@ -224,7 +224,7 @@ def test_what_is_no_such_proof_is_refused():
     ):
         with pytest.raises(InputError, match=f"^{message}"):
             WaitsAndStallsProof.from_record(record | change)
-    huge = WaitsAndStallsProof(memory=2, remembered=900, reach=900)
+    huge = WaitsAndStallsProof(memory=2, remembered=900, reach=900_000)
     with pytest.raises(InputError, match=r"^proof.reach: out of range for the instance and the"):
         huge.bound(few(0), "latency", Clock(None))
     proof = WaitsAndStallsProof(memory=0, remembered=0, reach=9)
