@@ -55,7 +55,7 @@ def list_entries(
         records = [_facts(entry, record, found) for entry, record in rows]
         return console.print_json({"entries": records})
     for name in dict.fromkeys(entry.group for entry in entries):
-        columns = ["instance", "n", "M", "best known", "bound", "gap", "proof"]
+        columns = ["instance", "n", "M", "best known", "bound", "gap", "proof", "quick"]
         cells = [_cells(entry, record, found) for entry, record in rows if entry.group == name]
         console.print_table(name, columns, cells)
     return None
@@ -71,7 +71,6 @@ def get(
 ) -> None:
     """Write an instance, its best known schedule, and the certificate of its bound."""
     from .models.files import write_instance, write_json
-    from .solvers.certificates.certificate import Certificate
     from .solvers.certificates.file import write_certificate
 
     found = _library(own)
@@ -83,9 +82,11 @@ def get(
     write_instance(instance, folder / "instance.json")
     write_json(_solution(entry, record), folder / "solution.json")
     files = ["instance.json", "solution.json"]
-    if isinstance(record.proof, Certificate):
-        write_certificate(record.proof, folder / "certificate.json")
-        files.append("certificate.json")
+    write_certificate(record.proof, folder / "certificate.json")
+    files.append("certificate.json")
+    if record.quick is not None:
+        write_certificate(record.quick, folder / "certificate-quick.json")
+        files.append("certificate-quick.json")
     print(f"wrote {', '.join(str(folder / file) for file in files)}")
 
 
@@ -97,6 +98,9 @@ def verify(
     time_limit: Annotated[
         float | None, typer.Option(metavar="S", help="Seconds for the bound of one instance.")
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also proofs that take long: see the column quick.")
+    ] = False,
     own: Own = None,
     as_json: Json = False,
 ) -> None:
@@ -106,7 +110,7 @@ def verify(
     found = _library(own)
     verdicts = []
     for name in [found.entry(each).name for each in names or found.entries]:
-        verdict = verify_entry(found, name, time_limit=time_limit)
+        verdict = verify_entry(found, name, time_limit=time_limit, full=full)
         verdicts.append(verdict)
         if not as_json:
             print(f"{'ok' if verdict.verified else 'FAULT':5}  {name}  {verdict.seconds:.1f} s")
@@ -188,6 +192,7 @@ def _cells(entry: Entry, record: Record, found: Library) -> list[str]:
         f"{record.bound:,}",
         "optimal" if record.optimal else f"{record.gap:.2%}",
         kind_text(record.bound_by) + (" (own)" if found.is_own(entry.name) else ""),
+        "" if record.quick is None else f"{record.quick.bound:,}",
     ]
 
 
@@ -203,6 +208,9 @@ def _facts(entry: Entry, record: Record, found: Library) -> dict[str, Any]:
         "optimal": record.optimal,
         "schedule_by": record.schedule_by,
         "bound_by": record.bound_by,
+        "quick_bound": (record.quick or record.proof).bound,
+        "schedule_made": record.schedule_made.to_record(),
+        "bound_made": record.bound_made.to_record(),
         "own": found.is_own(entry.name),
     }
 

@@ -6,6 +6,8 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +32,50 @@ from ..certificates.strict import (
 )
 
 FORMAT = "batchprophet-library-record"
-VERSION = 1
+VERSION = 2
 
 _KEYS = ("format", "version", "value", "bound", "schedule_by", "bound_by", "schedule", "proof")
 
+#: What version 2 has beside: who submitted to version 1 did not say it.
+_MORE_KEYS = ("schedule_made", "bound_made", "quick")
+
 #: A record holds at most so many bytes when it is unpacked.
 MOST_BYTES = 2**28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """When and with what a schedule or a bound was found.
+
+    Attributes
+    ----------
+    date : str
+        The day, as 2026-11-28; "" where it is not known.
+    version : str
+        The version of this package; "" where it is not known.
+    how : str
+        The command, or what stands for it.
+    """
+
+    date: str = ""
+    version: str = ""
+    how: str = ""
+
+    @classmethod
+    def now(cls, how: str) -> Made:
+        """Return today, this version, and how."""
+        return cls(date=date.today().isoformat(), version=version("batchprophet"), how=how)
+
+    def to_record(self) -> dict[str, str]:
+        """Return it as a plain record."""
+        return {"date": self.date, "version": self.version, "how": self.how}
+
+    @classmethod
+    def from_record(cls, place: str, value: object) -> Made:
+        """Read it from a record of `to_record`."""
+        record = require_object(place, value)
+        require_keys(f"{place}.", record, ("date", "version", "how"))
+        return cls(**{key: text(f"{place}.{key}", record[key]) for key in record})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +91,13 @@ class Record:
     schedule : MixedSchedule or SeparateSchedule
         The schedule.
     proof : Certificate
-        What `verification.verify_entry` recomputes the bound from.
+        From which the bound can be recomputed.
+    quick : Certificate or None
+        Where that takes long, a smaller bound whose proof is verified quickly.
     schedule_by, bound_by : str
         The methods that found them, or who submitted them.
+    schedule_made, bound_made : Made
+        When and with what.
     """
 
     value: int
@@ -62,6 +106,9 @@ class Record:
     proof: Certificate
     schedule_by: str
     bound_by: str
+    quick: Certificate | None = None
+    schedule_made: Made = Made()
+    bound_made: Made = Made()
 
     @property
     def optimal(self) -> bool:
@@ -82,18 +129,28 @@ class Record:
             "bound": self.bound,
             "schedule_by": self.schedule_by,
             "bound_by": self.bound_by,
+            "schedule_made": self.schedule_made.to_record(),
+            "bound_made": self.bound_made.to_record(),
             "schedule": schedule_record(self.schedule),
             "proof": self.proof.to_record(),
+            "quick": None if self.quick is None else self.quick.to_record(),
         }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Record:
         """Read a record from an object of `to_record`, and refuse anything else."""
-        require_keys("", record, _KEYS)
-        for key, expected in (("format", FORMAT), ("version", VERSION)):
-            if record[key] != expected:
+        first = record.get("version") == 1 and not isinstance(record["version"], (bool, float))
+        require_keys("", record, _KEYS if first else (*_KEYS, *_MORE_KEYS))
+        for key, expected in (("format", FORMAT), ("version", 1 if first else VERSION)):
+            if record[key] != expected or isinstance(record[key], (bool, float)):
                 raise InputError(f"{key}: expected {expected!r}, found {shown(record[key])}")
         proof = require_object("proof", record["proof"])
+        more: dict[str, Any] = {}
+        if not first:
+            for key in ("schedule_made", "bound_made"):
+                more[key] = Made.from_record(key, record[key])
+            if record["quick"] is not None:
+                more["quick"] = Certificate.from_record(require_object("quick", record["quick"]))
         return cls(
             value=integer("value", record["value"], low=1),
             bound=integer("bound", record["bound"], low=0),
@@ -101,6 +158,7 @@ class Record:
             proof=Certificate.from_record(proof),
             schedule_by=text("schedule_by", record["schedule_by"]),
             bound_by=text("bound_by", record["bound_by"]),
+            **more,
         )
 
 

@@ -10,6 +10,7 @@ from ...models.schedule import MixedSchedule
 from ...models.schedules import Schedule, schedule_value
 from ..certificates.certificate import Certificate
 from .catalogue import Library
+from .record import Made
 from .verification import bound_faults, broken_rules
 
 
@@ -76,7 +77,8 @@ def submit(
                 f"{name}; found {value}"
             )
         lines.append(f"schedule: total latency {value}, before {record.value}")
-        record = replace(record, schedule=schedule, value=value, schedule_by=by)
+        made = Made.now("submitted")
+        record = replace(record, schedule=schedule, value=value, schedule_by=by, schedule_made=made)
     if certificate is not None:
         bound = certificate.bound
         if not isinstance(bound, int) or bound <= record.bound:
@@ -85,9 +87,13 @@ def submit(
                 f"found {bound}"
             )
         lines.append(f"bound: {bound}, before {record.bound}")
-        record = replace(record, bound=bound, proof=certificate, bound_by=by)
+        made = Made.now("submitted")
+        record = replace(
+            record, bound=bound, proof=certificate, bound_by=by, bound_made=made, quick=None
+        )
     # Also where only the schedule is new: it must not contradict the bound.
-    _refuse(bound_faults(instance, record, time_limit, feasible=True))
+    full = certificate is not None
+    _refuse(bound_faults(instance, record, time_limit, feasible=True, full=full))
     return Accepted(lines=tuple(lines), path=library.replace(name, record))
 
 
