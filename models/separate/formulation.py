@@ -11,6 +11,7 @@ import networkx as nx
 import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 
+from ..batch_time import AffineTime
 from ..errors import InputError
 from ..instance import Instance, IntArray
 from .batch_sequence import add_batch_sequence
@@ -46,6 +47,18 @@ FORMULATIONS: Mapping[str, _Builder] = MappingProxyType(
         "batch-sequence": add_batch_sequence,
     }
 )
+
+
+def default_form(instance: Instance) -> str:
+    """Return the form that is taken where none is named: by stages, or by batches for any law.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> default_form(Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2]))
+    'stages'
+    """
+    return "batch-sequence" if isinstance(instance.gpu.batch_time, AffineTime) else "stages"
 
 
 def build_model(

@@ -21,7 +21,6 @@ from ...models.network import Start, conflict_graph
 from ...models.objectives import total_latency
 from ..highs import HighsResult, solve_model
 from ..list_schedule import list_schedule
-from .linear_relaxation import dual_bound
 
 #: A clique is added if it is violated by more than this.
 TOLERANCE = 1e-6
@@ -40,7 +39,7 @@ class CliqueBound:
     Attributes
     ----------
     value, linear_relaxation : float
-        Lower bounds on the total latency by weak duality (see `linear_relaxation.dual_bound`).
+        Lower bounds on the total latency by weak duality (see `weak_duality.dual_bound`).
     cliques : tuple of tuple of (int, int)
         The inequalities that were added, each by its starts (i, k).
     """
@@ -156,9 +155,9 @@ def _weight(clique: list[Start], x: dict[Start, float]) -> float:
 
 def _solve(model: pyo.ConcreteModel) -> tuple[HighsResult, float]:
     result = solve_model(model, relax=True)
-    if result.row_duals is None:
+    if result.bound is None:
         raise BatchprophetError(f"{model.name}: the linear relaxation was not solved to optimality")
-    return result, dual_bound(result.form, result.row_duals)
+    return result, result.bound
 
 
 def _values(model: Any, result: HighsResult) -> dict[Start, float]:
