@@ -90,11 +90,15 @@ def _value_of_start(form: MatrixForm, start: FloatArray | None) -> float | None:
 
 
 def bound_of(form: MatrixForm, answer: Answer) -> float | None:
-    """Return the bound of a MILP, or what the dual values of an LP prove; None for nothing."""
+    """Return the bound of a MILP, or of an LP; None for nothing.
+
+    That of an LP is what its dual values prove. Where a column has no finite end, the slightest
+    rounding makes that infinite, and the objective of the solution takes its place.
+    """
     if answer.row_duals is None:
         return answer.bound
     bound = dual_bound(form, answer.row_duals)
-    return bound if math.isfinite(bound) else None
+    return bound if math.isfinite(bound) else value_of(form, answer.values)
 
 
 def _wrong_objective(form: MatrixForm, answer: Answer) -> str | None:

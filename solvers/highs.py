@@ -57,7 +57,8 @@ class HighsResult:
         Their objective value, summed from the costs.
     bound : float or None
         Dual bound of a MILP, within the tolerances of HiGHS; of an LP what its dual values prove
-        (`weak_duality`). None if nothing is proved.
+        (`weak_duality`), or its objective if they prove nothing for want of finite column ends.
+        None if nothing is proved.
     row_duals : ndarray of float64 or None
         Dual values by row, of an LP that was solved to optimality.
     nodes : int
@@ -150,7 +151,7 @@ def solve_model(
     InfeasibleError, UnboundedError
         If the model is proved to be so.
     SolverError
-        If HiGHS refuses an option or the model, or ends with an error.
+        If HiGHS refuses an option or the model, ends with an error, or contradicts itself twice.
 
     Examples
     --------
@@ -241,7 +242,8 @@ def _result(
     form: MatrixForm, answer: Answer, mip: bool, seconds: float, doubts: tuple[str, ...]
 ) -> HighsResult:
     if answer.status == "kInfeasible":
-        raise InfeasibleError("the model is infeasible (proved by HiGHS)")
+        reason = f"; {form.caution}" if form.caution else ""
+        raise InfeasibleError(f"the model is infeasible (proved by HiGHS){reason}")
     if answer.status == "kUnbounded":
         raise UnboundedError("the model's objective is unbounded (proved by HiGHS)")
     return HighsResult(

@@ -22,8 +22,9 @@ from .certificates.clock import Clock
 from .certificates.linear_duals import round_prices
 from .highs import solve_model
 from .matrix_form import MatrixForm, compile_model
-from .milp_stage import attempted, contradicts, solved, take, tell
+from .milp_stage import attempted, solved, take, tell
 from .units import in_units, out_of_units
+from .weak_duality import dual_bound
 
 #: Beyond this many binaries the MILP is not tried: its root LP alone would take minutes, and its
 #: bound would be weaker than the KV-area bounds.
@@ -145,10 +146,11 @@ def _bound_by_lp(
     )
     if relaxed is None:
         return
-    if relaxed.bound is not None and not contradicts(search, unit * Fraction(relaxed.bound)):
-        search.bounds.append(("LP relaxation", out_of_units(relaxed.bound, unit, search.maximised)))
     if relaxed.row_duals is not None:
         duals = relaxed.row_duals
+        bound = dual_bound(form, duals)
+        if math.isfinite(bound):
+            search.bounds.append(("LP relaxation", out_of_units(bound, unit, search.maximised)))
         proof = round_prices(search.instance, search.objective, form, duals, unit)
         exact = proof.bound(search.instance, search.objective, Clock(None))
         search.proved_bound("memory prices of the LP", exact, proof)

@@ -12,6 +12,7 @@ import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 
 from ..batch_time import AffineTime
+from ..default_horizon import note_default_horizon
 from ..errors import InputError
 from ..instance import Instance, IntArray
 from .batch_sequence import add_batch_sequence
@@ -81,7 +82,10 @@ def build_model(
         The form; all but the last take the unit and the constant law.
     latest : ndarray of int64, shape (n,), optional
         Latest completion of each request; by default those of `horizon.latest_completions`, which
-        need no known schedule. Later ones change nothing; earlier ones may lose the optimum.
+        need no known schedule. Later ones change nothing; earlier ones may lose the optimum. The
+        default holds for this model only: if you add constraints that a schedule may violate, give
+        the latest completions of some schedule that is good enough and obeys them, and no
+        strengthenings that these constraints contradict.
     strengthenings : collection of str
         Names of `strengthening.STRENGTHENINGS`: valid inequalities, symmetry breaking, dominance.
         Those that do not apply to the form or the instance add nothing.
@@ -115,6 +119,7 @@ def build_model(
         if name not in STRENGTHENINGS:
             known = ", ".join(STRENGTHENINGS)
             raise InputError(f"strengthenings: expected some of {known}; found {name!r}")
+    default = latest is None
     if latest is None:
         latest = latest_completions(instance, objective)
 
@@ -123,6 +128,8 @@ def build_model(
         model.formulation = formulation
         FORMULATIONS[formulation](model, instance, latest, objective)
         strengthen(model, instance, objective, strengthenings)
+    if default:
+        note_default_horizon(model)
     return model
 
 

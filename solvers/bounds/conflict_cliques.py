@@ -21,6 +21,7 @@ from ...models.network import Start, conflict_graph
 from ...models.objectives import total_latency
 from ..highs import HighsResult, solve_model
 from ..list_schedule import list_schedule
+from ..weak_duality import dual_bound
 
 #: A clique is added if it is violated by more than this.
 TOLERANCE = 1e-6
@@ -155,9 +156,9 @@ def _weight(clique: list[Start], x: dict[Start, float]) -> float:
 
 def _solve(model: pyo.ConcreteModel) -> tuple[HighsResult, float]:
     result = solve_model(model, relax=True)
-    if result.bound is None:
+    if result.row_duals is None:
         raise BatchprophetError(f"{model.name}: the linear relaxation was not solved to optimality")
-    return result, result.bound
+    return result, dual_bound(result.form, result.row_duals)
 
 
 def _values(model: Any, result: HighsResult) -> dict[Start, float]:

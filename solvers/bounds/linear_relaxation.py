@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...models.instance import Instance, IntArray
 from ...models.mixed.formulation import build_model
 from ..highs import solve_model
+from ..weak_duality import dual_bound
 
 
 def linear_relaxation(
@@ -44,4 +45,4 @@ def linear_relaxation(
     """
     model = build_model(instance, objective=objective, formulation=formulation, latest=latest)
     result = solve_model(model, relax=True, time_limit=time_limit, threads=threads)
-    return result.bound
+    return None if result.row_duals is None else dual_bound(result.form, result.row_duals)

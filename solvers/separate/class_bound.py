@@ -9,6 +9,7 @@ and a request may be served, or be *late* at that cost.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from ...models.separate.formulation import build_model
 from ...models.separate.horizon import latest_completions
 from ...models.separate.schedule import SeparateSchedule
 from ..highs import SolverError, UnboundedError, solve_model
+from ..weak_duality import dual_bound
 
 #: The relaxation ends so much after the last completion of the schedule, in parts of its span.
 BEYOND = 0.2
@@ -126,7 +128,8 @@ def class_prices(
         )
     except (SolverError, InfeasibleError, UnboundedError):  # no LP that this builds is either
         return None
-    if result.row_duals is None or result.bound is None:
+    bound = -math.inf if result.row_duals is None else dual_bound(result.form, result.row_duals)
+    if result.row_duals is None or not math.isfinite(bound):
         return None
     first = int(instance.arrival.min())
     prompt = np.zeros(instance.n)
@@ -143,7 +146,7 @@ def class_prices(
             kv[index - first] = dual
     for prices in (*running, kv):
         _fill(prices)
-    return ClassPrices(result.bound, end, prompt, running, kv)
+    return ClassPrices(bound, end, prompt, running, kv)
 
 
 def _allow_late(model: pyo.ConcreteModel, instance: Instance, end: int) -> None:
