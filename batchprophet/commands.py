@@ -69,7 +69,11 @@ def solve(
     seed: Seed = 0,
     formulation: Annotated[
         str,
-        typer.Option(metavar="NAME", help="auto, or solve the MILP: running-sum or dense."),
+        typer.Option(
+            metavar="NAME",
+            help="auto, or solve (and export) this MILP: running-sum or dense; under separate "
+            "batching time-expanded, stages, classes or batch-sequence.",
+        ),
     ] = "auto",
     export: Annotated[
         Path | None,

@@ -68,8 +68,8 @@ def solve(
         As in `batchprophet.solvers.hindsight.solve`.
     export : path-like, optional
         Write the MILP here first, for any solver; a name that ends in ``.lp`` or ``.mps``. Where
-        `formulation` is "auto" its form is the running-sum form, under separate batching the form
-        by stages, or by batches for the affine law.
+        `formulation` is "auto" its form is "running-sum", under separate batching "stages", or
+        "batch-sequence" for the affine law.
 
     Returns
     -------
@@ -584,7 +584,6 @@ def _write_model(
     instance: Instance, model: str, path: PathLike, objective: str, formulation: str
 ) -> None:
     """Write the MILP of a regime, in its default form where none is named."""
-    from .models.batch_time import AffineTime
     from .models.mixed import formulation as mixed
     from .models.separate import formulation as separate
 
@@ -592,9 +591,7 @@ def _write_model(
         form = "running-sum" if formulation == "auto" else formulation
         mixed.write_model(instance, path, objective=objective, formulation=form)
         return
-    affine = isinstance(instance.gpu.batch_time, AffineTime)
-    default = "batch-sequence" if affine else "stages"
-    form = default if formulation == "auto" else formulation
+    form = separate.default_form(instance) if formulation == "auto" else formulation
     separate.write_model(instance, path, objective=objective, formulation=form)
 
 

@@ -91,14 +91,16 @@ def _exact_dot(coefficients: FloatArray, integers: IntArray) -> Exact:
     """Σ coefficient·integer without rounding; a coefficient means the decimal that it prints as."""
     numbers: list[float] = coefficients.tolist()
     pairs = zip(numbers, integers.tolist(), strict=True)
-    if _all_integers(coefficients):
+    if _all_small_integers(coefficients):
         return int(sum(int(c) * x for c, x in pairs))
     total = sum((Fraction(repr(c)) * x for c, x in pairs), Fraction(0))
     return int(total) if total.denominator == 1 else total
 
 
-def _all_integers(coefficients: FloatArray) -> bool:
-    return bool(np.all(coefficients == np.floor(coefficients)))
+def _all_small_integers(coefficients: FloatArray) -> bool:
+    """Whether all are integers that print exactly: 2^60 prints as 1.152921504606847e+18."""
+    small = coefficients <= 2.0**53
+    return bool(np.all(small & (coefficients == np.floor(coefficients))))
 
 
 #: Objectives by their name on the command line and in files.
@@ -151,7 +153,11 @@ def evaluate(instance: Instance, completion: IntArray, objective: str = "latency
 
 
 def value_step(instance: Instance, objective: str) -> Fraction:
-    """Step of the objective: every schedule's value is a multiple of it, so bounds round to it.
+    """Step of the objective: its optimum is a multiple of it, so bounds round to it.
+
+    Completions are integers, so ``Σ w_i·c_i`` and a sum of rewards are multiples of the greatest
+    common divisor of the weights, or rewards, as decimals. (Penalties are not counted: no optimum
+    pays one, for a schedule without the late request is feasible and better.)
 
     Examples
     --------
@@ -162,7 +168,8 @@ def value_step(instance: Instance, objective: str) -> Fraction:
     (Fraction(1, 1), Fraction(1, 2))
     """
     coefficients = {"weighted": instance.weight, "reward": instance.reward}.get(objective)
-    if coefficients is None or _all_integers(coefficients):
+    if coefficients is None or not coefficients.any():
         return Fraction(1)
-    denominators = (Fraction(repr(c)).denominator for c in set(coefficients.tolist()))
-    return Fraction(1, math.lcm(*denominators))
+    exact = [Fraction(repr(c)) for c in set(coefficients.tolist())]
+    scale = math.lcm(*(number.denominator for number in exact))
+    return Fraction(math.gcd(*(int(number * scale) for number in exact)), scale)

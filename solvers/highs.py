@@ -1,33 +1,32 @@
 """The one door to HiGHS: what it says is a contract.
 
 `solve_model` returns a result whose status says what is proved, or raises: infeasible, unbounded,
-a limit reached and a failure of the solver are four different things. Only the model status of
-HiGHS is believed; its return code and its objective say nothing (an infeasible LP "returns OK"
-with objective 0).
+a limit reached and a failure of the solver are four different things. Of HiGHS only the model
+status is read; its return code says nothing (an infeasible LP "returns OK" with objective 0). And
+what it says must agree with itself, with the model and with the start (`contradictions`): if not,
+it is asked again without the start, or without presolve; after that neither its columns nor its
+bound are believed.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillRunning
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-import highspy
 import numpy as np
 import pyomo.environ as pyo
 
 from ..models.errors import BatchprophetError, InfeasibleError
 from ..models.instance import FloatArray
+from . import highs_run
+from .contradictions import bound_of, doubt, value_of
+from .highs_run import Answer, SolverError, SolverState
 from .matrix_form import MatrixForm, compile_model
 
-
-class SolverError(BatchprophetError):
-    """HiGHS failed; the message has its model status and the end of its log."""
+__all__ = ["HighsResult", "SolverError", "SolverState", "Status", "UnboundedError", "solve_model"]
 
 
 class UnboundedError(BatchprophetError):
@@ -40,16 +39,6 @@ class Status(Enum):
     OPTIMAL = "optimal"
     FEASIBLE_AT_LIMIT = "a limit was reached with a feasible solution"
     NOTHING_AT_LIMIT = "a limit was reached without a feasible solution"
-
-
-@dataclass(frozen=True, slots=True)
-class SolverState:
-    """How far a running branch and bound is: seconds, incumbent, dual bound, nodes."""
-
-    seconds: float
-    incumbent: float | None
-    bound: float | None
-    nodes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,19 +54,24 @@ class HighsResult:
     values : ndarray of float64 or None
         Primal values by column; None if there is no feasible solution.
     objective : float or None
-        Their objective value.
+        Their objective value, summed from the costs.
     bound : float or None
-        Dual bound, within the tolerances of HiGHS; None if nothing is proved.
+        Dual bound of a MILP, within the tolerances of HiGHS; of an LP what its dual values prove
+        (`weak_duality`), or its objective if they prove nothing for want of finite column ends.
+        None if nothing is proved.
     row_duals : ndarray of float64 or None
         Dual values by row, of an LP that was solved to optimality.
     nodes : int
         Branch-and-bound nodes.
     seconds : float
-        Wall-clock time of the solver.
+        Wall-clock time of the solve.
     interrupted : bool
         Whether a keyboard interrupt ended it.
     log : str
         The solver's own log.
+    doubts : tuple of str
+        What HiGHS said first and was not believed, because it contradicts itself, the model or the
+        start; the result is that of a second solve.
     """
 
     status: Status
@@ -90,6 +84,7 @@ class HighsResult:
     seconds: float
     interrupted: bool
     log: str
+    doubts: tuple[str, ...] = ()
     _column: dict[int, int] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,7 +151,7 @@ def solve_model(
     InfeasibleError, UnboundedError
         If the model is proved to be so.
     SolverError
-        If HiGHS refuses an option or the model, or ends with an error.
+        If HiGHS refuses an option or the model, ends with an error, or contradicts itself twice.
 
     Examples
     --------
@@ -169,152 +164,66 @@ def solve_model(
     """
     began = time.perf_counter()
     form = model if isinstance(model, MatrixForm) else compile_model(model)
-    if time_limit is not None:
-        time_limit = max(0.0, time_limit - (time.perf_counter() - began))
-    highs = _SilentHighs()  # type: ignore[no-untyped-call]  # highspy leaves it untyped
-    log = _capture_log(highs)
+    start = _start(form) if warm_start else None
     options = {
         "solver": "ipm" if interior_point else None,
         "run_crossover": "off" if interior_point else None,
         "mip_rel_gap": 0.0,
         "mip_abs_gap": absolute_gap,
         "random_seed": seed,
-        "time_limit": time_limit,
         "mip_max_nodes": work_limit,
         "threads": threads,
     }
-    for name, setting in options.items():
-        if setting is not None:
-            _expect_ok(highs.setOptionValue(name, setting), f"option {name} = {setting}", log)
-    _expect_ok(highs.passModel(_to_highs(form, relax)), "model", log)
-    if warm_start:
-        _pass_start(highs, form, log)
-    interrupted = _run(highs, progress)
-    for unclear, name, setting in _SECOND_TRIES:
-        if highs.getModelStatus().name == unclear and not interrupted:
-            _expect_ok(highs.setOptionValue(name, setting), f"option {name} = {setting}", log)
-            interrupted = _run(highs, progress)
-    return _read_result(highs, form, relax, interrupted, log)
+    mip = bool(form.integer.any()) and not relax
+    doubts: list[str] = []
+    for given, change in _attempts(start, interior_point):
+        left = None if time_limit is None else max(0.0, time_limit - (time.perf_counter() - began))
+        settings = options | change | {"time_limit": left}
+        answer = highs_run.ask(form, settings, relax=relax, start=given, progress=progress)
+        wrong = _failure(answer) or doubt(
+            form,
+            answer,
+            relax=relax,
+            vertex=settings["solver"] != "ipm",
+            absolute_gap=absolute_gap,
+            start=start,
+        )
+        if wrong is None:
+            return _result(form, answer, mip, time.perf_counter() - began, tuple(doubts))
+        doubts.append(wrong)
+        if answer.interrupted:
+            nothing = Answer(status="kInterrupt", interrupted=True, log=answer.log)
+            return _result(form, nothing, mip, time.perf_counter() - began, tuple(doubts))
+    raise SolverError(f"HiGHS is not believed: {'; solved again: '.join(doubts)}")
 
 
-#: Model statuses that leave open what the model is, and the option that settles it.
-_SECOND_TRIES = (
-    ("kUnknown", "solver", "simplex"),
-    ("kUnboundedOrInfeasible", "presolve", "off"),
-)
+def _start(form: MatrixForm) -> FloatArray:
+    """Return the variables' values by column, not a number where there is none."""
+    values = (variable.value for variable in form.columns)
+    return np.array([np.nan if x is None else x for x in values], dtype=np.float64)
 
 
-class _SilentHighs(highspy.Highs):
-    """HiGHS that prints nothing: some versions print a banner when callbacks are first enabled.
+def _attempts(
+    start: FloatArray | None, interior_point: bool
+) -> Iterator[tuple[FloatArray | None, dict[str, Any]]]:
+    """Yield start and options of the first solve, and of the second.
 
-    The constructor enables them, so the console must be off before.
+    What is wrong comes from a start that presolve mangles, or from presolve: the second solve has
+    no start or, if there was none, no presolve, and does not take the interior point method.
     """
-
-    def enableCallbacks(self) -> None:  # noqa: N802 - the name is that of highspy
-        """Enable callbacks, with the console off."""
-        self.setOptionValue("log_to_console", False)
-        super().enableCallbacks()  # type: ignore[no-untyped-call]  # as above
-
-
-def _capture_log(highs: highspy.Highs) -> list[str]:
-    """Keep the log in a list; print nothing."""
-    log: list[str] = []
-    highs.setOptionValue("log_to_console", False)
-    highs.cbLogging.subscribe(lambda event: log.append(event.message))
-    return log
+    yield start, {}
+    change: dict[str, Any] = {} if start is not None else {"presolve": "off"}
+    if interior_point:
+        change |= {"solver": "simplex", "run_crossover": None}
+    yield None, change
 
 
-def _expect_ok(status: highspy.HighsStatus, what: str, log: list[str]) -> None:
-    if status != highspy.HighsStatus.kOk:
-        raise SolverError(f"HiGHS refuses {what}: {''.join(log[-3:]).strip() or status}")
-
-
-def _to_highs(form: MatrixForm, relax: bool) -> highspy.HighsLp:
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_, _ = form.sizes
-    lp.sense_ = highspy.ObjSense.kMaximize if form.maximise else highspy.ObjSense.kMinimize
-    lp.offset_, lp.col_cost_ = form.offset, form.cost
-    lp.col_lower_, lp.col_upper_ = form.low, form.high
-    lp.row_lower_, lp.row_upper_ = form.row_low, form.row_high
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = lp.num_col_, lp.num_row_
-    lp.a_matrix_.start_ = form.matrix.indptr.astype(np.int32)
-    lp.a_matrix_.index_ = form.matrix.indices.astype(np.int32)
-    lp.a_matrix_.value_ = form.matrix.data.astype(np.float64)
-    if not relax and form.integer.any():
-        kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-        lp.integrality_ = [kinds[int(integer)] for integer in form.integer]
-    return lp
-
-
-def _pass_start(highs: highspy.Highs, form: MatrixForm, log: list[str]) -> None:
-    """Hand over the variables' values; HiGHS completes and checks them."""
-    given = [(j, v.value) for j, v in enumerate(form.columns) if v.value is not None]
-    index = np.array([j for j, _ in given], dtype=np.int32)
-    value = np.array([x for _, x in given], dtype=np.float64)
-    _expect_ok(highs.setSolution(len(given), index, value), "the warm start", log)
-
-
-def _run(highs: highspy.Highs, progress: Callable[[SolverState], None] | None) -> bool:
-    """Run HiGHS in a thread of its own, so that interrupts and progress stay here.
-
-    Returns whether it was interrupted. An exception of `progress` stops the solve and goes on up.
-    """
-    latest: list[SolverState] = []
-    stop: list[bool] = []
-
-    def look(event: Any) -> None:
-        data = event.data_out
-        incumbent, bound = _finite(data.mip_primal_bound), _finite(data.mip_dual_bound)
-        latest[:] = [SolverState(data.running_time, incumbent, bound, int(data.mip_node_count))]
-        if stop:
-            event.interrupt()
-
-    def stop_if_asked(event: Any) -> None:
-        if stop:
-            event.interrupt()
-
-    highs.cbMipInterrupt.subscribe(look)
-    highs.cbSimplexInterrupt.subscribe(stop_if_asked)
-    highs.cbIpmInterrupt.subscribe(stop_if_asked)
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        solving = executor.submit(_run_here, highs)
-        try:
-            _watch(solving, latest, progress)
-        except KeyboardInterrupt:
-            stop.append(True)
-            solving.result()
-        except BaseException:
-            stop.append(True)
-            raise
-    highs.cbMipInterrupt.unsubscribe(look)
-    highs.cbSimplexInterrupt.unsubscribe(stop_if_asked)
-    highs.cbIpmInterrupt.unsubscribe(stop_if_asked)
-    return bool(stop)
-
-
-def _run_here(highs: highspy.Highs) -> None:
-    try:
-        highs.run()
-    finally:
-        highspy.Highs.resetGlobalScheduler(False)  # the threads of HiGHS end with this one
-
-
-def _watch(
-    solving: Future[None],
-    latest: list[SolverState],
-    progress: Callable[[SolverState], None] | None,
-) -> None:
-    """Wait for the solve; report every new state, at most ten times a second."""
-    reported: SolverState | None = None
-    while True:
-        try:
-            solving.result(timeout=0.1)
-            return
-        except StillRunning:
-            if progress is not None and latest and latest[0] != reported:
-                reported = latest[0]
-                progress(reported)
+def _failure(answer: Answer) -> str | None:
+    """Return what a status says that is neither a result nor a limit, with the end of the log."""
+    if answer.status in {*_LIMITS, "kOptimal", "kInfeasible", "kUnbounded"}:
+        return None
+    end = " / ".join(answer.log.strip().splitlines()[-2:])
+    return f"it ended with status {answer.status_text!r}: {end}"
 
 
 _LIMITS = frozenset(
@@ -329,36 +238,26 @@ _LIMITS = frozenset(
 )
 
 
-def _read_result(
-    highs: highspy.Highs, form: MatrixForm, relax: bool, interrupted: bool, log: list[str]
+def _result(
+    form: MatrixForm, answer: Answer, mip: bool, seconds: float, doubts: tuple[str, ...]
 ) -> HighsResult:
-    found, info = highs.getModelStatus(), highs.getInfo()
-    name = highs.modelStatusToString(found)
-    if found == highspy.HighsModelStatus.kInfeasible:
-        raise InfeasibleError("the model is infeasible (proved by HiGHS)")
-    if found == highspy.HighsModelStatus.kUnbounded:
+    if answer.status == "kInfeasible":
+        reason = f"; {form.caution}" if form.caution else ""
+        raise InfeasibleError(f"the model is infeasible (proved by HiGHS){reason}")
+    if answer.status == "kUnbounded":
         raise UnboundedError("the model's objective is unbounded (proved by HiGHS)")
-    if found != highspy.HighsModelStatus.kOptimal and found.name not in _LIMITS:
-        raise SolverError(f"HiGHS ended with status {name!r}: {''.join(log[-3:]).strip()}")
-    mip = bool(form.integer.any()) and not relax
-    optimal = found == highspy.HighsModelStatus.kOptimal
-    usable = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    solved = optimal or (mip and usable)
-    solution = highs.getSolution()
-    dual_bound = (
-        info.mip_dual_bound if mip else (info.objective_function_value if optimal else None)
-    )
     return HighsResult(
-        status=_status(optimal, solved),
+        status=_status(answer.status == "kOptimal", answer.values is not None),
         form=form,
-        values=np.array(solution.col_value) if solved else None,
-        objective=float(info.objective_function_value) if solved else None,
-        bound=_finite(dual_bound),
-        row_duals=np.array(solution.row_dual) if optimal and not mip else None,
-        nodes=max(0, int(info.mip_node_count)),
-        seconds=float(highs.getRunTime()),
-        interrupted=interrupted,
-        log="".join(log),
+        values=answer.values,
+        objective=value_of(form, answer.values),
+        bound=bound_of(form, answer),
+        row_duals=answer.row_duals,
+        nodes=answer.nodes,
+        seconds=seconds,
+        interrupted=answer.interrupted,
+        log=answer.log,
+        doubts=doubts,
     )
 
 
@@ -366,8 +265,3 @@ def _status(optimal: bool, solved: bool) -> Status:
     if optimal:
         return Status.OPTIMAL
     return Status.FEASIBLE_AT_LIMIT if solved else Status.NOTHING_AT_LIMIT
-
-
-def _finite(value: float | None) -> float | None:
-    """Return the number, or None for the infinities that HiGHS puts where it has nothing."""
-    return float(value) if value is not None and math.isfinite(value) else None

@@ -76,9 +76,9 @@ def solve(
     warm_start : MixedSchedule or SeparateSchedule, optional
         A feasible schedule of the regime; the result is never worse.
     formulation : {"auto", "dense", "running-sum"}
-        A form of the MILP to solve; under separate batching {"auto", "S1", "S1-aggregated",
-        "S1-merged", "S2"}. By itself the engine for the total latency; for the other objectives the
-        dense form if it has at most `milp_search.MOST_DENSE_NONZEROS` non-zeros.
+        A form of the MILP to solve; under separate batching {"auto", "time-expanded", "stages",
+        "classes", "batch-sequence"}. By itself the engine for the total latency; for the other
+        objectives the dense form if it has at most `milp_search.MOST_DENSE_NONZEROS` non-zeros.
     progress : callable, optional
         Called with a `Progress` at each step and while the solver runs.
 

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
+import numpy as np
+
 from ..models.instance import FloatArray, Instance, IntArray
 from ..models.schedule import MixedSchedule
 from .list_schedule import list_schedule
 
 Order = Callable[[Instance], IntArray | FloatArray]
+
+
+def _per(volume: IntArray, worth: FloatArray) -> FloatArray:
+    """Quotients; infinite, so last, for what is worth nothing, or nearly so."""
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.asarray(volume / worth, dtype=np.float64)
+
 
 #: Priority orders for list scheduling, lower first; each is tried with and without skipping.
 ORDERS: Mapping[str, Order] = MappingProxyType(
@@ -18,8 +27,8 @@ ORDERS: Mapping[str, Order] = MappingProxyType(
         "volume": lambda instance: instance.volume,
         "prompt + output": lambda instance: instance.peak,
         "arrival": lambda instance: instance.arrival,
-        "volume per weight": lambda instance: instance.volume / (instance.weight + 1e-300),
-        "volume per reward": lambda instance: instance.volume / (instance.reward + 1e-300),
+        "volume per weight": lambda instance: _per(instance.volume, instance.weight),
+        "volume per reward": lambda instance: _per(instance.volume, instance.reward),
     }
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from pyomo.common.gc_manager import PauseGC
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 from scipy.sparse import csc_array
 
+from ..models.default_horizon import CAUTION, has_default_horizon, outgrows_default_horizon
 from ..models.errors import InfeasibleError
 from ..models.instance import FloatArray
 
@@ -29,6 +31,8 @@ class MatrixForm:
         The Pyomo constraint of each row.
     integer : ndarray of bool, shape (columns,)
         Which variables are integer.
+    caution : str
+        What may be at fault if this is infeasible; "" if nothing is known.
     """
 
     columns: tuple[Any, ...]
@@ -42,6 +46,7 @@ class MatrixForm:
     low: FloatArray
     high: FloatArray
     integer: NDArray[np.bool_]
+    caution: str = ""
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -57,6 +62,12 @@ def compile_model(model: pyo.ConcreteModel) -> MatrixForm:
     InfeasibleError
         If a constraint without variables is violated; the message names it.
 
+    Warns
+    -----
+    UserWarning
+        If constraints were added to a model whose horizon is a default one (`default_horizon`):
+        its optimum may be beyond.
+
     Examples
     --------
     >>> model = pyo.ConcreteModel()
@@ -66,15 +77,19 @@ def compile_model(model: pyo.ConcreteModel) -> MatrixForm:
     >>> compile_model(model).sizes
     (2, 1, 2)
     """
+    caution = CAUTION if has_default_horizon(model) else ""
+    if outgrows_default_horizon(model):
+        warnings.warn(f"{model.name}: {CAUTION}", stacklevel=2)
     with PauseGC():  # many small objects and no cycle among them
         try:
             form = LinearStandardFormCompiler().write(model, mixed_form=True, set_sense=None)
         except InfeasibleConstraintException as error:
-            raise InfeasibleError(f"{model.name}: {error}") from error
-        return _to_matrices(form)
+            reason = f"{error}; {caution}" if caution else str(error)
+            raise InfeasibleError(f"{model.name}: {reason}") from error
+        return _to_matrices(form, caution)
 
 
-def _to_matrices(form: Any) -> MatrixForm:
+def _to_matrices(form: Any, caution: str) -> MatrixForm:
     (objective,) = form.objectives
     side = np.array([bound for _, bound in form.rows])  # −1: ≥ rhs, 0: = rhs, 1: ≤ rhs
     rhs = np.asarray(form.rhs, dtype=np.float64)
@@ -91,4 +106,5 @@ def _to_matrices(form: Any) -> MatrixForm:
         low=np.where(np.isnan(low), -np.inf, low),
         high=np.where(np.isnan(high), np.inf, high),
         integer=np.array([not variable.is_continuous() for variable in form.columns]),
+        caution=caution,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
 
 import numpy as np
+import pyomo.environ as pyo
 
-from ..models.errors import BatchprophetError, InfeasibleError
 from ..models.instance import Instance, IntArray
 from ..models.mixed.decode import decode, set_start
 from ..models.mixed.formulation import build_model
@@ -18,10 +19,12 @@ from ..models.schedule import MixedSchedule
 from .best_so_far import BestSoFar
 from .bounds.combinatorial import best_bound
 from .bounds.linear_duals import round_prices
-from .bounds.linear_relaxation import dual_bound
 from .certificates.clock import Clock
-from .highs import HighsResult, SolverState, Status, solve_model
+from .highs import solve_model
 from .matrix_form import MatrixForm, compile_model
+from .milp_stage import attempted, solved, take, tell
+from .units import in_units, out_of_units
+from .weak_duality import dual_bound
 
 #: Beyond this many binaries the MILP is not tried: its root LP alone would take minutes, and its
 #: bound would be weaker than the KV-area bounds.
@@ -68,33 +71,46 @@ def try_milp(
         return
     if formulation == "auto":
         formulation = _suitable_form(instance, latest)
-    limited = work_limit is None
+    name = f"MILP ({formulation} form)"
     search.tell(f"building the MILP ({binaries} binaries)")
-    milp = build_model(instance, objective=search.objective, formulation=formulation, latest=latest)
-    assert search.schedule is not None
-    started = set_start(instance, milp, search.schedule)
-    try:
-        form = compile_model(milp)
-        _bound_by_lp(search, form, search.seconds_left if limited else None, threads)
-        search.tell("LP relaxation")
-        if search.seconds_left == 0:
-            search.account.append("no time left for branch and bound")
-            return
-        result = solve_model(
+    small, unit = in_units(instance, search.objective)
+    built = attempted(search, name, partial(_build, search, small, formulation, latest))
+    if built is None:
+        return
+    milp, form, started = built
+    limited = work_limit is None
+    _bound_by_lp(search, form, unit, search.seconds_left if limited else None, threads)
+    search.tell("LP relaxation")
+    if search.seconds_left == 0:
+        search.account.append("no time left for branch and bound")
+        return
+    result = solved(
+        search,
+        name,
+        lambda: solve_model(
             form,
             time_limit=search.seconds_left if limited else None,
             work_limit=work_limit,
             threads=threads,
             seed=seed,
-            absolute_gap=float(value_step(instance, search.objective)) / 2,
+            absolute_gap=float(value_step(instance, search.objective) / unit) / 2,
             warm_start=started,
-            progress=lambda state: _tell_state(search, state),
-        )
-    except InfeasibleError as error:
-        raise BatchprophetError(
-            f"MILP ({formulation} form): proved infeasible although a schedule is known"
-        ) from error
-    _take_milp_result(search, result, formulation, lambda: decode(instance, milp, result.value))
+            progress=partial(tell, search, unit),
+        ),
+    )
+    if result is not None:
+        take(search, name, result, unit, lambda: decode(instance, milp, result.value))
+    search.tell("done")
+
+
+def _build(
+    search: BestSoFar[MixedSchedule], instance: Instance, formulation: str, latest: IntArray
+) -> tuple[pyo.ConcreteModel, MatrixForm, bool]:
+    """Return the model, its matrices, and whether its variables have the schedule's values."""
+    milp = build_model(instance, objective=search.objective, formulation=formulation, latest=latest)
+    assert search.schedule is not None
+    started = set_start(instance, milp, search.schedule)
+    return milp, compile_model(milp), started
 
 
 def _latest_starts(search: BestSoFar[MixedSchedule]) -> IntArray:
@@ -115,48 +131,28 @@ def _suitable_form(instance: Instance, latest: IntArray) -> str:
 def _bound_by_lp(
     search: BestSoFar[MixedSchedule],
     form: MatrixForm,
+    unit: Fraction,
     time_limit: float | None,
     threads: int | None,
 ) -> None:
     """The LP relaxation first: sooner than the root of the branch and bound, and exact duality."""
     large = form.sizes[0] > LARGE_LP
-    relaxed = solve_model(
-        form, relax=True, interior_point=large, time_limit=time_limit, threads=threads
+    relaxed = solved(
+        search,
+        "LP relaxation",
+        lambda: solve_model(
+            form, relax=True, interior_point=large, time_limit=time_limit, threads=threads
+        ),
     )
+    if relaxed is None:
+        return
     if relaxed.row_duals is not None:
-        search.bounds.append(("LP relaxation", dual_bound(form, relaxed.row_duals)))
-        proof = round_prices(search.instance, search.objective, form, relaxed.row_duals)
+        duals = relaxed.row_duals
+        bound = dual_bound(form, duals)
+        if math.isfinite(bound):
+            search.bounds.append(("LP relaxation", out_of_units(bound, unit, search.maximised)))
+        proof = round_prices(search.instance, search.objective, form, duals, unit)
         exact = proof.bound(search.instance, search.objective, Clock(None))
         search.proved_bound("memory prices of the LP", exact, proof)
     if relaxed.interrupted:
         raise KeyboardInterrupt
-
-
-def _tell_state(search: BestSoFar[MixedSchedule], state: SolverState) -> None:
-    bounds = [bound for bound in (search.bound, state.bound) if bound is not None]
-    best = (min(bounds) if search.maximised else max(bounds)) if bounds else None
-    search.tell(f"branch and bound ({state.nodes} nodes)", best)
-
-
-def _take_milp_result(
-    search: BestSoFar[MixedSchedule],
-    result: HighsResult,
-    formulation: str,
-    read_schedule: Callable[[], MixedSchedule],
-) -> None:
-    search.log = result.log
-    name = f"MILP ({formulation} form)"
-    if result.values is not None:
-        search.offer(read_schedule(), name)
-    if result.bound is not None and _says_something(search, result.bound):
-        search.bounds.append((name, result.bound))
-    outcome = "solved to optimality" if result.status is Status.OPTIMAL else "limit reached"
-    outcome = "interrupted" if result.interrupted else outcome
-    search.account.append(f"{name}: {outcome} after {result.nodes} nodes")
-    search.tell("done")
-
-
-def _says_something(search: BestSoFar[MixedSchedule], bound: float) -> bool:
-    """Whether a bound betters the first: a branch and bound stopped early may know nothing."""
-    _, first = search.bounds[0]
-    return bound < first if search.maximised else bound > first

@@ -7,6 +7,9 @@ from fractions import Fraction
 
 from ..models.objectives import Exact
 
+#: By how much a solver's floating-point bound is moved, relative to 1 and to its size.
+SLACK = Fraction(1, 10**6)
+
 
 def round_bound(bound: int | float | Fraction, step: Fraction, maximised: bool) -> Exact:
     """Round to the next multiple of `step`, the next value that a schedule can have.
@@ -21,7 +24,7 @@ def round_bound(bound: int | float | Fraction, step: Fraction, maximised: bool) 
     """
     exact = Fraction(bound)
     if isinstance(bound, float):
-        slack = Fraction(1, 10**6) * max(Fraction(1), abs(exact))
+        slack = SLACK * max(Fraction(1), abs(exact))
         exact += slack if maximised else -slack
     steps = math.floor(exact / step) if maximised else math.ceil(exact / step)
     rounded = steps * step

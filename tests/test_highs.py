@@ -8,8 +8,8 @@ import pytest
 
 from batchprophet.models.errors import InfeasibleError
 from batchprophet.models.mixed.formulation import build_model
-from batchprophet.solvers.bounds.linear_relaxation import dual_bound
 from batchprophet.solvers.highs import SolverError, Status, UnboundedError, solve_model
+from batchprophet.solvers.weak_duality import dual_bound
 
 
 def knapsack(n=2, capacity=3):
@@ -59,12 +59,14 @@ def test_nothing_is_printed(capfd):
 
 def test_relaxation_and_its_bound_by_weak_duality():
     result = solve_model(knapsack(), relax=True)
-    assert (result.status, result.objective, result.bound) == (Status.OPTIMAL, 4, 4)
+    assert (result.status, result.objective) == (Status.OPTIMAL, 4)
+    assert result.bound == pytest.approx(4)
+    assert result.bound >= 4  # moved by what rounding can amount to
     assert dual_bound(result.form, result.row_duals) == pytest.approx(4)
     # Any multipliers give a bound, if a worse one: y = 0 takes everything, 3 + 2.
-    assert dual_bound(result.form, np.zeros(1)) == 5
+    assert dual_bound(result.form, np.zeros(1)) == pytest.approx(5)
     # One of the wrong sign for a ≤ row counts as 0.
-    assert dual_bound(result.form, np.array([-7.0])) == 5
+    assert dual_bound(result.form, np.array([-7.0])) == pytest.approx(5)
 
 
 @pytest.mark.parametrize("relax", [False, True])

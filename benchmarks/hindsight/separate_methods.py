@@ -34,7 +34,6 @@ from batchprophet.models.separate.warm_start import set_start
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate.codes import list_codes
 from batchprophet.solvers.separate.decode import schedule_of
-from batchprophet.solvers.separate.milp import FORMULATIONS
 from batchprophet.solvers.solution import Solution
 
 #: What ``separate-cp-sat`` and ``separate-cp-sat-core`` mean, by measurement:
@@ -42,6 +41,14 @@ from batchprophet.solvers.solution import Solution
 BEST_CP_SAT, BEST_CP_SAT_CORE = "separate-cp-sat-rows", "separate-cp-sat-layers-core"
 
 _CP_SAT = ("rows", "layers")
+
+#: The MILPs: names in the tables of docs/separate-benchmark.md, and the formulations.
+FORMULATIONS = {
+    "s1": "time-expanded",
+    "s1-aggregated": "stages",
+    "s1-merged": "classes",
+    "s2": "batch-sequence",
+}
 
 #: All that may be added to the MILPs.
 _ALL = tuple(STRENGTHENINGS)
@@ -110,9 +117,9 @@ def _solve_cp_sat(formulation: str, search: str, case: Case) -> Solution:
 METHODS: Mapping[str, Callable[[Case], Solution]] = MappingProxyType(
     {
         "separate-engine": _solve_by_engine,
-        **{f"separate-{form.lower()}": partial(_solve_milp, form, ()) for form in FORMULATIONS},
+        **{f"separate-{form}": partial(_solve_milp, form, ()) for form in FORMULATIONS},
         **{
-            f"separate-{form.lower()}-strengthened": partial(_solve_milp, form, _ALL)
+            f"separate-{form}-strengthened": partial(_solve_milp, form, _ALL)
             for form in FORMULATIONS
         },
         **{f"separate-cp-sat-{form}": partial(_solve_cp_sat, form, "default") for form in _CP_SAT},

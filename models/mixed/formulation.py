@@ -10,6 +10,7 @@ from types import MappingProxyType
 import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 
+from ..default_horizon import note_default_horizon
 from ..errors import InputError
 from ..instance import Instance, IntArray
 from ..objectives import MAXIMISED
@@ -45,7 +46,9 @@ def build_model(
         The form; both have the same LP relaxation.
     latest : ndarray of int64, shape (n,), optional
         Latest start of each request; by default those of `horizon.latest_starts`, which need no
-        known schedule. Later ones change nothing; earlier ones may lose the optimum.
+        known schedule. Later ones change nothing; earlier ones may lose the optimum. The default
+        holds for this model only: if you add constraints that a schedule may violate, give the
+        latest starts of some schedule that is good enough and obeys them.
 
     Returns
     -------
@@ -66,6 +69,18 @@ def build_model(
     >>> len(model.x), model.nconstraints()
     (10, 18)
 
+    Six requests that fit together take 12 rounds at most, so by default none starts after round 10.
+    If at most one may start in any four rounds, the last one starts in round 20.
+
+    >>> alike = {"arrival": [0] * 6, "prompt": [3] * 6, "output": [2] * 6}
+    >>> six = Instance(gpu=Gpu(kv_capacity=50), **alike)
+    >>> model = build_model(six, latest=six.arrival + 20)
+    >>> rounds = [[x for (_, t), x in model.x.items() if k <= t < k + 4] for k in range(18)]
+    >>> model.apart = pyo.Constraint(range(18), rule=lambda _, k: sum(rounds[k]) <= 1)
+    >>> from batchprophet.solvers.highs import solve_model
+    >>> solve_model(model).objective  # 2 + 6 + 10 + 14 + 18 + 22
+    72.0
+
     References
     ----------
     arXiv 2502.07115, §2 (the integer program of the hindsight optimum).
@@ -74,6 +89,7 @@ def build_model(
     if formulation not in FORMULATIONS:
         known = ", ".join(FORMULATIONS)
         raise InputError(f"formulation: expected one of {known}; found {formulation!r}")
+    default = latest is None
     if latest is None:
         latest = latest_starts(instance, objective)
     starts = offered_starts(instance, latest)
@@ -84,6 +100,8 @@ def build_model(
         add_start_once(model, starts, optional=objective in MAXIMISED)
         FORMULATIONS[formulation](model, instance, starts)
         GOALS[objective](model, instance, starts)
+    if default:
+        note_default_horizon(model)
     return model
 
 

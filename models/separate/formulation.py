@@ -11,6 +11,8 @@ import networkx as nx
 import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 
+from ..batch_time import AffineTime
+from ..default_horizon import note_default_horizon
 from ..errors import InputError
 from ..instance import Instance, IntArray
 from .batch_sequence import add_batch_sequence
@@ -48,6 +50,18 @@ FORMULATIONS: Mapping[str, _Builder] = MappingProxyType(
 )
 
 
+def default_form(instance: Instance) -> str:
+    """Return the form that is taken where none is named: by stages, or by batches for any law.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> default_form(Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2]))
+    'stages'
+    """
+    return "batch-sequence" if isinstance(instance.gpu.batch_time, AffineTime) else "stages"
+
+
 def build_model(
     instance: Instance,
     *,
@@ -68,7 +82,10 @@ def build_model(
         The form; all but the last take the unit and the constant law.
     latest : ndarray of int64, shape (n,), optional
         Latest completion of each request; by default those of `horizon.latest_completions`, which
-        need no known schedule. Later ones change nothing; earlier ones may lose the optimum.
+        need no known schedule. Later ones change nothing; earlier ones may lose the optimum. The
+        default holds for this model only: if you add constraints that a schedule may violate, give
+        the latest completions of some schedule that is good enough and obeys them, and no
+        strengthenings that these constraints contradict.
     strengthenings : collection of str
         Names of `strengthening.STRENGTHENINGS`: valid inequalities, symmetry breaking, dominance.
         Those that do not apply to the form or the instance add nothing.
@@ -102,6 +119,7 @@ def build_model(
         if name not in STRENGTHENINGS:
             known = ", ".join(STRENGTHENINGS)
             raise InputError(f"strengthenings: expected some of {known}; found {name!r}")
+    default = latest is None
     if latest is None:
         latest = latest_completions(instance, objective)
 
@@ -110,6 +128,8 @@ def build_model(
         model.formulation = formulation
         FORMULATIONS[formulation](model, instance, latest, objective)
         strengthen(model, instance, objective, strengthenings)
+    if default:
+        note_default_horizon(model)
     return model
 
 

@@ -21,7 +21,7 @@ from ...models.network import Start, conflict_graph
 from ...models.objectives import total_latency
 from ..highs import HighsResult, solve_model
 from ..list_schedule import list_schedule
-from .linear_relaxation import dual_bound
+from ..weak_duality import dual_bound
 
 #: A clique is added if it is violated by more than this.
 TOLERANCE = 1e-6
@@ -40,7 +40,7 @@ class CliqueBound:
     Attributes
     ----------
     value, linear_relaxation : float
-        Lower bounds on the total latency by weak duality (see `linear_relaxation.dual_bound`).
+        Lower bounds on the total latency by weak duality (see `weak_duality.dual_bound`).
     cliques : tuple of tuple of (int, int)
         The inequalities that were added, each by its starts (i, k).
     """

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...models.instance import FloatArray, Instance
 from ...models.objectives import latest_completion, value_step
+from ..units import in_units
 from .fluid_machine import preemptive_schedule, scaled_works
 
 
@@ -62,7 +63,8 @@ def mean_busy_time(instance: Instance, weight: FloatArray | None = None) -> Frac
     w = np.ones(instance.n) if weight is None else weight
     release, work, speed = scaled_works(instance)
     density = np.full(instance.n, np.inf)
-    np.divide(work, w, out=density, where=w > 0)
+    with np.errstate(over="ignore"):  # infinite: last, as what weighs nothing
+        np.divide(work, w, out=density, where=w > 0)
     _, busy = preemptive_schedule(release, work, density, False)
     s, o = instance.prompt.astype(np.float64), instance.output.astype(np.float64)
     # o − μ = Σ_j (o − j + ½)(s + j)/p, and Σ_j (o − j + ½) = o²/2, Σ_j (o − j + ½)·j as below.
@@ -122,7 +124,8 @@ def area_reward(instance: Instance) -> Fraction:
 def _critical_ratio(r: list[int], p: list[int], Q: int) -> tuple[int, int]:
     """Reward and area of the item at which the knapsack is full; 0 and 1 if all fit."""
     filled = 0
-    for i in sorted(range(len(r)), key=lambda i: -r[i] / p[i]):
+    excess = max(0, max(r).bit_length() - 900)  # a float takes 1024: any order gives a valid price
+    for i in sorted(range(len(r)), key=lambda i: -(r[i] >> excess) / p[i]):
         filled += p[i]
         if filled > Q:
             return r[i], p[i]
@@ -132,9 +135,11 @@ def _critical_ratio(r: list[int], p: list[int], Q: int) -> tuple[int, int]:
 def weighted_mean_busy_time(instance: Instance) -> Fraction:
     """Lower bound on the weighted completion: `mean_busy_time` plus ``Σ w_i·a_i``.
 
-    The weights are decimals; as floats they are within 2^−53 of them, relative, which the
-    lowering in `mean_busy_time` covers.
+    The weights are decimals; as floats, in a unit in which the largest is of ordinary size, they
+    are within 2^−53 of them, relative (within 2^−1074 where that is more, which is nothing beside
+    the largest), which the lowering in `mean_busy_time` covers.
     """
-    waits = mean_busy_time(instance, instance.weight)
-    at_arrival = math.fsum((instance.weight * instance.arrival).tolist())
-    return waits + Fraction(at_arrival) * (1 - Fraction(8, 2**53))
+    small, unit = in_units(instance, "weighted")
+    waits = mean_busy_time(small, small.weight)
+    at_arrival = math.fsum((small.weight * small.arrival).tolist())
+    return unit * (waits + Fraction(at_arrival) * (1 - Fraction(8, 2**53)))

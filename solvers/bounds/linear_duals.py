@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,11 @@ SCALE = 2**20
 
 
 def round_prices(
-    instance: Instance, objective: str, form: MatrixForm, row_duals: FloatArray
+    instance: Instance,
+    objective: str,
+    form: MatrixForm,
+    row_duals: FloatArray,
+    unit: Fraction = Fraction(1),
 ) -> RoundPriceProof:
     """Take the prices of the memory rows, and for the makespan the shares of the requests.
 
@@ -33,6 +38,8 @@ def round_prices(
         The LP.
     row_duals : ndarray of float64
         Its dual values, optimal or not.
+    unit : Fraction
+        Of the LP's objective: a price in it is as many times larger.
     """
     y = (-1.0 if form.maximise else 1.0) * row_duals
     cost = (-1.0 if form.maximise else 1.0) * form.cost
@@ -41,11 +48,11 @@ def round_prices(
     if any(_name(column) == "m" for column in form.columns):
         worth = dict(_values("m", form.columns, -reduced))
     last = max(worth, default=0)
-    prices = [_whole(worth.get(t, 0.0)) for t in range(1, last + 1)]
+    prices = [_whole(worth.get(t, 0.0), unit) for t in range(1, last + 1)]
     if objective != "makespan":
         return RoundPriceProof(scale=SCALE, first=1, prices=tuple(prices))
     share = dict(_values("done_by_end", form.rows, -y))
-    shares = [_whole(share.get(i, 0.0)) for i in range(instance.n)]
+    shares = [_whole(share.get(i, 0.0), unit) for i in range(instance.n)]
     excess = sum(shares) - SCALE
     if excess > 0:  # by rounding: taken from the largest, which has it to spare
         largest = max(range(instance.n), key=shares.__getitem__)
@@ -64,5 +71,5 @@ def _name(part: Any) -> str:
     return str(part.parent_component().local_name)
 
 
-def _whole(value: float) -> int:
-    return max(0, round(value * SCALE)) if np.isfinite(value) else 0
+def _whole(value: float, unit: Fraction) -> int:
+    return max(0, round(Fraction(value) * unit * SCALE)) if np.isfinite(value) else 0

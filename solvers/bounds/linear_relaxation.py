@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from ...models.instance import FloatArray, Instance, IntArray
+from ...models.instance import Instance, IntArray
 from ...models.mixed.formulation import build_model
 from ..highs import solve_model
-from ..matrix_form import MatrixForm
+from ..weak_duality import dual_bound
 
 
 def linear_relaxation(
@@ -22,7 +20,7 @@ def linear_relaxation(
     """Bound on the optimum by the LP relaxation of the MILP.
 
     The solver's objective is not used: its dual values give the bound by weak duality, whatever
-    its tolerances (`dual_bound`).
+    its tolerances (`weak_duality.dual_bound`).
 
     Parameters
     ----------
@@ -48,26 +46,3 @@ def linear_relaxation(
     model = build_model(instance, objective=objective, formulation=formulation, latest=latest)
     result = solve_model(model, relax=True, time_limit=time_limit, threads=threads)
     return None if result.row_duals is None else dual_bound(result.form, result.row_duals)
-
-
-def dual_bound(form: MatrixForm, row_duals: FloatArray) -> float:
-    """Bound on a linear program from any row multipliers y, optimal or not.
-
-    Weak duality, for a minimum: with ``d = cost − matrixᵀ·y``, every feasible x has
-    ``cost·x = y·(matrix·x) + d·x ≥ Σ_r min over the row's range of y_r·(…) + Σ_j min over the
-    column's range of d_j·x_j``. Multipliers of the wrong sign for a one-sided row are set to 0.
-    """
-    sign = -1.0 if form.maximise else 1.0
-    y = sign * row_duals
-    y = np.where((y > 0) & np.isinf(form.row_low), 0.0, y)
-    y = np.where((y < 0) & np.isinf(form.row_high), 0.0, y)
-    d = sign * form.cost - form.matrix.T @ y
-    rows = _least(y, form.row_low, form.row_high)
-    columns = _least(d, form.low, form.high)
-    return sign * float(np.sum(rows) + np.sum(columns)) + form.offset
-
-
-def _least(factor: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Least of ``factor·v`` over ``low ≤ v ≤ high``; 0 where the factor is 0."""
-    end = np.where(factor > 0, low, high)
-    return np.where(factor == 0, 0.0, factor * np.where(factor == 0, 0.0, end))

@@ -9,20 +9,22 @@ and a request may be served, or be *late* at that cost.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pyomo.environ as pyo
 
 from ...models.batch_time import AffineTime
+from ...models.errors import InfeasibleError
 from ...models.instance import FloatArray, Instance
 from ...models.linear import linear
 from ...models.separate.classes import prompt_starts, running_classes
 from ...models.separate.formulation import build_model
 from ...models.separate.horizon import latest_completions
 from ...models.separate.schedule import SeparateSchedule
-from ..bounds.linear_relaxation import dual_bound
-from ..highs import solve_model
+from ..highs import SolverError, UnboundedError, solve_model
+from ..weak_duality import dual_bound
 
 #: The relaxation ends so much after the last completion of the schedule, in parts of its span.
 BEYOND = 0.2
@@ -103,7 +105,7 @@ def class_prices(
     Returns
     -------
     ClassPrices or None
-        None if the time was too short.
+        None if the time was too short, or the solver failed: what is known goes on without it.
 
     Examples
     --------
@@ -120,8 +122,14 @@ def class_prices(
     _allow_late(model, instance, end)
     if hasattr(model, "m"):
         model.m.setlb(-instance.gpu.kv_capacity)  # m ≥ 0 says nothing, but has dual values
-    result = solve_model(model, relax=True, interior_point=True, time_limit=time_limit, threads=1)
-    if result.row_duals is None:
+    try:
+        result = solve_model(
+            model, relax=True, interior_point=True, time_limit=time_limit, threads=1
+        )
+    except (SolverError, InfeasibleError, UnboundedError):  # no LP that this builds is either
+        return None
+    bound = -math.inf if result.row_duals is None else dual_bound(result.form, result.row_duals)
+    if result.row_duals is None or not math.isfinite(bound):
         return None
     first = int(instance.arrival.min())
     prompt = np.zeros(instance.n)
@@ -138,7 +146,7 @@ def class_prices(
             kv[index - first] = dual
     for prices in (*running, kv):
         _fill(prices)
-    return ClassPrices(dual_bound(result.form, result.row_duals), end, prompt, running, kv)
+    return ClassPrices(bound, end, prompt, running, kv)
 
 
 def _allow_late(model: pyo.ConcreteModel, instance: Instance, end: int) -> None:
@@ -148,7 +156,7 @@ def _allow_late(model: pyo.ConcreteModel, instance: Instance, end: int) -> None:
     """
     model.prompt_once.deactivate()
     starts = prompt_starts(model)
-    model.late = pyo.Var(model.REQUESTS, bounds=(0, None), doc="late_i: i is done after T")
+    model.late = pyo.Var(model.REQUESTS, bounds=(0, 1), doc="late_i: i is done after T")
 
     def served_or_late(model: pyo.ConcreteModel, i: int) -> object:
         return linear([*starts[i], (1, model.late[i])]) == 1

@@ -13,6 +13,7 @@ from ...models.instance import Instance
 from ...models.objectives import OBJECTIVES, latest_completion
 from ...models.separate.decode import left_shifted
 from ...models.separate.feasibility import check_separate
+from ...models.separate.formulation import FORMULATIONS
 from ...models.separate.regime import require_separate
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
@@ -22,7 +23,7 @@ from .codes import list_codes
 from .decode import REJECTED, decode, schedule_of, working_space
 from .engine import improve_and_prove, improve_and_prove_by_work
 from .machine import machine_of
-from .milp import FORMULATIONS, try_milp
+from .milp import try_milp
 from .simple_bounds import simple_bounds
 from .waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
 
@@ -69,7 +70,7 @@ def solve_separate(
         Random seed of the annealing and the solver.
     warm_start : SeparateSchedule, optional
         A feasible schedule; the result is never worse.
-    formulation : {"auto", "S1", "S1-aggregated", "S1-merged", "S2"}
+    formulation : {"auto", "time-expanded", "stages", "classes", "batch-sequence"}
         A form of the MILP to solve (docs/model.md §3).
     progress : callable, optional
         Called with a `Progress` when a schedule or a bound gets better.
@@ -127,10 +128,12 @@ def _check_arguments(
     ):
         if value not in known:
             raise InputError(f"{name}: expected one of {', '.join(known)}; found {value!r}")
-    if formulation not in ("auto", "S2") and isinstance(instance.gpu.batch_time, AffineTime):
+    if formulation not in ("auto", "batch-sequence") and isinstance(
+        instance.gpu.batch_time, AffineTime
+    ):
         raise InputError(
             f"formulation: {formulation} takes the unit and the constant law, found the affine law "
-            f"in {instance.name!r}; use S2"
+            f"in {instance.name!r}; use batch-sequence"
         )
     if not time_limit >= 0:
         raise InputError(f"time_limit: expected at least 0 seconds, found {time_limit!r}")

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
+import pyomo.environ as pyo
 
-from ...models.batch_time import AffineTime
-from ...models.errors import BatchprophetError, InfeasibleError
-from ...models.instance import IntArray
+from ...models.instance import Instance, IntArray
 from ...models.objectives import value_step
 from ...models.separate.decode import decode
-from ...models.separate.formulation import build_model
+from ...models.separate.formulation import build_model, default_form
 from ...models.separate.horizon import latest_completions
 from ...models.separate.regime import times_alone
 from ...models.separate.schedule import SeparateSchedule
 from ...models.separate.warm_start import set_start
 from ..best_so_far import BestSoFar
-from ..highs import SolverState, Status, solve_model
-
-#: Names of the formulations in docs/model.md §3, and in the code.
-FORMULATIONS = {
-    "S1": "time-expanded",
-    "S1-aggregated": "stages",
-    "S1-merged": "classes",
-    "S2": "batch-sequence",
-}
+from ..highs import solve_model
+from ..milp_stage import attempted, solved, take, tell
+from ..units import in_units
 
 #: Beyond so many jobs × times, or jobs × batches, the MILP is not tried.
 MOST_CELLS = 60_000
@@ -42,8 +36,8 @@ def try_milp(
     ----------
     search : BestSoFar
         Has a schedule; what is found and proved goes there.
-    formulation : {"auto", "S1", "S1-aggregated", "S1-merged", "S2"}
-        The form; "auto" takes the aggregated one, or the batch sequence for the affine law.
+    formulation : {"auto", "time-expanded", "stages", "classes", "batch-sequence"}
+        The form; "auto" takes `default_form`.
     work_limit : int or None
         Branch-and-bound nodes; without it the time that is left limits the solve.
     threads : int or None
@@ -56,8 +50,7 @@ def try_milp(
         search.account.append("MILP not tried (no time left)")
         return
     if formulation == "auto":
-        affine = isinstance(instance.gpu.batch_time, AffineTime)
-        formulation = "S2" if affine else "S1-aggregated"
+        formulation = default_form(instance)
     latest = _latest(search)
     cells = _cells(search, formulation, latest)
     if cells > MOST_CELLS:
@@ -66,40 +59,41 @@ def try_milp(
     if search.objective == "reward" and not _servable(search, latest):
         search.better_bound("no request can be in time", 0)
         return
-    name = f"MILP ({formulation})"
+    name = f"MILP ({formulation} form)"
     search.tell(f"building the {name}")
-    model = build_model(
-        instance,
-        objective=search.objective,
-        formulation=FORMULATIONS[formulation],
-        latest=latest,
-    )
-    assert search.schedule is not None
-    started = set_start(instance, model, search.schedule, search.objective)
+    small, unit = in_units(instance, search.objective)
+    built = attempted(search, name, partial(_build, search, small, formulation, latest))
+    if built is None:
+        return
+    model, started = built
     limited = work_limit is None and math.isfinite(search.time_limit)
-    try:
-        result = solve_model(
+    result = solved(
+        search,
+        name,
+        lambda: solve_model(
             model,
             time_limit=search.seconds_left if limited else None,
             work_limit=work_limit,
             threads=threads,
             seed=seed,
-            absolute_gap=float(value_step(instance, search.objective)) / 2,
+            absolute_gap=float(value_step(instance, search.objective) / unit) / 2,
             warm_start=started,
-            progress=lambda state: _tell(search, state),
-        )
-    except InfeasibleError as error:
-        raise BatchprophetError(
-            f"{name}: proved infeasible although a schedule is known"
-        ) from error
-    search.log = result.log
-    if result.values is not None:
-        search.offer(decode(instance, model, result.value), name)
-    if result.bound is not None:
-        search.better_bound(name, result.bound)
-    outcome = "solved to optimality" if result.status is Status.OPTIMAL else "limit reached"
-    outcome = "interrupted" if result.interrupted else outcome
-    search.account.append(f"{name}: {outcome} after {result.nodes} nodes")
+            progress=partial(tell, search, unit),
+        ),
+    )
+    if result is not None:
+        take(search, name, result, unit, lambda: decode(small, model, result.value))
+
+
+def _build(
+    search: Search, instance: Instance, formulation: str, latest: IntArray
+) -> tuple[pyo.ConcreteModel, bool]:
+    """Return the model, and whether its variables have the schedule's values."""
+    model = build_model(
+        instance, objective=search.objective, formulation=formulation, latest=latest
+    )
+    assert search.schedule is not None
+    return model, set_start(instance, model, search.schedule, search.objective)
 
 
 def _latest(search: Search) -> IntArray:
@@ -116,15 +110,9 @@ def _cells(search: Search, formulation: str, latest: IntArray) -> int:
     """Jobs × times at which they may start, or jobs × batches."""
     instance = search.instance
     outputs = int(instance.output.sum())
-    if formulation == "S2":
+    if formulation == "batch-sequence":
         return outputs * (outputs + instance.n)
     span = np.maximum(latest - instance.arrival, 0)
-    if formulation == "S1":
+    if formulation == "time-expanded":
         return int(3 * span.sum())
     return int((span * instance.output).sum())
-
-
-def _tell(search: Search, state: SolverState) -> None:
-    bounds = [bound for bound in (search.bound, state.bound) if bound is not None]
-    best = (min(bounds) if search.maximised else max(bounds)) if bounds else None
-    search.tell(f"branch and bound ({state.nodes} nodes)", best)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ....models.errors import BatchprophetError
 from ....models.instance import IntArray
+from ....models.separate.decode import decode
 from ....models.separate.formulation import build_model
 from ....solvers.highs import Status, solve_model
+from ....solvers.solution import certified
 from .law import AdmissionLaw
 
 
@@ -20,6 +23,11 @@ def optimal_reward(law: AdmissionLaw, arrivals: IntArray) -> int:
     arrivals : ndarray of int64, shape (T, K)
         Arrivals by slot and type.
 
+    Raises
+    ------
+    BatchprophetError
+        If the solver's bound is not what its schedule earns.
+
     Examples
     --------
     >>> from batchprophet.online.environments.admission.law import PROTOTYPE
@@ -32,9 +40,22 @@ def optimal_reward(law: AdmissionLaw, arrivals: IntArray) -> int:
     alone = law.prompt_time + law.token_time * (np.array(law.output) - 1)
     if not (arrivals * (np.arange(T)[:, None] + alone <= T)).any():
         return 0
-    model = build_model(law.instance(arrivals), objective="reward")
+    instance = law.instance(arrivals)
+    model = build_model(instance, objective="reward")
     # Rewards are integers: a gap below one proves the optimum.
     result = solve_model(model, absolute_gap=0.5)
     assert result.status is Status.OPTIMAL, "without limits a solve ends optimal or raises"
-    assert result.objective is not None, "an optimal result has an objective"
-    return round(result.objective)
+    assert result.bound is not None, "an optimal result has a bound"
+    solution = certified(
+        instance,
+        decode(instance, model, result.value),
+        objective_name="reward",
+        bounds=(("MILP", result.bound),),
+        method="MILP",
+        seconds=result.seconds,
+    )
+    if solution.status != "optimal":
+        raise BatchprophetError(
+            f"MILP: the schedule earns {solution.objective}, the bound is {solution.bound}"
+        )
+    return int(solution.objective)

@@ -1,0 +1,126 @@
+"""What the MILPs of both regimes share as a stage of a search: its failures, and its result.
+
+A MILP comes after schedules and bounds that are known already. Whatever happens to it, these stay:
+a failure, or an answer that contradicts them, goes to the account.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TypeVar
+
+from ..models.errors import BatchprophetError, InfeasibleError
+from ..models.feasibility import check
+from ..models.objectives import MAXIMISED, Exact
+from ..models.schedules import ScheduleType
+from .best_so_far import BestSoFar
+from .highs import HighsResult, SolverError, SolverState, Status, UnboundedError
+from .units import out_of_units
+
+Found = TypeVar("Found")
+
+
+def attempted(
+    search: BestSoFar[ScheduleType], what: str, work: Callable[[], Found]
+) -> Found | None:
+    """Return what the work returns; None if it fails, which the account and the log say.
+
+    The work must not call the search's listener: that one's exceptions are its owner's.
+    """
+    try:
+        return work()
+    except Exception as error:  # whatever it is, it must not take with it what is known
+        search.log += traceback.format_exc()
+        search.account.append(f"{what} failed ({_in_a_line(error)})")
+        return None
+
+
+def solved(
+    search: BestSoFar[ScheduleType], what: str, solve: Callable[[], HighsResult]
+) -> HighsResult | None:
+    """Return the result of the solver; None if it fails, or calls a model infeasible that is not.
+
+    A schedule is known, so the model has a solution; if the solver proves otherwise, that is for
+    its tolerances.
+    """
+    try:
+        result = solve()
+    except (SolverError, InfeasibleError, UnboundedError) as error:
+        search.account.append(f"{what} is not believed ({_in_a_line(error)}; a schedule is known)")
+        return None
+    search.log += result.log
+    search.account += [f"{what} not believed at first ({doubt})" for doubt in result.doubts]
+    return result
+
+
+def take(
+    search: BestSoFar[ScheduleType],
+    name: str,
+    result: HighsResult,
+    unit: Fraction,
+    decode: Callable[[], ScheduleType],
+) -> None:
+    """Keep the schedule and the bound, unless they contradict the checker or what is known.
+
+    Parameters
+    ----------
+    search : BestSoFar
+        Where they go.
+    name : str
+        That of the MILP.
+    result : HighsResult
+        What the solver returned.
+    unit : Fraction
+        The unit of its objective.
+    decode : callable
+        Reads the schedule off its values.
+    """
+    if result.values is not None:
+        schedule = attempted(search, f"{name}: reading the schedule", decode)
+        if schedule is None:
+            return
+        wrong = check(search.instance, schedule, allow_rejected=search.objective in MAXIMISED)
+        if wrong:
+            search.account.append(f"{name} is not believed (its schedule: {wrong[0].message})")
+            return
+        search.offer(schedule, name)
+    if result.bound is not None:
+        _take_bound(search, name, out_of_units(result.bound, unit, search.maximised))
+    outcome = "solved to optimality" if result.status is Status.OPTIMAL else "limit reached"
+    outcome = "interrupted" if result.interrupted else outcome
+    search.account.append(f"{name}: {outcome} after {result.nodes} nodes")
+
+
+def _take_bound(search: BestSoFar[ScheduleType], name: str, bound: Exact) -> None:
+    """Keep a bound that betters the first; a branch and bound stopped early may know nothing."""
+    if contradicts(search, bound):
+        search.account.append(f"{name}: its bound is not believed (a schedule is better)")
+        return
+    first = search.bounds[0][1] if search.bounds else None
+    if first is None or (bound < first if search.maximised else bound > first):
+        search.better_bound(name, bound)
+
+
+def contradicts(search: BestSoFar[ScheduleType], bound: float | Exact) -> bool:
+    """Whether the best schedule is better than a bound says that any can be."""
+    if search.value is None:
+        return False
+    return bound < search.value if search.maximised else bound > search.value
+
+
+def tell(search: BestSoFar[ScheduleType], unit: Fraction, state: SolverState) -> None:
+    """Tell the listener the state of a branch and bound, with its bound unless it is absurd."""
+    best = search.bound
+    if state.bound is not None:
+        bound = out_of_units(state.bound, unit, search.maximised)
+        better = best is None or (bound < best if search.maximised else bound > best)
+        if better and not contradicts(search, bound):
+            best = bound
+    search.tell(f"branch and bound ({state.nodes} nodes)", best)
+
+
+def _in_a_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, BatchprophetError) else f"{type(error).__name__}: {text}"
