@@ -27,7 +27,9 @@ from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, impro
 from .incumbents import list_schedules
 from .paths.warm_up import compile_paths
 from .progress import Progress
-from .search.recipe import improve_schedule
+from .search.budget import Budget, Incumbent
+from .search.multistart import anneal_in_runs
+from .search.random_stream import random_stream
 from .solution import Solution
 
 
@@ -142,7 +144,7 @@ def solve(
 WARM_UP_WORK = 200
 
 #: Work of the schedule search after which a schedule has been polished.
-RARE_WORK = 20_000
+RARE_WORK = 300_000
 
 
 def load_compiled_code(instance: Instance, *, paths: bool = True) -> None:
@@ -181,10 +183,11 @@ def first_steps(instance: Instance) -> BestSoFar[MixedSchedule]:
 
 
 def _polish_once() -> None:
-    """Polish a schedule, which the least work does not come to."""
+    """Polish a schedule, which the engine does not come to where beams find the optimum."""
     instance = make_instance("arrival-model-1", settings={"n": 7, "kv_capacity": 20})
     first = next(schedule for _, schedule in list_schedules(instance, "latency"))
-    improve_schedule(instance, first, time_limit=0, work_limit=RARE_WORK)
+    incumbent = Incumbent(instance, first, None)
+    anneal_in_runs(instance, Budget(0.0, RARE_WORK, None), incumbent, random_stream(0))
 
 
 def _check_arguments(

@@ -23,7 +23,6 @@ PARTS = {
     ),
     "memory": (
         ("search.annealing", "anneal"),
-        ("search.large_neighbourhood", "_add_all"),
         ("bounds.priced_starts", "cheapest_starts"),
     ),
     "separate": (
