@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ALONE := $(VENV)/.alone
 READY := $(VENV)/.ready
 
 .PHONY: demo test test-all lint types docs notebooks clean
 
-demo: $(READY)
+demo: $(ALONE)
 	$(BIN)/batchprophet demo
 
 test: lint types
@@ -35,11 +36,17 @@ types: $(READY)
 
 # The warning kept quiet is of setuptools: folders here may shadow installed packages of their
 # names. Ours are never imported under their bare names (tests/test_house.py).
-$(READY): pyproject.toml
+PIP := PYTHONWARNINGS="ignore:Editable installation" PIP_DISABLE_PIP_VERSION_CHECK=1 \
+	$(BIN)/python -m pip install --quiet
+
+# The package alone, which is all that a demo needs; then what tests and documentation need.
+$(ALONE): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	PYTHONWARNINGS="ignore:Editable installation" \
-		$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(PIP) --editable .
+	touch $(ALONE)
+
+$(READY): $(ALONE)
+	$(PIP) --editable ".[dev]"
 	touch $(READY)
 
 clean:

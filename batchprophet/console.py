@@ -54,10 +54,31 @@ def print_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str
 
 
 @contextmanager
-def live_progress(label: str) -> Iterator[Callable[[Progress], None] | None]:
-    """Show phase, incumbent, bound, gap and time on a terminal; yield None where there is none."""
+def live_progress(label: str) -> Iterator[Callable[[Progress], None]]:
+    """Show phase, incumbent, bound, gap and time on a terminal.
+
+    Where there is none, only compilation is told, in one line: the rest goes to no log.
+    """
     with _live_line(label) as tell:
-        yield tell and (lambda progress: tell(f"{label}: {progress_text(progress)}"))
+        if tell is None:
+            yield _compilation_lines(label)
+        else:
+            yield lambda progress: tell(f"{label}: {progress_text(progress)}")
+
+
+def _compilation_lines(label: str) -> Callable[[Progress], None]:
+    """Return what notes once that code is being compiled, and nothing else."""
+    from .solvers.compiled import PHASE
+
+    said = False
+
+    def tell(progress: Progress) -> None:
+        nonlocal said
+        if progress.phase == PHASE and not said:
+            note(f"{label}: {PHASE}")
+            said = True
+
+    return tell
 
 
 @contextmanager

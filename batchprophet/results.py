@@ -28,6 +28,7 @@ from .models.separate.schedule import SeparateSchedule
 from .models.violation import Violation
 from .outputs import make_folder
 from .reading import price_reading, reading, units
+from .shown import Shown
 from .solvers.solution import Solution
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ class _Scheduled:
         return self.instance, self.schedule
 
 
-@dataclass(frozen=True, kw_only=True)
-class Solved(_Scheduled):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Solved(_Scheduled, Shown):
     """A hindsight solution of an instance.
 
     Attributes
@@ -128,6 +129,9 @@ class Solved(_Scheduled):
             ("seconds", tables.seconds_text(solution.seconds)),
         ]
 
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        return f"hindsight on {self.instance.name}", [], [*self.facts()]
+
     def summary(self) -> str:
         """Return objective, bound, gap, status, method and seconds, one a line."""
         return _lines(f"hindsight on {self.instance.name}", self.facts())
@@ -164,8 +168,8 @@ class Solved(_Scheduled):
         write_certificate(compact(certificate, self.instance), path)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Simulated(_Scheduled):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Simulated(_Scheduled, Shown):
     """The run of one policy on an instance.
 
     Attributes
@@ -211,6 +215,9 @@ class Simulated(_Scheduled):
             facts += _account_facts(self.account, m.total_latency)
         return [*facts, ("seconds", tables.seconds_text(self.seconds))]
 
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        return f"{self.policy} on {self.instance.name}", [], [*self.facts()]
+
     def summary(self) -> str:
         """Return latencies, KV use and batch sizes, one a line."""
         return _lines(f"{self.policy} on {self.instance.name}", self.facts())
@@ -240,8 +247,8 @@ class Simulated(_Scheduled):
         write_json(self.to_record(), path)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckedBound:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CheckedBound(Shown):
     """A certificate of a bound, and the verdict on it.
 
     Attributes
@@ -259,6 +266,10 @@ class CheckedBound:
     def verified(self) -> bool:
         """Whether the bound was proved anew."""
         return self.verification.verified
+
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        title, *facts = self.summary().splitlines()
+        return title, [], [tuple(fact.strip().split(maxsplit=1)) for fact in facts]
 
     def summary(self) -> str:
         """Return the verdict, the claim, its proof and the reason."""
@@ -287,8 +298,8 @@ class CheckedBound:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checked(_Scheduled):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Checked(_Scheduled, Shown):
     """The checker's verdict on a schedule, and on a bound where one is given.
 
     Attributes
@@ -320,6 +331,13 @@ class Checked(_Scheduled):
     def holds(self) -> bool:
         """Whether the schedule is feasible, and the bound, if there is one, is verified."""
         return self.feasible and (self.bound is None or self.bound.verified)
+
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        title, *facts = self._schedule_summary().splitlines()
+        rows: list[tuple[Any, ...]] = [tuple(fact.strip().split(maxsplit=1)) for fact in facts]
+        if self.bound is not None:
+            rows.append(("bound", "verified" if self.bound.verified else "not verified"))
+        return title, [], rows
 
     def summary(self) -> str:
         """Return the verdict: the values of a feasible schedule, or every violation, one a line."""
@@ -354,8 +372,8 @@ class Checked(_Scheduled):
         return record if self.bound is None else record | {"bound": self.bound.to_record()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Converted:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Converted(Shown):
     """An instance made of a real trace.
 
     Attributes
@@ -369,6 +387,9 @@ class Converted:
     instance: Instance
     report: ConversionReport
 
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        return self.instance.name, [], [(line,) for line in self.report.lines()]
+
     def summary(self) -> str:
         """Return what was read, taken and left out, one a line."""
         return "\n".join(self.report.lines())
@@ -378,8 +399,8 @@ class Converted:
         write_instance(self.instance, path)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Compared:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Compared(Shown):
     """Hindsight and policies side by side on one instance.
 
     Attributes
@@ -411,6 +432,9 @@ class Compared:
     def rows(self) -> list[tables.Row]:
         """Return the table: hindsight on top, then policies from best to worst."""
         return tables.rows(self.comparison)
+
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        return self.instance.name, [*tables.COLUMNS], [row.cells() for row in self.rows()]
 
     def summary(self) -> str:
         """Return the table and its reading as text."""
@@ -461,8 +485,8 @@ class Compared:
         return save_comparisons([self], folder)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ComparedBoth:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ComparedBoth(Shown):
     """Both regimes on the same requests.
 
     Attributes
@@ -486,6 +510,14 @@ class ComparedBoth:
     def interrupted(self) -> bool:
         """Whether a keyboard interrupt ended a hindsight solve early."""
         return self.separate.interrupted or self.mixed.interrupted
+
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        columns = ["batching", *tables.COLUMNS]
+        sides = (("separate", self.separate), ("mixed", self.mixed))
+        rows: list[tuple[Any, ...]] = [
+            (name, *row.cells()) for name, side in sides for row in side.rows()
+        ]
+        return self.separate.instance.name, columns, rows
 
     def summary(self) -> str:
         """Return both tables and their readings as text."""

@@ -98,7 +98,7 @@ def solve(
     if export is not None:
         _write_model(loaded, model, export, objective, formulation)
     if time_limit > 0 and (objective, formulation) == ("latency", "auto"):  # else the MILP solves
-        compile_first(model, progress)
+        compile_first(model, progress, instance=loaded)
     solution: Solution[Any] = hindsight.solve(
         loaded,
         model=model,
@@ -240,7 +240,7 @@ def compare(
     from .solvers.warm_up import compile_first
 
     if time_limit > 0:
-        compile_first(model, progress)
+        compile_first(model, progress, instance=loaded)
     comparison = evaluation.compare(
         loaded,
         chosen,
@@ -522,16 +522,16 @@ def demo(
     'optimal'
     """
     from .demo_instance import demo_instance
+    from .solvers.compiled import PHASE
     from .solvers.hindsight import load_compiled_code
     from .solvers.progress import Progress
-    from .solvers.warm_up import PHASE
 
     _require_seconds(time_limit)
     instance = demo_instance()
     if progress is not None:
         progress(Progress(seconds=0.0, incumbent=None, bound=None, gap=None, phase=PHASE))
     if time_limit > 0:
-        load_compiled_code(instance)
+        load_compiled_code(instance, paths=False)
     return compare(instance, time_limit=time_limit, progress=progress)
 
 

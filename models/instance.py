@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .batch_time import BatchTime, UnitTime
 from .errors import InputError
+from .shown import elided, html_table
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -286,6 +287,17 @@ class Instance:
             elif column.name in ("id", "label") and value is not None:
                 changes[column.name] = tuple(value[i] for i in picked)
         return self.replace(**changes)
+
+    def __repr__(self) -> str:
+        columns = ("arrival", "prompt", "output")
+        shown = [f"{name}={elided(getattr(self, name))}" for name in columns]
+        return f"Instance(name={self.name!r}, n={self.n}, gpu={self.gpu!r},\n  {', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        columns = (self.arrival, self.prompt, self.output)
+        rows = ([self.request_id(i), *(each[i] for each in columns)] for i in range(self.n))
+        title = f"{self.name}: {self.n:,} requests, KV capacity {self.gpu.kv_capacity:,} tokens"
+        return html_table(title, ["request", "arrival", "prompt", "output"], self.n, rows)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Instance):

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from .errors import InputError
 from .instance import Instance, IntArray
+from .shown import elided
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,11 @@ class MixedSchedule:
     def completion(self, instance: Instance) -> IntArray:
         """Completion ``c_i = start_i + o_i`` of each request, in rounds, shape (n,)."""
         return self.start + instance.output
+
+    def __repr__(self) -> str:
+        if not self.evicted:
+            return f"MixedSchedule(start={elided(self.start)})"
+        return f"MixedSchedule(start={elided(self.start)}, evicted={elided(self.evicted)})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MixedSchedule):

@@ -16,6 +16,7 @@ from ..models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate
 from ..models.schedule import MixedSchedule
 from ..models.schedules import Schedule, schedule_value
 from ..models.separate.schedule import SeparateSchedule
+from ..models.shown import elided
 from ..solvers.hindsight import solve
 from ..solvers.progress import Progress
 from ..solvers.solution import Solution
@@ -53,6 +54,11 @@ class PolicyResult:
     verdict: str
     seconds: float
     account: TimeAccount | None = None
+
+    def __repr__(self) -> str:
+        total = None if self.metrics is None else self.metrics.total_latency
+        outcome = f"total_latency={total}" if self.verdict == "" else f"verdict={self.verdict!r}"
+        return f"PolicyResult({self.policy!r}, {outcome}, seconds={self.seconds:.4f})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +103,15 @@ class Comparison:
     solution: Solution[Any]
     results: tuple[PolicyResult, ...]
     references: tuple[Reference, ...] = ()
+
+    def __repr__(self) -> str:
+        solution, names = self.solution, [result.policy for result in self.results]
+        bound = "none" if solution.bound is None else solution.bound
+        return (
+            f"Comparison({self.instance.name!r}, model={self.model!r}, "
+            f"hindsight {solution.objective_name}={solution.objective}, bound={bound},\n"
+            f"  policies={elided(names)})"
+        )
 
     @property
     def model(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special  # not stats, which takes a second to load
 
 from ..models.instance import FloatArray
 
@@ -76,7 +76,7 @@ def fit_growth(
     misfit = float((W * (np.log(mean) - intercept - slope * np.log(T)) ** 2).sum())
     widening = max(1.0, misfit / freedom) if freedom else 1.0
     # Errors that are known leave a normal law; one estimated from the misfit, Student's t.
-    factor = stats.t.ppf(0.5 + CONFIDENCE / 2, freedom) if widening > 1 else _normal()
+    factor = special.stdtrit(freedom, 0.5 + CONFIDENCE / 2) if widening > 1 else _normal()
     half = float(factor * np.sqrt(covariance[1, 1] * widening))
     low, high = float(slope) - half, float(slope) + half
     shape = _shape(low, high, T, mean, error)
@@ -94,12 +94,12 @@ def half_width(values: Sequence[float]) -> float | None:
     n = len(values)
     if n < 2:
         return None
-    factor = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)
+    factor = special.stdtrit(n - 1, 0.5 + CONFIDENCE / 2)
     return float(factor * np.std(values, ddof=1) / np.sqrt(n))
 
 
 def _normal() -> float:
-    return float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+    return float(special.ndtri(0.5 + CONFIDENCE / 2))
 
 
 def _shape(low: float, high: float, T: FloatArray, mean: FloatArray, error: FloatArray) -> Shape:

@@ -12,6 +12,7 @@ import numpy as np
 from ..models.errors import InputError
 from ..models.instance import FloatArray
 from ..models.objectives import Exact
+from ..models.shown import elided, html_table
 from .environments.environment import Environment, Outcome, Recursive
 from .growth import Growth, fit_growth, half_width
 
@@ -115,6 +116,25 @@ class RegretStudy:
     growth: Mapping[str, Growth | None]
     decompositions: tuple[Decomposition, ...]
     interrupted: bool
+
+    def __repr__(self) -> str:
+        policies = elided(list(dict.fromkeys(row.policy for row in self.rows)))
+        horizons = elided(list(dict.fromkeys(row.horizon for row in self.rows)))
+        return f"RegretStudy({self.environment!r}, policies={policies},\n  horizons={horizons})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                row.policy,
+                f"{row.horizon:,}",
+                row.replications,
+                f"{row.regret:,.2f}",
+                "" if row.half_width is None else f"{row.half_width:,.2f}",
+            )
+            for row in self.rows
+        ]
+        columns = ["policy", "horizon", "paths", "regret", "± 95 %"]
+        return html_table(f"{self.environment}: regret", columns, len(rows), rows)
 
     def to_record(self) -> dict[str, Any]:
         """Return the study as ``--json`` prints it."""
@@ -291,6 +311,14 @@ class ExactValues:
 
     fluid: Fraction
     rows: tuple[tuple[str, int, float], ...]
+
+    def __repr__(self) -> str:
+        return f"ExactValues(fluid={float(self.fluid):g}, rows={elided(self.rows)})"
+
+    def _repr_html_(self) -> str:
+        rows = [(policy, f"{T:,}", f"{value:.4f}") for policy, T, value in self.rows]
+        columns = ["policy", "horizon", "value"]
+        return html_table(f"exact values, fluid {float(self.fluid):g}", columns, len(rows), rows)
 
     def to_record(self) -> dict[str, Any]:
         """Return the values as ``--json`` prints them."""

@@ -19,7 +19,6 @@ import numpy as np
 
 from ..models.instance import Instance, IntArray
 from ..models.schedule import MixedSchedule
-from ..solvers.list_schedule import list_schedule
 from .decision import Decision
 from .lengths import Told
 from .observation import Observation, RequestView
@@ -97,4 +96,6 @@ def scan_compiled(
     """Run a scanning policy as compiled code; None where a planned length is too short."""
     if np.any(told.high < instance.output):
         return None
+    from ..solvers.list_schedule import list_schedule
+
     return list_schedule(instance, rank, skip=skip, planned=told.high)

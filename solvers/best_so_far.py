@@ -112,6 +112,13 @@ class BestSoFar(Generic[ScheduleType]):
             gap = relative_gap(self.value, best)
             self.listen(Progress(self.seconds, self.value, best, gap, phase))
 
+    def off_the_clock(self, phase: str, work: Callable[[], None]) -> None:
+        """Do what must not count against the time limit, and say what."""
+        self.tell(phase)
+        begin = time.perf_counter()
+        work()
+        self.began += time.perf_counter() - begin
+
     def solution(self) -> Solution[ScheduleType]:
         """Certify the best schedule with the bounds; there must be a schedule."""
         assert self.schedule is not None

@@ -18,9 +18,11 @@ from .certificates.exhaustive_search import ExhaustiveSearch
 from .certificates.memory_prices import MemoryPriceProof
 from .certificates.path_search import PathSearch
 from .certificates.price_table import PriceTable
+from .compiled import PHASE
 from .desk import Desk, Found
 from .exact import proof
 from .paths import sublimation
+from .paths.warm_up import compile_paths, paths_are_compiled
 from .search.recipe import improve_schedule
 
 #: Time for the first prices in seconds per request and round of the horizon, and at most which
@@ -87,7 +89,9 @@ def improve_and_prove(
         desk.run(partial(_improve, desk, seed, seconds), partial(_prove, desk, 2))
 
 
-def improve_and_prove_by_work(search: BestSoFar[MixedSchedule], work_limit: int, seed: int) -> None:
+def improve_and_prove_by_work(
+    search: BestSoFar[MixedSchedule], work_limit: int, seed: int, *, paths: bool = True
+) -> None:
     """Do the same, one after the other, with a limit on work: the clock plays no part."""
     instance = search.instance
     assert search.schedule is not None
@@ -117,7 +121,7 @@ def improve_and_prove_by_work(search: BestSoFar[MixedSchedule], work_limit: int,
         search.offer(outcome.schedule, EXHAUSTION)
         exhausted = ExhaustiveSearch(value=outcome.bound, table=table)
         search.proved_bound(EXHAUSTION, outcome.bound, exhausted)
-    if not search.proved and sublimation.is_applicable(instance):
+    if paths and not search.proved and sublimation.is_applicable(instance):
         assert search.schedule is not None
         outcome = sublimation.prove_by_paths(
             instance,
@@ -206,6 +210,8 @@ def _prove_by_configurations(desk: Desk[MixedSchedule], threads: int) -> None:
             if _exhaust(desk, prices, seconds, threads, give_up=small):
                 return
         if sublimation.is_applicable(instance) and (small or not exhaustible):
+            if not paths_are_compiled():
+                desk.search.off_the_clock(PHASE, compile_paths)
             outcome = sublimation.prove_by_paths(
                 instance,
                 desk.best(),

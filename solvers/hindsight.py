@@ -15,7 +15,7 @@ from ..models.families.registry import make_instance
 from ..models.feasibility import check_mixed
 from ..models.instance import Instance
 from ..models.mixed.regime import require_mixed
-from ..models.objectives import OBJECTIVES, total_latency
+from ..models.objectives import OBJECTIVES
 from ..models.schedule import MixedSchedule
 from ..models.schedules import Schedule
 from ..models.separate.schedule import SeparateSchedule
@@ -25,9 +25,11 @@ from .bounds.configuration import configuration_prices
 from .certificates.combinatorial import CombinatorialBound
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
 from .incumbents import list_schedules
-from .paths.sublimation import least_up_to
+from .paths.warm_up import compile_paths
 from .progress import Progress
-from .search.recipe import improve_schedule
+from .search.budget import Budget, Incumbent
+from .search.multistart import anneal_in_runs
+from .search.random_stream import random_stream
 from .solution import Solution
 
 
@@ -142,10 +144,10 @@ def solve(
 WARM_UP_WORK = 200
 
 #: Work of the schedule search after which a schedule has been polished.
-RARE_WORK = 20_000
+RARE_WORK = 300_000
 
 
-def load_compiled_code(instance: Instance) -> None:
+def load_compiled_code(instance: Instance, *, paths: bool = True) -> None:
     """Run the engine on an instance for a moment, so that its code is compiled, or loaded.
 
     Compilation takes up to a minute where nothing is cached yet, and counts against the time limit
@@ -155,28 +157,37 @@ def load_compiled_code(instance: Instance) -> None:
     ----------
     instance : Instance
         An instance of the size to be solved: its search runs the same code.
+    paths : bool
+        The code of path graphs as well; without, it is compiled when a solve comes to them.
     """
-    search = BestSoFar[MixedSchedule](instance, "latency", math.inf)
-    _try_list_schedules(search, None)
-    _compute_bounds(search)
+    search = first_steps(instance)
     if has_configurations(search):  # both ways of climbing to prices
         assert search.schedule is not None
         prices = configuration_prices(instance, search.schedule, work_limit=100)
         configuration_prices(instance, search.schedule, begin=prices, work_limit=100)
     else:
         _milp()
-    improve_and_prove_by_work(search, WARM_UP_WORK, seed=0)
+    improve_and_prove_by_work(search, WARM_UP_WORK, seed=0, paths=paths)
     search.solution()
-    _run_rare_parts()
+    _polish_once()
+    if paths:
+        compile_paths()
 
 
-def _run_rare_parts() -> None:
-    """Polish a schedule and search path graphs, which the least work does not come to."""
+def first_steps(instance: Instance) -> BestSoFar[MixedSchedule]:
+    """Do what `solve` does before the engine, without a limit: list schedules, simple bounds."""
+    search = BestSoFar[MixedSchedule](instance, "latency", math.inf)
+    _try_list_schedules(search, None)
+    _compute_bounds(search)
+    return search
+
+
+def _polish_once() -> None:
+    """Polish a schedule, which the engine does not come to where beams find the optimum."""
     instance = make_instance("arrival-model-1", settings={"n": 7, "kv_capacity": 20})
     first = next(schedule for _, schedule in list_schedules(instance, "latency"))
-    better = improve_schedule(instance, first, time_limit=0, work_limit=RARE_WORK)
-    prices = configuration_prices(instance, better, work_limit=10)
-    least_up_to(instance, prices, int(total_latency(instance, better.completion(instance))))
+    incumbent = Incumbent(instance, first, None)
+    anneal_in_runs(instance, Budget(0.0, RARE_WORK, None), incumbent, random_stream(0))
 
 
 def _check_arguments(

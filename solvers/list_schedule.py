@@ -32,6 +32,7 @@ from .future_check import (
     remove_completed,
 )
 from .waiting_tree import (
+    ROOT,
     Waiting,
     dequeue,
     descend,
@@ -92,7 +93,9 @@ def list_schedule(
     lengths = instance.output if planned is None else _planned_lengths(planned, instance)
     M = instance.gpu.kv_capacity
     columns = (instance.arrival, instance.prompt, instance.output)
-    return MixedSchedule(list_starts(*columns, lengths, ranks, M, skip))
+    by_arrival = np.argsort(instance.arrival, kind="stable")
+    by_rank = by_arrival[np.argsort(ranks[by_arrival], kind="stable")]
+    return MixedSchedule(list_starts(*columns, lengths, by_arrival, by_rank, M, skip))
 
 
 def _priorities(rank: ArrayLike, n: int) -> NDArray[Any]:
@@ -121,7 +124,9 @@ def _planned_lengths(planned: ArrayLike, instance: Instance) -> IntArray:
             f"planned[{i}]: expected from output = {instance.output[i]} to "
             f"kv_capacity − prompt = {longest[i]} tokens, found {lengths[i]}"
         )
-    return lengths.astype(np.int64)
+    lengths = lengths.astype(np.int64)
+    lengths.flags.writeable = False  # as the columns are: else all is compiled once more
+    return lengths
 
 
 @njit(cache=True)
@@ -130,30 +135,32 @@ def list_starts(
     prompt: IntArray,
     output: IntArray,
     planned: IntArray,
-    rank: NDArray[Any],
+    by_arrival: IntArray,
+    by_rank: IntArray,
     M: int,
     skip: bool,
 ) -> IntArray:
-    """Return the starts of `list_schedule`, unchecked: callable from other compiled code.
+    """Return the starts of `list_schedule`, unchecked, for requests by arrival and by rank.
 
-    Requires ``1 ≤ output ≤ planned ≤ M − prompt``.
+    Requires ``1 ≤ output ≤ planned ≤ M − prompt``. The orders are numpy's: to sort takes longer to
+    compile than all of the rest.
     """
     n = arrival.size
-    by_arrival = np.argsort(arrival, kind="mergesort")
-    by_rank = by_arrival[np.argsort(rank[by_arrival], kind="mergesort")]
     position = np.empty(n, np.int64)
-    position[by_rank] = np.arange(n)
+    for rank in range(n):
+        position[by_rank[rank]] = rank
     start = np.full(n, -1, dtype=np.int64)
     waiting = nobody_waiting(n)
     running = nothing_running(min(n, M // 2) + 1)  # each holds 2 tokens or more
-    m, arrived, t = 0, 0, 0
+    first = int(np.int64(0))  # no literal: what is called with one is compiled once more
+    m, arrived, t = first, first, first
     while arrived < n or not is_empty(waiting):
         m = remove_completed(running, m, M, t)
         while arrived < n and arrival[by_arrival[arrived]] <= t:
             i = by_arrival[arrived]
             enqueue(waiting, int(position[i]), int(prompt[i]), int(planned[i]))
             arrived += 1
-        p = _next_to_start(waiting, running, m, M, t, 0, skip)
+        p = _next_to_start(waiting, running, m, M, t, first, skip)
         while p >= 0:
             i = by_rank[p]
             start[i] = t
@@ -206,7 +213,7 @@ def _wake_up(
         head = size + first_rank(waiting)
         k = earliest_fit(running, m, M, waiting.prompt[head], waiting.planned[head], t + 1)
         return min(event, k)
-    node = from_rank(waiting, 0)
+    node = ROOT
     while node > 0 and event > t + 1:
         s, o = waiting.prompt[node], waiting.planned[node]
         if s == _NEVER or not may_fit_within(running, m, M, s, o, t + 1, event - 1):

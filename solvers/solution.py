@@ -12,6 +12,7 @@ from ..models.files import SOLUTION_FORMAT, VERSION, json_number, schedule_recor
 from ..models.instance import Instance
 from ..models.objectives import MAXIMISED, Exact, value_step
 from ..models.schedules import ScheduleType, schedule_value
+from ..models.shown import html_table
 from .rounding import round_bound
 
 if TYPE_CHECKING:
@@ -90,6 +91,25 @@ class Solution(Generic[ScheduleType]):
         if self.objective == 0:
             return None
         return float(abs(Fraction(self.bound) / self.objective - 1))
+
+    def __repr__(self) -> str:
+        bound = "none" if self.bound is None else self.bound
+        return (
+            f"Solution({self.instance_name!r}, {self.objective_name}={self.objective}, "
+            f"bound={bound}, status={self.status!r},\n  method={self.method!r},\n"
+            f"  schedule={self.schedule!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (self.objective_name, self.objective),
+            ("bound", "none" if self.bound is None else self.bound),
+            ("gap", "unknown" if self.gap is None else f"{self.gap:.2%}"),
+            ("status", self.status),
+            ("method", self.method),
+            ("seconds", f"{self.seconds:.2f}"),
+        ]
+        return html_table(f"hindsight on {self.instance_name}", [], len(rows), rows)
 
     def to_record(self) -> dict[str, Any]:
         """Return the solution as the object that is written to ``solution.json``."""

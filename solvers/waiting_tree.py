@@ -14,7 +14,7 @@ from numba import njit
 
 from ..models.instance import IntArray
 
-_ROOT = 1
+ROOT = 1
 _NOBODY = 2**62
 
 
@@ -45,7 +45,7 @@ def nobody_waiting(n: int) -> Waiting:
 @njit(cache=True)
 def is_empty(waiting: Waiting) -> bool:
     """Say whether nobody waits."""
-    return bool(waiting.prompt[_ROOT] == _NOBODY)
+    return bool(waiting.prompt[ROOT] == _NOBODY)
 
 
 @njit(cache=True)
@@ -57,7 +57,8 @@ def enqueue(waiting: Waiting, rank: int, prompt: int, planned: int) -> None:
 @njit(cache=True)
 def dequeue(waiting: Waiting, rank: int) -> None:
     """Take the request of this rank out."""
-    _set(waiting, rank, _NOBODY, _NOBODY)
+    nobody = int(np.int64(_NOBODY))  # no literal: `_set` would be compiled once more
+    _set(waiting, rank, nobody, nobody)
 
 
 @njit(cache=True)
@@ -79,7 +80,7 @@ def _set(waiting: Waiting, rank: int, prompt: int, planned: int) -> None:
 @njit(cache=True)
 def first_rank(waiting: Waiting) -> int:
     """Return the smallest rank that waits; somebody must."""
-    node = _ROOT
+    node = ROOT
     size = waiting.prompt.size // 2
     while node < size:
         node *= 2
@@ -93,7 +94,7 @@ def from_rank(waiting: Waiting, rank: int) -> int:
     """Return the node to start a scan from: the root for rank 0, else the leaf (0 past the end)."""
     size = waiting.prompt.size // 2
     if rank == 0:
-        return _ROOT
+        return ROOT
     return size + rank if rank < size else 0
 
 

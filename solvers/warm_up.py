@@ -1,59 +1,64 @@
-"""Compilation before a clock starts, where nothing is compiled yet."""
+"""Compilation before a clock starts: of what an instance needs, where it is not compiled yet."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from ..models.families.registry import make_instance
-from . import hindsight
-from .bounds.configuration_pricing import heaviest_configuration
-from .bounds.fluid_machine import preemptive_schedule
-from .exact.expansion import expand
-from .paths.passes import forward
+from ..models.instance import Instance
+from .compiled import PHASE, are_compiled
 from .progress import Progress
-from .search.annealing import anneal
-from .search.polish import polish_pairs
-from .separate import hindsight as separate_hindsight
-from .separate.annealing import anneal as anneal_separate
-from .separate.expansion import expand as expand_separate
-from .separate.walk_costs import compute_walk
 
-#: What is said meanwhile.
-PHASE = "compiling (a minute or two at first use, not counted)"
-
-#: Compiled functions of each part of the engines.
+#: Compiled functions that stand for the parts of the engines, by module. "first" is what every
+#: solve of mixed batching begins with; after it come prices on configurations and exhaustive
+#: search, or, for larger instances, prices on memory. Path graphs compile when they are reached
+#: (`paths.warm_up`).
 PARTS = {
-    "mixed": (
-        anneal,
-        polish_pairs,
-        heaviest_configuration,
-        preemptive_schedule,
-        expand,
-        forward,
+    "first": (("list_schedule", "list_starts"), ("bounds.fluid_machine", "preemptive_schedule")),
+    "configurations": (
+        ("search.annealing", "anneal"),
+        ("search.polish", "polish_pairs"),
+        ("bounds.configuration_pricing", "heaviest_configuration"),
+        ("exact.expansion", "expand"),
     ),
-    "separate": (anneal_separate, expand_separate, compute_walk),
+    "memory": (
+        ("search.annealing", "anneal"),
+        ("bounds.priced_starts", "cheapest_starts"),
+    ),
+    "separate": (
+        ("separate.annealing", "anneal"),
+        ("separate.expansion", "expand"),
+        ("separate.walk_costs", "compute_walk"),
+    ),
 }
+
+#: Instances that the code of a part is run on.
+SAMPLES = {"configurations": ("arrival-model-1", 12), "memory": ("lognormal-burst", 60)}
 
 
 def is_compiled(model: str) -> bool:
-    """Whether the engine of a regime is compiled: in this process, or in numba's cache on disk.
+    """Whether the whole engine of a regime is compiled: in this process, or in numba's cache.
 
-    A look at one function of each part; stale entries of a cache count as compiled.
+    A look at some functions of each part; stale entries of a cache count as compiled.
 
     Examples
     --------
     >>> is_compiled("mixed") in (True, False)
     True
     """
-    return all(_is_ready(function) for function in PARTS[model])
+    parts = ("separate",) if model == "separate" else ("first", "configurations", "memory")
+    return all(are_compiled(PARTS[part]) for part in parts)
 
 
-def compile_first(model: str, progress: Callable[[Progress], None] | None = None) -> None:
-    """Compile the engine of a regime unless that is done, and say so meanwhile.
+def compile_first(
+    model: str,
+    progress: Callable[[Progress], None] | None = None,
+    *,
+    instance: Instance | None = None,
+) -> None:
+    """Compile what an instance needs unless that is done, and say so meanwhile.
 
-    Compilation takes a minute or two, once after installation, and would count against the time
+    Compilation takes up to a minute, once after installation, and would count against the time
     limit of a solve.
 
     Parameters
@@ -62,25 +67,52 @@ def compile_first(model: str, progress: Callable[[Progress], None] | None = None
         The regime.
     progress : callable, optional
         Told of the compilation.
+    instance : Instance, optional
+        Only what a solve of its total latency runs is compiled; the whole engine by default.
     """
     if is_compiled(model):
         return
-    if progress is not None:
-        progress(Progress(seconds=0.0, incumbent=None, bound=None, gap=None, phase=PHASE))
+    compiling = _Announced(progress)
     if model == "separate":
-        separate_hindsight.load_compiled_code()
-        return
-    for family, n in (("arrival-model-1", 12), ("lognormal-burst", 60)):
-        hindsight.load_compiled_code(make_instance(family, settings={"n": n}))
+        _compile_separate(instance, compiling)
+    else:
+        _compile_mixed(instance, compiling)
 
 
-def _is_ready(function: Any) -> bool:
-    if not hasattr(function, "signatures"):  # compilation is switched off
-        return True
-    if function.signatures:
-        return True
-    if function.stats.cache_path is None:  # it is not cached
-        return False
-    name = function.py_func.__qualname__
-    module = Path(function.py_func.__code__.co_filename).stem
-    return any(Path(function.stats.cache_path).glob(f"{module}.{name}-*.nbi"))
+class _Announced:
+    """Tells once that code is being compiled."""
+
+    def __init__(self, progress: Callable[[Progress], None] | None) -> None:
+        self.progress = progress
+
+    def __call__(self) -> None:
+        if self.progress is not None:
+            self.progress(Progress(seconds=0.0, incumbent=None, bound=None, gap=None, phase=PHASE))
+        self.progress = None
+
+
+def _compile_mixed(instance: Instance | None, compiling: Callable[[], None]) -> None:
+    from . import hindsight
+    from .engine import has_configurations
+
+    parts = list(SAMPLES)
+    if instance is not None:
+        if not are_compiled(PARTS["first"]):
+            compiling()
+        search = hindsight.first_steps(instance)
+        if search.proved:
+            return
+        parts = ["configurations" if has_configurations(search) else "memory"]
+    for part in parts:
+        if not are_compiled(PARTS[part]):
+            compiling()
+            family, n = SAMPLES[part]
+            hindsight.load_compiled_code(make_instance(family, settings={"n": n}), paths=False)
+
+
+def _compile_separate(instance: Instance | None, compiling: Callable[[], None]) -> None:
+    from .separate import hindsight
+
+    compiling()
+    if instance is None or not hindsight.first_steps(instance).proved:
+        hindsight.load_compiled_code()

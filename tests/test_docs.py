@@ -1,5 +1,6 @@
 """The documentation site: every command, output and link on it, and a build without warnings."""
 
+import json
 import os
 import re
 import shutil
@@ -176,3 +177,15 @@ def test_the_reference_has_every_public_name_and_command(site):
     line = (site / "reference" / "command-line.html").read_text("utf-8")
     for name in typer.main.get_command(app).commands:
         assert f'id="{name}"' in line, name
+
+
+def test_search_works_in_pages_opened_from_the_file_system(site):
+    # Browsers load no JSON and start no worker from there: the index is a script, and a frame of
+    # our own stands in for the worker.
+    declared, _, index = (site / "search/search_index.js").read_text("utf-8").partition("=")
+    assert declared.strip() == "var __index"
+    assert {page["location"] for page in json.loads(index)["docs"]} >= {"tutorial.html"}
+    for path in site.rglob("*.html"):
+        (shim,) = re.findall(r'<script src="([^"]*iframe-worker[^"]*)"', path.read_text("utf-8"))
+        if path.name != "404.html":
+            assert (path.parent / shim).resolve() == (site / "assets/iframe-worker.js").resolve()

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import numba
+import pytest
 
 import batchprophet as bp
+from batchprophet import console
 from batchprophet.online import evaluation
-from batchprophet.solvers import hindsight, warm_up
+from batchprophet.solvers import compiled, engine, hindsight, warm_up
+from batchprophet.solvers.best_so_far import BestSoFar
+from batchprophet.solvers.compiled import PHASE
 from batchprophet.solvers.hindsight import solve
+from batchprophet.solvers.progress import Progress
 
 #: In a process of its own, where nothing is loaded: what is compiled for the first time, or loaded
 #: from the cache, while the demo's clock runs.
@@ -66,26 +73,94 @@ def test_the_demo_tells_of_the_compilation_and_hands_on_its_limit(monkeypatch):
 
 
 def test_without_time_nothing_is_searched_and_nothing_warmed_up(monkeypatch):
-    def refuse(instance):
+    def refuse(instance, paths=True):
         raise AssertionError
 
     monkeypatch.setattr("batchprophet.solvers.hindsight.load_compiled_code", refuse)
     assert bp.demo(time_limit=0.0).solution.status == "feasible"
 
 
-def test_nothing_is_compiled_where_it_is_and_everything_where_it_is_not(monkeypatch):
+FOUR = bp.Instance(
+    gpu=bp.Gpu(kv_capacity=9), arrival=[0, 3, 0, 1], prompt=[2, 3, 4, 1], output=[1, 4, 1, 3]
+)
+
+
+@pytest.fixture
+def nothing_compiled(monkeypatch):
+    """Pretend that no code is compiled; return what is compiled meanwhile, by requests."""
+    loaded = []
+    monkeypatch.setattr(warm_up, "are_compiled", lambda functions: False)
+    monkeypatch.setattr(
+        hindsight, "load_compiled_code", lambda instance, paths: loaded.append((instance.n, paths))
+    )
+    return loaded
+
+
+def test_nothing_is_compiled_where_it_is():
     warm_up.compile_first("mixed")
     told = []
     warm_up.compile_first("mixed", told.append)
     assert warm_up.is_compiled("mixed")
     assert told == []
 
-    monkeypatch.setattr(warm_up, "is_compiled", lambda model: False)
-    loaded = []
-    monkeypatch.setattr(hindsight, "load_compiled_code", lambda instance: loaded.append(instance.n))
+
+def test_everything_is_compiled_where_no_instance_is_given(nothing_compiled):
+    told = []
     warm_up.compile_first("mixed", told.append)
-    assert [each.phase for each in told] == [warm_up.PHASE]
-    assert len(loaded) == 2  # a small instance and one like a trace
+    assert [each.phase for each in told] == [PHASE]
+    assert nothing_compiled == [(12, False), (60, False)]  # small, and like a trace
+
+
+def test_an_instance_that_a_list_schedule_solves_needs_no_engine(nothing_compiled):
+    told = []
+    warm_up.compile_first("mixed", told.append, instance=FOUR)
+    assert bp.solve(FOUR).solution.method.startswith("list schedule")
+    assert [each.phase for each in told] == [PHASE]  # the list schedules are compiled all the same
+    assert nothing_compiled == []
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "sample"),
+    [("arrival-model-1", {"n": 8}, 12), ("lognormal-burst", {"n": 30}, 60)],
+)
+def test_only_the_engine_for_the_size_of_the_instance_is_compiled(
+    nothing_compiled, family, settings, sample
+):
+    warm_up.compile_first("mixed", instance=bp.make(family, seed=1, settings=settings))
+    assert nothing_compiled == [(sample, False)]
+
+
+def test_without_a_terminal_compilation_is_told_in_one_line_and_nothing_else(capsys):
+    with console.live_progress("solve") as tell:
+        for phase in ("list schedules", PHASE, PHASE, "bounds"):
+            tell(Progress(seconds=0.0, incumbent=None, bound=None, gap=None, phase=phase))
+    captured = capsys.readouterr()
+    assert captured.err == f"solve: {PHASE}\n"
+    assert captured.out == ""
+
+
+def test_what_is_off_the_clock_takes_no_time_from_the_limit():
+    told = []
+    search = BestSoFar(FOUR, "latency", 60.0, told.append)
+    search.off_the_clock(PHASE, lambda: time.sleep(0.3))
+    assert search.seconds < 0.3
+    assert [each.phase for each in told] == [PHASE]
+
+
+def test_path_graphs_are_compiled_where_they_are_reached(monkeypatch):
+    instance = bp.make("arrival-model-1", seed=100, settings={"n": 12})
+    done = []
+    monkeypatch.setattr(engine, "paths_are_compiled", lambda: bool(done))
+    monkeypatch.setattr(engine, "compile_paths", lambda: done.append("compiled"))
+    monkeypatch.setattr(engine, "_exhaust", lambda *arguments, **options: False)  # gives up
+
+    def prove(*arguments, **options):
+        done.append("searched")
+        return SimpleNamespace(complete=True)
+
+    monkeypatch.setattr(engine.sublimation, "prove_by_paths", prove)
+    solve(instance)
+    assert done == ["compiled", "searched"]
 
 
 def test_a_function_that_no_cache_knows_is_not_ready():
@@ -93,6 +168,6 @@ def test_a_function_that_no_cache_knows_is_not_ready():
     def new(x):
         return x + 1
 
-    assert not warm_up._is_ready(new)
+    assert not compiled._is_ready(new)
     new(1)
-    assert warm_up._is_ready(new)
+    assert compiled._is_ready(new)

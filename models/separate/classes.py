@@ -12,7 +12,6 @@ by one, and fractions of requests that were of different types compete for one s
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from typing import Any
 
 import networkx as nx
@@ -22,71 +21,8 @@ from ..instance import Instance
 from ..linear import linear
 from .gpu_path import add_gpu_path, makespan
 from .network import Windows
+from .running_classes import running_classes
 from .time_expanded import Term
-from .types import type_key
-
-
-@dataclass(frozen=True, slots=True)
-class RunningClass:
-    """Requests that hold h tokens and have r ≥ 1 token jobs to go, and are equal from then on.
-
-    Attributes
-    ----------
-    held : int
-        h, the tokens held.
-    to_go : int
-        r, the token jobs to go.
-    members : tuple of int
-        Requests that pass through the class.
-    following : int or None
-        The class after one more job; None if that job is the last.
-    """
-
-    held: int
-    to_go: int
-    members: tuple[int, ...]
-    following: int | None
-
-
-def running_classes(
-    instance: Instance, objective: str, requests: list[int]
-) -> tuple[list[RunningClass], dict[int, int]]:
-    """Return the classes of some requests, and the class of each when its prompt is read.
-
-    Classes come by increasing r. Who has one token of output only is in none.
-
-    Examples
-    --------
-    >>> from batchprophet.models.instance import Gpu
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 4], output=[3, 2])
-    >>> classes, entry = running_classes(instance, "latency", [0, 1])
-    >>> [(c.held, c.to_go, c.members, c.following) for c in classes]
-    [(5, 1, (0, 1), None), (4, 2, (0,), 0)]
-    >>> entry
-    {0: 1, 1: 0}
-    """
-    members: dict[tuple[float, ...], list[int]] = {}
-    for i in requests:
-        s, o, *others = type_key(instance, objective, i)
-        for g in range(1, int(o)):
-            members.setdefault((o - g, s + g, *others), []).append(i)
-    keys = sorted(members)
-    number = {key: c for c, key in enumerate(keys)}
-    classes = [
-        RunningClass(
-            held=int(h),
-            to_go=int(r),
-            members=tuple(members[r, h, *others]),
-            following=number[r - 1, h + 1, *others] if r > 1 else None,
-        )
-        for r, h, *others in keys
-    ]
-    entry = {}
-    for i in requests:
-        s, o, *others = type_key(instance, objective, i)
-        if o > 1:
-            entry[i] = number[o - 1, s + 1, *others]
-    return classes, entry
 
 
 def add_classes(

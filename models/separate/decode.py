@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-
-import pyomo.environ as pyo
+from typing import TYPE_CHECKING
 
 from ..instance import Instance
 from .durations import batch_durations
 from .schedule import Batch, Kind, SeparateSchedule
+
+if TYPE_CHECKING:
+    import pyomo.environ as pyo
 
 Value = Callable[[object], float]
 

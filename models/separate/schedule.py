@@ -33,6 +33,10 @@ class Batch:
     requests: tuple[int, ...]
 
 
+#: Longer schedules are shown by their numbers only.
+MOST_SHOWN = 2
+
+
 @dataclass(frozen=True, slots=True)
 class SeparateSchedule:
     """A schedule for separate batching: batches in order of their starts.
@@ -61,6 +65,16 @@ class SeparateSchedule:
 
     def __init__(self, batches: Iterable[Batch]) -> None:
         object.__setattr__(self, "batches", tuple(sorted(batches, key=lambda b: b.start)))
+
+    def __repr__(self) -> str:
+        if len(self.batches) <= MOST_SHOWN:
+            return f"SeparateSchedule(batches={self.batches!r})"
+        first, last = self.batches[0], self.batches[-1]
+        served = self.accepted().size
+        return (
+            f"SeparateSchedule({len(self.batches)} batches, {served} requests, "
+            f"starts {first.start} to {last.start})"
+        )
 
     def ends(self, instance: Instance) -> IntArray:
         """End of each batch, in the batch-time law's unit, shape (number of batches,)."""

@@ -11,7 +11,6 @@ import numpy as np
 from ...models.instance import Instance
 from ...models.schedule import MixedSchedule
 from ..decision import Decision
-from ..eviction_kernels import CLEAR_ALL, CLEAR_SOME, run_evicting
 from ..lengths import Told
 from ..observation import Observation, RequestView
 from ..options import require_probability
@@ -86,6 +85,8 @@ class AlphaBeta:
         self, instance: Instance, told: Told, rng: np.random.Generator
     ) -> MixedSchedule:
         """Run the whole instance as compiled code."""
+        from ..eviction_kernels import CLEAR_ALL, CLEAR_SOME, run_evicting
+
         limit = protected_limit(instance.gpu.kv_capacity, self.alpha)
         rule = CLEAR_SOME if self.beta < 1 else CLEAR_ALL
         return run_evicting(instance, self.name, rng, rule=rule, limit=limit, beta=self.beta)

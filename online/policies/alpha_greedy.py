@@ -11,7 +11,6 @@ import numpy as np
 from ...models.instance import Instance
 from ...models.schedule import MixedSchedule
 from ..decision import NEXT_EVENT, Decision
-from ..eviction_kernels import CLEAR_ALL, run_evicting
 from ..lengths import Told
 from ..observation import Observation
 from ..options import require_probability
@@ -72,6 +71,8 @@ class AlphaGreedy:
         self, instance: Instance, told: Told, rng: np.random.Generator
     ) -> MixedSchedule:
         """Run the whole instance as compiled code."""
+        from ..eviction_kernels import CLEAR_ALL, run_evicting
+
         limit = protected_limit(instance.gpu.kv_capacity, self.alpha)
         return run_evicting(instance, self.name, rng, rule=CLEAR_ALL, limit=limit)
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ...models.errors import InputError
 from ...models.instance import IntArray
-from ...solvers.search.random_stream import Stream, random_stream
 from ..coupling.futures import LAWS, Law
-from ..coupling.sampled_hindsight import REHEAT, World, first_order, merged_order
 from ..decision import Decision
 from ..lengths import LENGTH_KINDS, require_lengths
 from ..observation import Observation, RequestView
 from ..options import require_integer
 from ..scanning import evict_latest
+
+if TYPE_CHECKING:  # compiled code is loaded where it is run
+    from ...solvers.search.random_stream import Stream
+    from ..coupling.sampled_hindsight import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ class BayesRun:
             return evict_latest(observation)
         if not any(_fits_next_round(observation, view, 0) for view in observation.waiting):
             return Decision()
+        from ...solvers.search.random_stream import random_stream
+
         stream = random_stream(int(rng.integers(2**63)))
         worlds = [self._world(observation, plan, rng, stream) for plan in self._plans]
         start = tuple(self._vote(observation, worlds, stream))
@@ -134,6 +138,8 @@ class BayesRun:
         stream: Stream,
     ) -> World:
         """Draw a future and solve it, from the order of a plan where there is one."""
+        from ..coupling.sampled_hindsight import REHEAT, World, first_order, merged_order
+
         t, waiting = observation.time, observation.waiting
         future = self._law.draw(observation, rng)
         lengths = [_length(view, 0, observation, self._law, rng) for view in waiting]

@@ -14,7 +14,6 @@ from ..decision import Decision
 from ..lengths import Told, require_lengths
 from ..observation import Observation, RequestView
 from ..scanning import PLANNING_KINDS, Plan, evict_latest, scan_in_order
-from ..sorted_f_kernel import EXACT_LIMIT, run_sorted_f
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +86,14 @@ class SortedF:
         """Run the whole instance as compiled code; None where a planned length is too short."""
         if np.any(told.high < instance.output):
             return None
+        from ..sorted_f_kernel import run_sorted_f
+
         return run_sorted_f(instance, told.high)
 
 
 def _set_by_set(observation: Observation) -> Iterator[RequestView]:
+    from ..sorted_f_kernel import EXACT_LIMIT
+
     left = list(observation.waiting)
     while left:
         exact = len(left) <= EXACT_LIMIT

@@ -10,7 +10,6 @@ import numpy as np
 from ...models.instance import Instance
 from ...models.schedule import MixedSchedule
 from ..decision import NEXT_EVENT, Decision
-from ..eviction_kernels import PREEMPT_TAIL, run_evicting
 from ..lengths import Told
 from ..observation import Observation
 from ..options import require_integer
@@ -103,6 +102,8 @@ class Vllm:
         self, instance: Instance, told: Told, rng: np.random.Generator
     ) -> MixedSchedule:
         """Run the whole instance as compiled code."""
+        from ..eviction_kernels import PREEMPT_TAIL, run_evicting
+
         return run_evicting(
             instance,
             self.name,

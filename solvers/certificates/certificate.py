@@ -63,6 +63,12 @@ class Certificate:
     bound: Exact
     proof: Proof
 
+    def __repr__(self) -> str:
+        return (
+            f"Certificate({self.instance_name!r}, model={self.model!r}, "
+            f"{self.objective_name} bound={self.bound}, proof={self.proof.kind!r})"
+        )
+
     def to_record(self) -> dict[str, Any]:
         """Return the certificate as the object that is written to files."""
         whole = isinstance(self.bound, int)

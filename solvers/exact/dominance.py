@@ -138,8 +138,9 @@ def mark_needless(
         Group to go on from.
     """
     group, enough = first, groups.first[first] + work
+    nothing = int(np.int64(0))  # no literal: what is called with one is compiled once more
     while group < end and groups.first[group] < enough:
-        _compare(groups, group, group, 0, needless)
+        _compare(groups, group, group, nothing, needless)
         waiting = groups.waits[group]
         for j in range(excess.output.size):
             if waiting >> np.uint64(j) & _ONE:

@@ -231,8 +231,8 @@ def _start_sets(
     excess: Excess, t: int, position: int, following: Layer, best: Best, desk: Desk
 ) -> bool:
     """Try every set of candidates, depth first; False if `following` has no room."""
-    depth = 0
-    if not _close(excess, t, position, 0, following, best, desk):
+    depth = int(np.int64(0))  # no literal: what is called with one is compiled once more
+    if not _close(excess, t, position, depth, following, best, desk):
         return False
     while depth >= 0:
         c = _next_candidate(excess, depth, best.budget[0], desk)

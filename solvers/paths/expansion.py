@@ -320,12 +320,13 @@ def _expand_node(
         room.gain[c] = room.gain[c + 1] + min(0, room.change[c])
     # all sets, depth first
     room.cost[0], room.starts[0], room.following[0] = 0, 0, 0
+    depth = int(np.int64(0))  # no literal: what is called with one is compiled once more
     if (
         _arrive(
             excess,
             t,
             track,
-            0,
+            depth,
             timed,
             paid,
             fillers,
@@ -340,7 +341,6 @@ def _expand_node(
         == NO_ROOM
     ):
         return False
-    depth = 0
     while depth >= 0:
         c = room.following[depth]
         if c == candidates:
@@ -474,7 +474,7 @@ def _arrive(
     if paid + cost + slack + known.least > limit:
         return DONE
     # what runs on
-    after, timed_after = 0, 0
+    after = timed_after = int(np.int64(0))
     for place in range(kept):
         left = room.to_go[depth, place] - 1
         if left == 0:

@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyomo.environ as pyo
 
 from ...models.batch_time import AffineTime
 from ...models.errors import InfeasibleError
 from ...models.instance import FloatArray, Instance
-from ...models.linear import linear
-from ...models.separate.classes import prompt_starts, running_classes
-from ...models.separate.formulation import build_model
 from ...models.separate.horizon import latest_completions
+from ...models.separate.running_classes import running_classes
 from ...models.separate.schedule import SeparateSchedule
-from ..highs import SolverError, UnboundedError, solve_model
-from ..weak_duality import dual_bound
+
+if TYPE_CHECKING:
+    import pyomo.environ as pyo
 
 #: The relaxation ends so much after the last completion of the schedule, in parts of its span.
 BEYOND = 0.2
@@ -116,6 +115,10 @@ def class_prices(
     >>> round(class_prices(instance, SeparateSchedule(one)).bound, 6)
     3.0
     """
+    from ...models.separate.formulation import build_model
+    from ..highs import SolverError, UnboundedError, solve_model
+    from ..weak_duality import dual_bound
+
     end = end_of_relaxation(instance, schedule)
     latest = np.full(instance.n, end, dtype=np.int64)
     model = build_model(instance, formulation="classes", latest=latest, strengthenings=())
@@ -154,6 +157,11 @@ def _allow_late(model: pyo.ConcreteModel, instance: Instance, end: int) -> None:
 
     The goal has −Σ a_i already.
     """
+    import pyomo.environ as pyo
+
+    from ...models.linear import linear
+    from ...models.separate.classes import prompt_starts
+
     model.prompt_once.deactivate()
     starts = prompt_starts(model)
     model.late = pyo.Var(model.REQUESTS, bounds=(0, 1), doc="late_i: i is done after T")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from ...models.instance import Instance
 from ...models.objectives import OBJECTIVES, latest_completion
 from ...models.separate.decode import left_shifted
 from ...models.separate.feasibility import check_separate
-from ...models.separate.formulation import FORMULATIONS
 from ...models.separate.regime import require_separate
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
@@ -23,7 +22,6 @@ from .codes import list_codes
 from .decode import REJECTED, decode, schedule_of, working_space
 from .engine import improve_and_prove, improve_and_prove_by_work
 from .machine import machine_of
-from .milp import try_milp
 from .simple_bounds import simple_bounds
 from .waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
 
@@ -122,12 +120,11 @@ def _check_arguments(
     time_limit: float,
     work_limit: int | None,
 ) -> None:
-    for name, value, known in (
-        ("objective", objective, OBJECTIVES),
-        ("formulation", formulation, ("auto", *FORMULATIONS)),
-    ):
-        if value not in known:
-            raise InputError(f"{name}: expected one of {', '.join(known)}; found {value!r}")
+    _require_among("objective", objective, OBJECTIVES)
+    if formulation != "auto":
+        from ...models.separate.formulation import FORMULATIONS  # which loads Pyomo
+
+        _require_among("formulation", formulation, ("auto", *FORMULATIONS))
     if formulation not in ("auto", "batch-sequence") and isinstance(
         instance.gpu.batch_time, AffineTime
     ):
@@ -140,6 +137,11 @@ def _check_arguments(
     if work_limit is not None and not 0 <= work_limit < 2**31:
         raise InputError(f"work_limit: expected from 0 to 2^31 − 1 nodes, found {work_limit!r}")
     require_separate(instance)
+
+
+def _require_among(name: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise InputError(f"{name}: expected one of {', '.join(known)}; found {value!r}")
 
 
 def _check_warm_start(
@@ -205,6 +207,8 @@ def _prove(
 ) -> None:
     """Run the engine for the total latency, the MILP for the rest and where a form is asked for."""
     if search.objective != "latency" or formulation != "auto":
+        from .milp import try_milp
+
         try_milp(search, formulation, work_limit, threads, seed)
     elif work_limit is not None:
         improve_and_prove_by_work(search, work_limit, seed)
@@ -216,9 +220,16 @@ def load_compiled_code() -> None:
     """Run the engine on small instances for a moment, so that its code is compiled, or loaded."""
     from ...models.families.registry import make_instance
 
-    instance = make_instance("separate-random", settings={"n": 12})
-    search = Search(instance, "latency", math.inf)
-    _try_list_schedules(search, None)
-    _wait_and_stall(search)
+    search = first_steps(make_instance("separate-random", settings={"n": 12}))
     improve_and_prove_by_work(search, 400, seed=0)
     search.solution()
+
+
+def first_steps(instance: Instance) -> Search:
+    """Do what `solve_separate` does before the engine, without a limit."""
+    search = Search(instance, "latency", math.inf)
+    _try_list_schedules(search, None)
+    for name, bound in simple_bounds(instance, "latency"):
+        search.better_bound(name, bound)
+    _wait_and_stall(search)
+    return search

@@ -13,7 +13,7 @@ from numba import njit
 
 from ...models.batch_time import AffineTime
 from ...models.instance import FloatArray, Instance, IntArray
-from ...models.separate.classes import running_classes
+from ...models.separate.running_classes import running_classes
 from ...models.separate.schedule import SeparateSchedule
 from ..certificates.walk_prices import WalkPriceProof
 from .class_bound import ClassPrices

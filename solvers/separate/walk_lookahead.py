@@ -23,7 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ...models.instance import Instance, IntArray
-from ...models.separate.classes import running_classes
+from ...models.separate.running_classes import running_classes
 from ..certificates.walk_search import WalkSearch
 from .machine import machine_of
 from .prompt_choices import IMPOSSIBLE

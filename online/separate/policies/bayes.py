@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
 from ....models.errors import InputError
 from ....models.instance import IntArray
-from ....solvers.search.random_stream import Stream, random_stream
-from ....solvers.separate.codes import after_batch, first_codes
-from ....solvers.separate.decode import Code
-from ....solvers.separate.machine import Machine
 from ...coupling.futures import LAWS, Future, Law
-from ...coupling.sampled_hindsight import merged_order
 from ...lengths import require_lengths
 from ...observation import Observation
 from ...options import require_integer
 from ...scanning import PLANNING_KINDS
 from ..decision import BatchDecision
-from ..hindsight import REHEAT, First, World, in_order, make_world
 from ..history import History
 from ..observation import SeparateObservation, SeparateView
 from ..safety import all_can_finish
 from ..serving import serve
+
+if TYPE_CHECKING:  # compiled code is loaded where it is run
+    from ....solvers.search.random_stream import Stream
+    from ....solvers.separate.decode import Code
+    from ..hindsight import First, World
 
 #: Drawn futures are cut off after so many arrivals: what comes later hardly matters now.
 MOST_TO_COME = 30
@@ -53,6 +52,8 @@ class Plan(NamedTuple):
         """Return what is left of it when a decision is carried out."""
         if decision.kind is None:
             return self
+        from ....solvers.separate.codes import after_batch
+
         members = np.flatnonzero(np.isin(self.names, decision.requests))
         return self._replace(code=after_batch(self.code, decision.kind, members.tolist()))
 
@@ -70,6 +71,9 @@ class Scene(NamedTuple):
 
     def code_of(self, plan: Plan) -> Code:
         """Return a plan's code; who has no place in its order takes one by arrival."""
+        from ....solvers.separate.decode import Code
+        from ...coupling.sampled_hindsight import merged_order
+
         who, machine = self.world.without_kv, self.world.machine
         place = {name: at for at, name in enumerate(plan.names[plan.code.order].tolist())}
         column = {name: at for at, name in enumerate(plan.names.tolist())}
@@ -194,6 +198,8 @@ class BayesRun:
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Draw futures and let their hindsight schedules vote."""
+        from ....solvers.search.random_stream import random_stream
+
         past = self._history.look(observation)
         if not any(_may_join(observation, [], view) for view in observation.waiting):
             decision = serve(observation, _tokens_left)
@@ -217,6 +223,9 @@ class BayesRun:
         stream: Stream,
     ) -> Scene:
         """Draw a future, or keep that of a plan, and solve it, from the plan where there is one."""
+        from ....solvers.separate.codes import first_codes
+        from ..hindsight import REHEAT
+
         future = plan.future if plan else _possible(self._law.draw(past, rng), observation)
         scene = _unsolved(observation, future, rng)
         world = scene.world
@@ -333,6 +342,9 @@ def _possible(future: Future, observation: SeparateObservation) -> Future:
 
 def _unsolved(observation: SeparateObservation, future: Future, rng: np.random.Generator) -> Scene:
     """A world: who waits, who runs, who is to come; lengths as told, or drawn from what is told."""
+    from ....solvers.separate.machine import Machine
+    from ..hindsight import in_order, make_world
+
     here = (*observation.waiting, *observation.running)
     to_come = np.flatnonzero(future.arrival > observation.time)
     drawn = [int(rng.integers(_least(view), view.planned + 1)) for view in here]

@@ -12,7 +12,6 @@ from ....models.separate.schedule import SeparateSchedule
 from ...lengths import Told, require_lengths
 from ...scanning import PLANNING_KINDS
 from ..decision import BatchDecision
-from ..kernels import WHEN_EMPTY, Rule, run_rule
 from ..observation import SeparateObservation
 from ..serving import admit, serve
 
@@ -74,4 +73,6 @@ class DecodeFirst:
 
     def run_compiled(self, instance: Instance, told: Told) -> SeparateSchedule | None:
         """Run the whole instance as compiled code."""
+        from ..kernels import WHEN_EMPTY, Rule, run_rule
+
         return run_rule(instance, told, Rule(WHEN_EMPTY))

@@ -13,7 +13,6 @@ from ...lengths import Told, require_lengths
 from ...options import require_integer
 from ...scanning import PLANNING_KINDS
 from ..decision import BatchDecision
-from ..kernels import UNLIMITED, WHEN_FULL, Rule, run_rule
 from ..observation import SeparateObservation
 from ..serving import admit, serve
 
@@ -84,4 +83,6 @@ class FullPromptBatch:
 
     def run_compiled(self, instance: Instance, told: Told) -> SeparateSchedule | None:
         """Run the whole instance as compiled code."""
+        from ..kernels import UNLIMITED, WHEN_FULL, Rule, run_rule
+
         return run_rule(instance, told, Rule(WHEN_FULL, high=self.requests or UNLIMITED))

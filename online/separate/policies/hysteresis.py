@@ -14,7 +14,6 @@ from ...lengths import Told, require_lengths
 from ...options import require_integer
 from ...scanning import PLANNING_KINDS
 from ..decision import BatchDecision
-from ..kernels import HYSTERESIS, Rule, run_rule
 from ..observation import SeparateObservation
 from ..serving import admit, serve
 
@@ -88,4 +87,6 @@ class Hysteresis:
 
     def run_compiled(self, instance: Instance, told: Told) -> SeparateSchedule | None:
         """Run the whole instance as compiled code."""
+        from ..kernels import HYSTERESIS, Rule, run_rule
+
         return run_rule(instance, told, Rule(HYSTERESIS, high=self.high, low=self.low))

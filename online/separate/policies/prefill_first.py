@@ -12,7 +12,6 @@ from ....models.separate.schedule import SeparateSchedule
 from ...lengths import Told, require_lengths
 from ...scanning import PLANNING_KINDS
 from ..decision import BatchDecision
-from ..kernels import WHENEVER, Rule, run_rule
 from ..observation import SeparateObservation
 from ..serving import admit, serve
 
@@ -75,4 +74,6 @@ class PrefillFirst:
 
     def run_compiled(self, instance: Instance, told: Told) -> SeparateSchedule | None:
         """Run the whole instance as compiled code."""
+        from ..kernels import WHENEVER, Rule, run_rule
+
         return run_rule(instance, told, Rule(WHENEVER, seated=True))

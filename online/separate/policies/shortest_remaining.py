@@ -13,7 +13,6 @@ from ....models.separate.schedule import SeparateSchedule
 from ...lengths import Told, require_lengths
 from ...scanning import PLANNING_KINDS
 from ..decision import BatchDecision
-from ..kernels import REMAINING, WHEN_SHORTEST, Rule, fits_compiled, run_rule
 from ..observation import SeparateObservation, SeparateView
 from ..serving import admit, serve
 
@@ -85,6 +84,8 @@ class ShortestRemaining:
 
     def run_compiled(self, instance: Instance, told: Told) -> SeparateSchedule | None:
         """Run the whole instance as compiled code."""
+        from ..kernels import REMAINING, WHEN_SHORTEST, Rule, fits_compiled, run_rule
+
         law = batch_durations(instance)
         if not fits_compiled(law, instance, told):
             return None

@@ -12,7 +12,6 @@ from ....models.separate.schedule import SeparateSchedule
 from ...lengths import Told, require_lengths
 from ...scanning import PLANNING_KINDS
 from ..decision import BatchDecision
-from ..kernels import LONGEST, WHENEVER, Rule, run_rule
 from ..observation import SeparateObservation, SeparateView
 from ..serving import admit, serve
 
@@ -73,6 +72,8 @@ class SmallestVolume:
 
     def run_compiled(self, instance: Instance, told: Told) -> SeparateSchedule | None:
         """Run the whole instance as compiled code."""
+        from ..kernels import LONGEST, WHENEVER, Rule, run_rule
+
         s, o = instance.prompt, told.high
         if int(o.max()) >= LONGEST:
             return None
