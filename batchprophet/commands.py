@@ -30,7 +30,7 @@ from .options import (
     TimeLimit,
     VerifyLimit,
 )
-from .outputs import require_writable_file, require_writable_folder
+from .outputs import require_outputs, require_outputs_in
 
 if TYPE_CHECKING:
     from .models.instance import Instance
@@ -47,8 +47,9 @@ def demo(
 ) -> None:
     """Compare all policies with the optimum on a built-in instance, and write the report."""
     from . import verbs
+    from .results import comparison_files
 
-    require_writable_folder(out)
+    require_outputs_in("--out", out, comparison_files(1))
     with console.live_progress("demo") as progress:
         compared = verbs.demo(time_limit=time_limit, progress=progress)
     _show_comparisons([compared], out, as_json)
@@ -82,9 +83,10 @@ def solve(
     """Find the hindsight optimum, or a schedule with a proved bound."""
     from . import verbs
 
-    for path in (export, certificate, out):
-        if path is not None:
-            require_writable_file(path)
+    require_outputs(
+        [("--export", export), ("--certificate", certificate), ("--out", out)],
+        [("INSTANCE", instance)],
+    )
     with console.live_progress("solve") as progress:
         solved = verbs.solve(
             instance,
@@ -122,8 +124,7 @@ def simulate(
     """Run one online policy."""
     from . import verbs
 
-    if out is not None:
-        require_writable_file(out)
+    require_outputs([("--out", out)], [("INSTANCE", instance)])
     _find_local_modules()
     simulated = verbs.simulate(instance, policy, model=model, seed=seed)
     if out is not None:
@@ -154,10 +155,13 @@ def compare(
     """Put the hindsight optimum and policies side by side."""
     from . import verbs
     from .policy_list import split_policies
+    from .results import comparison_files
 
     verbs.require_model(model, both=True)
     if out is not None:
-        require_writable_folder(out)
+        files = comparison_files(len(instances) * (2 if model == "both" else 1))
+        inputs = [("INSTANCE", path) for path in instances]
+        require_outputs_in("--out", out, files, inputs=inputs)
     _find_local_modules()
     listed = None if policies is None else split_policies(policies)
     chosen = verbs.policy_specifications(listed, model)
@@ -235,7 +239,7 @@ def make(
         raise InputError("make: expected a FAMILY (see make --list), found none")
     if out is None:
         raise InputError("make: expected --out FILE, found none")
-    require_writable_file(out)
+    require_outputs([("--out", out)])
     instance = verbs.make(family, seed=seed, settings=parse_settings(settings or []))
     return _write_instance(instance, out, [], as_json)
 
@@ -296,7 +300,7 @@ def convert(
     """Convert a window of a real trace into an instance."""
     from . import verbs
 
-    require_writable_file(out)
+    require_outputs([("--out", out)], [("TRACE", trace)])
     with console.bytes_progress(str(trace)) as progress:
         converted = verbs.convert(
             trace,

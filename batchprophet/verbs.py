@@ -18,6 +18,7 @@ from .models.schedule import MixedSchedule
 from .models.schedules import Schedule, schedule_value
 from .models.separate.regime import require_separate
 from .models.separate.schedule import SeparateSchedule
+from .outputs import require_outputs
 from .policy_list import split_policies
 from .results import Checked, CheckedBound, Compared, ComparedBoth, Converted, Simulated, Solved
 from .tables import HINDSIGHT
@@ -96,6 +97,8 @@ def solve(
     from .solvers.warm_up import compile_first
 
     if export is not None:
+        read = None if isinstance(instance, Instance) else instance
+        require_outputs([("export", export)], [("instance", read)])
         _write_model(loaded, model, export, objective, formulation)
     if time_limit > 0 and (objective, formulation) == ("latency", "auto"):  # else the MILP solves
         compile_first(model, progress)

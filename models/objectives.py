@@ -12,6 +12,9 @@ import numpy as np
 from .errors import InputError
 from .instance import FloatArray, Instance, IntArray
 
+#: Integers up to here are floats of their own; beyond, a float stands for several decimals.
+EXACT_FLOATS = 2**53
+
 #: Objective values are exact: integers where the data are, fractions elsewhere.
 Exact = int | Fraction
 
@@ -91,7 +94,7 @@ def _exact_dot(coefficients: FloatArray, integers: IntArray) -> Exact:
     """Σ coefficient·integer without rounding; a coefficient means the decimal that it prints as."""
     numbers: list[float] = coefficients.tolist()
     pairs = zip(numbers, integers.tolist(), strict=True)
-    if _all_integers(coefficients):
+    if _all_integers(coefficients) and coefficients.max(initial=0) < EXACT_FLOATS:
         return int(sum(int(c) * x for c, x in pairs))
     total = sum((Fraction(repr(c)) * x for c, x in pairs), Fraction(0))
     return int(total) if total.denominator == 1 else total

@@ -179,7 +179,8 @@ BAD = {
     ),
     "c0 = 0": (
         {"batch_time": {"law": "affine", "c0": 0, "c1": 1, "c2": 1, "c3": 0}},
-        "gpu.batch_time.c0: expected more than 0 ms (a batch takes time), found 0",
+        "gpu.batch_time.c0: expected more than half a picosecond, 5e-10 ms (a batch takes time, "
+        "and whole picoseconds count), found 0",
     ),
     "c1 < 0": (
         {"batch_time": {"law": "affine", "c0": 1, "c1": -1, "c2": 1, "c3": 0}},

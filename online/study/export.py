@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...models.disk import write_atomically
 from ...models.errors import InputError
-from ...models.files import write_atomically
 from .result import FIGURES
 
 #: Endings of the files that can be written.

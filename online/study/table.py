@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ...models.files import write_atomically
+from ...models.disk import write_atomically
 from ...models.objectives import MAXIMISED
 from .cell import Cell, Limit, PolicyRun, Problem
 from .result import DONE, FIGURES, CellResult
