@@ -247,8 +247,17 @@ def make(
 def convert(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace; plain, .gz or .zst.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Write the instance here.")],
-    round_ms: Annotated[float, typer.Option(metavar="X", help="Milliseconds of one round.")] = 50.0,
-    kv_capacity: Annotated[int, typer.Option(metavar="M", help="KV capacity in tokens.")] = 65536,
+    round_ms: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Milliseconds of one round; needed, as no trace says it."),
+    ] = None,
+    kv_capacity: Annotated[
+        int | None,
+        typer.Option(
+            metavar="M",
+            help="KV capacity in tokens; needed, unless a meta.json beside a vLLM log says it.",
+        ),
+    ] = None,
     format_: Annotated[
         str, typer.Option("--format", metavar="NAME", help="auto, or a format's name.")
     ] = "auto",
@@ -257,7 +266,7 @@ def convert(
         typer.Option(
             metavar="MAP",
             help="Columns of another format: arrival=ts, prompt=in, output=out, and if need be "
-            "id=name, unit=s|ms|us|date; joined by commas.",
+            "id=name, unit=s|ms|us|ns|date; joined by commas.",
         ),
     ] = None,
     arrivals: Annotated[
@@ -299,8 +308,10 @@ def convert(
 ) -> None:
     """Convert a window of a real trace into an instance."""
     from . import verbs
+    from .models.traces.beside import META
 
-    require_outputs([("--out", out)], [("TRACE", trace)])
+    beside = trace.parent / META if kv_capacity is None else None
+    require_outputs([("--out", out)], [("TRACE", trace), ("the KV capacity's file", beside)])
     with console.bytes_progress(str(trace)) as progress:
         converted = verbs.convert(
             trace,
@@ -325,8 +336,10 @@ def convert(
             token_batch_requests=token_batch_requests,
             progress=progress,
         )
-    lines = [*converted.report.lines(), f"a round is {round_ms:g} ms"]
-    _write_instance(converted.instance, out, lines, as_json)
+    lines = [*converted.report.lines(), f"a round is {converted.round_ms:g} ms"]
+    for warning in converted.report.warnings:
+        console.note(f"warning: {warning}")
+    _write_instance(converted.instance, out, lines, as_json, converted.report.warnings)
 
 
 def policies(as_json: Json = False) -> None:
@@ -353,14 +366,21 @@ def _show_comparisons(done: Sequence[Compared], out: Path | None, as_json: bool)
         print("\n".join(each.reading()))
 
 
-def _write_instance(instance: Instance, out: Path, lines: Sequence[str], as_json: bool) -> None:
+def _write_instance(
+    instance: Instance,
+    out: Path,
+    lines: Sequence[str],
+    as_json: bool,
+    warnings: Sequence[str] = (),
+) -> None:
     from .models.files import write_instance
 
     write_instance(instance, out)
     M = instance.gpu.kv_capacity
     if as_json:
         record = {"name": instance.name, "requests": instance.n, "kv_capacity": M}
-        console.print_json(record | {"out": str(out), "notes": list(lines)})
+        record |= {"out": str(out), "notes": list(lines), "warnings": list(warnings)}
+        console.print_json(record)
         return
     requests = "1 request" if instance.n == 1 else f"{instance.n:,} requests"
     print("\n".join([*lines, f"wrote {out}: {requests}, KV capacity {M:,}"]))

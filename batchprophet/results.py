@@ -366,9 +366,16 @@ class Converted:
     instance: Instance
     report: ConversionReport
 
+    @property
+    def round_ms(self) -> float:
+        """Milliseconds that a round stands for."""
+        assert self.instance.provenance is not None
+        return float(self.instance.provenance["round_ms"])
+
     def summary(self) -> str:
-        """Return what was read, taken and left out, one a line."""
-        return "\n".join(self.report.lines())
+        """Return what was read, taken and left out, and what is doubtful, one a line."""
+        warnings = [f"warning: {warning}" for warning in self.report.warnings]
+        return "\n".join([*self.report.lines(), *warnings])
 
     def save(self, path: PathLike) -> None:
         """Write ``instance.json``."""

@@ -152,13 +152,13 @@ def test_arithmetic_limit():
         ),
         (
             lambda: AffineTime(c0=0.0, c1=1, c2=1, c3=1),
-            "gpu.batch_time.c0: expected more than half a picosecond, 5e-10 ms (a batch takes time, "
-            "and whole picoseconds count), found 0",
+            "gpu.batch_time.c0: expected more than half a picosecond, 5e-10 ms (a batch takes "
+            "time, and whole picoseconds count), found 0",
         ),
         (
             lambda: AffineTime(c0=5e-10, c1=1, c2=1, c3=1),  # rounds to no time at all
-            "gpu.batch_time.c0: expected more than half a picosecond, 5e-10 ms (a batch takes time, "
-            "and whole picoseconds count), found 5e-10",
+            "gpu.batch_time.c0: expected more than half a picosecond, 5e-10 ms (a batch takes "
+            "time, and whole picoseconds count), found 5e-10",
         ),
         (
             lambda: AffineTime(c0=1.0, c1=float("inf"), c2=1, c3=1),

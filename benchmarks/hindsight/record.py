@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from batchprophet.models.csv_text import escape, unescape
 from batchprophet.models.errors import InputError
 from batchprophet.models.feasibility import check
 from batchprophet.models.files import schedule_record, write_atomically
@@ -207,7 +208,7 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, MixedSchedule | SeparateSchedule):
         return json.dumps(schedule_record(value), separators=(",", ":"))
-    return str(value)
+    return escape(value) if isinstance(value, str) else str(value)
 
 
 def _int_or_none(text: str) -> int | None:
@@ -243,7 +244,7 @@ def _are_integers(values: list[object]) -> bool:
 
 
 _BY_TYPE: dict[str, Any] = {
-    "str": str,
+    "str": unescape,
     "int": int,
     "float": float,
     "int | None": _int_or_none,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...models.csv_text import escape
 from ...models.disk import write_atomically
 from ...models.errors import InputError
 from .result import FIGURES
@@ -18,6 +19,7 @@ from .result import FIGURES
 ENDINGS = (".csv", ".parquet")
 
 _TEXTS = ("key", "outcome", "version", "finished", "reason", "note", "machine", "value", "bound")
+_NAMES = tuple(name for name in _TEXTS if name not in ("value", "bound"))
 _INTEGERS = ("seed", "n", "kv_capacity", "makespan", "evictions")
 
 COLUMNS = (
@@ -92,7 +94,8 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow(row | {name: escape(row[name] or "") for name in _NAMES})
     return text.getvalue()
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ...models.csv_text import escape
 from ...models.disk import write_atomically
 from ...models.objectives import MAXIMISED
 from .cell import Cell, Limit, PolicyRun, Problem
@@ -114,6 +115,7 @@ def result_rows(study: Study, results: Mapping[str, CellResult]) -> list[Row]:
 def results_csv(rows: Iterable[Row]) -> str:
     """Write rows as CSV: exact numbers as they are, others with ten digits, nothing as nothing.
 
+    Text that a spreadsheet would take for a formula is marked (`models.csv_text`).
     The bytes depend on the rows alone: UTF-8, a line feed after each line.
     """
     text = io.StringIO()
@@ -135,7 +137,7 @@ def results_csv(rows: Iterable[Row]) -> str:
             "reason": row.reason,
         }
         values = {**row.figures, **known}
-        writer.writerow([number(values.get(column)) for column in COLUMNS])
+        writer.writerow([_cell(values.get(column)) for column in COLUMNS])
     return text.getvalue()
 
 
@@ -157,6 +159,10 @@ def number(value: object) -> str:
     if isinstance(value, (float, Fraction)):
         return f"{float(value):.{DIGITS}g}"
     return "" if value is None else str(value)
+
+
+def _cell(value: object) -> str:
+    return escape(value) if isinstance(value, str) else number(value)
 
 
 def _problem_rows(
