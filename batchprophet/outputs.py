@@ -72,9 +72,9 @@ def require_outputs_in(
         As `require_outputs`.
     """
     require_writable_folder(folder)
-    own = [(name, Path(folder) / file) for file in files]
-    for _, path in own:
-        output_target(path)
+    own: list[Named] = [(name, Path(folder) / file) for file in files]
+    for file in files:
+        output_target(Path(folder) / file)
     wanted = [(option, path) for option, path in others if path is not None]
     for _, path in wanted:
         if not _is_within(path, folder):  # else its folder may not be there yet

@@ -177,7 +177,7 @@ def test_a_comparison_that_is_ended_keeps_what_is_done(
         tmp_path / "o",
     ]
     assert run([str(word) for word in words]) == 130
-    assert (out / "report.html").exists()
+    assert (tmp_path / "o" / "report.html").exists()
     captured = capsys.readouterr()
     assert "stopped after 1 of 2 instances" in captured.err
     assert captured.err.endswith("batchprophet: interrupted\n")

@@ -88,7 +88,7 @@ def doubts(known: TraceFormat, span: Span, taken: Columns) -> tuple[str, ...]:
         i = int(apart.argmax())
         if apart[i] > LARGEST_GAP * length:
             found.append(
-                f"one gap, before request {i + 1:,} of the window, takes {apart[i] / length:.1%} "
+                f"one gap, before request {i + 2:,} of the window, takes {apart[i] / length:.1%} "
                 "of it; --start and --count take a part without it"
             )
     return tuple(found)

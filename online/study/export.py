@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...models.csv_text import escape
+from ...models.csv_text import escape, write_csv
 from ...models.disk import write_atomically
 from ...models.errors import InputError
 from .result import FIGURES
@@ -91,12 +90,8 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(row | {name: escape(row[name] or "") for name in _NAMES})
-    return text.getvalue()
+    named = [row | {name: escape(row[name] or "") for name in _NAMES} for row in rows]
+    return write_csv([COLUMNS, *([row[name] for name in COLUMNS] for row in named)])
 
 
 def _parquet(rows: Sequence[dict[str, Any]]) -> bytes:

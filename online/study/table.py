@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ...models.csv_text import escape
+from ...models.csv_text import escape, write_csv
 from ...models.disk import write_atomically
 from ...models.objectives import MAXIMISED
 from .cell import Cell, Limit, PolicyRun, Problem
@@ -118,9 +116,7 @@ def results_csv(rows: Iterable[Row]) -> str:
     Text that a spreadsheet would take for a formula is marked (`models.csv_text`).
     The bytes depend on the rows alone: UTF-8, a line feed after each line.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    cells: list[Sequence[str]] = [COLUMNS]
     for row in rows:
         known = {
             "source": row.source,
@@ -137,8 +133,8 @@ def results_csv(rows: Iterable[Row]) -> str:
             "reason": row.reason,
         }
         values = {**row.figures, **known}
-        writer.writerow([_cell(values.get(column)) for column in COLUMNS])
-    return text.getvalue()
+        cells.append([_cell(values.get(column)) for column in COLUMNS])
+    return write_csv(cells)
 
 
 def write_results(path: str | os.PathLike[str], rows: Sequence[Row]) -> None:
