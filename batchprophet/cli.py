@@ -14,7 +14,14 @@ from typing import Annotated, Any
 
 import typer
 
-from . import adversary_command, commands, library_command, regret_command, study_command
+from . import (
+    adversary_command,
+    commands,
+    console,
+    library_command,
+    regret_command,
+    study_command,
+)
 from .models.errors import BatchprophetError, DoesNotFinish, InfeasibleError
 from .termination import terminate_as_interrupt
 
@@ -102,5 +109,5 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"batchprophet: {' '.join(message.split())}", file=sys.stderr)
+    console.note(f"batchprophet: {message}")
     return code

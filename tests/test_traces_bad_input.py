@@ -163,6 +163,7 @@ def test_a_bad_object_is_refused_by_line_key_and_value(tmp_path, line, message):
     [
         (b"", "expected a trace, found an empty file"),
         (b" \r\n\n", "expected a trace, found an empty file"),
+        (b"\x1f\r\n", "expected a trace, found an empty file"),  # a blank of Unicode
         (HEADER, "expected at least one request, found only a header"),
         (
             "TIMESTAMP,ContextTokens\n",

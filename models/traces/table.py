@@ -42,13 +42,18 @@ def open_table(file: TraceFile) -> Table:
     """
     first = file.first_byte()
     if not first:
-        raise InputError(f"{file.path}: expected a trace, found an empty file")
+        raise empty(file)
     if first == b"[":
         raise InputError(
             f"{file.path}: expected one JSON object a line, found a JSON array; put its objects on "
             "lines of their own, as jq -c '.[]' does"
         )
     return JsonTable(file) if first == b"{" else CsvTable(file)
+
+
+def empty(file: TraceFile) -> InputError:
+    """Return the error of a file that holds blanks at most."""
+    return InputError(f"{file.path}: expected a trace, found an empty file")
 
 
 class CsvTable:
@@ -59,7 +64,10 @@ class CsvTable:
     def __init__(self, file: TraceFile) -> None:
         self._file = file
         self._reader = csv.reader(iter(file), strict=True)
-        self.names: tuple[str, ...] = tuple(next(self._lines()))
+        header = next(self._lines(), None)
+        if header is None:
+            raise empty(file)
+        self.names: tuple[str, ...] = tuple(header)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Cells]:
         """Yield the cells of these columns of every row, each row as long as the header."""
