@@ -12,13 +12,19 @@ import typer
 from . import console
 from .models.errors import InputError
 from .options import BatchLimit, Json, Model, Seed
-from .outputs import make_folder, require_writable_folder
+from .outputs import make_folder, require_outputs_in
 
 if TYPE_CHECKING:
     from .models.instance import Gpu
     from .online.adversary.space import Space
     from .online.adversary.witness import Recheck, Witness
     from .online.adversary.worst_case import WorstCase
+
+#: What is written into the folder.
+FILES = [
+    f"{name}.json"
+    for name in ("witness", "instance", "policy", "solution", "certificate", "unfinished")
+]
 
 
 def adversary(
@@ -73,7 +79,7 @@ def adversary(
     from .online.adversary.worst_case import find_worst_case
 
     _find_local_modules()
-    require_writable_folder(out)
+    require_outputs_in("--out", out, FILES)
 
     def save(witness: Witness) -> None:
         write_witness(witness, make_folder(out) / "witness.json")

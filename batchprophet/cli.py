@@ -1,7 +1,7 @@
 """The command line's door: every failure is one line on standard error and an exit code.
 
 0 done; 1 the answer is no (a schedule violates a rule, a policy does not finish); 2 bad input or
-usage; 130 interrupted.
+usage; 130 interrupted, or terminated.
 """
 
 from __future__ import annotations
@@ -14,8 +14,16 @@ from typing import Annotated, Any
 
 import typer
 
-from . import adversary_command, commands, library_command, regret_command, study_command
+from . import (
+    adversary_command,
+    commands,
+    console,
+    library_command,
+    regret_command,
+    study_command,
+)
 from .models.errors import BatchprophetError, DoesNotFinish, InfeasibleError
+from .termination import terminate_as_interrupt
 
 #: Base of typer's usage errors (unknown option, wrong type, missing argument), in every version.
 _UsageError: Any = typer.BadParameter.mro()[1]
@@ -76,7 +84,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=words, prog_name="batchprophet", standalone_mode=False)
+        with terminate_as_interrupt():
+            code = app(args=words, prog_name="batchprophet", standalone_mode=False)
     except _UsageError as error:
         return _fail(error.format_message(), 2)
     except (DoesNotFinish, InfeasibleError) as error:
@@ -100,5 +109,5 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"batchprophet: {' '.join(message.split())}", file=sys.stderr)
+    console.note(f"batchprophet: {message}")
     return code

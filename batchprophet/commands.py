@@ -30,7 +30,7 @@ from .options import (
     TimeLimit,
     VerifyLimit,
 )
-from .outputs import require_writable_file, require_writable_folder
+from .outputs import require_outputs, require_outputs_in
 
 if TYPE_CHECKING:
     from .models.instance import Instance
@@ -47,8 +47,9 @@ def demo(
 ) -> None:
     """Compare all policies with the optimum on a built-in instance, and write the report."""
     from . import verbs
+    from .results import comparison_files
 
-    require_writable_folder(out)
+    require_outputs_in("--out", out, comparison_files(1))
     with console.live_progress("demo") as progress:
         compared = verbs.demo(time_limit=time_limit, progress=progress)
     _show_comparisons([compared], out, as_json)
@@ -86,9 +87,10 @@ def solve(
     """Find the hindsight optimum, or a schedule with a proved bound."""
     from . import verbs
 
-    for path in (export, certificate, out):
-        if path is not None:
-            require_writable_file(path)
+    require_outputs(
+        [("--export", export), ("--certificate", certificate), ("--out", out)],
+        [("INSTANCE", instance)],
+    )
     with console.live_progress("solve") as progress:
         solved = verbs.solve(
             instance,
@@ -126,8 +128,7 @@ def simulate(
     """Run one online policy."""
     from . import verbs
 
-    if out is not None:
-        require_writable_file(out)
+    require_outputs([("--out", out)], [("INSTANCE", instance)])
     _find_local_modules()
     simulated = verbs.simulate(instance, policy, model=model, seed=seed)
     if out is not None:
@@ -158,10 +159,13 @@ def compare(
     """Put the hindsight optimum and policies side by side."""
     from . import verbs
     from .policy_list import split_policies
+    from .results import comparison_files
 
     verbs.require_model(model, both=True)
     if out is not None:
-        require_writable_folder(out)
+        files = comparison_files(len(instances) * (2 if model == "both" else 1))
+        inputs = [("INSTANCE", path) for path in instances]
+        require_outputs_in("--out", out, files, inputs=inputs)
     _find_local_modules()
     listed = None if policies is None else split_policies(policies)
     chosen = verbs.policy_specifications(listed, model)
@@ -239,7 +243,7 @@ def make(
         raise InputError("make: expected a FAMILY (see make --list), found none")
     if out is None:
         raise InputError("make: expected --out FILE, found none")
-    require_writable_file(out)
+    require_outputs([("--out", out)])
     instance = verbs.make(family, seed=seed, settings=parse_settings(settings or []))
     return _write_instance(instance, out, [], as_json)
 
@@ -247,8 +251,17 @@ def make(
 def convert(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace; plain, .gz or .zst.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Write the instance here.")],
-    round_ms: Annotated[float, typer.Option(metavar="X", help="Milliseconds of one round.")] = 50.0,
-    kv_capacity: Annotated[int, typer.Option(metavar="M", help="KV capacity in tokens.")] = 65536,
+    round_ms: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Milliseconds of one round; needed, as no trace says it."),
+    ] = None,
+    kv_capacity: Annotated[
+        int | None,
+        typer.Option(
+            metavar="M",
+            help="KV capacity in tokens; needed, unless a meta.json beside a vLLM log says it.",
+        ),
+    ] = None,
     format_: Annotated[
         str, typer.Option("--format", metavar="NAME", help="auto, or a format's name.")
     ] = "auto",
@@ -257,7 +270,7 @@ def convert(
         typer.Option(
             metavar="MAP",
             help="Columns of another format: arrival=ts, prompt=in, output=out, and if need be "
-            "id=name, unit=s|ms|us|date; joined by commas.",
+            "id=name, unit=s|ms|us|ns|date; joined by commas.",
         ),
     ] = None,
     arrivals: Annotated[
@@ -299,8 +312,10 @@ def convert(
 ) -> None:
     """Convert a window of a real trace into an instance."""
     from . import verbs
+    from .models.traces.beside import META
 
-    require_writable_file(out)
+    beside = trace.parent / META if kv_capacity is None else None
+    require_outputs([("--out", out)], [("TRACE", trace), ("the KV capacity's file", beside)])
     with console.bytes_progress(str(trace)) as progress:
         converted = verbs.convert(
             trace,
@@ -325,8 +340,10 @@ def convert(
             token_batch_requests=token_batch_requests,
             progress=progress,
         )
-    lines = [*converted.report.lines(), f"a round is {round_ms:g} ms"]
-    _write_instance(converted.instance, out, lines, as_json)
+    lines = [*converted.report.lines(), f"a round is {converted.round_ms:g} ms"]
+    for warning in converted.report.warnings:
+        console.note(f"warning: {warning}")
+    _write_instance(converted.instance, out, lines, as_json, converted.report.warnings)
 
 
 def policies(as_json: Json = False) -> None:
@@ -353,14 +370,21 @@ def _show_comparisons(done: Sequence[Compared], out: Path | None, as_json: bool)
         print("\n".join(each.reading()))
 
 
-def _write_instance(instance: Instance, out: Path, lines: Sequence[str], as_json: bool) -> None:
+def _write_instance(
+    instance: Instance,
+    out: Path,
+    lines: Sequence[str],
+    as_json: bool,
+    warnings: Sequence[str] = (),
+) -> None:
     from .models.files import write_instance
 
     write_instance(instance, out)
     M = instance.gpu.kv_capacity
     if as_json:
         record = {"name": instance.name, "requests": instance.n, "kv_capacity": M}
-        console.print_json(record | {"out": str(out), "notes": list(lines)})
+        record |= {"out": str(out), "notes": list(lines), "warnings": list(warnings)}
+        console.print_json(record)
         return
     requests = "1 request" if instance.n == 1 else f"{instance.n:,} requests"
     print("\n".join([*lines, f"wrote {out}: {requests}, KV capacity {M:,}"]))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Columns of a table that goes to a file or a pipe, where nothing need be folded.
 PIPE_WIDTH = 140
 
+#: Characters of a message; of a longer one, both ends are shown.
+LONGEST_LINE = 1000
+
 #: How often a second a line on the terminal is drawn: each time costs the work shown a millisecond.
 REFRESHES = 4
 
@@ -27,7 +30,22 @@ def print_json(record: Mapping[str, Any]) -> None:
 
 def note(text: str) -> None:
     """Print a note on standard error."""
-    print(text, file=sys.stderr)
+    print(one_line(text), file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    r"""Return a text as one line that steers no terminal, whatever of a file it quotes.
+
+    Examples
+    --------
+    >>> one_line("key 'a\nb': expected \x1b[31mred"), len(one_line("x" * 10**6))
+    ("key 'a b': expected \\x1b[31mred", 1000)
+    """
+    line = " ".join(text.split())
+    if len(line) > LONGEST_LINE:
+        half = LONGEST_LINE // 2 - 3
+        line = f"{line[:half]} […] {line[len(line) - half - 1 :]}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def print_comparison(title: str, rows: Sequence[Row]) -> None:

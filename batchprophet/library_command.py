@@ -10,7 +10,7 @@ import typer
 from . import console
 from .models.errors import InputError
 from .options import Json
-from .outputs import make_folder, require_writable_folder
+from .outputs import make_folder, require_outputs_in
 
 if TYPE_CHECKING:
     from .solvers.library.catalogue import Library
@@ -76,7 +76,7 @@ def get(
     found = _library(own)
     entry = found.entry(name)
     folder = Path(name) if out is None else out
-    require_writable_folder(folder)
+    require_outputs_in("--out", folder, ["instance.json", "solution.json", "certificate.json"])
     instance, record = entry.instance(), found.record(name)
     folder = make_folder(folder)
     write_instance(instance, folder / "instance.json")
@@ -163,7 +163,8 @@ def submit(
 
     found = _library(own)
     instance = found.entry(name).instance()
-    require_writable_folder(own)
+    inputs = [("--schedule", schedule), ("--bound", bound)]
+    require_outputs_in("--library", own, [f"{name}.json.zst"], inputs=inputs)
     accepted = hand_in(
         found,
         name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import console
+from .models.disk import write_atomically
 from .models.errors import InputError
 from .options import Json, Seed, Settings
-from .outputs import make_folder, require_writable_folder
+from .outputs import make_folder, require_outputs_in
 
 if TYPE_CHECKING:
     from .online.regret import ExactValues, RegretStudy
@@ -51,7 +53,8 @@ def regret(
     from .settings import parse_settings
 
     if out is not None:
-        require_writable_folder(out)
+        files = ["regret.json", "regret.png", "decomposition.png"]
+        require_outputs_in("--out", out, files, inputs=[("ENVIRONMENT", environment)])
     made = make_environment(environment, parse_settings(settings or []))
     chosen = None if policies is None else [name.strip() for name in policies.split(",")]
     spans = None if horizons is None else _integers(horizons)
@@ -148,7 +151,7 @@ def _save(found: ExactValues | RegretStudy, record: dict[str, Any], out: Path) -
 
     folder = make_folder(out)
     path = folder / "regret.json"
-    path.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_atomically(path, (json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
     console.note(f"wrote {path}")
     if isinstance(found, ExactValues):
         return
@@ -159,7 +162,9 @@ def _save(found: ExactValues | RegretStudy, record: dict[str, Any], out: Path) -
         "decomposition.png": decomposition_bars(found.decompositions),
     }
     for name, figure in pictures.items():
-        figure.savefig(folder / name, dpi=130, facecolor="white")
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=130, facecolor="white")
+        write_atomically(folder / name, picture.getvalue())
         console.note(f"wrote {folder / name}")
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import tables
+from .models.disk import write_atomically
 from .models.errors import InputError
 from .models.files import (
     SOLUTION_FORMAT,
     VERSION,
     json_number,
     schedule_record,
-    write_atomically,
     write_instance,
     write_json,
 )
@@ -390,9 +390,16 @@ class Converted(Shown):
     def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
         return self.instance.name, [], [(line,) for line in self.report.lines()]
 
+    @property
+    def round_ms(self) -> float:
+        """Milliseconds that a round stands for."""
+        assert self.instance.provenance is not None
+        return float(self.instance.provenance["round_ms"])
+
     def summary(self) -> str:
-        """Return what was read, taken and left out, one a line."""
-        return "\n".join(self.report.lines())
+        """Return what was read, taken and left out, and what is doubtful, one a line."""
+        warnings = [f"warning: {warning}" for warning in self.report.warnings]
+        return "\n".join([*self.report.lines(), *warnings])
 
     def save(self, path: PathLike) -> None:
         """Write ``instance.json``."""
@@ -555,13 +562,30 @@ def save_comparisons(
         origin = Origin.today(command="Compared.save() in Python")
     page = render(compared, origin)
     target = make_folder(folder)
-    for position, each in enumerate(compared, start=1):
-        number = f"-{position}" if len(compared) > 1 else ""
+    for each, number in zip(compared, _numbers(len(compared)), strict=True):
         write_instance(each.instance, target / f"instance{number}.json")
         write_json(each.solution.to_record(), target / f"solution{number}.json")
     write_json({"comparisons": [each.to_record() for each in compared]}, target / "comparison.json")
     write_atomically(target / "report.html", page.encode())
     return target / "report.html"
+
+
+def comparison_files(count: int) -> list[str]:
+    """Return the names of what `save_comparisons` writes for up to `count` comparisons.
+
+    Examples
+    --------
+    >>> comparison_files(1)
+    ['report.html', 'comparison.json', 'instance.json', 'solution.json']
+    """
+    numbers = dict.fromkeys([*_numbers(1), *_numbers(count)])
+    pairs = [f"{name}{number}.json" for number in numbers for name in ("instance", "solution")]
+    return ["report.html", "comparison.json", *pairs]
+
+
+def _numbers(count: int) -> list[str]:
+    """What tells the files of several comparisons apart."""
+    return [""] if count == 1 else [f"-{position}" for position in range(1, count + 1)]
 
 
 def _mixed_facts(m: Metrics) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ import typer
 
 from . import console
 from .options import Json
-from .outputs import make_folder, require_writable_file, require_writable_folder
+from .outputs import make_folder, require_outputs_in
 
 if TYPE_CHECKING:
     from .online.study.engine import Engine
@@ -55,15 +54,21 @@ def study(
     from .online.study.export import require_ending
     from .online.study.reading import read_study
     from .online.study.recipe import RESULTS, SUMMARY, run_study
+    from .online.study.store import STORE
 
     engine = _engine(jobs, scheduler)  # first: processes start while the study is read
     read = read_study(file)
-    require_writable_folder(out)
     for path in exports or []:
         require_ending(path)
-        require_writable_file(path)
+    require_outputs_in(
+        "--out",
+        out,
+        [STORE, f"{STORE}-wal", RESULTS, SUMMARY],
+        inputs=[("STUDY.toml", file), *(("a source of the study", path) for path in read.files)],
+        others=[("--export", path) for path in exports or []],
+    )
     folder = make_folder(out)
-    with _terminate_as_interrupt(), _progress(read.name, folder) as tell:
+    with _progress(read.name, folder) as tell:
         rows, summary = run_study(read, folder, engine=engine, exports=exports or [], progress=tell)
     if as_json:
         console.print_json(summary.to_record())
@@ -142,20 +147,6 @@ def _engine(jobs: int | None, scheduler: str | None) -> Engine:
     if jobs is not None:
         raise InputError("--jobs: goes without --scheduler: a cluster has the workers that it has")
     return DaskCluster(scheduler)
-
-
-@contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """Take a termination, as batch systems send it when time is up, for an interrupt."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

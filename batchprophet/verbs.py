@@ -18,6 +18,7 @@ from .models.schedule import MixedSchedule
 from .models.schedules import Schedule, schedule_value
 from .models.separate.regime import require_separate
 from .models.separate.schedule import SeparateSchedule
+from .outputs import require_outputs
 from .policy_list import split_policies
 from .results import Checked, CheckedBound, Compared, ComparedBoth, Converted, Simulated, Solved
 from .tables import HINDSIGHT
@@ -96,6 +97,8 @@ def solve(
     from .solvers.warm_up import compile_first
 
     if export is not None:
+        read = None if isinstance(instance, Instance) else instance
+        require_outputs([("export", export)], [("instance", read)])
         _write_model(loaded, model, export, objective, formulation)
     if time_limit > 0 and (objective, formulation) == ("latency", "auto"):  # else the MILP solves
         compile_first(model, progress, instance=loaded)
@@ -412,8 +415,8 @@ def make(
 def convert(
     trace: PathLike,
     *,
-    round_ms: float,
-    kv_capacity: int,
+    round_ms: float | None = None,
+    kv_capacity: int | None = None,
     format: str = "auto",  # noqa: A002 - the word of the command line
     columns: str | Mapping[str, str] | None = None,
     arrivals: str | None = None,
@@ -445,7 +448,7 @@ def convert(
         As there.
     batch_time : str
         ``unit``, ``constant:prompt=4,token=1`` (a slot is `round_ms`) or
-        ``affine:c0=…,c1=…,c2=…,c3=…`` (milliseconds; `round_ms` must be 0.001).
+        ``affine:c0=…,c1=…,c2=…,c3=…`` (milliseconds; `round_ms` is 0.001 then and may be left out).
     prompt_batch_requests, prompt_batch_tokens, token_batch_requests : int, optional
         Batch limits, ≥ 1; none by default.
 
@@ -463,11 +466,13 @@ def convert(
     from .models.batch_time import AffineTime
     from .models.traces import convert_trace
 
-    if isinstance(parse_batch_time(batch_time), AffineTime) and round_ms != MICROSECOND:
-        raise InputError(
-            f"round_ms: the affine law counts microseconds: expected {MICROSECOND}, "
-            f"found {round_ms:g}"
-        )
+    if isinstance(parse_batch_time(batch_time), AffineTime):
+        round_ms = MICROSECOND if round_ms is None else round_ms
+        if round_ms != MICROSECOND:
+            raise InputError(
+                f"round_ms: the affine law counts microseconds: expected {MICROSECOND}, "
+                f"found {round_ms:g}"
+            )
     converted = convert_trace(
         trace,
         round_ms=round_ms,

@@ -8,6 +8,9 @@ from typing import ClassVar
 
 from .errors import InputError
 
+#: In milliseconds: what is no longer than this rounds to no time at all.
+HALF_PICOSECOND = 5e-10
+
 
 @dataclass(frozen=True, slots=True)
 class UnitTime:
@@ -73,7 +76,7 @@ class AffineTime:
     Parameters
     ----------
     c0 : float
-        Milliseconds per batch, > 0.
+        Milliseconds per batch, > 5·10⁻¹⁰: coefficients count in whole picoseconds, rounded.
     c1, c2, c3 : float
         Milliseconds per prompt token, per token job, per KV token read; each ≥ 0.
 
@@ -106,9 +109,10 @@ class AffineTime:
                     f"found {value!r}"
                 )
             object.__setattr__(self, field, float(value))
-        if self.c0 == 0:
+        if self.c0 <= HALF_PICOSECOND:
             raise InputError(
-                "gpu.batch_time.c0: expected more than 0 ms (a batch takes time), found 0"
+                "gpu.batch_time.c0: expected more than half a picosecond, 5e-10 ms (a batch takes "
+                f"time, and whole picoseconds count), found {self.c0:g}"
             )
 
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +17,8 @@ import msgspec
 import numpy as np
 
 from .batch_time import AffineTime, BatchTime, ConstantTime, UnitTime
+from .disk import read_input
+from .disk import write_atomically as write_atomically  # also found here
 from .errors import InputError
 from .instance import NO_DEADLINE, Gpu, Instance
 from .schedule import Eviction, MixedSchedule
@@ -302,49 +302,9 @@ def write_json(record: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     write_atomically(path, ("{\n  " + ",\n  ".join(lines) + "\n}\n").encode())
 
 
-def write_atomically(path: str | os.PathLike[str], content: bytes | Iterable[bytes]) -> None:
-    """Write a file under a temporary name and move it into place: it is whole or not there.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    content : bytes or iterable of bytes
-        All of it, or its pieces in order.
-
-    Raises
-    ------
-    InputError
-        If the folder does not exist or cannot be written to; an existing file is left untouched.
-    """
-    target = Path(path)
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "wb") as stream:
-            stream.writelines([content] if isinstance(content, bytes) else content)
-        Path(temporary).chmod(0o666 & ~_umask())
-        os.replace(temporary, target)  # noqa: PTH105 - atomic on every platform
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        if temporary is not None:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)  # noqa: PTH108 - gone already when the move succeeded
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _decode(path: Path, record: Any, format_name: str) -> Any:
     """Read a file as a record, or as one of several (a union of records)."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    content = read_input(path)
     _refuse_other_formats(path, content, format_name)
     try:
         return msgspec.json.decode(content, type=record)

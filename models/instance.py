@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,9 @@ NO_DEADLINE = int(np.iinfo(np.int64).max)
 #: Times and token counts must fit the exact 64-bit arithmetic of the compiled code:
 #: n · (last arrival + Σ output + kv_capacity) stays below this.
 ARITHMETIC_LIMIT = 2**62
+
+#: Rewards, weights and penalties each sum up to at most this: their products with times are finite.
+LARGEST_SUM = 1e280
 
 #: What no name may have: controls, line ends, halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -357,8 +359,13 @@ def _numbers(name: str, values: ArrayLike, n: int) -> FloatArray:
         raise InputError(
             f"requests[{i}].{name}: expected a finite number of at least 0, found {array[i]}"
         )
-    if math.isinf(float(np.sum(array))):
-        raise InputError(f"{name}: expected numbers whose sum is finite, found a sum of infinity")
+    with np.errstate(over="ignore"):
+        total = float(np.sum(array))
+    if total > LARGEST_SUM:
+        raise InputError(
+            f"{name}: expected numbers whose sum is at most 10^280, so that their products with "
+            f"times are finite, found {total:g}"
+        )
     return array
 
 

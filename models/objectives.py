@@ -12,6 +12,9 @@ import numpy as np
 from .errors import InputError
 from .instance import FloatArray, Instance, IntArray
 
+#: Integers up to here are floats of their own; beyond, a float stands for several decimals.
+EXACT_FLOATS = 2**53
+
 #: Objective values are exact: integers where the data are, fractions elsewhere.
 Exact = int | Fraction
 

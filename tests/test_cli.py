@@ -301,7 +301,7 @@ def test_paths_that_cannot_be_read_or_written(fails, small: Path, tmp_path: Path
     missing, folder = tmp_path / "no" / "x.json", tmp_path / "folder"
     folder.mkdir()
     assert fails("solve", missing) == f"{missing}: cannot be read (No such file or directory)"
-    assert fails("solve", folder) == f"{folder}: cannot be read (Is a directory)"
+    assert fails("solve", folder) == f"{folder}: cannot be read (expected a file, found a folder)"
     # Outputs are checked before any work: even the missing instance is not reached.
     assert fails("solve", missing, "--out", folder) == (
         f"{folder}: expected a file to write, found a folder"

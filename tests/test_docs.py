@@ -154,7 +154,7 @@ def test_parameters_that_share_a_line_have_their_own_types(site):
     convert = re.sub(
         r"\s+", " ", python.split("batchprophet.verbs.convert")[-1].split("Returns")[0]
     )
-    assert "round_ms (float)" in convert
+    assert "round_ms (float | None, default: None )" in convert
     assert "columns (str | Mapping[str, str] | None, default: None )" in convert
 
 

@@ -8,6 +8,7 @@ import pytest
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.errors import InputError
 from batchprophet.models.instance import NO_DEADLINE, Gpu, Instance
+from batchprophet.models.separate.durations import durations
 
 
 def make(**changes):
@@ -151,7 +152,13 @@ def test_arithmetic_limit():
         ),
         (
             lambda: AffineTime(c0=0.0, c1=1, c2=1, c3=1),
-            "gpu.batch_time.c0: expected more than 0 ms (a batch takes time), found 0",
+            "gpu.batch_time.c0: expected more than half a picosecond, 5e-10 ms (a batch takes "
+            "time, and whole picoseconds count), found 0",
+        ),
+        (
+            lambda: AffineTime(c0=5e-10, c1=1, c2=1, c3=1),  # rounds to no time at all
+            "gpu.batch_time.c0: expected more than half a picosecond, 5e-10 ms (a batch takes "
+            "time, and whole picoseconds count), found 5e-10",
         ),
         (
             lambda: AffineTime(c0=1.0, c1=float("inf"), c2=1, c3=1),
@@ -163,6 +170,25 @@ def test_gpu_refusals(build, message):
     with pytest.raises(InputError) as refused:
         build()
     assert str(refused.value) == message
+
+
+def test_the_shortest_batch_takes_a_picosecond():
+    assert durations(AffineTime(c0=5.1e-10, c1=0, c2=0, c3=0)).prompt == 1
+
+
+@pytest.mark.parametrize("name", ["reward", "weight", "penalty"])
+def test_sums_that_leave_floating_point_are_refused(name):
+    # 1e308 + 1e308 is no float; 1e308 times a time is none either.
+    for values in ([1e308, 1e308], [1e308, 0]):
+        with pytest.raises(InputError) as refused:
+            Instance(
+                gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2],
+                **{name: values},
+            )  # fmt: skip
+        assert str(refused.value) == (
+            f"{name}: expected numbers whose sum is at most 10^280, so that their products with "
+            f"times are finite, found {sum(values):g}"
+        )
 
 
 def test_batch_limits_are_named():

@@ -8,6 +8,7 @@ import pytest
 from batchprophet.models.errors import InputError
 from batchprophet.models.instance import NO_DEADLINE, Gpu, Instance
 from batchprophet.models.objectives import evaluate, value_step
+from batchprophet.solvers.bounds.kv_area import area_reward
 
 
 def make(**columns):
@@ -33,6 +34,21 @@ def test_decimals_are_not_rounded():
     assert value_step(instance, "weighted") == Fraction(1, 10)
     assert value_step(make(reward=[0.5, 0.75]), "reward") == Fraction(1, 4)
     assert value_step(instance, "latency") == 1
+
+
+def test_large_coefficients_mean_the_decimal_that_they_print_as():
+    # The float 1e23 is 99999999999999991611392; bounds count it as 10^23, and so must values.
+    instance = make(weight=[1e23, 1], reward=[1e23, 1], horizon=9)
+    assert evaluate(instance, np.array([4, 6]), "weighted") == 4 * 10**23 + 6
+    assert evaluate(instance, np.array([4, 6]), "reward") == 10**23 + 1
+    assert value_step(instance, "weighted") == 1
+
+
+def test_a_bound_on_large_rewards_does_not_contradict_the_schedule():
+    # Both are done in time, so that the bound is their sum, in decimals: 2.8·10^270.
+    instance = make(reward=[1.1e270, 1.7e270], horizon=9)
+    value = evaluate(instance, np.array([4, 6]), "reward")
+    assert area_reward(instance) == value == 28 * 10**269
 
 
 def test_refusals():

@@ -179,7 +179,8 @@ BAD = {
     ),
     "c0 = 0": (
         {"batch_time": {"law": "affine", "c0": 0, "c1": 1, "c2": 1, "c3": 0}},
-        "gpu.batch_time.c0: expected more than 0 ms (a batch takes time), found 0",
+        "gpu.batch_time.c0: expected more than half a picosecond, 5e-10 ms (a batch takes time, "
+        "and whole picoseconds count), found 0",
     ),
     "c1 < 0": (
         {"batch_time": {"law": "affine", "c0": 1, "c1": -1, "c2": 1, "c3": 0}},
@@ -352,11 +353,11 @@ def test_convert_gives_the_gpu_limits_and_times(convert) -> None:  # type: ignor
             "gpu.batch_time.prompt: expected an integer from 1 to 10^12, found 0",
         ),
         (
-            ["--batch-time", "affine:c0=1,c1=0,c2=0,c3=0"],
+            ["--batch-time", "affine:c0=1,c1=0,c2=0,c3=0", "--round-ms", "50"],
             "round_ms: the affine law counts microseconds: expected 0.001, found 50",
         ),
         (
-            ["--prompt-batch-tokens", "2"],
+            ["--prompt-batch-tokens", "2", "--round-ms", "50"],
             "requests[0].prompt: must be at most gpu.prompt_batch_tokens = 2, found 3",
         ),
         (["--token-batch-requests", "0"], "Invalid value for '--token-batch-requests'"),

@@ -32,10 +32,13 @@ def refusal(tmp_path, content, **choices):
             "2023-11-16 18:15:46,3,abc",
             "GeneratedTokens: expected an integer of at least 1, found 'abc'",
         ),
-        (
-            "2023-11-16 18:15:46,3.0,4",
-            "ContextTokens: expected an integer of at least 1, found '3.0'",
-        ),
+        *[
+            (
+                f"2023-11-16 18:15:46,{count},4",
+                f"ContextTokens: expected an integer of at least 1, found '{count}'",
+            )
+            for count in ("3.1", "3.", ".0", "3.0.0", "3e0", "-3.0", "3.0 ")
+        ],
         (
             "2023-11-16 18:15:46,-3,4",
             "ContextTokens: expected an integer of at least 1, found '-3'",
@@ -83,7 +86,14 @@ def refusal(tmp_path, content, **choices):
                 "2023-11-16 18:15:60",
                 "2023-11-16 18:15:46.",
                 "2023-11-16 18:15:46.5x",
-                "2023-11-16 18:15:46 UTC",
+                "2023-11-16 18:15:46 CET",
+                "2023-11-16 18:15:46  UTC",
+                "2023-11-16 18:15:46 +2400",
+                "2023-11-16 18:15:46+01:60",
+                "2023-11-16 18:15:46+1",
+                "2023-11-16 18",
+                "2023-11-16 18:15.5",
+                "1824-11-16 18:15:46.",
                 "9999-11-16 18:15:46",
             )
         ],
@@ -128,7 +138,7 @@ def test_times_that_are_no_finite_number_are_refused(tmp_path, stamp):
             KEYS.replace("5,", '5, "timestamp": 6,'),
             "key 'timestamp' stands twice in one object",
         ),
-        (KEYS.replace("4", "4.0"), "output_length: expected an integer of at least 1, found '4.0'"),
+        (KEYS.replace("4", "4.5"), "output_length: expected an integer of at least 1, found '4.5'"),
         (
             KEYS.replace("4", "true"),
             "output_length: expected an integer of at least 1, found 'true'",
@@ -153,6 +163,7 @@ def test_a_bad_object_is_refused_by_line_key_and_value(tmp_path, line, message):
     [
         (b"", "expected a trace, found an empty file"),
         (b" \r\n\n", "expected a trace, found an empty file"),
+        (b"\x1f\r\n", "expected a trace, found an empty file"),  # a blank of Unicode
         (HEADER, "expected at least one request, found only a header"),
         (
             "TIMESTAMP,ContextTokens\n",
@@ -178,7 +189,13 @@ def test_a_bad_object_is_refused_by_line_key_and_value(tmp_path, line, message):
         ),
         (
             "[" + KEYS.strip() + "]",
-            "line 1: expected one JSON object a line (Expected 'object', got 'array')",
+            "expected one JSON object a line, found a JSON array; put its objects on lines of "
+            "their own, as jq -c '.[]' does",
+        ),
+        (
+            "[\n" + KEYS.strip() + ",\n" + KEYS + "]",
+            "expected one JSON object a line, found a JSON array; put its objects on lines of "
+            "their own, as jq -c '.[]' does",
         ),
     ],
 )
@@ -195,6 +212,16 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
+        (
+            {"round_ms": None},
+            "round_ms: expected the milliseconds of a round, found none (--round-ms: how long a "
+            "step of the engine takes at a usual batch)",
+        ),
+        (
+            {"kv_capacity": None},
+            "trace.csv: kv_capacity: expected the tokens that the KV memory holds, found none "
+            "(--kv-capacity: engines print it when they start)",
+        ),
         ({"round_ms": 0}, "round_ms: expected a number of more than 0 and at most 1e+09, found 0"),
         (
             {"round_ms": float("nan")},
@@ -252,7 +279,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         ),
         (
             {"columns": "arrival=a,prompt=b,output=c,unit=h"},
-            "columns.unit: expected one of s, ms, us, date; found 'h'",
+            "columns.unit: expected one of s, ms, us, ns, date; found 'h'",
         ),
         (
             {"arrivals": "burst"},

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from batchprophet.models.csv_text import escape, unescape, write_csv
 from batchprophet.models.errors import InputError
 from batchprophet.models.feasibility import check
 from batchprophet.models.files import schedule_record, write_atomically
@@ -168,11 +168,8 @@ def contradictions(rows: Iterable[Row]) -> list[str]:
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
     """Write all rows, atomically: the file is the old one or the new one."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows([_text(getattr(row, name)) for name in _COLUMNS] for row in rows)
-    write_atomically(path, text.getvalue().encode())
+    cells = [[_text(getattr(row, name)) for name in _COLUMNS] for row in rows]
+    write_atomically(path, write_csv([_COLUMNS, *cells]).encode())
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -207,7 +204,7 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, MixedSchedule | SeparateSchedule):
         return json.dumps(schedule_record(value), separators=(",", ":"))
-    return str(value)
+    return escape(value) if isinstance(value, str) else str(value)
 
 
 def _int_or_none(text: str) -> int | None:
@@ -243,7 +240,7 @@ def _are_integers(values: list[object]) -> bool:
 
 
 _BY_TYPE: dict[str, Any] = {
-    "str": str,
+    "str": unescape,
     "int": int,
     "float": float,
     "int | None": _int_or_none,

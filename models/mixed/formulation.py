@@ -11,6 +11,7 @@ import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 
 from ..default_horizon import note_default_horizon
+from ..disk import replacing
 from ..errors import InputError
 from ..instance import Instance, IntArray
 from ..objectives import MAXIMISED
@@ -126,11 +127,8 @@ def write_model(
     InputError
         If the path has another ending or cannot be written to, or as in `build_model`.
     """
-    target = Path(path)
-    if target.suffix not in (".lp", ".mps"):
+    if Path(path).suffix not in (".lp", ".mps"):
         raise InputError(f"{path}: expected a file name that ends in .lp or .mps")
     model = build_model(instance, objective=objective, formulation=formulation)
-    try:
-        model.write(str(target), io_options={"symbolic_solver_labels": True})
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    with replacing(path) as temporary:
+        model.write(str(temporary), io_options={"symbolic_solver_labels": True})

@@ -21,7 +21,11 @@ LATEST = 2**62
 _LONGEST_NUMBER = 64
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _SECOND = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.ASCII)
-_TAIL = re.compile(r"(?:\.(\d+))?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_ZONE = r"Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?(?: UTC)?"
+_DATE_TIME = re.compile(
+    rf"(\d{{4}}-\d\d-\d\d)[ Tt](\d\d:\d\d)(:\d\d(?:[.,](\d+))?)? ?({_ZONE})?", re.ASCII
+)
+_LONGEST_DATE_TIME = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -68,36 +72,40 @@ def decimal_clock(unit: str, digits: int) -> Clock:
 
 
 def parse_date_time(text: str) -> int | None:
-    """Return the nanoseconds since 1970 of ``YYYY-MM-DD HH:MM:SS[.fraction][zone]``.
+    """Return the nanoseconds since 1970 of ``YYYY-MM-DD HH:MM[:SS[.fraction]][zone]``.
 
-    The fraction may have any number of digits; a ``T`` may replace the space; a time without a
-    zone is taken as UTC.
+    The fraction may have any number of digits, after a point or, as logs write it, a comma; a
+    ``T`` may replace the space. A zone is ``Z``, ``UTC``, ``GMT``, ``+01``, ``+0100`` or
+    ``+01:00``, after a space or not; a time without one is taken as UTC.
 
     Examples
     --------
     >>> parse_date_time("1970-01-01 00:00:01.0000005")
     1000000500
-    >>> parse_date_time("1970-01-01T01:00:01.0000005+01:00")
+    >>> parse_date_time("1970-01-01T01:00:01,0000005 +0100")
     1000000500
+    >>> parse_date_time("1970-01-01 00:01 UTC")
+    60000000000
     """
     text = text.strip('"')
     second = _whole_second(text[:19])
-    if second is None:
-        return None
     tail = text[19:].removesuffix("+00:00")
-    if tail[1:].isdecimal() and tail[0] == "." and tail.isascii():
+    if second is not None and tail[:1] == "." and tail[1:].isdecimal() and tail.isascii():
         return second + int((tail[1:] + "000000000")[:9])
-    return _with_tail(second, text[19:])
+    return _with_zone(text)
 
 
-def _with_tail(second: int, text: str) -> int | None:
-    """Add any fraction and zone, or neither."""
-    tail = _TAIL.fullmatch(text)
-    if tail is None:
+def _with_zone(text: str) -> int | None:
+    """Read any of the forms, with every check."""
+    found = _DATE_TIME.fullmatch(text) if len(text) <= _LONGEST_DATE_TIME else None
+    if found is None:
         return None
-    fraction, zone = tail.groups(default="")
-    time = second + int((fraction + "000000000")[:9])
-    return time - _offset(zone) if zone[1:] else time
+    day, minute, second, fraction, zone = found.groups(default="")
+    whole, offset = _whole_second(f"{day} {minute}{second[:3] or ':00'}"), _offset(zone)
+    if whole is None or offset is None:
+        return None
+    time = whole + int((fraction + "000000000")[:9]) - offset
+    return time if -LATEST < time < LATEST else None
 
 
 @lru_cache(maxsize=64)
@@ -112,17 +120,31 @@ def _whole_second(text: str) -> int | None:
     return time if -LATEST < time < LATEST else None
 
 
-def _offset(zone: str) -> int:
-    minutes = int(zone[1:3]) * 60 + int(zone[-2:])
-    return (-minutes if zone[0] == "-" else minutes) * 60 * 10**9
+def _offset(zone: str) -> int | None:
+    """Nanoseconds that a zone is ahead of UTC; None if no clock is set so."""
+    digits = zone.removesuffix(" UTC").replace(":", "")
+    if digits[:1] not in ("+", "-"):
+        return 0
+    hours, minutes = int(digits[1:3]), int(digits[3:] or "0")
+    if hours > 23 or minutes > 59:
+        return None
+    sign = -1 if digits[0] == "-" else 1
+    return sign * (hours * 60 + minutes) * 60 * 10**9
 
 
 SECONDS = decimal_clock("seconds", 9)
 MILLISECONDS = decimal_clock("milliseconds", 6)
 MICROSECONDS = decimal_clock("microseconds", 3)
+NANOSECONDS = decimal_clock("nanoseconds", 0)
 DATE_TIME = Clock("a date and time such as 2023-11-16 18:15:46.68", parse_date_time)
 
 #: Clocks that a column mapping can name as its unit.
 UNITS: Mapping[str, Clock] = MappingProxyType(
-    {"s": SECONDS, "ms": MILLISECONDS, "us": MICROSECONDS, "date": DATE_TIME}
+    {
+        "s": SECONDS,
+        "ms": MILLISECONDS,
+        "us": MICROSECONDS,
+        "ns": NANOSECONDS,
+        "date": DATE_TIME,
+    }
 )

@@ -12,7 +12,7 @@ ROLES = ("arrival", "prompt", "output", "id", "unit")
 
 
 def parse_columns(text: str) -> dict[str, str]:
-    """Split ``arrival=ts,prompt=in,output=out[,id=name][,unit=s|ms|us|date]``.
+    """Split ``arrival=ts,prompt=in,output=out[,id=name][,unit=s|ms|us|ns|date]``.
 
     Raises
     ------
@@ -42,8 +42,8 @@ def mapped_format(columns: Mapping[str, str], container: Container) -> TraceForm
     ----------
     columns : mapping of str to str
         ``prompt`` and ``output``; ``arrival`` unless an arrival law is given; optionally ``id``
-        and ``unit`` of the arrivals: ``s`` (the default), ``ms``, ``us``, or ``date`` for dates
-        with times.
+        and ``unit`` of the arrivals: ``s`` (the default), ``ms``, ``us``, ``ns``, or ``date`` for
+        dates with times.
     container : {"csv", "jsonl"}
         What the file is.
 

@@ -14,9 +14,11 @@ import numpy as np
 from ..errors import InputError
 from ..instance import Gpu, Instance, IntArray
 from .arrival_law import arrival_law, with_arrivals
+from .beside import META
 from .checks import exact, require_number
 from .column_mapping import mapped_format, parse_columns
 from .columns import Columns, TraceRequest
+from .doubts import Span, doubts
 from .file import BytesRead, TraceFile
 from .format import TraceFormat
 from .registry import detect_format, known_format, require_columns
@@ -37,8 +39,8 @@ class ConvertedTrace:
 def convert_trace(
     path: str | os.PathLike[str],
     *,
-    round_ms: float,
-    kv_capacity: int,
+    round_ms: float | None = None,
+    kv_capacity: int | None = None,
     format: str = "auto",  # noqa: A002 - the word of the command line
     columns: str | Mapping[str, str] | None = None,
     arrivals: str | None = None,
@@ -66,14 +68,14 @@ def convert_trace(
     path : path-like
         A plain, gzip or zstd file, recognised by its first bytes.
     round_ms : float
-        Milliseconds that one round stands for, > 0.
+        Milliseconds that one round stands for, > 0. No trace says it: it is needed.
     kv_capacity : int
-        M ≥ 2, in tokens.
+        M ≥ 2, in tokens; needed unless the file says it (a ``meta.json`` beside a vLLM log does).
     format : str
         A name of `TRACE_FORMATS`, or ``"auto"``: by the names of the columns.
     columns : str or mapping, optional
         Columns of a file in no known format, as
-        ``"arrival=ts,prompt=in,output=out[,id=name][,unit=s|ms|us|date]"``.
+        ``"arrival=ts,prompt=in,output=out[,id=name][,unit=s|ms|us|ns|date]"``.
     arrivals : str, optional
         The arrival law of a file without arrivals (and only of such a file): ``"burst"`` or
         ``"poisson:rate=2.5,seed=1"``.
@@ -116,31 +118,43 @@ def convert_trace(
     >>> converted.instance.arrival.tolist(), converted.instance.output.tolist()
     ([0, 0, 2], [12, 1, 2])
     """
+    if round_ms is None:
+        raise InputError(_NEEDS_ROUND)
     require_number("round_ms", round_ms, high=1e9, open_low=True)
     require_number("load", load, high=1e9, open_low=True)
     if zero not in ("refuse", "drop"):
         raise InputError(f"zero: expected refuse or drop, found {zero!r}")
-    window = Window(
-        start=start,
-        count=count,
-        every=every,
-        thin=thin,
-        seed=seed,
-        kv_capacity=kv_capacity,
-        oversize=oversize,
-    )
-    account = Account()
+    account, span = Account(), Span()
     with TraceFile(path, progress) as file:
         table = open_table(file)
         known = _format(format, columns, table, file.path)
+        capacity = _kv_capacity(known, file.path) if kv_capacity is None else kv_capacity
+        window = Window(
+            start=start,
+            count=count,
+            every=every,
+            thin=thin,
+            seed=seed,
+            kv_capacity=capacity,
+            oversize=oversize,
+        )
         requests = read_requests(file, table, known, account, drop_zero=zero == "drop")
         requests = _arranged(requests, known, arrivals, sort, file.path)
-        taken = take(requests, window, account.dropped, file.path)
+        taken = take(span.watch(requests), window, account.dropped, file.path)
         sha256 = file.sha256()
     if not taken:
         raise _nothing_taken(file.path, account)
     rounds = _rounds(taken, round_ms, load)
-    report = _report(file.path, known, account, taken, rounds, count)
+    report = _report(
+        file.path,
+        known,
+        account,
+        taken,
+        rounds,
+        count,
+        notes=() if kv_capacity is not None else (f"KV capacity {capacity:,} of {META}",),
+        warnings=() if known.arrival is None else doubts(known, span, taken),
+    )
     provenance = {
         "trace": report.file,
         "sha256": sha256,
@@ -161,7 +175,7 @@ def convert_trace(
     }
     try:
         instance = Instance(
-            gpu=Gpu(kv_capacity=kv_capacity),
+            gpu=Gpu(kv_capacity=capacity),
             arrival=rounds,
             prompt=np.frombuffer(taken.prompt, dtype=np.int64),
             output=np.frombuffer(taken.output, dtype=np.int64),
@@ -172,6 +186,24 @@ def convert_trace(
     except InputError as error:  # ids that repeat, sums beyond 64 bits
         raise InputError(f"{file.path}: {error}") from error
     return ConvertedTrace(instance, report)
+
+
+_NEEDS_ROUND = (
+    "round_ms: expected the milliseconds of a round, found none (--round-ms: how long a step of "
+    "the engine takes at a usual batch)"
+)
+
+
+def _kv_capacity(known: TraceFormat, path: str) -> int:
+    """Return the KV capacity that the file says, and refuse one that does not."""
+    said = None if known.kv_capacity is None else known.kv_capacity(path)
+    if said is None:
+        where = "" if known.kv_capacity is None else f", nor in a {META} beside the log"
+        raise InputError(
+            f"{path}: kv_capacity: expected the tokens that the KV memory holds, found none{where} "
+            "(--kv-capacity: engines print it when they start)"
+        )
+    return said
 
 
 def _format(
@@ -248,6 +280,9 @@ def _report(
     taken: Columns,
     rounds: IntArray,
     asked: int | None,
+    *,
+    notes: tuple[str, ...],
+    warnings: tuple[str, ...],
 ) -> ConversionReport:
     return ConversionReport(
         file=Path(path).name,
@@ -260,6 +295,8 @@ def _report(
         span_rounds=int(rounds[-1]),
         mean_prompt=sum(taken.prompt) / len(taken),
         mean_output=sum(taken.output) / len(taken),
+        notes=notes,
+        warnings=warnings,
     )
 
 

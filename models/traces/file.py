@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 import zstandard
 
+from ..disk import MOST_OF_PIPE, length_limit, open_input
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ BytesRead = Callable[[int, int], None]
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 CHUNK = 1 << 20
+
+#: Packed bytes that are unpacked at a time: few, as one may stand for some 30,000.
+PACKED = 1 << 11
+
 LONGEST_LINE = 1 << 24
 
 
@@ -65,10 +70,7 @@ class TraceFile:
     def __init__(self, path: str | os.PathLike[str], progress: BytesRead | None = None) -> None:
         self.path = os.fspath(path)
         self.line = 0
-        try:
-            self._disk = _HashedFile(self.path, progress)
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be read ({error.strerror or error})") from error
+        self._disk = _HashedFile(self.path, progress)
         try:
             self._stream = self._opened()
         except BaseException:
@@ -138,8 +140,10 @@ class _HashedFile(io.RawIOBase):
     """A file on disk whose bytes are hashed and counted as they are read."""
 
     def __init__(self, path: str, progress: BytesRead | None) -> None:
-        self._file = io.FileIO(path)
+        self._path = path
+        self._file = open_input(path)
         self._size = os.fstat(self._file.fileno()).st_size
+        self._most = length_limit(self._file)
         self._progress = progress
         self._count = 0
         self.hash = hashlib.sha256()
@@ -151,6 +155,9 @@ class _HashedFile(io.RawIOBase):
         count = self._file.readinto(buffer)
         self.hash.update(memoryview(buffer)[:count])
         self._count += count or 0
+        if self._count > self._most:
+            limit = f"{MOST_OF_PIPE / 2**30:.0f} GiB"
+            raise InputError(f"{self._path}: expected at most {limit} of a pipe, found more")
         if self._progress is not None:
             self._progress(self._count, self._size)
         return count
@@ -171,6 +178,7 @@ class _ZstdFrames(io.RawIOBase):
     def __init__(self, source: io.BufferedReader) -> None:
         self._source = source
         self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._packed = memoryview(b"")
         self._ready = memoryview(b"")
 
     def readable(self) -> bool:
@@ -180,7 +188,7 @@ class _ZstdFrames(io.RawIOBase):
         target = memoryview(buffer)
         while not self._ready:
             packed = self._frame.unused_data if self._frame.eof else b""
-            packed = packed or self._source.read1(CHUNK)
+            packed = packed or self._next_packed()
             if not packed and self._frame.eof:
                 return 0
             if not packed:
@@ -192,3 +200,9 @@ class _ZstdFrames(io.RawIOBase):
         target[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
+
+    def _next_packed(self) -> bytes:
+        """Return the next few packed bytes; none at the end of the file."""
+        self._packed = self._packed or memoryview(self._source.read1(CHUNK))
+        packed, self._packed = self._packed[:PACKED], self._packed[PACKED:]
+        return bytes(packed)

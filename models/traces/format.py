@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +36,8 @@ class TraceFormat:
     failed : str or None
         Why a row with 0 output tokens is left out, where the publisher says that it means a
         failed request; None where such a row is an error.
+    kv_capacity : callable or None
+        Path of the file → KV capacity in tokens that its publisher wrote down, or None.
     marks : tuple of str
         Further columns, not read, by which a file in this format is recognised.
     without : tuple of str
@@ -52,6 +54,7 @@ class TraceFormat:
     clock: Clock | None = None
     id: str | None = None
     failed: str | None = None
+    kv_capacity: Callable[[str], int | None] | None = None
     marks: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 

@@ -30,6 +30,10 @@ class ConversionReport:
         The same in rounds of the instance.
     mean_prompt, mean_output : float
         Mean tokens of the requests taken.
+    notes : tuple of str
+        What was taken from elsewhere than the arguments.
+    warnings : tuple of str
+        What about the times is unlikely to be meant; empty where arrivals are of a law.
     """
 
     file: str
@@ -42,6 +46,8 @@ class ConversionReport:
     span_rounds: int
     mean_prompt: float
     mean_output: float
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return the account as lines for a terminal."""
@@ -56,7 +62,8 @@ class ConversionReport:
             f"{_counted(self.span_rounds, 'round')}; "
             f"mean prompt {self.mean_prompt:,.1f}, mean output {self.mean_output:,.1f} tokens",
         ]
-        return lines + [f"{count:,} left out: {reason}" for reason, count in self.dropped.items()]
+        left_out = [f"{count:,} left out: {reason}" for reason, count in self.dropped.items()]
+        return [*lines, *left_out, *self.notes]
 
 
 def _counted(number: int, noun: str) -> str:

@@ -115,9 +115,12 @@ def _no_time(text: str) -> int:
 
 
 def _count(cell: str) -> int:
-    """Return the integer that the cell writes in digits; −1 if it is anything else."""
+    """Return the integer that the cell writes, as 472 or 472.0; −1 if it is anything else."""
     if cell.isdecimal() and cell.isascii() and len(cell) <= _MOST_DIGITS:
         return int(cell)
+    whole, point, zeros = cell.partition(".")
+    if point and zeros and not zeros.strip("0"):
+        return _count(whole)
     return -1
 
 

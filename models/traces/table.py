@@ -42,8 +42,18 @@ def open_table(file: TraceFile) -> Table:
     """
     first = file.first_byte()
     if not first:
-        raise InputError(f"{file.path}: expected a trace, found an empty file")
-    return JsonTable(file) if first in b"{[" else CsvTable(file)
+        raise empty(file)
+    if first == b"[":
+        raise InputError(
+            f"{file.path}: expected one JSON object a line, found a JSON array; put its objects on "
+            "lines of their own, as jq -c '.[]' does"
+        )
+    return JsonTable(file) if first == b"{" else CsvTable(file)
+
+
+def empty(file: TraceFile) -> InputError:
+    """Return the error of a file that holds blanks at most."""
+    return InputError(f"{file.path}: expected a trace, found an empty file")
 
 
 class CsvTable:
@@ -54,7 +64,10 @@ class CsvTable:
     def __init__(self, file: TraceFile) -> None:
         self._file = file
         self._reader = csv.reader(iter(file), strict=True)
-        self.names: tuple[str, ...] = tuple(next(self._lines()))
+        header = next(self._lines(), None)
+        if header is None:
+            raise empty(file)
+        self.names: tuple[str, ...] = tuple(header)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Cells]:
         """Yield the cells of these columns of every row, each row as long as the header."""
@@ -73,9 +86,14 @@ class CsvTable:
 
     def _lines(self) -> Iterator[list[str]]:
         try:
-            yield from filter(None, self._reader)
+            yield from filter(_is_row, self._reader)
         except csv.Error as error:
             raise InputError(f"{self._file.where()}: not valid CSV ({error})") from error
+
+
+def _is_row(line: list[str]) -> bool:
+    """Whether a line is one of cells: those of blanks alone separate, and hold nothing."""
+    return len(line) > 1 or bool(line and line[0].strip())
 
 
 class JsonTable:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ...models.disk import read_input, write_atomically
 from ...models.errors import DoesNotFinish, InputError
 from ...models.feasibility import check
-from ...models.files import gpu_record, read_gpu, write_atomically
+from ...models.files import gpu_record, read_gpu
 from ...models.instance import Gpu, Instance
 from ...models.schedule import MixedSchedule
 from ...models.schedules import Schedule, schedule_value
@@ -183,8 +184,9 @@ def recheck(path: str | os.PathLike[str]) -> Recheck:
     True
     """
     file = Path(path) / "witness.json" if Path(path).is_dir() else Path(path)
+    content = read_input(file)
     try:
-        return _recheck(_decode(file))
+        return _recheck(_decode(content))
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
 
@@ -294,13 +296,9 @@ def _instance(record: dict[str, Any], model: str) -> Instance:
     return Instance(gpu=gpu, arrival=arrival, prompt=prompt, output=output, name="worst case")
 
 
-def _decode(path: Path) -> dict[str, Any]:
+def _decode(content: bytes) -> dict[str, Any]:
     try:
-        content = path.read_text("utf-8")
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})") from error
-    try:
-        document = json.loads(content, object_pairs_hook=refuse_repeated_keys)
+        document = json.loads(content.decode("utf-8"), object_pairs_hook=refuse_repeated_keys)
     except (ValueError, RecursionError) as error:
         raise InputError(f"not valid JSON ({error})") from error
     record = dict(require_object("witness", document))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
+from ...models.disk import read_input
 from ...models.errors import InputError
 from .environment import Environment, EnvironmentKind
 from .mixed_latency import MIXED_LATENCY_KIND
@@ -70,10 +70,8 @@ def _kind(name: object) -> EnvironmentKind:
 
 def _read_file(path: str) -> tuple[EnvironmentKind, dict[str, object]]:
     try:
-        record = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        record = tomllib.loads(read_input(path).decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, thousands of digits
         raise InputError(f"{path}: expected TOML, found: {error}") from error
     for key in record:
         if key not in ("environment", "settings"):

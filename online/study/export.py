@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -10,14 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...models.csv_text import escape, write_csv
+from ...models.disk import write_atomically
 from ...models.errors import InputError
-from ...models.files import write_atomically
 from .result import FIGURES
 
 #: Endings of the files that can be written.
 ENDINGS = (".csv", ".parquet")
 
 _TEXTS = ("key", "outcome", "version", "finished", "reason", "note", "machine", "value", "bound")
+_NAMES = tuple(name for name in _TEXTS if name not in ("value", "bound"))
 _INTEGERS = ("seed", "n", "kv_capacity", "makespan", "evictions")
 
 COLUMNS = (
@@ -89,11 +90,8 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    named = [row | {name: escape(row[name] or "") for name in _NAMES} for row in rows]
+    return write_csv([COLUMNS, *([row[name] for name in COLUMNS] for row in named)])
 
 
 def _parquet(rows: Sequence[dict[str, Any]]) -> bytes:

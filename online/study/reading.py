@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from ...models.disk import read_input
 from ...models.errors import InputError
 from ...models.objectives import OBJECTIVES
 from ..regime import regime
@@ -63,10 +64,8 @@ def read_study(path: str | Path) -> Study:
     8
     """
     try:
-        record = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        record = tomllib.loads(read_input(path).decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, thousands of digits
         raise InputError(f"{path}: expected TOML, found: {error}") from error
     try:
         return _study(record, Path(path).parent)

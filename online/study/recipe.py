@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...models.files import write_atomically
+from ...models.disk import output_target, write_atomically
 from .engine import Engine, LocalProcesses, default_jobs
 from .export import export_rows, require_ending
 from .machine import metadata_version
@@ -62,7 +62,7 @@ def run_study(
     with Store(folder, version=metadata_version("batchprophet")) as store:
         store.say("study", study.name)
         if not {cell.key for cell in cells} <= store.results().keys():
-            table.unlink(missing_ok=True)  # of an earlier study: not this one's
+            output_target(table).unlink(missing_ok=True)  # of an earlier study: not this one's
         results = run_cells(cells, store, engine or LocalProcesses(default_jobs()), progress)
         for path in exports:
             export_rows(path, list(store.rows()))

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+from ...models.disk import open_input
 from ...models.errors import InputError
 from ...models.families.registry import FAMILIES, make_instance
 from ...models.files import read_instance
@@ -156,7 +157,7 @@ def file_digest(path: str) -> str:
         If it cannot be read.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_input(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ...models.disk import output_target
 from ...models.errors import BatchprophetError, InputError
 from .result import LOST, CellResult
 
@@ -175,7 +176,9 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            connection = sqlite3.connect(self.path, timeout=1.0, isolation_level=None)
+            connection = sqlite3.connect(
+                output_target(self.path), timeout=1.0, isolation_level=None
+            )
             connection.row_factory = sqlite3.Row
             # Locked for good before write-ahead logging: no shared memory, so that folders on
             # network file systems work. Committed without waiting for the disk: a power cut may

@@ -46,6 +46,11 @@ class Study:
     predictions: tuple[Predictions, ...] = (Predictions(name="default"),)
     limits: tuple[Limit, ...] = ()
 
+    @property
+    def files(self) -> list[str]:
+        """Paths of the traces and instances that it reads."""
+        return [source.origin for source in self.sources if source.kind != "family"]
+
     def problems(self) -> Iterator[Problem]:
         """Yield the problems: source by source, seed by seed."""
         for source in self.sources:

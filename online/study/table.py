@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ...models.files import write_atomically
+from ...models.csv_text import escape, write_csv
+from ...models.disk import write_atomically
 from ...models.objectives import MAXIMISED
 from .cell import Cell, Limit, PolicyRun, Problem
 from .result import DONE, FIGURES, CellResult
@@ -114,11 +113,10 @@ def result_rows(study: Study, results: Mapping[str, CellResult]) -> list[Row]:
 def results_csv(rows: Iterable[Row]) -> str:
     """Write rows as CSV: exact numbers as they are, others with ten digits, nothing as nothing.
 
+    Text that a spreadsheet would take for a formula is marked (`models.csv_text`).
     The bytes depend on the rows alone: UTF-8, a line feed after each line.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    cells: list[Sequence[str]] = [COLUMNS]
     for row in rows:
         known = {
             "source": row.source,
@@ -135,8 +133,8 @@ def results_csv(rows: Iterable[Row]) -> str:
             "reason": row.reason,
         }
         values = {**row.figures, **known}
-        writer.writerow([number(values.get(column)) for column in COLUMNS])
-    return text.getvalue()
+        cells.append([_cell(values.get(column)) for column in COLUMNS])
+    return write_csv(cells)
 
 
 def write_results(path: str | os.PathLike[str], rows: Sequence[Row]) -> None:
@@ -157,6 +155,10 @@ def number(value: object) -> str:
     if isinstance(value, (float, Fraction)):
         return f"{float(value):.{DIGITS}g}"
     return "" if value is None else str(value)
+
+
+def _cell(value: object) -> str:
+    return escape(value) if isinstance(value, str) else number(value)
 
 
 def _problem_rows(

@@ -124,8 +124,7 @@ def area_reward(instance: Instance) -> Fraction:
 def _critical_ratio(r: list[int], p: list[int], Q: int) -> tuple[int, int]:
     """Reward and area of the item at which the knapsack is full; 0 and 1 if all fit."""
     filled = 0
-    excess = max(0, max(r).bit_length() - 900)  # a float takes 1024: any order gives a valid price
-    for i in sorted(range(len(r)), key=lambda i: -(r[i] >> excess) / p[i]):
+    for i in sorted(range(len(r)), key=lambda i: Fraction(-r[i], p[i])):
         filled += p[i]
         if filled > Q:
             return r[i], p[i]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
+from ...models.disk import read_input, write_atomically
 from ...models.errors import InputError
-from ...models.files import write_atomically
 from ...models.strict_json import refuse_repeated_keys
 from .certificate import Certificate
 from .strict import require_object, shown
@@ -20,6 +19,7 @@ def write_certificate(certificate: Certificate, path: str | os.PathLike[str]) ->
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from batchprophet.models.instance import Gpu, Instance
     >>> from batchprophet.solvers.hindsight import solve
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
@@ -48,10 +48,7 @@ def read_certificate(path: str | os.PathLike[str]) -> Certificate:
         type, a number out of range or that is not whole. The message starts with the file's name
         and says the field.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    content = read_input(path)
     try:
         return Certificate.from_record(_decode(content))
     except InputError as error:

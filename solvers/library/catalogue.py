@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
+from ...models.disk import read_input, write_atomically
 from ...models.errors import InputError
-from ...models.files import write_atomically
 from ...models.strict_json import refuse_repeated_keys
 from ..certificates.strict import array, require_keys, require_object
 from .entry import Entry
@@ -51,12 +51,11 @@ class Library:
     def entries(self) -> Mapping[str, Entry]:
         """The catalogue, in its order."""
         path = self.data / _CATALOGUE
+        content = read_input(path)
         try:
-            document = json.loads(path.read_text("utf-8"), object_pairs_hook=refuse_repeated_keys)
+            document = json.loads(content.decode("utf-8"), object_pairs_hook=refuse_repeated_keys)
             return MappingProxyType(_entries(document))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except (ValueError, InputError) as error:
+        except (ValueError, RecursionError, InputError) as error:
             raise InputError(f"{path}: {error}") from error
 
     def entry(self, name: str) -> Entry:

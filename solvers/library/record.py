@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import zstandard
 
+from ...models.disk import read_input, write_atomically
 from ...models.errors import InputError
-from ...models.files import schedule_record, write_atomically
+from ...models.files import schedule_record
 from ...models.schedule import MixedSchedule
 from ...models.schedules import Schedule
 from ...models.separate.schedule import Batch, SeparateSchedule
@@ -178,10 +179,7 @@ def read_record(path: str | os.PathLike[str]) -> Record:
         file's name.
     """
     name = Path(path).name
-    try:
-        packed = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    packed = read_input(path, most=MOST_BYTES)
     try:
         content = zstandard.ZstdDecompressor().decompress(packed, max_output_size=MOST_BYTES)
         document = json.loads(content, object_pairs_hook=refuse_repeated_keys)
