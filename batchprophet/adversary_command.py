@@ -13,6 +13,7 @@ from . import console
 from .models.errors import InputError
 from .options import BatchLimit, Json, Model, Seed
 from .outputs import make_folder, require_outputs_in
+from .policy_list import find_local_modules
 
 if TYPE_CHECKING:
     from .models.instance import Gpu
@@ -64,21 +65,22 @@ def adversary(
     """Search for the instance on which a policy costs most over the proved optimum.
 
     The worst case is shrunk and saved: witness.json (all of it, for --recheck), and instance.json,
-    policy.json, solution.json and (for mixed batching) certificate.json for the other commands.
+    policy.json, solution.json and certificate.json for the other commands. --recheck runs the
+    policy again, and imports it where it is one of yours (module:Class).
     """
     if (policy is None) == (recheck is None):
         raise InputError("adversary: expected either --policy NAME or --recheck PATH")
+    find_local_modules()
     if recheck is not None:
         return _check_again(recheck, as_json=as_json)
     assert policy is not None
     aim = None if target is None else _ratio(target)
     limits = (prompt_batch_requests, prompt_batch_tokens, token_batch_requests)
     gpu = _gpu(model, kv_capacity, batch_time, *limits)
-    from .commands import _find_local_modules
     from .online.adversary.witness import write_witness
     from .online.adversary.worst_case import find_worst_case
 
-    _find_local_modules()
+    find_local_modules()
     require_outputs_in("--out", out, FILES)
 
     def save(witness: Witness) -> None:

@@ -31,6 +31,7 @@ from .options import (
     VerifyLimit,
 )
 from .outputs import require_outputs, require_outputs_in
+from .policy_list import find_local_modules, split_policies
 
 if TYPE_CHECKING:
     from .models.instance import Instance
@@ -129,7 +130,7 @@ def simulate(
     from . import verbs
 
     require_outputs([("--out", out)], [("INSTANCE", instance)])
-    _find_local_modules()
+    find_local_modules()
     simulated = verbs.simulate(instance, policy, model=model, seed=seed)
     if out is not None:
         simulated.save(out)
@@ -158,7 +159,6 @@ def compare(
 ) -> None:
     """Put the hindsight optimum and policies side by side."""
     from . import verbs
-    from .policy_list import split_policies
     from .results import comparison_files
 
     verbs.require_model(model, both=True)
@@ -166,7 +166,7 @@ def compare(
         files = comparison_files(len(instances) * (2 if model == "both" else 1))
         inputs = [("INSTANCE", path) for path in instances]
         require_outputs_in("--out", out, files, inputs=inputs)
-    _find_local_modules()
+    find_local_modules()
     listed = None if policies is None else split_policies(policies)
     chosen = verbs.policy_specifications(listed, model)
     loaded = [verbs.load_for(model, path) for path in instances]
@@ -350,7 +350,7 @@ def policies(as_json: Json = False) -> None:
     """List the registered policies: their regime, what they know of lengths, what they do."""
     from .listings import show_policies
 
-    _find_local_modules()
+    find_local_modules()
     show_policies(as_json=as_json)
 
 
@@ -395,10 +395,3 @@ def _origin() -> Origin:
 
     words = [f"'{word}'" if " " in word else word for word in sys.argv[1:]]
     return Origin.today(command=" ".join(["batchprophet", *words]))
-
-
-def _find_local_modules() -> None:
-    """Let ``module:Class`` name a module of the current folder."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .models.errors import InputError
 
@@ -47,6 +49,13 @@ def split_policies(texts: Sequence[str]) -> list[str]:
                 raise InputError(f"policies: expected a policy before {part!r} in {text!r}")
         specifications += own
     return specifications
+
+
+def find_local_modules() -> None:
+    """Let ``module:Class`` name a module of the current folder, last of all places."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
 
 
 def _continues_options(part: str) -> bool:

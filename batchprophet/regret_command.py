@@ -15,6 +15,7 @@ from .models.disk import write_atomically
 from .models.errors import InputError
 from .options import Json, Seed, Settings
 from .outputs import make_folder, require_outputs_in
+from .policy_list import find_local_modules, split_policies
 
 if TYPE_CHECKING:
     from .online.regret import ExactValues, RegretStudy
@@ -25,7 +26,12 @@ def regret(
         str, typer.Argument(metavar="ENVIRONMENT", help="A name, or a .toml file.")
     ],
     policies: Annotated[
-        str | None, typer.Option(metavar="a,b", help="Policies; all of the environment by default.")
+        list[str] | None,
+        typer.Option(
+            metavar="a,b:key=value,…",
+            help="Policies; all of the environment by default. The latency environments take "
+            "module:Class, too. Repeatable.",
+        ),
     ] = None,
     horizons: Annotated[
         str | None, typer.Option(metavar="1000,10000", help="Horizons T; the environment's own.")
@@ -55,8 +61,9 @@ def regret(
     if out is not None:
         files = ["regret.json", "regret.png", "decomposition.png"]
         require_outputs_in("--out", out, files, inputs=[("ENVIRONMENT", environment)])
+    find_local_modules()
     made = make_environment(environment, parse_settings(settings or []))
-    chosen = None if policies is None else [name.strip() for name in policies.split(",")]
+    chosen = None if policies is None else split_policies(policies)
     spans = None if horizons is None else _integers(horizons)
     found: ExactValues | RegretStudy
     if exact:
@@ -121,7 +128,7 @@ def _print_study(study: RegretStudy) -> None:
         spans = [f"{row.horizon:,}" for row in study.rows if row.benchmark == benchmark]
         print(f"benchmark at T = {', '.join(dict.fromkeys(spans))}: {benchmark}")
     growth = [
-        [policy, f"{fit.exponent:.3f}", f"[{fit.low:.3f}, {fit.high:.3f}]", fit.shape]
+        [policy, f"{fit.exponent:.3f}", f"[{fit.low:.3f}, {fit.high:.3f}]", fit.text]
         for policy, fit in study.growth.items()
         if fit is not None
     ]

@@ -14,6 +14,7 @@ import typer
 from . import console
 from .options import Json
 from .outputs import make_folder, require_outputs_in
+from .policy_list import find_local_modules
 
 if TYPE_CHECKING:
     from .online.study.engine import Engine
@@ -56,6 +57,7 @@ def study(
     from .online.study.recipe import RESULTS, SUMMARY, run_study
     from .online.study.store import STORE
 
+    find_local_modules()
     engine = _engine(jobs, scheduler)  # first: processes start while the study is read
     read = read_study(file)
     for path in exports or []:

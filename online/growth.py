@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
 
 import numpy as np
 from scipy import special  # not stats, which takes a second to load
 
 from ..models.instance import FloatArray
 
-Shape = Literal["constant", "logarithmic", "square root", "linear"]
+#: Shapes by name, each with its law up to a factor.
+SHAPES: Mapping[str, Callable[[FloatArray], FloatArray]] = MappingProxyType(
+    {
+        "constant": np.ones_like,
+        "logarithmic": np.log1p,  # at T = 1 the logarithm itself has none
+        "square root": np.sqrt,
+        "linear": np.positive,
+        "quadratic": np.square,
+    }
+)
+
+#: The shape where several are possible.
+NOT_DETERMINED = "not determined"
 
 #: Confidence of all intervals.
 CONFIDENCE = 0.95
@@ -25,16 +37,33 @@ class Growth:
     ----------
     exponent, low, high : float
         The exponent and its 95 % interval.
-    shape : {"constant", "logarithmic", "square root", "linear"}
-        Constant where the interval contains 0; square root or linear where it contains just one
-        of 1/2 and 1; else the shape ``a + b·f(T)`` with f = log, √, identity that fits best, by
-        least squares weighted by the precision of each mean.
+    admitted : tuple of str
+        Those of `SHAPES` whose own exponent lies in the interval: what the same fit makes of
+        f(T) = 1, log(1 + T), √T, T, T² at the same horizons, with the same weights. That is
+        0, 1/2, 1 and 2, and for the logarithm a number that falls with the horizons.
+    shape : str
+        The one that is admitted; ``"not determined"`` where several are; where none is, the two
+        between which the interval lies, or that it lies below or above all of them.
     """
 
     exponent: float
     low: float
     high: float
-    shape: Shape
+    admitted: tuple[str, ...]
+    shape: str
+
+    @property
+    def text(self) -> str:
+        """The shape for a table, with all that are admitted where it is not determined.
+
+        Examples
+        --------
+        >>> fit_growth([100, 200], [10.0, 12.0], [3.0, 4.0]).text
+        'not determined: constant, logarithmic, square root or linear'
+        """
+        if self.shape != NOT_DETERMINED:
+            return self.shape
+        return f"{self.shape}: {', '.join(self.admitted[:-1])} or {self.admitted[-1]}"
 
 
 def fit_growth(
@@ -79,8 +108,15 @@ def fit_growth(
     factor = special.stdtrit(freedom, 0.5 + CONFIDENCE / 2) if widening > 1 else _normal()
     half = float(factor * np.sqrt(covariance[1, 1] * widening))
     low, high = float(slope) - half, float(slope) + half
-    shape = _shape(low, high, T, mean, error)
-    return Growth(exponent=float(slope), low=low, high=high, shape=shape)
+    slopes = {name: _slope(X, W, np.log(law(T))) for name, law in SHAPES.items()}
+    admitted = tuple(name for name, own in slopes.items() if low <= own <= high)
+    return Growth(
+        exponent=float(slope),
+        low=low,
+        high=high,
+        admitted=admitted,
+        shape=_shape(admitted, float(slope), slopes),
+    )
 
 
 def half_width(values: Sequence[float]) -> float | None:
@@ -102,25 +138,19 @@ def _normal() -> float:
     return float(special.ndtri(0.5 + CONFIDENCE / 2))
 
 
-def _shape(low: float, high: float, T: FloatArray, mean: FloatArray, error: FloatArray) -> Shape:
-    if low <= 0 <= high:
-        return "constant"
-    powers: dict[Shape, float] = {"square root": 0.5, "linear": 1.0}
-    inside = [shape for shape, power in powers.items() if low <= power <= high]
-    return inside[0] if len(inside) == 1 else _best_shape(T, mean, error)
+def _slope(X: FloatArray, W: FloatArray, log: FloatArray) -> float:
+    """Exponent of the weighted fit to logarithms of a law."""
+    return float(np.linalg.solve(X.T @ (W[:, None] * X), X.T @ (W * log))[1])
 
 
-def _best_shape(T: FloatArray, mean: FloatArray, error: FloatArray) -> Shape:
-    """Among ``a + b·f(T)`` with f = log, square root, identity."""
-    shapes: dict[Shape, FloatArray] = {
-        "logarithmic": np.log(T),
-        "square root": np.sqrt(T),
-        "linear": T,
-    }
-    weight = 1 / np.maximum(error, 1e-9 * mean)
-    misfits: dict[Shape, float] = {}
-    for shape, f in shapes.items():
-        X = np.column_stack([np.ones(T.size), f]) * weight[:, None]
-        beta = np.linalg.lstsq(X, mean * weight)[0]
-        misfits[shape] = float(((X @ beta - mean * weight) ** 2).sum())
-    return min(misfits, key=misfits.__getitem__)
+def _shape(admitted: Sequence[str], exponent: float, slopes: Mapping[str, float]) -> str:
+    """Name what an interval admits: one shape, several, or what lies between two of them."""
+    if admitted:
+        return admitted[0] if len(admitted) == 1 else NOT_DETERMINED
+    in_order = sorted(slopes, key=slopes.__getitem__)
+    below = [name for name in in_order if slopes[name] < exponent]
+    if not below:
+        return "falling"
+    if len(below) == len(in_order):
+        return f"faster than {below[-1]}"
+    return f"between {below[-1]} and {in_order[len(below)]}"

@@ -236,7 +236,8 @@ def measure_regret(
     environment : Environment
         Where.
     policies : sequence of str, optional
-        Names; all of the environment by default.
+        Names, and in the environments of latency any specification ``NAME[:key=value,…]`` or
+        ``module:Class`` of their regime; all of the environment by default.
     horizons : sequence of int, optional
         T's, each at least 1; those of the environment by default.
     replications : int
@@ -359,14 +360,22 @@ def exact_values(
 
 
 def require_policies(environment: Environment, policies: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the policies by name, all of them known and none twice."""
+    """Return the policies by name, all of them known and none twice.
+
+    An environment whose policies are those of a regime takes all of the regime's, with their
+    options, and ``module:Class`` (its method ``require_policy`` says so); the others decide
+    something else, and have their own only.
+    """
     if policies is None:
         return environment.policies
-    known = (*environment.policies, *getattr(environment, "on_demand", ()))
+    require = getattr(environment, "require_policy", None)
     for policy in policies:
-        if policy not in known:
+        if require is not None:
+            require(policy)
+        elif policy not in environment.policies:
             raise InputError(
-                f"policies: {environment.name} has {', '.join(known)}; found {policy!r}"
+                f"policies: {environment.name} has {', '.join(environment.policies)}; found "
+                f"{policy!r}"
             )
     if len(set(policies)) != len(policies) or not policies:
         raise InputError(f"policies: expected different names, found {', '.join(policies)!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from batchprophet.cli import run
-from batchprophet.models.batch_time import ConstantTime
+from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.errors import DoesNotFinish, InputError
 from batchprophet.models.families import make_instance
 from batchprophet.models.feasibility import check, check_mixed
@@ -23,7 +24,7 @@ from batchprophet.online.adversary.moves import neighbour
 from batchprophet.online.adversary.search import Hunt
 from batchprophet.online.adversary.shrink import shrink
 from batchprophet.online.adversary.space import Space
-from batchprophet.online.adversary.witness import POLICY_SEED, recheck, write_witness
+from batchprophet.online.adversary.witness import POLICY_SEED, Witness, recheck, write_witness
 from batchprophet.online.adversary.worst_case import find_worst_case
 from batchprophet.online.simulator import simulate
 
@@ -276,7 +277,10 @@ def test_the_command_finds_worst_cases_of_separate_batching(separate_folder, cap
     paths = [str(separate_folder / f"{name}.json") for name in ("instance", "solution", "policy")]
     assert run(["check", *paths[:2]]) == 0
     assert run(["check", paths[0], paths[2]]) == 0
-    assert not (separate_folder / "certificate.json").exists()
+    assert record["certificate"]["proof"]["kind"] == "walk-search"
+    bound = str(separate_folder / "certificate.json")
+    assert run(["check", *paths[:2], "--bound", bound]) == 0
+    assert "bound verified" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -287,8 +291,8 @@ def test_the_command_finds_worst_cases_of_separate_batching(separate_folder, cap
         ("hindsight_batches", lambda batches: batches[1:], 1, "hindsight schedule: "),
         ("hindsight_batches", lambda batches: [["x", 0, [0]]], 2, "expected kind, start and requ"),
         ("hindsight_batches", lambda batches: [["token", 0, [9]]], 2, "expected requests below"),
-        ("bound", lambda bound: bound + 1, 1, "bound: the search proves"),
-        ("proof", lambda proof: proof | {"kind": "none"}, 2, "proof.kind: expected"),
+        ("certificate", lambda made: made | {"bound": made["bound"] + 1}, 1, "certificate: "),
+        ("certificate", lambda made: made | {"bound": 0}, 2, "expected a bound of at least 1"),
         ("gpu", lambda gpu: gpu | {"kv_capacity": "x"}, 2, "gpu: Expected `int`"),
         ("model", lambda model: "both", 2, "model: expected 'separate' or none, found 'both'"),
     ],
@@ -302,6 +306,55 @@ def test_a_tampered_witness_of_separate_batching_is_caught(
     assert run(["adversary", "--recheck", str(tmp_path)]) == code
     captured = capsys.readouterr()
     assert fault in captured.out + captured.err
+
+
+def rechecked(record, folder, capsys):
+    (folder / "witness.json").write_text(json.dumps(record))
+    code = run(["adversary", "--recheck", str(folder)])
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def test_a_bound_on_separate_batching_proves_nothing_of_mixed(tmp_path, capsys):
+    """Here the optimum of separate batching is 7, that of mixed batching 6."""
+    gpu = Gpu(kv_capacity=40)
+    instance = Instance(gpu=gpu, arrival=[0, 1], prompt=[3, 1], output=[4, 2])
+    separate, mixed = judge_separate(instance, "prefill-first"), judge(instance, "mc-sf")
+    assert (separate.bound, mixed.bound) == (7, 6)
+    record = Witness(policy="mc-sf", judged=mixed).to_record()
+    record["certificate"] = separate.certificate().to_record()
+    code, text = rechecked(record, tmp_path, capsys)
+    assert code == 2
+    assert "certificate: expected one of mixed batching" in text
+
+
+def test_under_affine_batch_times_the_search_is_run_again(tmp_path, capsys):
+    """The verifier's walk has no affine batch times."""
+    gpu = Gpu(kv_capacity=9, batch_time=AffineTime(c0=0.001, c1=0.0005, c2=0.0005, c3=0.0))
+    instance = Instance(gpu=gpu, arrival=[0, 0, 1], prompt=[2, 5, 1], output=[4, 1, 2])
+    judged = judge_separate(instance, "prefill-first")
+    assert judged.certificate() is None
+    record = Witness(policy="prefill-first", judged=judged).to_record()
+    assert rechecked(record, tmp_path, capsys)[0] == 0
+    code, text = rechecked(record | {"bound": judged.bound + 1}, tmp_path, capsys)
+    assert code == 1
+    assert "bound: the search proves" in text
+    code, text = rechecked(record | {"proof": {"kind": "none"}}, tmp_path, capsys)
+    assert code == 2
+    assert "proof.kind: expected" in text
+
+
+def test_a_witness_of_one_s_own_policy_is_rechecked_from_its_folder(tmp_path, monkeypatch, capsys):
+    (tmp_path / "of_this_folder.py").write_text(
+        "from batchprophet.online.policies.mc_sf import McSf\n\n\nclass Mine(McSf):\n    pass\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [place for place in sys.path if place])
+    judged = judge(Instance(gpu=Gpu(kv_capacity=5), arrival=[0], prompt=[1], output=[3]), "mc-sf")
+    record = Witness(policy="of_this_folder:Mine", judged=judged).to_record()
+    code, text = rechecked(record, tmp_path, capsys)
+    assert code == 0, text
+    assert "the witness holds: of_this_folder:Mine costs 3" in text
 
 
 def test_the_sqrt_adversary_doubles_the_ratio_with_four_times_the_memory():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,8 +112,11 @@ def test_one_replication_has_no_interval() -> None:
         ("constant", lambda T: 50.0),
         ("logarithmic", lambda T: 5.0 + 9.0 * np.log(T)),
         ("square root", lambda T: 3.0 * np.sqrt(T)),
-        ("square root", lambda T: 120 + 5.0 * np.sqrt(T)),
+        ("between square root and linear", lambda T: T**0.75),
         ("linear", lambda T: 0.3 * T),
+        ("quadratic", lambda T: 1e-4 * T * T),
+        ("faster than quadratic", lambda T: 1e-6 * T**3.593),
+        ("falling", lambda T: 100 / np.sqrt(T)),
     ],
 )
 def test_growth_tells_shapes_apart(shape: str, f) -> None:  # type: ignore[no-untyped-def]  # a law
@@ -125,9 +129,62 @@ def test_growth_tells_shapes_apart(shape: str, f) -> None:  # type: ignore[no-un
     assert growth.low <= growth.exponent <= growth.high
 
 
+@pytest.mark.parametrize(
+    ("means", "errors", "admitted"),
+    [
+        (
+            [1.45, 1.7, 2.5],
+            [0.45, 0.53, 0.86],
+            ["constant", "logarithmic", "square root", "linear"],
+        ),
+        ([10.0, 14.0, 20.0], [0.9, 1.3, 2.0], ["square root"]),
+        ([10.0, 11.0, 10.5], [1.0, 1.1, 1.0], ["constant", "logarithmic"]),
+        ([10.0, 28.0, 60.0], [4.0, 11.0, 30.0], ["square root", "linear", "quadratic"]),
+    ],
+)
+def test_the_shape_is_what_the_interval_admits(
+    means: list[float], errors: list[float], admitted: list[str]
+) -> None:
+    """An interval that admits several shapes determines none, wherever its middle lies."""
+    growth = fit_growth([200, 400, 800], means, errors)
+    assert growth is not None
+    assert list(growth.admitted) == admitted
+    powers = {"constant": 0.0, "square root": 0.5, "linear": 1.0, "quadratic": 2.0}
+    for shape, power in powers.items():
+        assert (growth.low <= power <= growth.high) == (shape in admitted)
+    assert growth.shape == (admitted[0] if len(admitted) == 1 else "not determined")
+    assert all(shape in growth.text for shape in admitted)
+
+
 def test_growth_needs_positive_means() -> None:
     assert fit_growth([10, 100], [0.0, 1.0], [0.1, 0.1]) is None
     assert fit_growth([10], [1.0], [0.1]) is None
+
+
+@pytest.mark.parametrize("model", ["mixed", "separate"])
+def test_regret_takes_all_policies_of_a_regime(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Options, and one's own policies of the current folder."""
+    module, name = {
+        "mixed": ("policies.mc_sf", "McSf"),
+        "separate": ("separate.policies.hysteresis", "Hysteresis"),
+    }[model]
+    (tmp_path / f"my_{model}.py").write_text(
+        f"from batchprophet.online.{module} import {name}\n\n\nclass Mine({name}):\n    pass\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [place for place in sys.path if place])
+    option = {"mixed": "skip=true", "separate": "high=2,low=1"}[model]
+    plain = {"mixed": "mc-sf:skip=true", "separate": "hysteresis:high=2,low=1"}[model]
+    own = f"my_{model}:Mine:{option}"
+    words = [f"{model}-latency", "--horizons", "4", "--replications", "2", "--set", "work=50"]
+    record = printed(capsys, *words, "--policies", f"{own},{plain}")
+    rows = {row["policy"]: row for row in record["rows"]}  # type: ignore[attr-defined]
+    assert list(rows) == [own, plain]
+    assert rows[own]["value"] == rows[plain]["value"]
+    assert run(["regret", *words, "--policies", "nobody"]) == 2
+    assert "or module:Class, found 'nobody'" in capsys.readouterr().err
 
 
 def test_an_environment_from_a_file(tmp_path: Path) -> None:

@@ -15,10 +15,14 @@ import psutil
 import pytest
 
 from batchprophet.models.errors import InputError
+from batchprophet.online.study import work
+from batchprophet.online.study.cell import Cell, Limit, Problem
+from batchprophet.online.study.chunk import local_modules, run_chunk
 from batchprophet.online.study.engine import LocalProcesses
 from batchprophet.online.study.reading import read_study
 from batchprophet.online.study.recipe import run_study
 from batchprophet.online.study.result import DONE, FAILED, LOST, CellResult
+from batchprophet.online.study.source import Source
 from batchprophet.online.study.store import STORE, Store, StoreError
 
 HERE = Path(__file__).parent
@@ -283,3 +287,68 @@ def test_a_longer_study_takes_over_what_is_done(tmp_path: Path) -> None:
 
 def _result(key: str) -> CellResult:
     return CellResult(key=key, outcome=DONE, record={"value": 1}, seconds=0.1)
+
+
+OF_THIS_FOLDER = """
+import multiprocessing
+
+from batchprophet.online.policies.mc_sf import McSf
+
+
+class Mine(McSf):
+    lock = multiprocessing.Lock()  # the system keeps it until the process cleans up
+"""
+
+
+def test_workers_import_policies_of_the_current_folder_and_clean_up(tmp_path: Path) -> None:
+    (tmp_path / "of_this_folder.py").write_text(OF_THIS_FOLDER)
+    path = write_study(tmp_path, ["of_this_folder:Mine", "mc-sf"], 3)
+    words = [
+        str(Path(sys.executable).with_name("batchprophet")),
+        "study",
+        path.name,
+        "--out",
+        "out",
+    ]
+    done = subprocess.run([*words, "--jobs", "1"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "leaked" not in done.stderr
+    rows = table(tmp_path / "out")
+    assert {row["outcome"] for row in rows} == {DONE}
+    assert [row["value"] for row in rows[::2]] == [row["value"] for row in rows[1::2]]
+
+
+def test_a_worker_imports_policies_of_the_folder_that_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of a cluster must, whose path is another."""
+    (tmp_path / "of_that_folder.py").write_text(OF_THIS_FOLDER)
+    path = write_study(tmp_path, ["of_that_folder:Mine"], 1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [str(tmp_path), *sys.path])
+    cells, folder = read_study(path).cells(), local_modules()
+    assert folder == str(tmp_path)
+    monkeypatch.setattr("sys.path", [each for each in sys.path if each not in ("", folder)])
+    monkeypatch.delitem(sys.modules, "of_that_folder")
+    assert local_modules() is None
+    assert [result.outcome for result in run_chunk(VERSION, folder, cells)] == [DONE]
+
+
+@pytest.mark.parametrize("model", ["mixed", "separate"])
+def test_compilation_does_not_count_against_a_time_limit(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine is loaded before the clock of the first solve of a process starts, and once."""
+    happened: list[str] = []
+    monkeypatch.setattr(work, "_loaded", set())
+    monkeypatch.setattr(work, "load_compiled_code", lambda instance: happened.append("mixed"))
+    monkeypatch.setattr(work, "load_separate", lambda: happened.append("separate"))
+    real = work.solve
+    monkeypatch.setattr(work, "solve", lambda *a, **k: (happened.append("solve"), real(*a, **k))[1])
+    family = {"mixed": "arrival-model-1", "separate": "separate-random"}[model]
+    source = Source(kind="family", origin=family, settings=(("n", 3),), label="tiny")
+    for seed in (1, 2):
+        problem = Problem(source=source, seed=seed, model=model, objective="latency")
+        cell = Cell(problem=problem, job=Limit(label="short", seconds=5.0))
+        assert work.run_cell(cell).outcome == DONE
+    assert happened == [model, "solve", "solve"]

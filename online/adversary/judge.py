@@ -53,7 +53,8 @@ class Judged:
     bound : int
         ``bound ≤ optimum``.
     proof : Proof or Rerun
-        What proves the bound: a certificate's, or for separate batching the search to run again.
+        What proves the bound: a certificate's, or the search of separate batching to run again
+        where there is none.
     """
 
     instance: Instance
@@ -85,7 +86,7 @@ class Judged:
         return self.value == self.bound
 
     def certificate(self) -> Certificate | None:
-        """Return the bound with its proof, for anyone to verify; None under separate batching."""
+        """Return the bound with its proof, for anyone to verify; None where there is no such."""
         if isinstance(self.proof, Rerun):
             return None
         made = best_certificate(self.instance, "latency", [(self.bound, self.proof)])

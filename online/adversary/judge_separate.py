@@ -14,6 +14,7 @@ from ...solvers.separate.exhaustion import exhaust, is_applicable
 from ...solvers.separate.improvement import improve_separate
 from ...solvers.separate.machine import machine_of
 from ...solvers.separate.simple_bounds import simple_bounds
+from ...solvers.separate.walk_lookahead import search_proof
 from ..separate.policy import SeparatePolicy
 from ..separate.simulator import simulate_separate
 from .judge import PLACEMENTS, STATES, Judged, latency_of
@@ -28,6 +29,10 @@ def judge_separate(
     The best list schedule, then the exhaustive search of states, as far as it takes to tell and up
     to a number of states. Where there are too many, annealing follows, and the ratio is that to the
     best schedule known, which the true one is never below.
+
+    What the search proves goes into a certificate that an independent verifier searches again
+    (`certificates.walk_search`), unless batch times are affine or the GPU's walk has too many
+    states for it: then the proof is to run this search again.
 
     Parameters
     ----------
@@ -50,8 +55,8 @@ def judge_separate(
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 1], prompt=[1, 1], output=[2, 1])
     >>> judged = judge_separate(instance, "decode-first")
-    >>> judged.ratio, judged.proved
-    (Fraction(1, 1), True)
+    >>> judged.ratio, judged.proved, judged.certificate().bound
+    (Fraction(1, 1), True, 5)
     """
     schedule = simulate_separate(instance, policy, seed=seed)
     cost = latency_of(instance, schedule)
@@ -77,16 +82,18 @@ def judge_separate(
         enough = cost < above * bound
 
     outcome = exhaust(instance, known, work_limit=STATES, stop=lambda: enough, found=look)
-    if cost < above * outcome.bound:
+    bound = max(outcome.bound, 1)
+    if cost < above * bound:
         return None
+    certified = search_proof(instance, None, bound)
     return Judged(
         instance=instance,
         schedule=schedule,
         cost=cost,
         hindsight=outcome.schedule,
         value=outcome.latency,
-        bound=max(outcome.bound, 1),
-        proof=Rerun(work_limit=1000 + 10 * outcome.expanded),
+        bound=bound,
+        proof=certified or Rerun(work_limit=1000 + 10 * outcome.expanded),
     )
 
 

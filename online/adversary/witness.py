@@ -56,9 +56,12 @@ _KEYS = (
 
 #: What else a witness has in each regime.
 _MORE_KEYS = {
-    "mixed": ("kv_capacity", "hindsight_start", "certificate"),
-    "separate": ("model", "gpu", "hindsight_batches", "bound", "proof"),
+    "mixed": ("kv_capacity", "hindsight_start"),
+    "separate": ("model", "gpu", "hindsight_batches"),
 }
+
+#: What proves the bound: a certificate, or where there is none a search to run again.
+_CERTIFIED, _RERUN = ("certificate",), ("bound", "proof")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +102,13 @@ class Witness:
         }
         if isinstance(judged.hindsight, SeparateSchedule):
             batches = [[b.kind, b.start, list(b.requests)] for b in judged.hindsight.batches]
-            more = {"hindsight_batches": batches, "bound": judged.bound}
-            return record | more | {"proof": judged.proof.to_record()}
+            record["hindsight_batches"] = batches
+        else:
+            record["hindsight_start"] = judged.hindsight.start.tolist()
         certificate = judged.certificate()
-        assert certificate is not None
-        start = judged.hindsight.start.tolist()
-        return record | {"hindsight_start": start, "certificate": certificate.to_record()}
+        if certificate is None:
+            return record | {"bound": judged.bound, "proof": judged.proof.to_record()}
+        return record | {"certificate": certificate.to_record()}
 
 
 def write_witness(witness: Witness, path: str | os.PathLike[str]) -> None:
@@ -206,10 +210,11 @@ def _recheck(record: dict[str, Any]) -> Recheck:
         faults.append(f"cost: {policy} costs {cost}, not the {claimed_cost} that is claimed")
     if value and value != claimed_value:
         faults.append(f"hindsight: the schedule costs {value}, not the {claimed_value} claimed")
-    if isinstance(hindsight, SeparateSchedule):
-        bound = _search_again(record, instance, hindsight, faults)
+    if "certificate" in record:
+        bound = _verify(record, instance, model, None if faults else value, faults)
     else:
-        bound = _verify(record, instance, None if faults else value, faults)
+        assert isinstance(hindsight, SeparateSchedule), "as the keys say"
+        bound = _search_again(record, instance, hindsight, faults)
     return Recheck(
         policy=policy,
         instance=instance,
@@ -240,12 +245,16 @@ def _hindsight(record: dict[str, Any], instance: Instance, model: str) -> Schedu
 
 
 def _verify(
-    record: dict[str, Any], instance: Instance, value: int | None, faults: list[str]
+    record: dict[str, Any], instance: Instance, model: str, value: int | None, faults: list[str]
 ) -> int:
-    """Verify the certificate of mixed batching; return its bound."""
+    """Verify the certificate, which must be of the witness's regime; return its bound."""
     certificate = Certificate.from_record(require_object("certificate", record["certificate"]))
     if certificate.objective_name != "latency" or not isinstance(certificate.bound, int):
         raise InputError("certificate: expected one of the total latency")
+    if certificate.model != model:
+        raise InputError(f"certificate: expected one of {model} batching")
+    if certificate.bound < 1:
+        raise InputError("certificate: expected a bound of at least 1, found 0")
     verification = verify(certificate, instance, value=value, replays=REPLAYS)
     if not verification.verified:
         faults.append(f"certificate: {verification.reason}")
@@ -255,7 +264,10 @@ def _verify(
 def _search_again(
     record: dict[str, Any], instance: Instance, hindsight: SeparateSchedule, faults: list[str]
 ) -> int:
-    """Run the search of separate batching again, from the schedule; return the claimed bound."""
+    """Run the search of separate batching again, from the schedule; return the claimed bound.
+
+    For affine batch times, and for what an earlier version wrote.
+    """
     claimed = integer("bound", record["bound"], low=1)
     stored = require_object("proof", record["proof"])
     if stored.get("kind") != Rerun.kind:
@@ -308,5 +320,6 @@ def _decode(content: bytes) -> dict[str, Any]:
     model = record.get("model", "mixed")
     if model not in _MORE_KEYS or record.get("model") == "mixed":
         raise InputError(f"model: expected 'separate' or none, found {shown(model)}")
-    require_keys("", record, (*_KEYS, *_MORE_KEYS[model]))
+    rerun = model == "separate" and "certificate" not in record
+    require_keys("", record, (*_KEYS, *_MORE_KEYS[model], *(_RERUN if rerun else _CERTIFIED)))
     return record

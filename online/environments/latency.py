@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ...models.errors import InputError
+from ...models.errors import InputError, PolicyError
 from ...models.families.setting import Setting
+from ...models.feasibility import check
 from ...models.instance import Instance
 from ...models.schedules import Schedule, schedule_value
 from ...solvers.search.random_stream import Stream, random_stream
@@ -91,6 +92,16 @@ class LatencyEnvironment:
         built_in = regime(self.model).registry.built_in
         return tuple(name for name in built_in if name not in self.on_demand)
 
+    def require_policy(self, policy: str) -> None:
+        """Refuse what is no policy of the regime.
+
+        Raises
+        ------
+        InputError
+            As `online.registry.PolicyRegistry.make`.
+        """
+        regime(self.model).registry.make(policy)
+
     def benchmark(self, horizon: int) -> str:
         """Say what regret is measured against."""
         return "best known schedule (feasible; the optimum lies between it and the proved bound)"
@@ -98,12 +109,11 @@ class LatencyEnvironment:
     def experiment(self, horizon: int, policies: Sequence[str]) -> Replicate:
         """Prepare replications at a horizon."""
         specs = {name: f"bayes:{self.bayes}" if name == "bayes" else name for name in policies}
-        simulate = regime(self.model).simulate
 
         def replicate(rng: np.random.Generator) -> Mapping[str, Outcome]:
             instance = self.draw(horizon, rng)
             seed = int(rng.integers(2**31))
-            runs = {name: simulate(instance, spec, seed=seed) for name, spec in specs.items()}
+            runs = {name: self._run(instance, spec, seed) for name, spec in specs.items()}
             plan, bound = self.hindsight(instance, list(runs.values()), self.work)
             followed = {
                 name: self.steps(instance, run, plan, ACCOUNT_EFFORT, random_stream(seed))
@@ -116,6 +126,16 @@ class LatencyEnvironment:
             }
 
         return replicate
+
+    def _run(self, instance: Instance, spec: str, seed: int) -> Schedule:
+        """Simulate a policy, which may be anybody's, and check what it did."""
+        schedule = regime(self.model).simulate(instance, spec, seed=seed)
+        violations = check(instance, schedule)
+        if violations:
+            raise PolicyError(
+                f"policy {spec}: made an infeasible schedule: {violations[0].message}"
+            )
+        return schedule
 
     def _outcome(
         self,

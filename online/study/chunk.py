@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ...models.errors import BatchprophetError
 from .cell import Cell
@@ -11,7 +13,13 @@ from .machine import metadata_version
 from .result import CellResult
 
 
-def run_chunk(version: str, cells: Sequence[Cell]) -> list[CellResult]:
+def local_modules() -> str | None:
+    """Return the current folder where modules of it can be imported; else None."""
+    here = Path.cwd()
+    return str(here) if any(Path(place).resolve() == here for place in sys.path) else None
+
+
+def run_chunk(version: str, folder: str | None, cells: Sequence[Cell]) -> list[CellResult]:
     """Run some cells in this process.
 
     Policies and solvers are loaded here, in the worker: the process that hands cells out has no
@@ -21,6 +29,9 @@ def run_chunk(version: str, cells: Sequence[Cell]) -> list[CellResult]:
     ----------
     version : str
         The package's version where the study is: results of another are not mixed with it.
+    folder : str or None
+        Where the study's own policies (``module:Class``) are, as `local_modules` says it: searched
+        last. A worker on another machine needs the folder under the same path.
     cells : sequence of Cell
         What to run.
 
@@ -34,6 +45,8 @@ def run_chunk(version: str, cells: Sequence[Cell]) -> list[CellResult]:
         raise BatchprophetError(
             f"worker {platform.node()}: expected batchprophet {version}, found {here}"
         )
+    if folder is not None and folder not in sys.path:
+        sys.path.append(folder)
     from .work import run_cell
 
     return [run_cell(cell) for cell in cells]

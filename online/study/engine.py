@@ -20,6 +20,9 @@ from ...models.errors import InputError
 #: Seconds for which the number of a cluster's threads is taken to be what it was.
 SLOTS_SECONDS = 1.0
 
+#: Seconds that processes have to end by themselves when all is done.
+FAREWELL_SECONDS = 5.0
+
 #: Seconds that a scheduler has to answer.
 ANSWER_SECONDS = 10.0
 
@@ -41,6 +44,10 @@ class Engine(Protocol):
 
     def slots(self) -> int:
         """Return how many cells can run at once now, at least 1."""
+        ...
+
+    def finish(self) -> None:
+        """Leave when nothing runs: processes end by themselves, and clean up."""
         ...
 
     def close(self) -> None:
@@ -89,11 +96,28 @@ class LocalProcesses:
         """Return the number of processes."""
         return self.jobs
 
+    def finish(self) -> None:
+        """Let the processes end, so that what they hold of the system is given back.
+
+        One that does not within `FAREWELL_SECONDS` is ended.
+        """
+        if self._executor is None:
+            return
+        self._executor.shutdown(wait=False)
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        for process in self._mine():
+            connection.wait([process.sentinel], max(0.0, deadline - time.monotonic()))
+        self.close()
+
+    def _mine(self) -> list[multiprocessing.Process]:
+        children = multiprocessing.active_children()
+        return [process for process in children if process.pid not in self._others]
+
     def close(self) -> None:
         """End the processes, whatever they do."""
         if self._executor is None:
             return
-        mine = [p for p in multiprocessing.active_children() if p.pid not in self._others]
+        mine = self._mine()
         self._executor.shutdown(wait=False, cancel_futures=True)
         for process in mine:
             process.terminate()
@@ -147,6 +171,10 @@ class DaskCluster:
             self._slots = max(1, sum(self._client.nthreads().values()))
         return self._slots
 
+    def finish(self) -> None:
+        """Leave; the cluster stays."""
+        self.close()
+
     def close(self) -> None:
         """Cancel what runs and leave; the cluster stays."""
         if self._client is not None:
@@ -184,7 +212,9 @@ def _context() -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([f"{__package__}.work"])
+    # Pyomo comes with the MILP, and makes a lock: here once, instead of one in each process.
+    package = __package__.rpartition(".online.")[0]
+    context.set_forkserver_preload([f"{__package__}.work", f"{package}.solvers.milp_search"])
     forkserver.ensure_running()
     return context
 

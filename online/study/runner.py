@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ...models.errors import BatchprophetError
 from .cell import Cell
-from .chunk import run_chunk
+from .chunk import local_modules, run_chunk
 from .engine import Engine
 from .machine import metadata_version
 from .progress import Pace, StudyProgress
@@ -47,7 +47,7 @@ def run_cells(
     store : Store
         Where results are kept.
     engine : Engine
-        Who runs them; it is closed at the end.
+        Who runs them; it is left at the end, or closed at once where something goes wrong.
     progress : callable, optional
         Called with a `StudyProgress` at every step, at least twice a second.
 
@@ -73,8 +73,10 @@ def run_cells(
         run = _Run(store, engine, results, len(wanted), Pace.of(left), progress)
         try:
             run.all(left)
-        finally:
+        except BaseException:
             engine.close()
+            raise
+        engine.finish()
     return results
 
 
@@ -96,6 +98,7 @@ class _Run:
     failed: int = 0
     told: float = 0.0
     version: str = field(default_factory=lambda: metadata_version("batchprophet"))
+    folder: str | None = field(default_factory=local_modules)
 
     def all(self, cells: Sequence[Cell]) -> None:
         """Run cells until none is left."""
@@ -138,7 +141,7 @@ class _Run:
 
     def _submit(self, executor: Executor, chunk: list[Cell]) -> None:
         try:
-            self.out[executor.submit(run_chunk, self.version, chunk)] = chunk
+            self.out[executor.submit(run_chunk, self.version, self.folder, chunk)] = chunk
         except self.engine.lost:  # it broke since: these cells have not begun
             self.broken = True
             self._put_back(chunk)

@@ -13,6 +13,7 @@ from ...models.instance import Instance
 from ...models.objectives import Exact
 from ...models.schedules import schedule_value
 from ...solvers.hindsight import load_compiled_code, solve
+from ...solvers.separate.hindsight import load_compiled_code as load_separate
 from ..evaluation import run_policy
 from ..regime import regime
 from .cell import Cell, Limit, PolicyRun, Problem
@@ -93,8 +94,8 @@ def _run_policy(problem: Problem, job: PolicyRun, instance: Instance) -> tuple[s
 
 
 def _solve(problem: Problem, limit: Limit, instance: Instance) -> tuple[str, dict[str, Any]]:
-    if limit.seconds is not None and problem.model == "mixed":
-        _load_engine(instance)  # compiling does not count against the limit
+    if limit.seconds is not None:
+        _load_engine(problem, instance)  # compiling does not count against the limit
     solution = solve(
         instance,
         model=problem.model,
@@ -108,14 +109,19 @@ def _solve(problem: Problem, limit: Limit, instance: Instance) -> tuple[str, dic
     return DONE, {"value": exact_text(solution.objective), "bound": bound}
 
 
-_engine_loaded = False
+#: Regimes whose engine this process has loaded.
+_loaded: set[str] = set()
 
 
-def _load_engine(instance: Instance) -> None:
-    global _engine_loaded
-    if not _engine_loaded:
+def _load_engine(problem: Problem, instance: Instance) -> None:
+    """Load the compiled code of a regime's engine, once per process."""
+    if problem.model in _loaded:
+        return
+    if problem.model == "separate":
+        load_separate()
+    else:
         load_compiled_code(instance)
-        _engine_loaded = True
+    _loaded.add(problem.model)
 
 
 def _reason(error: Exception) -> str:
