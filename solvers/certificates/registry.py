@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from .blocks import BlocksProof, SeparateBlocksProof
 from .combinatorial import CombinatorialBound
 from .configuration_prices import ConfigurationPriceProof
 from .exhaustive_search import ExhaustiveSearch
@@ -30,6 +31,8 @@ PROOF_KINDS: Mapping[str, type[Proof]] = MappingProxyType(
             WalkPriceProof,
             WaitsAndStallsProof,
             WalkSearch,
+            BlocksProof,
+            SeparateBlocksProof,
         )
     }
 )
