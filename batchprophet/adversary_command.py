@@ -80,7 +80,6 @@ def adversary(
     from .online.adversary.witness import write_witness
     from .online.adversary.worst_case import find_worst_case
 
-    find_local_modules()
     require_outputs_in("--out", out, FILES)
 
     def save(witness: Witness) -> None:

@@ -114,8 +114,6 @@ def solve(
         formulation=formulation,
         progress=progress,
     )
-    rejects = objective in MAXIMISED
-    _require_feasible(loaded, solution.schedule, solution.method, allow_rejected=rejects)
     return Solved(instance=loaded, solution=solution)
 
 
@@ -253,7 +251,7 @@ def compare(
         seed=seed,
         progress=progress,
     )
-    return _checked(Compared(comparison=comparison))
+    return Compared(comparison=comparison)
 
 
 def compare_both(
@@ -314,8 +312,8 @@ def compare_both(
         loaded, chosen, time_limit=time_limit, threads=threads, seed=seed, progress=progress
     )
     return ComparedBoth(
-        separate=_checked(Compared(comparison=found.separate, price=found.price)),
-        mixed=_checked(Compared(comparison=found.mixed)),
+        separate=Compared(comparison=found.separate, price=found.price),
+        mixed=Compared(comparison=found.mixed),
     )
 
 
@@ -598,13 +596,6 @@ def _write_model(
         return
     form = separate.default_form(instance) if formulation == "auto" else formulation
     separate.write_model(instance, path, objective=objective, formulation=form)
-
-
-def _checked(compared: Compared) -> Compared:
-    """Run the checker on every schedule of a comparison."""
-    for name, schedule in compared.schedules().items():
-        _require_feasible(compared.instance, schedule, name)
-    return compared
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -103,6 +103,9 @@ class Comparison:
     solution: Solution[Any]
     results: tuple[PolicyResult, ...]
     references: tuple[Reference, ...] = ()
+    _values: list[tuple[PolicyResult | Reference, Exact | None]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     def __repr__(self) -> str:
         solution, names = self.solution, [result.policy for result in self.results]
@@ -120,7 +123,18 @@ class Comparison:
         return model
 
     def value(self, result: PolicyResult | Reference) -> Exact | None:
-        """Objective value of a policy's schedule, exact; None if it does not finish."""
+        """Objective value of a policy's schedule, exact; None if it does not finish.
+
+        It is computed once: tables and pictures ask for it again and again.
+        """
+        for known, value in self._values:
+            if known is result:
+                return value
+        value = self._computed(result)
+        self._values.append((result, value))
+        return value
+
+    def _computed(self, result: PolicyResult | Reference) -> Exact | None:
         objective = self.solution.objective_name
         if isinstance(result, Reference):
             return evaluate(self.instance, result.completion, objective)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, TypeVar
 
+from ..models.blocks import blocks
 from ..models.errors import InputError
 from ..models.families.registry import make_instance
 from ..models.feasibility import check_mixed
@@ -20,11 +21,13 @@ from ..models.schedule import MixedSchedule
 from ..models.schedules import Schedule
 from ..models.separate.schedule import SeparateSchedule
 from .best_so_far import BestSoFar
+from .blocks import fall_apart, solve_blocks
 from .bounds.combinatorial import all_bounds
 from .bounds.configuration import configuration_prices
 from .certificates.combinatorial import CombinatorialBound
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
 from .incumbents import list_schedules
+from .mixed_parts import mixed_parts
 from .paths.warm_up import compile_paths
 from .progress import Progress
 from .search.budget import Budget, Incumbent
@@ -129,10 +132,7 @@ def solve(
     )
     search.listen = progress
     try:
-        _try_list_schedules(search, known)
-        _compute_bounds(search)
-        if not search.proved:
-            _prove(search, formulation, work_limit, threads, seed)
+        _search(search, known, formulation, work_limit, threads, seed)
     except KeyboardInterrupt:
         if search.schedule is None:
             raise
@@ -254,6 +254,32 @@ def _try_list_schedules(search: BestSoFar[MixedSchedule], warm_start: MixedSched
             break
 
 
+def _search(
+    search: BestSoFar[MixedSchedule],
+    known: MixedSchedule | None,
+    formulation: str,
+    work_limit: int | None,
+    threads: int | None,
+    seed: int,
+) -> None:
+    """List schedules and combinatorial bounds, then the blocks one by one, or all at once."""
+    _try_list_schedules(search, known)
+    _compute_bounds(search)
+    if search.proved:
+        return
+    regime = mixed_parts(search.instance)
+    parts = blocks(search.instance, regime.alone)
+    if search.seconds_left == 0 or not fall_apart(search.instance, parts, regime.alone):
+        _prove(search, formulation, work_limit, threads, seed)
+        return
+
+    def solve_block(block: BestSoFar[MixedSchedule], known: MixedSchedule, share: float) -> None:
+        work = None if work_limit is None else int(share * work_limit)
+        _search(block, known, formulation, work, threads, seed)
+
+    solve_blocks(search, parts, regime, solve_block)
+
+
 def _prove(
     search: BestSoFar[MixedSchedule],
     formulation: str,
@@ -265,10 +291,12 @@ def _prove(
     if _asks_for_milp(search.objective, formulation):
         _milp().try_milp(search, formulation, work_limit, threads, seed)
         return
+    if search.seconds_left == 0:
+        return
     last_resort = not has_configurations(search) and _milp().is_applicable(search)
     if work_limit is not None:
         improve_and_prove_by_work(search, work_limit, seed)
-    elif search.seconds_left > 0:
+    else:
         seconds = search.seconds_left * (0.5 if last_resort else 1.0)
         improve_and_prove(search, time_limit=seconds, threads=threads, seed=seed)
     if last_resort and not search.proved:

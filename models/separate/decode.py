@@ -59,7 +59,8 @@ def left_shifted(
             now = max([now, *(arrival[i] for i in members)])
             length = law.prompt_batch(sum(prompt[i] for i in members))
         else:
-            length = law.token_batch(len(members), sum(prompt[i] + tokens[i] for i in members))
+            kv = sum([prompt[i] + tokens[i] for i in members]) if law.per_kv_token else 0
+            length = law.token_batch(len(members), kv)
         placed.append(Batch(kind, now, members))
         now += length
         for i in members:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..batch_time import AffineTime, BatchTime, ConstantTime, UnitTime
 from ..errors import InputError
@@ -24,8 +24,7 @@ from .schedule import Batch, SeparateSchedule
 _DECIMALS = 9
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(NamedTuple):
     """A batch as it runs: its end, and the KV tokens held at its end (completed ones included)."""
 
     batch: Batch
@@ -92,15 +91,15 @@ def check_separate(
 
 
 def _require_known(instance: Instance, schedule: SeparateSchedule) -> None:
+    n = instance.n
     for position, batch in enumerate(schedule.batches):
-        where = f"schedule.batches[{position}]"
         if batch.kind not in ("prompt", "token"):
-            raise InputError(f"{where}.kind: expected 'prompt' or 'token', found {batch.kind!r}")
+            where = f"schedule.batches[{position}].kind"
+            raise InputError(f"{where}: expected 'prompt' or 'token', found {batch.kind!r}")
         for i in batch.requests:
-            if not 0 <= i < instance.n:
-                raise InputError(
-                    f"{where}.requests: expected requests from 0 to {instance.n - 1}, found {i}"
-                )
+            if not 0 <= i < n:
+                where = f"schedule.batches[{position}].requests"
+                raise InputError(f"{where}: expected requests from 0 to {n - 1}, found {i}")
 
 
 def _runs(instance: Instance, schedule: SeparateSchedule) -> list[_Run]:
@@ -109,12 +108,14 @@ def _runs(instance: Instance, schedule: SeparateSchedule) -> list[_Run]:
     emitted = [0] * instance.n
     size = [0] * instance.n  # KV tokens of each request, 0 before its prompt and once it is done
     held = 0
+    law = instance.gpu.batch_time
+    reads = isinstance(law, AffineTime)
     runs = []
     for batch in schedule.batches:
         members = batch.requests
         prompt = batch.kind == "prompt"
-        read = sum(s[i] if prompt else s[i] + emitted[i] for i in members)
-        end = batch.start + _batch_time(instance.gpu.batch_time, batch, read)
+        read = sum([s[i] if prompt else s[i] + emitted[i] for i in members]) if reads else 0
+        end = batch.start + _batch_time(law, batch, read)
         for i in members:
             emitted[i] += 1
             grown = 1 if size[i] else s[i] + 1 if prompt else 0
@@ -152,9 +153,11 @@ def _malformed(instance: Instance, runs: list[_Run]) -> list[Violation]:
     """Empty batches, and batches that hold a request twice."""
     found = []
     for run in runs:
-        start = run.batch.start
-        if not run.batch.requests:
+        start, members = run.batch.start, run.batch.requests
+        if not members:
             found.append(Violation("empty-batch", start, 1, f"{run.name} holds no request"))
+        if len(set(members)) == len(members):
+            continue
         for i, count in Counter(run.batch.requests).items():
             if count > 1:
                 message = f"{run.name} holds request {instance.request_id(i)} {count} times"
@@ -179,7 +182,9 @@ def _overlaps(runs: list[_Run]) -> list[Violation]:
 def _limit_excesses(instance: Instance, runs: list[_Run]) -> list[Violation]:
     """Batches larger than B_P requests, C_P prompt tokens, or B_D requests."""
     gpu, s = instance.gpu, instance.prompt.tolist()
-    found = []
+    found: list[Violation] = []
+    if not gpu.batch_limits:
+        return found
     for run in runs:
         requests = len(run.batch.requests)
         if run.batch.kind == "prompt":
@@ -203,7 +208,11 @@ def _wrong_prompt_jobs(instance: Instance, runs: list[_Run]) -> list[Violation]:
     found = []
     first: dict[int, int] = {}
     for run, i in _jobs(runs, "prompt"):
-        start, name = run.batch.start, instance.request_id(i)
+        start = run.batch.start
+        if start >= arrival[i] and i not in first:
+            first[i] = start
+            continue
+        name = instance.request_id(i)
         if start < arrival[i]:
             message = f"{run.name} holds request {name} before its arrival at {arrival[i]}"
             found.append(Violation("arrival", start, arrival[i] - start, message, i))
@@ -224,13 +233,16 @@ def _wrong_token_jobs(instance: Instance, runs: list[_Run]) -> list[Violation]:
     jobs = [0] * instance.n
     last: dict[int, int] = {}
     for run, i in _jobs(runs, "token"):
-        start, name = run.batch.start, instance.request_id(i)
+        start = run.batch.start
         jobs[i] += 1
         last[i] = start
+        if i in prompt_end and start >= prompt_end[i]:
+            continue
+        name = instance.request_id(i)
         if i not in prompt_end:
             message = f"{run.name} holds request {name}, which has no prompt job"
             found.append(Violation("prompt-first", start, 1, message, i))
-        elif start < prompt_end[i]:
+        else:
             message = f"{run.name} holds request {name} before its prompt batch ends"
             message += f" at {prompt_end[i]}"
             found.append(Violation("prompt-first", start, prompt_end[i] - start, message, i))
@@ -249,10 +261,10 @@ def _unserved(instance: Instance, runs: list[_Run], allow_rejected: bool) -> lis
     tokens = Counter(i for _, i in _jobs(runs, "token"))
     found = []
     for i, output in enumerate(instance.output.tolist()):
-        name = instance.request_id(i)
         missing = max(0, 1 - prompts[i]) + max(0, output - 1 - tokens[i])
         if not missing or (allow_rejected and not prompts[i] and not tokens[i]):
             continue
+        name = instance.request_id(i)
         message = f"request {name} is in no batch"
         if prompts[i] or tokens[i]:
             message = f"request {name} lacks {_count(missing, 'job')} of {output}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -79,20 +80,21 @@ class SeparateSchedule:
     def ends(self, instance: Instance) -> IntArray:
         """End of each batch, in the batch-time law's unit, shape (number of batches,)."""
         law = batch_durations(instance)
-        prompt: list[int] = instance.prompt.tolist()
-        tokens = [0] * instance.n
-        ends = []
-        for batch in self.batches:
-            members = batch.requests
-            if batch.kind == "prompt":
-                length = law.prompt_batch(sum(prompt[i] for i in members))
-            else:
-                kv = sum(prompt[i] + tokens[i] for i in members)
-                length = law.token_batch(len(members), kv)
-            for i in members:
-                tokens[i] += 1
-            ends.append(batch.start + length)
-        return np.array(ends, dtype=np.int64)
+        batch, request = self._jobs()
+        size = np.bincount(batch, minlength=len(self.batches))
+        prompt = np.array([each.kind == "prompt" for each in self.batches], dtype=np.bool_)
+        emitted = np.where(prompt[batch], 0, _earlier_jobs(request))
+        so_far = np.append(0, np.cumsum(instance.prompt[request] + emitted))
+        last = np.cumsum(size)  # jobs up to each batch
+        read = so_far[last] - so_far[last - size]
+        start = np.array([each.start for each in self.batches], dtype=np.int64)
+        work = np.where(
+            prompt,
+            law.prompt + law.per_prompt_token * read,
+            law.token + law.per_token_job * size + law.per_kv_token * read,
+        )
+        ends: IntArray = start - (-work // law.divisor)
+        return ends
 
     def completion(self, instance: Instance) -> IntArray:
         """Completion c_i of each request, shape (n,): the end of the batch of its last token.
@@ -104,22 +106,19 @@ class SeparateSchedule:
         """
         if not self.served(instance).all():
             raise ValueError("completion: a request is not served to its end")
+        batch, request = self._jobs()
         completion = np.zeros(instance.n, dtype=np.int64)
-        for batch, end in zip(self.batches, self.ends(instance).tolist(), strict=True):
-            completion[list(batch.requests)] = end
+        completion[request] = self.ends(instance)[batch]  # in order of time: the last one stays
         return completion
 
     def served(self, instance: Instance) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Whether each request gets all its output tokens, shape (n,)."""
-        tokens = np.zeros(instance.n, dtype=np.int64)
-        for batch in self.batches:
-            np.add.at(tokens, list(batch.requests), 1)
-        return tokens >= instance.output
+        _, request = self._jobs()
+        return np.bincount(request, minlength=instance.n) >= instance.output
 
     def accepted(self) -> IntArray:
         """Requests that are in some batch, increasing: under admission, those not rejected."""
-        members = {i for batch in self.batches for i in batch.requests}
-        return np.array(sorted(members), dtype=np.int64)
+        return np.unique(self._jobs()[1])
 
     def only(self, kept: IntArray) -> SeparateSchedule:
         """Return the schedule of ``instance.take(kept)`` that does the same, shape of kept (m,).
@@ -131,3 +130,19 @@ class SeparateSchedule:
             Batch(batch.kind, batch.start, tuple(position[i] for i in batch.requests))
             for batch in self.batches
         )
+
+    def _jobs(self) -> tuple[IntArray, IntArray]:
+        """Batch and request of each job, in order of time, by position."""
+        size = [len(batch.requests) for batch in self.batches]
+        members = chain.from_iterable(batch.requests for batch in self.batches)
+        request = np.fromiter(members, dtype=np.int64, count=sum(size))
+        return np.repeat(np.arange(len(size)), size), request
+
+
+def _earlier_jobs(request: IntArray) -> IntArray:
+    """How many jobs before each one have the same request: the tokens that it has emitted."""
+    order = np.argsort(request, kind="stable")
+    count = np.bincount(request, minlength=1)
+    earlier = np.empty_like(request)
+    earlier[order] = np.arange(request.size) - np.repeat(np.cumsum(count) - count, count)
+    return earlier

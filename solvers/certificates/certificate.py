@@ -125,13 +125,7 @@ def best_certificate(
 
     Of equal ones the first; None if there is none.
     """
-    maximised = objective in MAXIMISED
-    step = value_step(instance, objective)
-    best: tuple[Exact, Proof] | None = None
-    for bound, proof in proofs:
-        rounded = round_bound(bound, step, maximised)
-        if best is None or (rounded < best[0] if maximised else rounded > best[0]):
-            best = rounded, proof
+    best = best_proof(instance, objective, proofs)
     if best is None:
         return None
     return Certificate(
@@ -142,6 +136,20 @@ def best_certificate(
         bound=best[0],
         proof=best[1],
     )
+
+
+def best_proof(
+    instance: Instance, objective: str, proofs: Iterable[tuple[Exact, Proof]]
+) -> tuple[Exact, Proof] | None:
+    """Return the best of some bounds that have proofs, rounded as solutions do, and its proof."""
+    maximised = objective in MAXIMISED
+    step = value_step(instance, objective)
+    best: tuple[Exact, Proof] | None = None
+    for bound, proof in proofs:
+        rounded = round_bound(bound, step, maximised)
+        if best is None or (rounded < best[0] if maximised else rounded > best[0]):
+            best = rounded, proof
+    return best
 
 
 def _read_bound(value: object) -> Exact:

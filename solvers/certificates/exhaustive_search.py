@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ...models.instance import Instance
 from ...models.objectives import Exact
 from .clock import Clock
-from .layer_search import least_below
+from .layer_search import MOST_REQUESTS, WAITING, least_below
 from .one_by_one import require_none_below
 from .price_table import PriceTable
 from .strict import integer, require_keys
@@ -57,6 +57,11 @@ of total latency 7, below the value 8 of the proof
         """
         require_none_below(self.value, least_below(self.value, instance, self.table, clock))
         return self.value
+
+    @staticmethod
+    def takes(instance: Instance) -> bool:
+        """Whether the verifier's states have room for an instance."""
+        return instance.n <= MOST_REQUESTS and int(instance.output.max()) < WAITING
 
     def to_record(self) -> dict[str, Any]:
         """Return the proof as a plain record."""

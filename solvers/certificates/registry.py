@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from .blocks import BlocksProof, SeparateBlocksProof
 from .combinatorial import CombinatorialBound
 from .configuration_prices import ConfigurationPriceProof
 from .exhaustive_search import ExhaustiveSearch
@@ -32,6 +33,8 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
             WalkPriceProof,
             WaitsAndStallsProof,
             WalkSearch,
+            BlocksProof,
+            SeparateBlocksProof,
         )
     }
 )

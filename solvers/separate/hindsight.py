@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from ...models.batch_time import AffineTime
+from ...models.blocks import blocks
 from ...models.errors import InputError
 from ...models.instance import Instance
 from ...models.objectives import OBJECTIVES, latest_completion
@@ -16,12 +17,14 @@ from ...models.separate.feasibility import check_separate
 from ...models.separate.regime import require_separate
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
+from ..blocks import fall_apart, solve_blocks
 from ..progress import Progress
 from ..solution import Solution
 from .codes import list_codes
 from .decode import REJECTED, decode, schedule_of, working_space
 from .engine import improve_and_prove, improve_and_prove_by_work
 from .machine import machine_of
+from .parts import separate_parts
 from .simple_bounds import simple_bounds
 from .waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
 
@@ -98,19 +101,44 @@ def solve_separate(
     search = Search(instance, objective, math.inf if work_limit is not None else time_limit)
     search.listen = progress
     try:
-        _try_list_schedules(search, warm_start)
-        for name, bound in simple_bounds(instance, objective):
-            search.better_bound(name, bound)
-        if objective == "latency":
-            _wait_and_stall(search)
-        search.tell("simple bounds")
-        if not search.proved:
-            _prove(search, formulation, work_limit, threads, seed)
+        _search(search, warm_start, formulation, work_limit, threads, seed)
     except KeyboardInterrupt:
         if search.schedule is None:
             raise
         search.account.append("interrupted")
     return search.solution()
+
+
+def _search(
+    search: Search,
+    known: SeparateSchedule | None,
+    formulation: str,
+    work_limit: int | None,
+    threads: int | None,
+    seed: int,
+) -> None:
+    """List schedules and simple bounds, then the blocks one by one, or all at once."""
+    instance = search.instance
+    _try_list_schedules(search, known)
+    for name, bound in simple_bounds(instance, search.objective):
+        search.better_bound(name, bound)
+    if search.proved:
+        return
+    regime = separate_parts(instance)
+    parts = blocks(instance, regime.alone)
+    if search.seconds_left == 0 or not fall_apart(instance, parts, regime.alone):
+        if search.objective == "latency":
+            _wait_and_stall(search)
+        search.tell("simple bounds")
+        if not search.proved:
+            _prove(search, formulation, work_limit, threads, seed)
+        return
+
+    def solve_block(block: Search, known: SeparateSchedule, share: float) -> None:
+        work = None if work_limit is None else int(share * work_limit)
+        _search(block, known, formulation, work, threads, seed)
+
+    solve_blocks(search, parts, regime, solve_block)
 
 
 def _check_arguments(

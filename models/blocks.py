@@ -1,0 +1,125 @@
+"""Blocks: requests that some optimal schedule completes before the next one arrives.
+
+Write I_S for the instance that has only the requests S.
+
+**Leaving out.** Leave all requests but S out of a feasible schedule, and the batches that become
+empty. What remains is a feasible schedule of I_S in which nobody is later: no round holds more KV,
+no batch has more members, and none takes longer (all coefficients of the batch-time laws are ≥ 0).
+Hence for every partition of the requests into S_1, …, S_m the optima satisfy
+
+    OPT(I) ≥ Σ_b OPT(I_{S_b})  (latency, weighted),   OPT(I) ≥ max_b OPT(I_{S_b})  (makespan),
+    OPT(I) ≤ Σ_b OPT(I_{S_b})  (reward).
+
+**Closing up.** Let W be the sum of the requests' times alone on the GPU and a their last arrival.
+Every schedule can be changed such that it ends by a + W and nobody is later: under mixed batching,
+if nobody runs in a round after a, let all that starts later start one round earlier; under separate
+batching shift batches to the left (`separate.horizon`). Then each round, or batch, after a belongs
+to somebody, and batches take no longer than their jobs one by one.
+
+**Blocks.** Let the requests, by arrival, fall into S_1, …, S_m such that a_b + W_b of each is
+at most the first arrival of the next. Closed-up schedules of the I_{S_b} do not overlap, so
+together they are a schedule of I. With optimal ones it has the value that bounds OPT(I) above: an
+optimal schedule of I is one optimal schedule per block.
+
+**Moving.** A block moved to time 0, with its deadlines and the horizon, has the same latencies and
+rewards; its completions are earlier by the shift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .instance import NO_DEADLINE, Instance, IntArray
+
+
+def blocks(instance: Instance, alone: Sequence[int] | IntArray) -> list[IntArray]:
+    """Divide the requests into blocks, as many as the theorem gives.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    alone : sequence of int, shape (n,)
+        Time of each request alone on the GPU: ``output`` under mixed batching,
+        `separate.regime.times_alone` under separate batching.
+
+    Returns
+    -------
+    list of ndarray of int64
+        The requests of each block, by arrival; blocks in order of time.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(
+    ...     gpu=Gpu(kv_capacity=9), arrival=[8, 2, 0], prompt=[3, 1, 1], output=[4, 2, 4]
+    ... )
+    >>> [block.tolist() for block in blocks(instance, instance.output)]  # done by 2 + 6 at most
+    [[2, 1], [0]]
+    """
+    order = np.argsort(instance.arrival, kind="stable")
+    arrivals = instance.arrival[order].tolist()
+    works = np.asarray(alone, dtype=np.int64)[order].tolist()
+    cuts, work = [], 0
+    for k in range(1, instance.n):
+        work += works[k - 1]
+        if arrivals[k - 1] + work <= arrivals[k]:
+            cuts.append(k)
+            work = 0
+    return np.split(order, cuts)
+
+
+def moved_to_zero(instance: Instance, members: IntArray) -> tuple[Instance, int]:
+    """Return the instance of some requests, moved such that the first arrives at 0, and the shift.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(
+    ...     gpu=Gpu(kv_capacity=9), arrival=[8, 2], prompt=[3, 1], output=[4, 2], horizon=20
+    ... )
+    >>> block, shift = moved_to_zero(instance, np.array([0]))
+    >>> block.arrival.tolist(), block.horizon, shift
+    ([0], 12, 8)
+    """
+    block = instance.take(members)
+    shift = int(block.arrival.min())
+    deadline, horizon = block.deadline, block.horizon
+    if horizon is not None:  # what is not in time stays so: nobody completes by 0
+        limits = np.full(block.n, horizon) if deadline is None else np.minimum(deadline, horizon)
+        deadline, horizon = np.maximum(limits - shift, 0), max(1, horizon - shift)
+    elif deadline is not None:
+        shifted = np.maximum(deadline - shift, 0)
+        deadline = np.where(deadline == NO_DEADLINE, deadline, shifted)
+    moved = block.replace(
+        arrival=block.arrival - shift, deadline=deadline, horizon=horizon, provenance=None
+    )
+    return moved, shift
+
+
+def closed_up(start: IntArray, output: IntArray, last_arrival: int) -> IntArray:
+    """Return starts with no idle round after the last arrival before the end; nobody is later.
+
+    Parameters
+    ----------
+    start, output : ndarray of int64, shape (m,)
+        Starts of a feasible schedule of mixed batching, and output lengths, in rounds.
+    last_arrival : int
+        Of these requests.
+
+    Examples
+    --------
+    >>> closed_up(np.array([5, 20]), np.array([4, 2]), 2).tolist()
+    [2, 6]
+    """
+    order = np.argsort(start, kind="stable")
+    closed = start.copy()
+    busy_until, saved = last_arrival, 0
+    rows = zip(order.tolist(), start[order].tolist(), output[order].tolist(), strict=True)
+    for i, begin, rounds in rows:
+        saved += max(0, begin - saved - busy_until)
+        closed[i] = begin - saved
+        busy_until = max(busy_until, begin - saved + rounds)
+    return closed

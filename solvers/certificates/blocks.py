@@ -1,0 +1,171 @@
+"""Proofs by blocks: bounds on the optima of parts of the requests make one on that of all.
+
+The parts need not be the blocks of `models.blocks`: leaving requests out of a feasible schedule
+leaves a feasible one in which nobody is later (the proof is there), so for *every* partition the
+optimum is at least the sum of the parts' optima (total latency, weighted completion), or the
+largest of them (makespan), and at most their sum (reward). That the requests are divided, each in
+one part, is checked; nothing else in the file is believed but through the parts' own proofs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ...models.errors import InputError
+from ...models.instance import Instance
+from ...models.mixed.regime import require_mixed
+from ...models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate, value_step
+from ...models.separate.regime import times_alone
+from ..rounding import round_bound
+from .clock import Clock
+from .proof import RecomputedProof
+from .strict import array, integers, require_keys, require_object, shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some requests, and what bounds the optimum of the instance that has only them.
+
+    Attributes
+    ----------
+    requests : tuple of int
+        Their positions in the instance.
+    proof : RecomputedProof or None
+        Of that instance with its first arrival moved to 0; without one each request counts as if it
+        were alone on the GPU.
+    """
+
+    requests: tuple[int, ...]
+    proof: RecomputedProof | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlocksProof:
+    """A proof for each part of the requests, under mixed batching.
+
+    Parameters
+    ----------
+    parts : tuple of Part
+        Each request is in one of them.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.solvers.certificates.combinatorial import CombinatorialBound
+    >>> instance = Instance(
+    ...     gpu=Gpu(kv_capacity=5), arrival=[0, 0, 10**9], prompt=[1, 3, 1], output=[4, 2, 2]
+    ... )
+    >>> area = CombinatorialBound(name="KV area, shortest remaining first")
+    >>> parts = (Part(requests=(0, 1), proof=area), Part(requests=(2,), proof=None))
+    >>> BlocksProof(parts=parts).bound(instance, "latency", Clock(None))  # 7 and 2
+    9
+    """
+
+    parts: tuple[Part, ...]
+
+    kind: ClassVar[str] = "blocks"
+    model: ClassVar[str] = "mixed"
+    objectives: ClassVar[tuple[str, ...]] = tuple(OBJECTIVES)
+
+    def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
+        """Recompute the parts' bounds, each rounded to a value that a schedule can have."""
+        if self.model == "mixed":
+            require_mixed(instance)
+        named = sorted(i for part in self.parts for i in part.requests)
+        if named != list(range(instance.n)):
+            raise InputError(
+                f"proof.parts: expected each of {instance.n} requests in one part, found "
+                f"{len(named)} entries"
+            )
+        values = []
+        for part in self.parts:
+            clock.check()
+            values.append(self._bound_of(part, instance, objective, clock))
+        return max(values) if objective == "makespan" else sum(values)
+
+    def _bound_of(self, part: Part, instance: Instance, objective: str, clock: Clock) -> Exact:
+        kept = instance.take(part.requests)
+        if part.proof is None:
+            alone = kept.output if self.model == "mixed" else np.array(times_alone(kept))
+            return evaluate(kept, kept.arrival + alone, objective)
+        if objective not in part.proof.objectives:
+            raise InputError(f"proof.parts: {part.proof.kind} proves no bound on {objective}")
+        moved, shift = _from_zero(kept)
+        found = part.proof.bound(moved, objective, clock)
+        rounded = round_bound(found, value_step(moved, objective), objective in MAXIMISED)
+        return rounded + _value_of_shift(moved, objective, shift)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the proof as a plain record."""
+        parts = [
+            {"requests": list(part.requests), "proof": part.proof and part.proof.to_record()}
+            for part in self.parts
+        ]
+        return {"kind": self.kind, "parts": parts}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Read the proof from a record of `to_record`."""
+        require_keys("proof.", record, ("kind", "parts"))
+        parts = array("proof.parts", record["parts"])
+        return cls(parts=tuple(cls._read(f"proof.parts[{k}]", x) for k, x in enumerate(parts)))
+
+    @classmethod
+    def _read(cls, place: str, value: object) -> Part:
+        from .registry import RECOMPUTED_KINDS  # which lists this file, too
+
+        record = require_object(place, value)
+        require_keys(f"{place}.", record, ("requests", "proof"))
+        requests = tuple(integers(f"{place}.requests", record["requests"], low=0))
+        if not requests:
+            raise InputError(f"{place}.requests: expected at least one, found none")
+        if record["proof"] is None:
+            return Part(requests=requests, proof=None)
+        inner = require_object(f"{place}.proof", record["proof"])
+        kinds = [
+            kind
+            for kind, proof in RECOMPUTED_KINDS.items()
+            if proof.model == cls.model and not issubclass(proof, BlocksProof)
+        ]
+        kind = inner.get("kind")
+        if not isinstance(kind, str) or kind not in kinds:
+            known = ", ".join(kinds)
+            raise InputError(f"{place}.proof.kind: expected one of {known}; found {shown(kind)}")
+        return Part(requests=requests, proof=RECOMPUTED_KINDS[kind].from_record(inner))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeparateBlocksProof(BlocksProof):
+    """A proof for each part of the requests, under separate batching."""
+
+    kind: ClassVar[str] = "separate-blocks"
+    model: ClassVar[str] = "separate"
+
+
+def _from_zero(kept: Instance) -> tuple[Instance, int]:
+    """Let the first request arrive at 0; what ends by T, or a deadline, does so as before."""
+    shift = int(kept.arrival.min())
+    T = kept.horizon
+    if T is None:
+        return kept.replace(arrival=kept.arrival - shift, deadline=None), shift
+    latest = [T] * kept.n if kept.deadline is None else [min(T, d) for d in kept.deadline.tolist()]
+    return (
+        kept.replace(
+            arrival=kept.arrival - shift,
+            deadline=[max(0, d - shift) for d in latest],
+            horizon=max(1, T - shift),
+        ),
+        shift,
+    )
+
+
+def _value_of_shift(kept: Instance, objective: str, shift: int) -> Exact:
+    """How much larger the objective is where all arrivals and completions are later by `shift`."""
+    if objective == "weighted":
+        return shift * sum((Fraction(repr(w)) for w in kept.weight.tolist()), Fraction())
+    return shift if objective == "makespan" else 0
