@@ -228,10 +228,10 @@ def _settled(
     earliest = instance.arrival + regime.alone
     if objective == "reward":
         latest = latest_completion(instance)
-        in_time = completion <= latest
-        return (instance.reward == 0) | (in_time == (earliest <= latest))
-    waits = completion > earliest
-    return ~waits if objective == "latency" else ~waits | (instance.weight == 0)
+        as_well = (completion <= latest) == (earliest <= latest)
+        return np.asarray(as_well | (instance.reward == 0))
+    at_once = completion <= earliest
+    return np.asarray(at_once if objective == "latency" else at_once | (instance.weight == 0))
 
 
 def _value_of_shift(block: Instance, objective: str, shift: int) -> Exact:

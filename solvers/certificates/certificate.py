@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from ...models.errors import InputError
 from ...models.instance import Instance
@@ -138,13 +138,16 @@ def best_certificate(
     )
 
 
+_Kind = TypeVar("_Kind", bound=Proof)
+
+
 def best_proof(
-    instance: Instance, objective: str, proofs: Iterable[tuple[Exact, Proof]]
-) -> tuple[Exact, Proof] | None:
+    instance: Instance, objective: str, proofs: Iterable[tuple[Exact, _Kind]]
+) -> tuple[Exact, _Kind] | None:
     """Return the best of some bounds that have proofs, rounded as solutions do, and its proof."""
     maximised = objective in MAXIMISED
     step = value_step(instance, objective)
-    best: tuple[Exact, Proof] | None = None
+    best: tuple[Exact, _Kind] | None = None
     for bound, proof in proofs:
         rounded = round_bound(bound, step, maximised)
         if best is None or (rounded < best[0] if maximised else rounded > best[0]):

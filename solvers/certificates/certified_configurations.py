@@ -192,12 +192,9 @@ class PricedTypes:
     def heaviest(self, t: int, clock: Clock) -> int:
         """σ_t, for ``1 ≤ t ≤ T``."""
         clock.check()
-        if self.exact_in_64_bits:
-            size, to_go = np.array(self.size, np.int64), np.array(self.to_go, np.int64)
-            row, heaviest = self.price[t], _heaviest
-        else:
-            size, to_go, row, heaviest = self.size, self.to_go, self.price[t], _heaviest.py_func
-        weight = int(heaviest(row, size, to_go, self.M, self._best, clock.expired))
+        heaviest: Any = _heaviest if self.exact_in_64_bits else _heaviest.py_func
+        size, to_go = np.array(self.size, np.int64), np.array(self.to_go, np.int64)
+        weight = int(heaviest(self.price[t], size, to_go, self.M, self._best, clock.expired))
         if clock.expired[0]:
             clock.check()
         return weight

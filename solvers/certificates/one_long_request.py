@@ -52,19 +52,20 @@ def optimum(instance: Instance, clock: Clock) -> int:
         raise InputError(
             "proof.name: the bound is for one request among others of equal prompts and one token"
         )
-    (a, s, o), M, size = long, instance.gpu.kv_capacity, sizes.pop() + 1
-    arrivals = sorted(arrival for arrival, _, _ in rows)
+    (a, s, o), size = long, sizes.pop() + 1
+    M = int(instance.gpu.kv_capacity)
+    arrivals: list[int] = sorted(arrival for arrival, _, _ in rows)
     alone, done = _serve(arrivals, M, size, 0, 0, 0)
     if done - a > MOST_STARTS:
         raise InputError(
             f"proof.name: the bound is for at most {MOST_STARTS} starts of the long request, "
             f"found {done - a}"
         )
-    best = alone + max(0, done - a) + o
+    best: int = alone + max(0, done - a) + o
     for k in range(a, done):
         clock.check()
         best = min(best, _serve(arrivals, M, size, s, k, o)[0] + k + o - a)
-    return best - sum(arrivals)
+    return int(best - sum(arrivals))
 
 
 def _serve(arrivals: list[int], M: int, size: int, s: int, k: int, o: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from ...models.instance import Instance
 from ...models.objectives import Exact
@@ -33,7 +33,7 @@ class Proof(Protocol):
         """Return the proof as a plain record for a JSON file, with its ``kind``."""
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Proof:
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
         """Read the proof from a record of `to_record`.
 
         Raises
