@@ -393,7 +393,8 @@ def test_a_formulation_has_one_name_where_it_is_solved_and_written(  # type: ign
     says, three: Path, tmp_path: Path, form: str
 ) -> None:
     out = tmp_path / "x.mps"
-    words = ("solve", three, "--model", "separate", "--formulation", form, "--export", out)
+    words = ("solve", three, "--model", "separate", "--objective", "weighted")
+    words += ("--formulation", form, "--export", out)
     assert f"MILP ({form} form)" in says(*words)
     assert f"separate batching, {form} form" in out.read_text()
 
