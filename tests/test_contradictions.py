@@ -8,9 +8,16 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 
+from batchprophet.models.mixed.decode import decode, set_start
+from batchprophet.models.mixed.formulation import build_model
+from batchprophet.models.schedule import MixedSchedule
+from batchprophet.models.schedules import schedule_value
 from batchprophet.solvers import highs_run
 from batchprophet.solvers.highs import SolverError, Status, solve_model
 from batchprophet.solvers.highs_run import Answer, ask
+
+from .brute_force import brute_force
+from .tiny_instances import tiny_instance
 
 
 def knapsack():
@@ -136,6 +143,26 @@ def test_small_errors_of_floating_point_numbers_are_no_lies(monkeypatch):
     result = solve_model(knapsack())
     assert result.doubts == ()
     assert result.objective == pytest.approx(3, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", [45, 50, 70, 92, 116, 172, 175, 180])
+def test_poor_starts_of_tiny_weighted_instances_do_not_hide_the_optimum(seed):
+    # From each HiGHS 1.16.0 came back with the start's columns and another objective, "optimal".
+    rng = np.random.default_rng([9, seed])
+    instance = tiny_instance([8, seed])
+    weight = rng.choice([0.1, 2, 3.7, 10, 0.25, 1], instance.n)
+    instance = instance.replace(weight=weight)
+    start, end = np.zeros(instance.n, dtype=np.int64), 0
+    for i in rng.permutation(instance.n):  # one after the other
+        start[i] = max(end, instance.arrival[i])
+        end = start[i] + instance.output[i]
+    model = build_model(instance, objective="weighted", formulation="dense")
+    assert set_start(instance, model, MixedSchedule(start))
+    result = solve_model(model, warm_start=True, threads=1)
+    optimum = float(brute_force(instance, "weighted")[0])
+    assert (result.objective, result.bound) == pytest.approx((optimum, optimum))
+    found = schedule_value(instance, decode(instance, model, result.value), "weighted")
+    assert float(found) == pytest.approx(optimum)
 
 
 def test_an_answer_is_plain_data():

@@ -7,7 +7,8 @@ import pyomo.environ as pyo
 import pytest
 
 from batchprophet.models.batch_time import ConstantTime
-from batchprophet.models.errors import InputError
+from batchprophet.models.default_horizon import outgrows_default_horizon
+from batchprophet.models.errors import InfeasibleError, InputError
 from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.mixed.decode import decode, set_start
@@ -195,3 +196,58 @@ def test_what_the_forms_do_not_take_is_refused(tmp_path):
         with pytest.raises(InputError) as error:
             call()
         assert str(error.value) == message
+
+
+#: Six requests that fit together, of which at most one may start in any four rounds: 0, 4, … 20.
+SIX = Instance(gpu=Gpu(kv_capacity=50), arrival=[0] * 6, prompt=[3] * 6, output=[2] * 6)
+OPTIMUM_OF_SIX = 2 + 6 + 10 + 14 + 18 + 22
+
+
+def apart(model, gap=4):
+    """Add it to the model: at most one start in any `gap` rounds."""
+    last = max(t for _, t in model.STARTS)
+    model.apart = pyo.Constraint(
+        range(last + 1),
+        rule=lambda model, k: sum(x for (_, t), x in model.x.items() if k <= t < k + gap) <= 1,
+    )
+    return model
+
+
+@pytest.mark.parametrize("formulation", FORMULATIONS)
+def test_a_constraint_that_outgrows_the_default_horizon_is_told_so(formulation):
+    model = apart(build_model(SIX, formulation=formulation))  # no start after round 10
+    with (
+        pytest.warns(UserWarning, match="with constraints added, give build_model others"),
+        pytest.raises(InfeasibleError) as error,
+    ):
+        solve_model(model)
+    assert str(error.value) == (
+        "the model is infeasible (proved by HiGHS); its latest starts or completions are the "
+        "default ones, which hold for the model as it was built: with constraints added, give "
+        "build_model others (latest=…) that hold for these too"
+    )
+    given = apart(build_model(SIX, formulation=formulation, latest=SIX.arrival + 20))
+    assert solve_model(given).objective == pytest.approx(OPTIMUM_OF_SIX)
+
+
+def test_an_optimum_that_the_default_horizon_cuts_off_comes_with_a_warning():
+    # Request 0 weighs 100 and may start before round 2 only if request 1 starts in round 5 or
+    # later: 100 · 2 + 7. The default horizon ends at 4: there request 0 starts at 2, 100 · 4 + 2.
+    two = SIX.take([0, 1]).replace(weight=[100, 1])
+
+    def optimum(**latest):
+        model = build_model(two, objective="weighted", **latest)
+        early = [x for (i, t), x in model.x.items() if t < (2, 5)[i]]
+        model.either = pyo.Constraint(expr=sum(early) <= 1)
+        return solve_model(model).objective
+
+    assert optimum(latest=two.arrival + 10) == pytest.approx(207)
+    with pytest.warns(UserWarning, match="mixed batching, running-sum form, weighted.*: its lat"):
+        assert optimum() == pytest.approx(402)
+
+
+def test_a_model_as_it_was_built_and_one_with_a_given_horizon_are_told_nothing():
+    model = build_model(SIX)
+    assert not outgrows_default_horizon(model)
+    assert not outgrows_default_horizon(apart(build_model(SIX, latest=SIX.arrival + 20)))
+    solve_model(model)  # warnings are errors here

@@ -389,6 +389,34 @@ def test_solve_exports_the_milp(tmp_path: Path, batch_time: object, form: str) -
     assert f"separate batching, {form} form, latency" in out.read_text()
 
 
+@pytest.mark.parametrize("form", ["time-expanded", "stages", "classes", "batch-sequence"])
+def test_a_formulation_has_one_name_where_it_is_solved_and_written(  # type: ignore[no-untyped-def]  # the fixture is a function
+    says, three: Path, tmp_path: Path, form: str
+) -> None:
+    out = tmp_path / "x.mps"
+    words = ("solve", three, "--model", "separate", "--objective", "weighted")
+    words += ("--formulation", form, "--export", out)
+    assert f"MILP ({form} form)" in says(*words)
+    assert f"separate batching, {form} form" in out.read_text()
+
+
+def test_the_help_names_the_formulations_of_both_regimes(says) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
+    shown = "".join(says("solve", "--help").replace("│", " ").split())
+    for form in ("dense", "running-sum", "time-expanded", "stages", "classes", "batch-sequence"):
+        assert form in shown
+
+
+def test_an_unknown_formulation_is_refused_with_the_names_of_its_regime(  # type: ignore[no-untyped-def]  # the fixture is a function
+    says, three: Path, tmp_path: Path
+) -> None:
+    words = ("solve", three, "--model", "separate", "--formulation", "S1")
+    names = "time-expanded, stages, classes, batch-sequence; found 'S1'"
+    assert f"formulation: expected one of auto, {names}" in says(*words, code=2)
+    export = says(*words, "--export", tmp_path / "x.lp", code=2)
+    assert f"formulation: expected one of {names}" in export
+    assert not (tmp_path / "x.lp").exists()
+
+
 # ---------------------------------------------------------------- solve and compare
 
 

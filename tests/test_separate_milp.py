@@ -7,7 +7,7 @@ import pyomo.environ as pyo
 import pytest
 
 from batchprophet.models.batch_time import AffineTime, ConstantTime
-from batchprophet.models.errors import InputError
+from batchprophet.models.errors import InfeasibleError, InputError
 from batchprophet.models.feasibility import check
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.schedules import schedule_value
@@ -294,3 +294,32 @@ def test_what_the_forms_do_not_take_is_refused(tmp_path):
         with pytest.raises(InputError) as error:
             call()
         assert str(error.value) == message
+
+
+@pytest.mark.parametrize("form", FORMULATIONS)
+def test_a_default_horizon_says_what_it_holds_for(form):
+    # Alone the request takes 3 + 2 · 2 slots; with a wait of 20 before its prompt it is not done by
+    # the default end at 7, and given time it is.
+    one = SMALL.take([0])
+
+    def later(**latest):
+        model = build_model(one, formulation=form, strengthenings=(), **latest)
+        first = {
+            "time-expanded": lambda: [x for (_, t), x in model.x.items() if t < 20],
+            "stages": lambda: [q for (_, g, t), q in model.q.items() if g == 0 and t < 20],
+            "classes": lambda: [x for (_, t), x in model.x.items() if t < 20],
+            "batch-sequence": lambda: None,
+        }[form]()
+        if first is None:
+            model.wait = pyo.Constraint(expr=model.S[0] >= 20)
+        else:
+            model.wait = pyo.Constraint(expr=sum(first) == 0)
+        return model
+
+    with (
+        pytest.warns(UserWarning, match="with constraints added, give build_model others"),
+        pytest.raises(InfeasibleError, match=r"\(proved by HiGHS\); its latest starts or"),
+    ):
+        solve_model(later())
+    if form == "batch-sequence":  # the others know no wait that no arrival ends
+        assert solve_model(later(latest=np.array([27]))).objective == pytest.approx(27)
