@@ -283,4 +283,5 @@ def test_a_real_log_says_its_capacity():
         pytest.skip("needs a real log, which is not part of the repository")
     converted = convert_trace(log, round_ms=20)
     assert converted.instance.gpu.kv_capacity == 41408
+    assert converted.instance.provenance["kv_capacity_from"] == "meta.json"
     assert converted.report.warnings == ()

@@ -165,6 +165,7 @@ def convert_trace(
         "count": count,
         "every": every,
         "round_ms": round_ms,
+        "kv_capacity_from": META if kv_capacity is None else None,
         "load": load,
         "thin": thin,
         "seed": seed if thin < 1 else None,
