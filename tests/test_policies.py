@@ -1,5 +1,3 @@
-import time
-
 """Policies: hand-worked examples, reductions, options, registration."""
 
 import itertools
