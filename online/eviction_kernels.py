@@ -82,10 +82,10 @@ def run_evicting(
         raise exceeds_budget(name, instance.n, t)
     final = np.empty_like(start)
     final[queue] = start
-    requests, *times = queue[evicted[:, 0]], evicted[:, 1], evicted[:, 2]
-    in_order = np.lexsort((requests, times[0]))
-    columns = [column[in_order].tolist() for column in (requests, *times)]
-    return MixedSchedule(final, list(map(Eviction, *columns)))
+    requests, begin, end = queue[evicted[:, 0]], evicted[:, 1], evicted[:, 2]
+    in_order = np.lexsort((requests, begin))
+    runs = zip(*(column[in_order].tolist() for column in (requests, begin, end)), strict=True)
+    return MixedSchedule(final, list(map(Eviction._make, runs)))
 
 
 def _bounded(limit: int | None) -> int:

@@ -148,7 +148,7 @@ def _next(line: _Line, row: int, rank: int) -> int:
     size = some.size // 2
     if rank >= size:
         return _NOBODY
-    node = size + rank
+    node: int = size + rank
     while not some[node]:
         while node % 2 == 1:  # nobody else below the parent
             node //= 2

@@ -4,7 +4,7 @@ Between completions the KV occupancy only grows, so it needs checking only at co
 (docs/model.md §2). The running requests are kept in order of their planned completion
 ``e_1 ≤ e_2 ≤ …``, those that complete together as one group. A request with ``s`` prompt tokens
 started at ``k`` holds ``base + t`` tokens in round ``t``, with ``base = s − k``, so round ``t``
-holds ``count·t + Σ base`` tokens, summed over the groups that do not complete before it.
+holds ``members·t + Σ base`` tokens, summed over the groups that do not complete before it.
 
 Where plans are exact there are few groups, however many requests run: when the j-th of g ends, at
 least j rounds from now, each of the g − j others holds at least j tokens, so ``(g/2)² ≤ M``.
@@ -30,13 +30,13 @@ class Running(NamedTuple):
     end : ndarray of int64
         Planned completion round ``e_j``, non-decreasing.
     base : ndarray of int64
-        ``Σ (s − start)`` over the group: tokens held in round ``t`` are ``base_j + count_j·t``.
+        ``Σ (s − start)`` over the group: tokens held in round ``t`` are ``base_j + members_j·t``.
     leave : ndarray of int64
         True completion round, ``≤ e_j``.
-    count : ndarray of int64
+    members : ndarray of int64
         Requests in the group.
     base_from, count_from : ndarray of int64
-        ``Σ_{l ≥ j} base_l`` and ``Σ_{l ≥ j} count_l`` (entry ``m`` is 0).
+        ``Σ_{l ≥ j} base_l`` and ``Σ_{l ≥ j} members_l`` (entry ``m`` is 0).
     room : ndarray of int64
         ``min_{l < j} (M − occupancy(e_l) − e_l)``: a request that starts at ``t`` and lasts until
         ``e_{j−1}`` or longer fits at ``e_0 … e_{j−1}`` iff ``s ≤ room_j + t``.
@@ -45,7 +45,7 @@ class Running(NamedTuple):
     end: IntArray
     base: IntArray
     leave: IntArray
-    count: IntArray
+    members: IntArray
     base_from: IntArray
     count_from: IntArray
     room: IntArray
@@ -76,7 +76,7 @@ def add(running: Running, m: int, M: int, s: int, planned: int, output: int, t: 
         j -= 1
     if j > 0 and running.end[j - 1] == end and running.leave[j - 1] == leave:
         running.base[j - 1] += s - t
-        running.count[j - 1] += 1
+        running.members[j - 1] += 1
         _refresh(running, m, M)
         return m
     for k in range(m, j, -1):
@@ -84,7 +84,7 @@ def add(running: Running, m: int, M: int, s: int, planned: int, output: int, t: 
     running.end[j] = end
     running.base[j] = s - t
     running.leave[j] = leave
-    running.count[j] = 1
+    running.members[j] = 1
     _refresh(running, m + 1, M)
     return m + 1
 
@@ -107,7 +107,7 @@ def _move(running: Running, j: int, k: int) -> None:
     running.end[k] = running.end[j]
     running.base[k] = running.base[j]
     running.leave[k] = running.leave[j]
-    running.count[k] = running.count[j]
+    running.members[k] = running.members[j]
 
 
 @njit(cache=True)
@@ -115,7 +115,7 @@ def _refresh(running: Running, m: int, M: int) -> None:
     running.base_from[m] = running.count_from[m] = 0
     for j in range(m - 1, -1, -1):
         running.base_from[j] = running.base_from[j + 1] + running.base[j]
-        running.count_from[j] = running.count_from[j + 1] + running.count[j]
+        running.count_from[j] = running.count_from[j + 1] + running.members[j]
     for j in range(m):
         occupancy = running.count_from[j] * running.end[j] + running.base_from[j]
         running.room[j + 1] = min(running.room[j], M - occupancy - running.end[j])

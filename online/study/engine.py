@@ -13,6 +13,7 @@ import time
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, forkserver
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from ...models.errors import InputError
@@ -109,7 +110,7 @@ class LocalProcesses:
             connection.wait([process.sentinel], max(0.0, deadline - time.monotonic()))
         self.close()
 
-    def _mine(self) -> list[multiprocessing.Process]:
+    def _mine(self) -> list[BaseProcess]:
         children = multiprocessing.active_children()
         return [process for process in children if process.pid not in self._others]
 
