@@ -145,10 +145,10 @@ def _set(line: _Line, i: int, waits: bool) -> None:
 def _next(line: _Line, row: int, rank: int) -> int:
     """First rank in an order, at or after one, at which somebody waits; −1 for none."""
     some = line.some[row]
-    size = some.size // 2
+    size: int = some.size // 2
     if rank >= size:
         return _NOBODY
-    node: int = size + rank
+    node = size + rank
     while not some[node]:
         while node % 2 == 1:  # nobody else below the parent
             node //= 2
