@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from operator import attrgetter
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +15,7 @@ from .instance import Instance, IntArray
 from .shown import elided
 
 
-@dataclass(frozen=True, slots=True)
-class Eviction:
+class Eviction(NamedTuple):
     """An aborted run: request `request` started at round boundary `start`, was evicted at `end`.
 
     It holds KV in rounds ``start + 1 … end``, loses its tokens, and precedes the request's final
@@ -69,7 +69,7 @@ class MixedSchedule:
         array = array.astype(np.int64, copy=True)
         array.setflags(write=False)
         object.__setattr__(self, "start", array)
-        in_order = sorted(evicted, key=lambda run: (run.start, run.request))
+        in_order = sorted(evicted, key=attrgetter("start", "request"))
         object.__setattr__(self, "evicted", tuple(in_order))
 
     def completion(self, instance: Instance) -> IntArray:

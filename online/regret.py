@@ -145,6 +145,7 @@ class RegretStudy:
                     "policy": policy,
                     "exponent": None if fit is None else fit.exponent,
                     "interval": None if fit is None else [fit.low, fit.high],
+                    "admitted": None if fit is None else list(fit.admitted),
                     "shape": None if fit is None else fit.shape,
                 }
                 for policy, fit in self.growth.items()

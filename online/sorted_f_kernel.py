@@ -1,14 +1,18 @@
 """Sorted-F, event-driven and compiled; the rule is that of `online.policies.sorted_f`.
 
-Waiting requests are kept in three orders: by output, by prompt + output, by volume. The head, the
-first request of the best set, is all that matters between events: while nobody arrives or starts,
-the order stays, and the machine sleeps until the head passes the future check.
+Waiting requests are kept in three orders (by output, by prompt + output, by volume), each as a tree
+over ranks. The best set depends on who waits alone, so it is kept until somebody arrives or starts.
+Its first request, the head, is all that matters between events: the machine sleeps until the head
+passes the future check. So an event takes as long as the sets that it looks at, however many wait.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ..models.instance import Instance, IntArray
 from ..models.schedule import MixedSchedule
@@ -25,6 +29,9 @@ from ..solvers.future_check import (
 #: Up to this many waiting requests the best set is found by enumeration.
 EXACT_LIMIT = 10
 
+#: Arrays of int64 with a row per order.
+Table = NDArray[np.int64]
+
 _NOBODY = -1
 
 
@@ -35,41 +42,71 @@ def run_sorted_f(instance: Instance, planned: IntArray) -> MixedSchedule:
         column[queue] for column in (instance.arrival, instance.prompt, instance.output, planned)
     )
     volume = prompt * plan + plan * (plan + 1) // 2
-    ranks = [np.argsort(np.argsort(key, kind="stable")) for key in (plan, prompt + plan, volume)]
+    orders = [np.argsort(key, kind="stable") for key in (plan, prompt + plan, volume)]
     start = np.empty_like(queue)
-    start[queue] = _run(arrival, prompt, output, plan, np.array(ranks), instance.gpu.kv_capacity)
+    start[queue] = _run(arrival, prompt, output, plan, np.array(orders), instance.gpu.kv_capacity)
     return MixedSchedule(start)
+
+
+class _Line(NamedTuple):
+    """Who waits, in three orders.
+
+    Attributes
+    ----------
+    order, place : ndarray of int64, shape (3, n)
+        Requests by rank, and the rank of each.
+    some : ndarray of bool, shape (3, 2·size)
+        A binary tree over the ranks of each order: whether anybody waits below a node.
+    """
+
+    order: Table
+    place: Table
+    some: NDArray[np.bool_]
 
 
 @njit(cache=True)
 def _run(
-    arrival: IntArray, prompt: IntArray, output: IntArray, planned: IntArray, rank: IntArray, M: int
+    arrival: IntArray, prompt: IntArray, output: IntArray, planned: IntArray, order: Table, M: int
 ) -> IntArray:
-    """Return the starts; requests are in order of arrival, `rank` has a row per order."""
+    """Return the starts; requests are in order of arrival, `order` has a row per order."""
     n = arrival.size
     start = np.full(n, -1, dtype=np.int64)
     running = nothing_running(min(n, M // 2) + 1)  # each holds 2 tokens or more
     trial = nothing_running(min(n, M // 2) + 1)
-    waiting = np.empty((3, n), dtype=np.int64)  # W requests in each row, by rank
-    left = np.empty((3, n), dtype=np.int64)
-    W, m, arrived, head, t = 0, 0, 0, _NOBODY, 0
+    line = _nobody_waits(order)
+    grown = np.empty((3, n), dtype=np.int64)
+    chosen = grown[0, :0].copy()  # the best set, empty where it is not known
+    W, m, arrived, t = 0, 0, 0, 0
     while arrived < n or W > 0:
         m = remove_completed(running, m, M, t)
         while arrived < n and arrival[arrived] <= t:
-            W = _insert(waiting, W, rank, arrived)
+            _set(line, arrived, True)
+            W += 1
             arrived += 1
-            head = _NOBODY
-        if W > 0 and (head == _NOBODY or fits(running, m, M, prompt[head], planned[head], t)):
-            for row in range(3):
-                left[row, :W] = waiting[row, :W]
-            m = _scan(left, W, running, m, trial, M, prompt, planned, output, t, start)
-            W = _drop_started(waiting, W, start)
-            if W > 0:
-                head = _choose(waiting, W, trial, M, prompt, planned)[0]
+            chosen = chosen[:0]
+        stopped = False
+        while W > 0 and not stopped:
+            if chosen.size == 0:
+                chosen = _choose(line, W, trial, grown, M, prompt, planned)
+            started = 0
+            for i in chosen:
+                if not fits(running, m, M, prompt[i], planned[i], t):
+                    stopped = True
+                    break
+                m = add(running, m, M, prompt[i], planned[i], output[i], t)
+                start[i] = t
+                _set(line, i, False)
+                W -= 1
+                started += 1
+            if started > 0:
+                chosen = chosen[:0]
         event = next_completion(running, m)
         if arrived < n:
             event = min(event, int(arrival[arrived]))
         if W > 0:
+            if chosen.size == 0:
+                chosen = _choose(line, W, trial, grown, M, prompt, planned)
+            head = chosen[0]
             wake = earliest_fit(running, m, M, prompt[head], planned[head], t + 1)
             event = min(event, wake)
         t = event
@@ -77,41 +114,67 @@ def _run(
 
 
 @njit(cache=True)
-def _scan(
-    left: IntArray,
-    W: int,
-    running: Running,
-    m: int,
-    trial: Running,
-    M: int,
-    prompt: IntArray,
-    planned: IntArray,
-    output: IntArray,
-    t: int,
-    start: IntArray,
-) -> int:
-    """Start set by set until one does not fit; return the new number of running requests.
+def _nobody_waits(order: Table) -> _Line:
+    n = order.shape[1]
+    size = 1
+    while size < n:
+        size *= 2
+    place = np.empty_like(order)
+    for row in range(3):
+        place[row, order[row]] = np.arange(n)
+    return _Line(order, place, np.zeros((3, 2 * size), dtype=np.bool_))
 
-    `left` is used up: the requests not yet taken into a set.
-    """
-    while W > 0:
-        for i in _choose(left, W, trial, M, prompt, planned):
-            if not fits(running, m, M, prompt[i], planned[i], t):
-                return m
-            m = add(running, m, M, prompt[i], planned[i], output[i], t)
-            start[i] = t
-        W = _drop_started(left, W, start)
-    return m
+
+@njit(cache=True)
+def _set(line: _Line, i: int, waits: bool) -> None:
+    """Let request i wait, or take it out."""
+    some = line.some
+    for row in range(3):
+        node = some.shape[1] // 2 + line.place[row, i]
+        some[row, node] = waits
+        node //= 2
+        while node > 0:
+            below = some[row, 2 * node] or some[row, 2 * node + 1]
+            if some[row, node] == below:
+                break
+            some[row, node] = below
+            node //= 2
+
+
+@njit(cache=True)
+def _next(line: _Line, row: int, rank: int) -> int:
+    """First rank in an order, at or after one, at which somebody waits; −1 for none."""
+    some = line.some[row]
+    size: int = some.size // 2
+    if rank >= size:
+        return _NOBODY
+    node = size + rank
+    while not some[node]:
+        while node % 2 == 1:  # nobody else below the parent
+            node //= 2
+        if node == 0:
+            return _NOBODY
+        node += 1
+    while node < size:
+        node *= 2
+        if not some[node]:
+            node += 1
+    return node - size
 
 
 @njit(cache=True)
 def _choose(
-    waiting: IntArray, W: int, trial: Running, M: int, prompt: IntArray, planned: IntArray
+    line: _Line, W: int, trial: Running, grown: Table, M: int, prompt: IntArray, planned: IntArray
 ) -> IntArray:
     """Return the best set, by output (ties by arrival)."""
-    if W <= EXACT_LIMIT:
-        return _best_set(waiting[0, :W], M, prompt, planned)
-    return _good_set(waiting, W, trial, M, prompt, planned)
+    if W > EXACT_LIMIT:
+        return _good_set(line, trial, grown, M, prompt, planned)
+    by_output = np.empty(W, dtype=np.int64)
+    rank = -1
+    for j in range(W):
+        rank = _next(line, 0, rank + 1)
+        by_output[j] = line.order[0, rank]
+    return _best_set(by_output, M, prompt, planned)
 
 
 @njit(cache=True)
@@ -148,45 +211,25 @@ def _best_set(by_output: IntArray, M: int, prompt: IntArray, planned: IntArray) 
 
 @njit(cache=True)
 def _good_set(
-    waiting: IntArray, W: int, trial: Running, M: int, prompt: IntArray, planned: IntArray
+    line: _Line, trial: Running, grown: Table, M: int, prompt: IntArray, planned: IntArray
 ) -> IntArray:
     """Grow a set in each of the three orders; take the best met on the way."""
     least, best_row, best_count = np.inf, 0, 1
-    grown = np.empty((3, W), dtype=np.int64)
     for row in range(3):
-        m, total = 0, 0
-        for i in waiting[row, :W]:
+        m, count, total = 0, 0, 0
+        rank = _next(line, row, 0)
+        while rank >= 0:
+            i = line.order[row, rank]
             if not fits(trial, m, M, prompt[i], planned[i], 0):
                 break
-            grown[row, m] = i
+            grown[row, count] = i
             m = add(trial, m, M, prompt[i], planned[i], planned[i], 0)
+            count += 1
             total += planned[i]
-            value = total / (m * m)
+            value = total / (count * count)
             if value < least:
-                least, best_row, best_count = value, row, m
+                least, best_row, best_count = value, row, count
+            rank = _next(line, row, rank + 1)
         remove_completed(trial, m, M, M)  # empty it: all planned lengths are below M
     chosen = np.sort(grown[best_row, :best_count])
     return chosen[np.argsort(planned[chosen], kind="mergesort")]
-
-
-@njit(cache=True)
-def _insert(waiting: IntArray, W: int, rank: IntArray, i: int) -> int:
-    for row in range(3):
-        j = W
-        while j > 0 and rank[row, waiting[row, j - 1]] > rank[row, i]:
-            waiting[row, j] = waiting[row, j - 1]
-            j -= 1
-        waiting[row, j] = i
-    return W + 1
-
-
-@njit(cache=True)
-def _drop_started(waiting: IntArray, W: int, start: IntArray) -> int:
-    kept = 0
-    for row in range(3):
-        kept = 0
-        for j in range(W):
-            if start[waiting[row, j]] < 0:
-                waiting[row, kept] = waiting[row, j]
-                kept += 1
-    return kept

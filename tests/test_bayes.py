@@ -6,11 +6,17 @@ import pytest
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
 from batchprophet.models.feasibility import check_mixed
+from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.objectives import total_latency
 from batchprophet.online.coupling.futures import LAWS, PastLaw, PublishedLaw
-from batchprophet.online.coupling.sampled_hindsight import World, first_order
+from batchprophet.online.coupling.sampled_hindsight import (
+    World,
+    first_order,
+    without_idle_stretches,
+)
 from batchprophet.online.observation import Observation, RequestView
 from batchprophet.online.policy import make_policy
+from batchprophet.online.regime import regime
 from batchprophet.online.simulator import simulate
 from batchprophet.solvers.search.random_stream import random_stream
 
@@ -89,6 +95,59 @@ def test_a_world_keeps_its_schedule_feasible_while_starts_are_decided():
         assert held.max() <= M
         assert np.all(world.start >= world.release)
         assert chosen not in world.who
+
+
+@pytest.mark.parametrize("M", [2, 3, 4, 5])
+@pytest.mark.parametrize("law", LAWS)
+def test_every_law_has_requests_for_the_smallest_gpus(M, law):
+    gpu = Gpu(kv_capacity=M)
+    instance = Instance(gpu=gpu, arrival=[0, 0, 1], prompt=[1, 1, 1], output=[1, M - 1, 1])
+    schedule = simulate(instance, f"bayes:law={law},samples=5,effort=20")
+    assert not check_mixed(instance, schedule)
+
+
+def test_many_arrivals_and_a_long_silence_are_in_the_range_of_numbers():
+    """Their likelihood is e^5000 and more."""
+    going = draws(PastLaw(), seen(10_000, [1] * 5000), count=20)
+    assert all(future.arrival.size == 0 for future in going)
+
+
+@pytest.mark.parametrize("model", ["mixed", "separate"])
+@pytest.mark.parametrize("arrivals", [[10**12], [0, 10**9, 10**9, 10**12]])
+def test_work_follows_requests_and_not_the_time(model, arrivals):
+    """A profile up to round 10^12 would take 8 TB."""
+    gpu, n = Gpu(kv_capacity=12), len(arrivals)
+    instance = Instance(gpu=gpu, arrival=arrivals, prompt=[2] * n, output=[3] * n)
+    schedule = regime(model).simulate(instance, "bayes:samples=3,effort=50")
+    assert schedule.completion(instance).tolist() == [a + 3 for a in arrivals]  # all at once
+
+
+def test_lists_are_placed_alike_without_idle_stretches():
+    """Whatever the order, and whatever runs: each by as much sooner as its release."""
+    rng = np.random.default_rng(5)
+    cut = 0
+    for _ in range(300):
+        m, M = int(rng.integers(1, 8)), 16
+        prompt = rng.integers(1, 6, m)
+        output = rng.integers(1, M - prompt + 1)
+        release = np.sort(rng.integers(0, rng.choice([5, 50, 500]), m))
+        left = int(rng.integers(0, 12))
+        closer = without_idle_stretches(release, output, left)
+        cut += int(release[-1] - closer[-1])
+        first = first_order(release, prompt, output)
+        assert (
+            first.tolist() == first_order(release + 10**9 * (release > 99), prompt, output).tolist()
+        )
+        for order in (first, rng.permutation(m)):
+            starts = []
+            for each in (release, closer):
+                fixed = np.zeros(each[-1] + 300, np.int64)
+                fixed[1 : left + 1] = 3 + np.arange(1, left + 1)
+                world = World(order, each, prompt, output, fixed, M, order)
+                world.solve(order, 0, 1.0, random_stream(0))
+                starts.append(world.start - each)
+            assert starts[0].tolist() == starts[1].tolist()
+    assert cut > 1000
 
 
 def test_with_everything_known_it_is_nearly_optimal_on_tiny_instances():

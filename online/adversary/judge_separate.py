@@ -56,7 +56,7 @@ def judge_separate(
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 1], prompt=[1, 1], output=[2, 1])
     >>> judged = judge_separate(instance, "decode-first")
     >>> judged.ratio, judged.proved, judged.certificate().bound
-    (Fraction(1, 1), True, 5)
+    (Fraction(1, 1), True, 4)
     """
     schedule = simulate_separate(instance, policy, seed=seed)
     cost = latency_of(instance, schedule)

@@ -6,6 +6,7 @@ included, and draws the rest from its posterior.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -49,8 +50,9 @@ class Law(Protocol):
 class PublishedLaw:
     """The arrival models of arXiv 2502.07115 with the rate and the last round unknown.
 
-    Lengths are s ~ U{1..5} and o ~ U{1..M − s}. Arrivals are Poisson with λ ~ U[0.5, 1.5] a round
-    over T ~ U{40..60} rounds. With N arrivals up to now, the last in round a, the posterior is
+    Lengths are s ~ U{1..5}, or U{1..M − 1} where M is below 6, and o ~ U{1..M − s}. Arrivals are
+    Poisson with λ ~ U[0.5, 1.5] a round over T ~ U{40..60} rounds. With N arrivals up to now, the
+    last in round a, the posterior is
 
         P(λ, T) ∝ λ^N · exp(−λ·min(T, t + 1))        for T > a.
 
@@ -76,7 +78,8 @@ class PublishedLaw:
         rate, end = rates[drawn // ends.size], int(ends[drawn % ends.size])
         rounds = np.arange(t + 1, end)
         arrival = np.repeat(rounds, rng.poisson(rate, size=rounds.size))[:MOST_DRAWN]
-        prompt = rng.integers(1, 6, size=arrival.size)
+        longest = min(5, observation.kv_capacity - 1)  # a request holds its prompt and a token
+        prompt = rng.integers(1, longest + 1, size=arrival.size)
         output = rng.integers(1, observation.kv_capacity - prompt + 1)
         return Future(arrival.astype(np.int64), prompt, output)
 
@@ -144,9 +147,10 @@ def _ended(rate: float, last: int, t: int) -> float:
     if last >= t:
         return 0.0
     ends = np.linspace(last, t, GRID)
-    density = np.exp(rate * (t - ends)) / np.maximum(ends, 0.5) ** 2
+    # Densities by the greatest, e^{λ(t − last)}, which may be beyond all numbers.
+    density = np.exp(rate * (last - ends)) / np.maximum(ends, 0.5) ** 2
     before = float(np.trapezoid(density, ends))
-    return before / (before + 1 / t)
+    return before / (before + math.exp(-rate * (t - last)) / t)
 
 
 def _nothing() -> Future:

@@ -85,10 +85,58 @@ class World:
 
 
 def first_order(release: IntArray, prompt: IntArray, output: IntArray) -> IntArray:
-    """Smallest KV area first, later arrivals behind: where the annealing begins."""
+    """Smallest KV area first, later arrivals behind: where the annealing begins.
+
+    Stretches in which a release counts for more than every volume are cut to that.
+    """
     volume = prompt * output + output * (output + 1) // 2
+    longest = int(volume.max()) // int(volume.mean() // 4 + 1) + 1
+    release = without_idle_stretches(release, output, 0, longest)
     order: IntArray = np.lexsort((volume, release * int(volume.mean() // 4 + 1) + volume))
     return order
+
+
+def without_idle_stretches(
+    release: IntArray, output: IntArray, left: int, least: int = 0
+) -> IntArray:
+    """Bring releases closer together where nothing can be running in between.
+
+    However a group of m requests is listed, each starts at most ``Σ (o_i + o_j)`` rounds after the
+    last release (or the end of what runs), as each of the others j keeps it from ``o_i + o_j − 1``
+    starts at most. So all are done within ``(m − 1)·o_max + Σ o`` rounds of it. Where the next
+    release is later than that, it is moved to there, with all that follow: every list is placed as
+    before, the groups by so much sooner. A profile then follows the requests, not the time.
+
+    Parameters
+    ----------
+    release, output : ndarray of int64, shape (m,)
+        Earliest starts from now on, in rounds, and lengths.
+    left : int
+        Rounds that the longest of the running requests still takes, ≥ 0.
+    least : int
+        Stretches of up to so many rounds stay as they are, ≥ 0.
+
+    Examples
+    --------
+    >>> without_idle_stretches(np.array([0, 10**9, 10**9 + 3]), np.array([2, 5, 1]), 0).tolist()
+    [0, 2, 5]
+    """
+    closer = release.copy()
+    in_order = np.argsort(release, kind="stable").tolist()
+    last = now = 0  # the release before, and where it has gone
+    end = left  # by when all before are done
+    members = total = longest = 0
+    for i in in_order:
+        gap = int(release[i]) - last
+        if now + gap > end:  # a new group
+            gap = min(gap, max(end - now, least))
+            members = total = longest = 0
+        last, now = int(release[i]), now + gap
+        members, total = members + 1, total + int(output[i])
+        longest = max(longest, int(output[i]))
+        end = max(left, now) + (members - 1) * longest + total
+        closer[i] = now
+    return closer
 
 
 def merged_order(order: IntArray, planned: IntArray) -> IntArray:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # compiled code is loaded where it is run
     from ...solvers.search.random_stream import Stream
     from ..coupling.sampled_hindsight import World
 
+#: Who, release, prompt, output of the requests of a world, shape (m,) each.
+Columns = tuple[IntArray, IntArray, IntArray, IntArray]
+
 
 @dataclass(frozen=True, slots=True)
 class Bayes:
@@ -150,10 +153,13 @@ class BayesRun:
             np.concatenate((np.array([view.prompt for view in waiting], np.int64), future.prompt)),
             np.concatenate((np.array(lengths, np.int64), future.output)),
         )
-        fixed = _held(observation, self._law, rng, *columns[1:])
+        runs = _runs(observation, self._law, rng)
+        first = first_order(*columns[1:])
+        columns = _closer(columns, runs)
+        fixed = _held(runs, observation.kv_capacity, *columns[1:])
         world = World(*columns, fixed, observation.kv_capacity, np.zeros(0, np.int64))
         planned = np.array([plan.get(int(i), -1) for i in columns[0]], np.int64)
-        order = merged_order(first_order(*columns[1:]), planned)
+        order = merged_order(first, planned)
         # Where nobody is to come and a plan is there, it is only bettered.
         refine = future.arrival.size == 0 and bool(plan)
         world.solve(order, self.policy.effort, REHEAT if refine else 1.0, stream)
@@ -219,24 +225,32 @@ def _length(
     return int(rng.integers(max(view.shortest, tokens + 1), view.longest + 1))
 
 
-def _held(
-    observation: Observation,
-    law: Law,
-    rng: np.random.Generator,
-    release: IntArray,
-    prompt: IntArray,
-    output: IntArray,
-) -> IntArray:
-    """KV tokens held by what runs, in rounds from now, with room for a schedule of the rest."""
-    t = observation.time
+def _runs(observation: Observation, law: Law, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """KV tokens that each running request holds now, and the rounds that it still takes."""
     runs = []
     for view in observation.running:
         assert view.start is not None
-        tokens = t - view.start
+        tokens = observation.time - view.start
         runs.append((view.prompt + tokens, _length(view, tokens, observation, law, rng) - tokens))
+    return runs
+
+
+def _closer(columns: Columns, runs: list[tuple[int, int]]) -> Columns:
+    """Leave out the stretches of time in which nothing could be running."""
+    from ..coupling.sampled_hindsight import without_idle_stretches
+
+    who, release, prompt, output = columns
+    left = max((rounds for _, rounds in runs), default=0)
+    return who, without_idle_stretches(release, output, left), prompt, output
+
+
+def _held(
+    runs: list[tuple[int, int]], M: int, release: IntArray, prompt: IntArray, output: IntArray
+) -> IntArray:
+    """KV tokens held by what runs, in rounds from now, with room for a schedule of the rest."""
     volume = int((prompt * output + output * (output + 1) // 2).sum())
     longest = max([int(output.max()), *(left for _, left in runs)])
-    last = int(release.max()) + 2 * longest + 3 * volume // observation.kv_capacity
+    last = int(release.max()) + 2 * longest + 3 * volume // M
     fixed = np.zeros(last + 1, np.int64)
     for size, left in runs:
         fixed[1 : left + 1] += size + np.arange(1, left + 1)
