@@ -27,6 +27,10 @@ from .matrix_form import MatrixForm, compile_model
 #: bound would be weaker than the KV-area bounds.
 MOST_BINARIES = 120_000
 
+#: With a limit on nodes, which says nothing of the root: at most so many binaries, and so many more
+#: for each node. The root of 2,000 takes about a second.
+ROOT_BINARIES, BINARIES_PER_NODE = 2_000, 200
+
 #: By itself the solve takes the dense form up to this many memory non-zeros: cuts and presolve find
 #: much more in its knapsack rows. Beyond, the running-sum form has the root bound sooner.
 MOST_DENSE_NONZEROS = 600_000
@@ -63,7 +67,7 @@ def try_milp(
         return
     latest = _latest_starts(search)
     binaries = offered_starts(instance, latest).count
-    if binaries > MOST_BINARIES:
+    if binaries > most_binaries(work_limit):
         search.account.append(f"MILP not tried ({binaries} binaries)")
         return
     if formulation == "auto":
@@ -95,6 +99,19 @@ def try_milp(
             f"MILP ({formulation} form): proved infeasible although a schedule is known"
         ) from error
     _take_milp_result(search, result, formulation, lambda: decode(instance, milp, result.value))
+
+
+def most_binaries(work_limit: int | None) -> int:
+    """Return how many binaries a MILP may have for its root to be in proportion to the nodes.
+
+    Examples
+    --------
+    >>> most_binaries(5), most_binaries(None)
+    (3000, 120000)
+    """
+    if work_limit is None:
+        return MOST_BINARIES
+    return min(MOST_BINARIES, ROOT_BINARIES + BINARIES_PER_NODE * work_limit)
 
 
 def _latest_starts(search: BestSoFar[MixedSchedule]) -> IntArray:
