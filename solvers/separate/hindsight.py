@@ -32,6 +32,10 @@ from .waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
 #: Most steps of the walk from prompt batch to prompt batch before the engine begins: some 0.1 s.
 MOST_STALL_STEPS = 20_000_000
 
+#: With a limit on work: list schedules of so many batches in all, and one for each unit; and the
+#: first in any case.
+MOST_LISTED_BATCHES = 50_000
+
 Search = BestSoFar[SeparateSchedule]
 
 
@@ -120,7 +124,7 @@ def _search(
 ) -> None:
     """List schedules and simple bounds, then the blocks one by one, or all at once."""
     instance = search.instance
-    _try_list_schedules(search, known)
+    _try_list_schedules(search, known, work_limit)
     for name, bound in simple_bounds(instance, search.objective):
         search.better_bound(name, bound)
     if search.proved:
@@ -177,13 +181,19 @@ def _check_warm_start(
         raise InputError(f"warm_start: expected a feasible schedule: {violations[0].message}")
 
 
-def _try_list_schedules(search: Search, warm_start: SeparateSchedule | None) -> None:
+def _try_list_schedules(
+    search: Search, warm_start: SeparateSchedule | None, work_limit: int | None
+) -> None:
+    batches = 0
     for name, schedule in _list_schedules(search, warm_start):
+        batches += len(schedule.batches)
         search.offer(schedule, name)
         if search.objective == "reward":
             search.offer(_without_late(search.instance, schedule), name)
         search.tell("list schedules")
         if search.seconds_left == 0:
+            break
+        if work_limit is not None and batches > MOST_LISTED_BATCHES + work_limit:
             break
 
 
@@ -243,7 +253,7 @@ def load_compiled_code() -> None:
 
     instance = make_instance("separate-random", settings={"n": 12})
     search = Search(instance, "latency", math.inf)
-    _try_list_schedules(search, None)
+    _try_list_schedules(search, None, None)
     _wait_and_stall(search)
     improve_and_prove_by_work(search, 400, seed=0)
     search.solution()
