@@ -69,7 +69,8 @@ def solve_separate(
         always computed.
     work_limit : int, optional
         Units of work, ≥ 0: about ten microseconds each in the engine, branch-and-bound nodes in the
-        MILP (one too large for so few is not tried). With it the result does not depend on the clock: the time limit is not used.
+        MILP (one whose root is too large for so few is not tried). With it the result does not
+        depend on the clock: the time limit is not used.
     threads : int, optional
         Threads; with 1 the engine's parts run one after the other.
     seed : int
