@@ -40,9 +40,9 @@ def bars(
     corners = np.array([(left, low), (right, low), (right, high), (left, high), (left, low)])
     vertices = corners.transpose(2, 0, 1).reshape(-1, 2)
     codes = np.tile([Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY], left.size)
-    ax.add_patch(
-        PathPatch(Path(vertices, codes.astype(Path.code_type)), **{"linewidth": 0} | style)
-    )
+    patch = PathPatch(Path(vertices, codes.astype(Path.code_type)), **{"linewidth": 0} | style)
+    ax.add_artist(patch)  # add_patch looks for extremes along each line, ten times as long
+    ax.update_datalim([(left.min(), low.min()), (right.max(), high.max())])
 
 
 def staircase(edges: IntArray, low: IntArray, high: IntArray) -> NDArray[np.float64]:

@@ -198,7 +198,7 @@ class _Work(Generic[ScheduleType]):
         self.search.proved_bound(BLOCKS, total(proved for _, proved, _ in self.bounds), proof)
         solved = ", ".join(f"{name} ({count})" for name, count in self.by.most_common())
         asked = f", {len(self.waiting)} not searched" if self.waiting else ""
-        self.search.account.append(f"{len(self.blocks)} blocks{asked}: {solved or 'nobody waits'}")
+        self.search.account.append(f"{_count(len(self.blocks))}{asked}: {solved or 'nobody waits'}")
         self.search.tell(BLOCKS)
 
 
@@ -239,3 +239,7 @@ def _value_of_shift(block: Instance, objective: str, shift: int) -> Exact:
         weights = (Fraction(repr(w)) for w in block.weight.tolist())
         return shift * sum(weights, Fraction())
     return shift if objective == "makespan" else 0
+
+
+def _count(blocks: int) -> str:
+    return "1 block" if blocks == 1 else f"{blocks} blocks"

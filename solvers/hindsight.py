@@ -71,8 +71,9 @@ def solve(
         bounds are always computed, and a solver looks at its clock only between its steps.
     work_limit : int, optional
         Units of work, ≥ 0: about ten microseconds each in the engine, branch-and-bound nodes where
-        a formulation is asked for. With it the result does not depend on the clock: the time limit
-        is not used, and the same seed and threads give the same schedule and bound.
+        a formulation is asked for (a MILP whose root is too large for so few is not tried). With it
+        the result does not depend on the clock: the time limit is not used, and the same seed and
+        threads give the same schedule and bound.
     threads : int, optional
         Threads; with 1 the engine's two parts run one after the other. Two parts at once and the
         solver's own choice by default.

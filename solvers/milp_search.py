@@ -30,6 +30,10 @@ from .weak_duality import dual_bound
 #: bound would be weaker than the KV-area bounds.
 MOST_BINARIES = 120_000
 
+#: With a limit on nodes, which says nothing of the root: at most so many binaries, and so many more
+#: for each node. The root of 2,000 takes about a second.
+ROOT_BINARIES, BINARIES_PER_NODE = 2_000, 200
+
 #: By itself the solve takes the dense form up to this many memory non-zeros: cuts and presolve find
 #: much more in its knapsack rows. Beyond, the running-sum form has the root bound sooner.
 MOST_DENSE_NONZEROS = 600_000
@@ -66,7 +70,7 @@ def try_milp(
         return
     latest = _latest_starts(search)
     binaries = offered_starts(instance, latest).count
-    if binaries > MOST_BINARIES:
+    if binaries > most_binaries(work_limit):
         search.account.append(f"MILP not tried ({binaries} binaries)")
         return
     if formulation == "auto":
@@ -111,6 +115,19 @@ def _build(
     assert search.schedule is not None
     started = set_start(instance, milp, search.schedule)
     return milp, compile_model(milp), started
+
+
+def most_binaries(work_limit: int | None) -> int:
+    """Return how many binaries a MILP may have for its root to be in proportion to the nodes.
+
+    Examples
+    --------
+    >>> most_binaries(5), most_binaries(None)
+    (3000, 120000)
+    """
+    if work_limit is None:
+        return MOST_BINARIES
+    return min(MOST_BINARIES, ROOT_BINARIES + BINARIES_PER_NODE * work_limit)
 
 
 def _latest_starts(search: BestSoFar[MixedSchedule]) -> IntArray:

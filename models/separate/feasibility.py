@@ -2,12 +2,11 @@
 
 It shares no code with formulations, decoders and simulators, nor with the durations that they use:
 it knows only the rules of docs/model.md §1 and §3 and computes batch times from the law itself, in
-exact fractions.
+whole picoseconds.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
@@ -19,9 +18,6 @@ from ..errors import InputError
 from ..instance import Instance
 from ..violation import Violation
 from .schedule import Batch, SeparateSchedule
-
-#: Decimals of a coefficient in milliseconds that count: whole picoseconds.
-_DECIMALS = 9
 
 
 class _Run(NamedTuple):
@@ -137,16 +133,16 @@ def _batch_time(law: BatchTime, batch: Batch, read: int) -> int:
         return law.prompt if batch.kind == "prompt" else law.token
     c0, c1, c2, c3 = _coefficients(law)
     if batch.kind == "prompt":
-        milliseconds = c0 + c1 * read
+        picoseconds = c0 + c1 * read
     else:
-        milliseconds = c0 + c2 * len(batch.requests) + c3 * read
-    return math.ceil(1000 * milliseconds)
+        picoseconds = c0 + c2 * len(batch.requests) + c3 * read
+    return -(-picoseconds // 10**6)
 
 
 @lru_cache(maxsize=8)
-def _coefficients(law: AffineTime) -> list[Fraction]:
-    """Return c0 … c3 as the exact fractions that count."""
-    return [round(Fraction(repr(c)), _DECIMALS) for c in (law.c0, law.c1, law.c2, law.c3)]
+def _coefficients(law: AffineTime) -> list[int]:
+    """Return c0 … c3, milliseconds, as the whole picoseconds that count."""
+    return [round(Fraction(repr(c)) * 10**9) for c in (law.c0, law.c1, law.c2, law.c3)]
 
 
 def _malformed(instance: Instance, runs: list[_Run]) -> list[Violation]:

@@ -31,6 +31,10 @@ from .waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
 #: Most steps of the walk from prompt batch to prompt batch before the engine begins: some 0.1 s.
 MOST_STALL_STEPS = 20_000_000
 
+#: With a limit on work: list schedules of so many batches in all, and one for each unit; and the
+#: first in any case.
+MOST_LISTED_BATCHES = 50_000
+
 Search = BestSoFar[SeparateSchedule]
 
 
@@ -64,7 +68,8 @@ def solve_separate(
         always computed.
     work_limit : int, optional
         Units of work, ≥ 0: about ten microseconds each in the engine, branch-and-bound nodes in the
-        MILP. With it the result does not depend on the clock: the time limit is not used.
+        MILP (one whose root is too large for so few is not tried). With it the result does not
+        depend on the clock: the time limit is not used.
     threads : int, optional
         Threads; with 1 the engine's parts run one after the other.
     seed : int
@@ -119,7 +124,7 @@ def _search(
 ) -> None:
     """List schedules and simple bounds, then the blocks one by one, or all at once."""
     instance = search.instance
-    _try_list_schedules(search, known)
+    _try_list_schedules(search, known, work_limit)
     for name, bound in simple_bounds(instance, search.objective):
         search.better_bound(name, bound)
     if search.proved:
@@ -182,13 +187,19 @@ def _check_warm_start(
         raise InputError(f"warm_start: expected a feasible schedule: {violations[0].message}")
 
 
-def _try_list_schedules(search: Search, warm_start: SeparateSchedule | None) -> None:
+def _try_list_schedules(
+    search: Search, warm_start: SeparateSchedule | None, work_limit: int | None
+) -> None:
+    batches = 0
     for name, schedule in _list_schedules(search, warm_start):
+        batches += len(schedule.batches)
         search.offer(schedule, name)
         if search.objective == "reward":
             search.offer(_without_late(search.instance, schedule), name)
         search.tell("list schedules")
         if search.seconds_left == 0:
+            break
+        if work_limit is not None and batches > MOST_LISTED_BATCHES + work_limit:
             break
 
 
@@ -256,7 +267,7 @@ def load_compiled_code() -> None:
 def first_steps(instance: Instance) -> Search:
     """Do what `solve_separate` does before the engine, without a limit."""
     search = Search(instance, "latency", math.inf)
-    _try_list_schedules(search, None)
+    _try_list_schedules(search, None, None)
     for name, bound in simple_bounds(instance, "latency"):
         search.better_bound(name, bound)
     _wait_and_stall(search)

@@ -24,6 +24,9 @@ from ..units import in_units
 #: Beyond so many jobs × times, or jobs × batches, the MILP is not tried.
 MOST_CELLS = 60_000
 
+#: With a limit on nodes, which says nothing of the root: so many, and so many more for each node.
+ROOT_CELLS, CELLS_PER_NODE = 3_000, 300
+
 Search = BestSoFar[SeparateSchedule]
 
 
@@ -53,7 +56,7 @@ def try_milp(
         formulation = default_form(instance)
     latest = _latest(search)
     cells = _cells(search, formulation, latest)
-    if cells > MOST_CELLS:
+    if cells > most_cells(work_limit):
         search.account.append(f"MILP not tried ({cells} jobs × times)")
         return
     if search.objective == "reward" and not _servable(search, latest):
@@ -94,6 +97,19 @@ def _build(
     )
     assert search.schedule is not None
     return model, set_start(instance, model, search.schedule, search.objective)
+
+
+def most_cells(work_limit: int | None) -> int:
+    """Return how many jobs × times a MILP may have for its root to be in proportion to the nodes.
+
+    Examples
+    --------
+    >>> most_cells(5), most_cells(None)
+    (4500, 60000)
+    """
+    if work_limit is None:
+        return MOST_CELLS
+    return min(MOST_CELLS, ROOT_CELLS + CELLS_PER_NODE * work_limit)
 
 
 def _latest(search: Search) -> IntArray:

@@ -21,8 +21,11 @@ times are rounded up: a batch is no shorter than the parts.)
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 
-from ...models.instance import Instance
+import numpy as np
+
+from ...models.instance import ARITHMETIC_LIMIT, Instance
 from ...models.separate.durations import Durations, batch_durations
 
 #: Weights of places, tokens and KV that are tried.
@@ -93,10 +96,18 @@ def _work(
     return gpu_time / law.divisor + (kv * _kv_area(law, s, o) / gpu.kv_capacity if kv else 0)
 
 
+@lru_cache(maxsize=2**16)
 def _kv_area(law: Durations, s: int, o: int) -> int:
-    """Σ over the batches of a request alone of their length times KV tokens held at the end."""
+    """Σ over the batches of a request alone of their length times KV tokens held at the end.
+
+    It is asked for by every mix.
+    """
     area = law.prompt_batch(s) * (s + 1)
     if not law.per_kv_token:
         held = (o - 1) * s + (o - 1) * (o + 2) // 2
         return area + law.token_batch(1, s) * held
-    return area + sum(law.token_batch(1, s + g) * (s + g + 1) for g in range(1, o))
+    if law.token_batch(1, s + o) * (s + o) * o >= ARITHMETIC_LIMIT:
+        return area + sum(law.token_batch(1, s + g) * (s + g + 1) for g in range(1, o))
+    read = s + np.arange(1, o)
+    work = law.token + law.per_token_job + law.per_kv_token * read
+    return area + int((-(-work // law.divisor) * (read + 1)).sum())
