@@ -213,9 +213,10 @@ def _settled(
     if objective == "reward":
         latest = latest_completion(instance)
         in_time = completion <= latest
-        return (instance.reward == 0) | (in_time == (earliest <= latest))
-    waits = completion > earliest
-    return ~waits if objective == "latency" else ~waits | (instance.weight == 0)
+        settled = (instance.reward == 0) | (in_time == (earliest <= latest))
+        return settled
+    settled = completion <= earliest
+    return settled if objective == "latency" else settled | (instance.weight == 0)
 
 
 def _value_of_shift(block: Instance, objective: str, shift: int) -> Exact:

@@ -64,8 +64,8 @@ def _apart(
         for i in batch.requests:
             if block[i] >= 0:
                 kept.setdefault(block[i], []).append(place[i])
-        for b, members in kept.items():
-            batches[b].append(Batch(batch.kind, batch.start - shifts[b], tuple(members)))
+        for b, places in kept.items():
+            batches[b].append(Batch(batch.kind, batch.start - shifts[b], tuple(places)))
     return [SeparateSchedule(each) for each in batches]
 
 
