@@ -24,6 +24,7 @@ from .best_so_far import BestSoFar
 from .blocks import fall_apart, solve_blocks
 from .bounds.combinatorial import all_bounds
 from .bounds.configuration import configuration_prices
+from .bounds.one_long_request import ONE_LONG, one_long_request
 from .certificates.combinatorial import CombinatorialBound
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
 from .incumbents import list_schedules
@@ -308,4 +309,9 @@ def _prove(
 def _compute_bounds(search: BestSoFar[MixedSchedule]) -> None:
     for name, bound in all_bounds(search.instance, search.objective):
         search.proved_bound(name, bound, CombinatorialBound(name=name))
+    if search.objective == "latency" and not search.proved:
+        found = one_long_request(search.instance)
+        if found is not None:
+            search.offer(found.schedule, ONE_LONG)
+            search.proved_bound(ONE_LONG, found.latency, CombinatorialBound(name=ONE_LONG))
     search.tell("combinatorial bounds")

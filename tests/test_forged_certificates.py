@@ -95,6 +95,40 @@ def honest_mixed(instance, best):
             yield value, {"kind": kind, "value": value, **table.to_record()}
 
 
+def divided(rng, instance, proofs):
+    """Proofs of parts, as `blocks` hold them; a proof takes a part of the instance."""
+    members = rng.permutation(instance.n).tolist()
+    cut = int(rng.integers(0, instance.n + 1))
+    parts = []
+    for requests in (members[:cut], members[cut:]):
+        if requests:
+            kept = instance.take(requests)
+            part = kept.replace(arrival=kept.arrival - int(kept.arrival.min()))
+            parts.append({"requests": requests, "proof": proofs(part)})
+    return parts
+
+
+def honest_blocks(rng, instance):
+    """Parts with nothing, or an area bound, and what they prove."""
+    names = ("starts at arrival", "KV area, mean busy time")
+
+    def proof(part):
+        if rng.random() < 0.3:
+            return None
+        return {"kind": "combinatorial", "name": str(rng.choice(names))}
+
+    return 0, {"kind": "blocks", "parts": divided(rng, instance, proof)}
+
+
+def honest_separate_blocks(rng, instance):
+    def proof(part):
+        value, _ = brute_force_separate(part)
+        walk = unpriced_walk(part, value)
+        return walk and {**walk.to_record(), "kind": "walk-search", "value": value}
+
+    return 0, {"kind": "separate-blocks", "parts": divided(rng, instance, proof)}
+
+
 def honest_separate(instance, best):
     for memory in range(3):
         found = waits_and_stalls(instance, memory)
@@ -151,9 +185,16 @@ def by_chance(rng, instance, objective, value):
     """A proof of some kind for the regime and objective, made without looking for a good one."""
     kind = rng.choice([k for k, p in PROOF_KINDS.items() if p.model == "mixed"])
     if objective != "latency":
-        kind = rng.choice(["combinatorial", "round-prices"])
+        kind = rng.choice(["combinatorial", "round-prices", "blocks"])
     if kind == "combinatorial":
         return {"kind": kind, "name": str(rng.choice(list(ROUTINES[objective])))}
+    if kind == "blocks":
+
+        def inner(part):
+            proof = by_chance(rng, part, objective, value)
+            return None if proof["kind"] in ("blocks", "path-search") else proof
+
+        return {"kind": str(kind), "parts": divided(rng, instance, inner)}
     if kind == "memory-prices":
         boundaries = np.cumsum(rng.integers(1, 5, int(rng.integers(2, 6)))).tolist()
         prices = rng.integers(0, 9, len(boundaries) - 1).tolist()
@@ -172,7 +213,14 @@ def by_chance(rng, instance, objective, value):
 
 
 def separate_by_chance(rng, instance, value):
-    kind = rng.choice(["walk-prices", "walk-search", "waits-and-stalls"])
+    kind = rng.choice(["walk-prices", "walk-search", "waits-and-stalls", "separate-blocks"])
+    if kind == "separate-blocks":
+
+        def inner(part):
+            proof = separate_by_chance(rng, part, value)
+            return None if proof["kind"] == kind else proof
+
+        return {"kind": str(kind), "parts": divided(rng, instance, inner)}
     if kind == "waits-and-stalls":
         numbers = rng.integers([0, 0, 1], [4, 9, 30]).tolist()
         names = ("memory", "remembered", "reach")
@@ -195,7 +243,7 @@ def leaves(record, path=()):
             if isinstance(value, list):
                 yield (*path, key)
             yield from leaves(value, (*path, key))
-        elif isinstance(value, int):
+        elif isinstance(value, int) and not isinstance(value, bool):
             yield (*path, key)
 
 
@@ -252,7 +300,7 @@ def test_no_forged_bound_of_mixed_batching_is_verified(seed):
     for number in range(12):
         instance = tiny_instance(100 * seed + number)
         best, _ = brute_force(instance)
-        for bound, proof in honest_mixed(instance, best):
+        for bound, proof in (*honest_mixed(instance, best), honest_blocks(rng, instance)):
             honest = claim(instance, "latency", "mixed", max(0, int(bound)), proof)
             assert verdict(honest, instance) is None, (number, proof)
             accepted[proof["kind"]] += 1
@@ -277,7 +325,8 @@ def test_no_forged_bound_of_separate_batching_is_verified(seed):
     for number in range(12):
         instance = tiny_separate(100 * seed + number)
         best, _ = brute_force_separate(instance)
-        for bound, proof in honest_separate(instance, best):
+        proofs = (*honest_separate(instance, best), honest_separate_blocks(rng, instance))
+        for bound, proof in proofs:
             honest = claim(instance, "latency", "separate", max(0, int(bound)), proof)
             assert verdict(honest, instance) is None, (number, proof)
             accepted[proof["kind"]] += 1
@@ -435,6 +484,11 @@ def hostile(kind):
         gpu = Gpu(kv_capacity=2000)
         instance = Instance(gpu=gpu, arrival=[0, 10**6], prompt=[3, 3], output=[2, 2])
         proof = {"memory": 2, "remembered": 2, "reach": 10**6}
+    elif kind in ("blocks", "separate-blocks"):
+        inside = "exhaustive-search" if kind == "blocks" else "walk-search"
+        document, instance = hostile(inside)
+        part = {"requests": list(range(instance.n)), "proof": document["proof"]}
+        proof = {"parts": [part]}
     return claim(instance, "latency", PROOF_KINDS[kind].model, 1, {"kind": kind, **proof}), instance
 
 

@@ -16,6 +16,9 @@ from numba import njit
 from ...models.instance import Instance, IntArray
 from ...models.schedule import MixedSchedule
 
+#: The bound's name.
+ONE_LONG = "one long request"
+
 #: Starts of the long request that are tried, and starts times others.
 MOST_STARTS, MOST_WORK = 2**20, 2**31
 
