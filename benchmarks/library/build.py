@@ -2,8 +2,9 @@
 
     python benchmarks/library/build.py [SECONDS [NAME…]]
 
-SECONDS per instance, 20 by default; records that are there are bettered, never worsened. Ctrl-C
-keeps what is done.
+SECONDS per instance, 300 by default; records that are there are improved, never worsened. Ctrl-C
+keeps what is done. Where the best proof takes more than some seconds to verify, the record has a quick
+one beside it.
 """
 
 import sys
@@ -13,39 +14,39 @@ from pathlib import Path
 
 from contents import sources
 
+from batchprophet.models.schedule import MixedSchedule
 from batchprophet.models.schedules import schedule_value
-from batchprophet.solvers.bounds.configuration import configuration_prices
 from batchprophet.solvers.bounds.memory_prices import memory_price_bound
-from batchprophet.solvers.bounds.price_tables import price_table
 from batchprophet.solvers.certificates.certificate import best_certificate
 from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.certificates.compact import compact
 from batchprophet.solvers.certificates.configuration_prices import ConfigurationPriceProof
 from batchprophet.solvers.certificates.exhaustive_search import ExhaustiveSearch
 from batchprophet.solvers.certificates.memory_prices import MemoryPriceProof
+from batchprophet.solvers.certificates.path_search import PathSearch
 from batchprophet.solvers.certificates.verification import verify
 from batchprophet.solvers.certificates.waits_and_stalls import WaitsAndStallsProof
 from batchprophet.solvers.certificates.walk_search import WalkSearch
-from batchprophet.solvers.engine import MOST_EXHAUSTED
-from batchprophet.solvers.exact.proof import prove
 from batchprophet.solvers.hindsight import load_compiled_code, solve
 from batchprophet.solvers.library.catalogue import DATA, write_catalogue
 from batchprophet.solvers.library.entry import Entry, data_digest
-from batchprophet.solvers.library.record import Record, read_record, write_record
-from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.solvers.library.record import Made, Record, read_record, write_record
 from batchprophet.solvers.replay import REPLAYS
-from batchprophet.solvers.search.recipe import improve_schedule
 from batchprophet.solvers.separate.hindsight import load_compiled_code as load_separate
 from batchprophet.solvers.separate.hindsight import solve_separate
 
-#: A proof that takes longer to verify is left out, for a weaker one.
-LONGEST = 12.0
+#: Seconds that a quick proof takes to verify at most, and any proof.
+QUICK, LONGEST = 25.0, 900.0
 
-#: By how much the claim of a search may be made smaller.
-WEAKER = (0, 2, 4, 6, 8)
+#: By how much the claim of a search is made smaller until it is quick.
+WEAKER = (0, 1, 2, 4, 6, 8)
 
 #: Waits and stalls that are verified quickly.
-QUICK = {"memory": 1, "remembered": 12, "reach": 288}
+QUICK_WAITS = {"memory": 1, "remembered": 12, "reach": 288}
+
+#: What belongs together in a record.
+OF_SCHEDULE = ("value", "schedule", "schedule_by", "schedule_made")
+OF_BOUND = ("bound", "proof", "quick", "bound_by", "bound_made")
 
 #: From so many requests on memory prices are computed here: `solve` may have no time for them.
 LARGE = 1000
@@ -68,100 +69,93 @@ def entry_of(name, source, group, model):
     return replace(draft, n=instance.n, kv_capacity=M, digest=data_digest(instance))
 
 
-def mixed_record(instance, seconds, known):
-    if instance.n < LARGE:
-        load_compiled_code(instance)
+def record_of(entry, seconds, known):
+    """Solve an instance; keep the strongest proof, and a quick one where that takes long."""
+    instance = entry.instance()
     warm = None if known is None else known.schedule
-    if instance.n <= MOST_EXHAUSTED:
-        return exhausted_record(instance, seconds, warm)
-    solution = solve(instance, time_limit=seconds, warm_start=warm)
-    certificates = []
-    if solution.certificate is not None:
-        certificates.append(compact(solution.certificate, instance))
-    if instance.n >= LARGE:
-        found = memory_price_bound(instance, schedule=solution.schedule, time_limit=seconds)
-        proofs = [(found.value, MemoryPriceProof(prices=found.prices))]
-        certificates.append(best_certificate(instance, "latency", proofs))
-    certificates.sort(key=lambda each: each.bound, reverse=True)
-    proof = next(each for each in certificates if _is_quick(each, instance))
-    value = int(schedule_value(instance, solution.schedule, "latency"))
+    if entry.model == "mixed":
+        if instance.n < LARGE:
+            load_compiled_code(instance)
+        solution = solve(instance, time_limit=seconds, warm_start=warm)
+    else:
+        load_separate()
+        solution = solve_separate(instance, time_limit=seconds, warm_start=warm)
+    made = Made.now(f"solve --model {entry.model} --time-limit {seconds:g}")
+    return with_proofs(instance, solution.schedule, solution.method, solution.certificate, made)
+
+
+def with_proofs(instance, schedule, method, certificate, made):
+    """Make a record of a schedule and a certificate, verified as far as it goes."""
+    proofs = [*([] if certificate is None else _with_a_verifier(certificate, instance))]
+    proofs += _others(instance, schedule)
+    proofs.sort(key=lambda each: -each.bound)
+    strong = next(each for each in proofs if _is_verified(each, instance, LONGEST))
+    quick = strong
+    if not _is_verified(strong, instance, QUICK):
+        weaker = [less for each in proofs for less in _weaker(each, instance)]
+        weaker.sort(key=lambda each: -each.bound)
+        quick = next(each for each in weaker if _is_verified(each, instance, QUICK))
     return Record(
-        value=value,
-        bound=proof.bound,
-        schedule=solution.schedule,
-        proof=proof,
-        schedule_by=solution.method.partition(";")[0],
-        bound_by=proof.proof.kind,
+        value=int(schedule_value(instance, schedule, "latency")),
+        bound=strong.bound,
+        schedule=schedule,
+        proof=strong,
+        quick=None if quick is strong else quick,
+        schedule_by=method.partition(";")[0],
+        bound_by=strong.proof.kind,
+        schedule_made=made,
+        bound_made=made,
     )
 
 
-def exhausted_record(instance, seconds, warm):
-    """Prices with work enough, then the exhaustive search alone: its proof has a verifier."""
-    first = list_schedule(instance, instance.output) if warm is None else warm
-    schedule = improve_schedule(instance, first, time_limit=0.0, work_limit=300_000)
-    prices = configuration_prices(instance, schedule, work_limit=1_000)
-    prices = configuration_prices(instance, schedule, begin=prices, work_limit=1_000)
-    outcome = prove(instance, schedule, prices, time_limit=4 * seconds)
-    found = ExhaustiveSearch(value=outcome.bound, table=price_table(instance, prices))
-    proof = compact(best_certificate(instance, "latency", [(outcome.bound, found)]), instance)
-    if not _is_quick(proof, instance):
-        weaker = [(prices.bound, ConfigurationPriceProof(table=found.table))]
-        proof = compact(best_certificate(instance, "latency", weaker), instance)
-    return Record(
-        value=int(schedule_value(instance, outcome.schedule, "latency")),
-        bound=proof.bound,
-        schedule=outcome.schedule,
-        proof=proof,
-        schedule_by="beams, annealing, exhaustive search",
-        bound_by=proof.proof.kind,
-    )
+def _with_a_verifier(certificate, instance):
+    """The certificate, small; a claim by path graphs also as one that is verified independently."""
+    small = compact(certificate, instance)
+    yield small
+    if isinstance(small.proof, PathSearch) and ExhaustiveSearch.takes(instance):
+        proof = ExhaustiveSearch(value=small.proof.value, table=small.proof.table)
+        yield replace(small, proof=proof)
 
 
-def _is_quick(certificate, instance):
-    return verify(certificate, instance, time_limit=LONGEST, replays=REPLAYS).verified
+def _others(instance, schedule):
+    """Proofs that `solve` may have had no time for."""
+    if isinstance(schedule, MixedSchedule):
+        if instance.n < LARGE:
+            return []
+        found = memory_price_bound(instance, schedule=schedule, time_limit=300.0)
+        proof = MemoryPriceProof(prices=found.prices)
+        return [best_certificate(instance, "latency", [(found.value, proof)])]
+    quick = WaitsAndStallsProof(**QUICK_WAITS)
+    bound = quick.bound(instance, "latency", Clock(None))
+    return [best_certificate(instance, "latency", [(bound, quick)])]
 
 
-def separate_record(instance, seconds, known):
-    """The best certificate that is verified quickly."""
-    load_separate()
-    warm = None if known is None else known.schedule
-    solution = solve_separate(instance, time_limit=seconds, warm_start=warm)
-    quick = WaitsAndStallsProof(**QUICK)
-    proofs = [(quick.bound(instance, "latency", Clock(None)), quick)]
-    certificates = [best_certificate(instance, "latency", proofs), *_weaker(solution.certificate)]
-    certificates.sort(key=lambda each: each.bound, reverse=True)
-    proof = next(each for each in certificates if _is_quick(each, instance))
-    return Record(
-        value=int(solution.objective),
-        bound=proof.bound,
-        schedule=solution.schedule,
-        proof=proof,
-        schedule_by=solution.method.partition(";")[0],
-        bound_by=proof.proof.kind,
-    )
+def _weaker(certificate, instance):
+    """The certificate; of a search also smaller claims and its prices, verified sooner."""
+    yield certificate
+    proof = certificate.proof
+    if isinstance(proof, WalkSearch | ExhaustiveSearch):
+        for less in WEAKER[1:]:
+            value = certificate.bound - less
+            yield replace(certificate, bound=value, proof=replace(proof, value=value))
+    if isinstance(proof, ExhaustiveSearch | PathSearch):
+        prices = ConfigurationPriceProof(table=proof.table)
+        bound = prices.bound(instance, "latency", Clock(None))
+        yield best_certificate(instance, "latency", [(bound, prices)])
 
 
-def _weaker(certificate):
-    """The certificate; of a search also smaller claims, which are verified sooner."""
-    if not isinstance(certificate.proof, WalkSearch):
-        return [certificate]
-    values = [certificate.bound - less for less in WEAKER]
-    return [
-        replace(certificate, bound=value, proof=replace(certificate.proof, value=value))
-        for value in values
-    ]
+def _is_verified(certificate, instance, seconds):
+    return verify(certificate, instance, time_limit=seconds, replays=REPLAYS).verified
 
 
 def best_of(record, known):
     """Take schedule and bound from whichever record has the better one."""
     if known is None:
         return record
-    if known.value < record.value:
-        better = {key: getattr(known, key) for key in ("value", "schedule", "schedule_by")}
-        record = replace(record, **better)
+    if known.value <= record.value:
+        record = replace(record, **{key: getattr(known, key) for key in OF_SCHEDULE})
     if known.bound >= record.bound:
-        better = {key: getattr(known, key) for key in ("bound", "proof", "bound_by")}
-        record = replace(record, **better)
+        record = replace(record, **{key: getattr(known, key) for key in OF_BOUND})
     return record
 
 
@@ -173,8 +167,7 @@ def build(seconds, names):
             continue
         began = time.perf_counter()
         known = read_record(path) if path.exists() else None
-        make = mixed_record if entry.model == "mixed" else separate_record
-        record = best_of(make(entry.instance(), seconds, known), known)
+        record = best_of(record_of(entry, seconds, known), known)
         write_record(record, path)
         took = time.perf_counter() - began
         size = path.stat().st_size
@@ -187,5 +180,5 @@ def build(seconds, names):
 
 
 if __name__ == "__main__":
-    seconds, *names = sys.argv[1:] or ["20"]
+    seconds, *names = sys.argv[1:] or ["300"]
     build(float(seconds), [str(Path(name)) for name in names])
