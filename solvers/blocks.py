@@ -213,8 +213,8 @@ def _settled(
     if objective == "reward":
         latest = latest_completion(instance)
         in_time = completion <= latest
-        settled = (instance.reward == 0) | (in_time == (earliest <= latest))
-        return settled
+        worthless: NDArray[np.bool_] = instance.reward == 0
+        return worthless | (in_time == (earliest <= latest))
     settled = completion <= earliest
     return settled if objective == "latency" else settled | (instance.weight == 0)
 

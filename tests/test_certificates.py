@@ -116,7 +116,7 @@ def test_every_solution_has_a_certificate_of_its_bound():
         assert verification.proved <= best
         assert Certificate.from_record(json.loads(encode_certificate(certificate))) == certificate
         kinds.add(certificate.proof.kind)
-    assert kinds == {"combinatorial", "configuration-prices", "exhaustive-search"}
+    assert kinds == {"blocks", "combinatorial", "configuration-prices", "exhaustive-search"}
 
 
 def test_the_threads_hand_over_their_proofs():
