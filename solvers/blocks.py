@@ -213,8 +213,9 @@ def _settled(
     if objective == "reward":
         latest = latest_completion(instance)
         in_time = completion <= latest
-        worthless: NDArray[np.bool_] = instance.reward == 0
-        return worthless | (in_time == (earliest <= latest))
+        changes: NDArray[np.bool_] = in_time != (earliest <= latest)
+        changes[instance.reward == 0] = False
+        return ~changes
     settled = completion <= earliest
     return settled if objective == "latency" else settled | (instance.weight == 0)
 

@@ -493,15 +493,15 @@ WHOLE = "expected an integer from 0 to 2^62, found"
         (document(proof=[]), "proof: expected an object, found []"),
         (document(proof={}), "proof.kind: expected one of combinatorial, memory-prices, "
          "configuration-prices, exhaustive-search, path-search, round-prices, walk-prices, "
-         "waits-and-stalls, walk-search; "
+         "waits-and-stalls, walk-search, blocks, separate-blocks; "
          "found None"),
         (document(proof={"kind": "trust-me"}), "proof.kind: expected one of combinatorial, "
          "memory-prices, configuration-prices, exhaustive-search, path-search, round-prices, "
-         "walk-prices, waits-and-stalls, walk-search; "
+         "walk-prices, waits-and-stalls, walk-search, blocks, separate-blocks; "
          "found 'trust-me'"),
         (document(proof={"kind": ["combinatorial"]}), "proof.kind: expected one of combinatorial, "
          "memory-prices, configuration-prices, exhaustive-search, path-search, round-prices, "
-         "walk-prices, waits-and-stalls, walk-search; found "
+         "walk-prices, waits-and-stalls, walk-search, blocks, separate-blocks; found "
          "['combinatorial']"),
         (document(proof={"kind": "combinatorial"}), "proof.name: missing"),
         (document(proof={"kind": "combinatorial", "name": 5}),
