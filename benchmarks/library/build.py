@@ -3,8 +3,7 @@
     python benchmarks/library/build.py [SECONDS [NAME…]]
 
 SECONDS per instance, 300 by default; records that are there are improved, never worsened. Ctrl-C
-keeps what is done. Where the best proof takes more than some seconds to verify, the record has a quick
-one beside it.
+keeps what is done. Where the best proof takes long to verify, the record has a quick one beside it.
 """
 
 import sys
