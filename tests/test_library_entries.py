@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ from batchprophet.models.schedule import MixedSchedule
 from batchprophet.models.schedules import schedule_value
 from batchprophet.solvers.certificates.certificate import best_certificate
 from batchprophet.solvers.certificates.combinatorial import CombinatorialBound
+from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.library.catalogue import DATA, Library
 from batchprophet.solvers.library.entry import Entry
-from batchprophet.solvers.library.record import Record, read_record, write_record
+from batchprophet.solvers.library.record import Made, Record, read_record, write_record
 from batchprophet.solvers.library.submission import submit
 from batchprophet.solvers.library.verification import verify_entry
 from batchprophet.solvers.list_schedule import list_schedule
@@ -308,3 +310,75 @@ def test_a_certificate_of_separate_batching_can_be_submitted(tmp_path):
     submit(own, CERTIFIED, certificate=best.proof, by="a test")
     assert own.record(CERTIFIED).bound == best.bound > weak.bound
     assert faults(own, CERTIFIED) == ()
+
+
+# ---------------------------------------------------------------- quick proofs, and records' age
+
+
+def test_a_quick_proof_stands_in_for_one_that_takes_long(own, capsys):
+    record = own.record(CERTIFIED)
+    instance = own.entry(CERTIFIED).instance()
+    quick = waits_and_stalls(instance, 0)
+    weak = best_certificate(instance, "latency", [(quick.bound, quick.proof)])
+    beyond = replace(record.proof, bound=record.bound + 1)
+    # The best proof is false here, and only looked at in full.
+    kept(own, CERTIFIED, quick=weak, proof=beyond, bound=record.bound + 1)
+    assert faults(own, CERTIFIED) == ()
+    (fault,) = verify_entry(own, CERTIFIED, full=True).faults
+    assert fault.startswith("bound: the proof gives")
+    # Nor may a quick one claim more than it proves, or be of another objective.
+    kept(own, CERTIFIED, quick=replace(weak, bound=weak.bound + 1))
+    (fault,) = faults(own, CERTIFIED)
+    assert fault.startswith("quick bound: the proof gives")
+    folder = ["--library", str(own.own)]
+    assert run(["library", "verify", CERTIFIED, *folder]) == 1
+    assert "quick bound" in capsys.readouterr().out
+    kept(own, CERTIFIED, quick=weak, proof=record.proof, bound=record.bound)
+    assert run(["library", "verify", CERTIFIED, "--full", *folder]) == 0
+    out = own.own / "got"
+    assert run(["library", "get", CERTIFIED, "--out", str(out), *folder]) == 0
+    assert (out / "certificate-quick.json").exists()
+    capsys.readouterr()
+
+
+def test_a_claim_beyond_the_schedule_is_refused_without_its_proof(own):
+    record = own.record(CERTIFIED)
+    raised = replace(record.proof, bound=record.value + 1)
+    kept(own, CERTIFIED, proof=raised, bound=record.value + 1, quick=record.proof)
+    (fault,) = faults(own, CERTIFIED)
+    assert fault == (
+        f"bound: {record.value + 1} contradicts the schedule, whose latency is {record.value}"
+    )
+
+
+def test_records_say_when_and_with_what_they_were_made(own):
+    made = Made.now("solve --time-limit 300")
+    assert (made.version, len(made.date)) == (version("batchprophet"), 10)
+    kept(own, TINY, schedule_made=made, bound_made=made)
+    assert own.record(TINY).bound_made == made
+
+
+def test_records_of_the_first_version_are_read(own):
+    record = own.record(TINY).to_record() | {"version": 1}
+    for key in ("schedule_made", "bound_made", "quick"):
+        del record[key]
+    old = Record.from_record(record)
+    assert (old.quick, old.bound_made) == (None, Made())
+    with pytest.raises(InputError, match=r"^quick: unknown key"):
+        Record.from_record(record | {"quick": None})
+
+
+OPEN = [
+    name
+    for name, entry in Library().entries.items()
+    if not Library().record(name).optimal and entry.n <= 1000
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPEN)
+def test_no_minute_of_solving_beats_a_record_by_a_percent(name):
+    entry, record = Library().entry(name), Library().record(name)
+    found = solve(entry.instance(), model=entry.model, time_limit=60)
+    assert found.objective >= 0.99 * record.value
+    assert found.certificate.bound <= 1.01 * record.bound
