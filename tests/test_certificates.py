@@ -136,7 +136,7 @@ def test_every_solution_has_a_certificate_of_its_bound():
         assert verification.proved <= best
         assert Certificate.from_record(json.loads(encode_certificate(certificate))) == certificate
         kinds.add(certificate.proof.kind)
-    assert kinds == {"combinatorial", "configuration-prices", "exhaustive-search"}
+    assert kinds == {"combinatorial", "configuration-prices", "exhaustive-search", "blocks"}
 
 
 def test_the_threads_hand_over_their_proofs():
@@ -512,7 +512,7 @@ WHOLE = "expected an integer from 0 to 2^62, found"
          "proof.name: expected a string, found 5"),
         (document(proof={"kind": "combinatorial", "name": "intuition"}),
          "proof.name: expected one of starts at arrival; KV area, shortest remaining first; KV "
-         "area, mean busy time; KV area from each arrival on; KV area, fractional knapsack, found "
+         "area, mean busy time; one long request; KV area from each arrival on; KV area, fractional knapsack, found "
          "'intuition'"),
         (document(proof={"kind": "memory-prices", "scale": 3, "boundaries": [0, 1], "prices": [1]}),
          "proof.scale: expected a power of two, found 3"),

@@ -48,7 +48,7 @@ def one_long_request(instance: Instance) -> OneLongRequest | None:
     >>> instance = Instance(gpu=gpu, arrival=[0, 1, 1], prompt=[1, 1, 1], output=[3, 1, 1])
     >>> found = one_long_request(instance)
     >>> found.latency, found.schedule.start.tolist()
-    (6, [1, 1, 1])
+    (7, [2, 1, 1])
     """
     if instance.n < 2:
         return None

@@ -34,8 +34,8 @@ def optimum(instance: Instance, clock: Clock) -> int:
     >>> from batchprophet.models.instance import Gpu
     >>> gpu = Gpu(kv_capacity=4)
     >>> instance = Instance(gpu=gpu, arrival=[0, 1, 1], prompt=[1, 1, 1], output=[3, 1, 1])
-    >>> optimum(instance, Clock(None))  # the others first: 4 + 2
-    6
+    >>> optimum(instance, Clock(None))  # the others first: 5 + 2
+    7
     """
     rows = list(
         zip(
