@@ -6,6 +6,7 @@ SECONDS per instance, 300 by default; records that are there are improved, never
 keeps what is done. Where the best proof takes long to verify, the record has a quick one beside it.
 """
 
+import math
 import sys
 import time
 from dataclasses import replace
@@ -37,8 +38,8 @@ from batchprophet.solvers.separate.hindsight import solve_separate
 #: Seconds that a quick proof takes to verify at most, and any proof.
 QUICK, LONGEST = 25.0, 900.0
 
-#: By how much the claim of a search is made smaller until it is quick.
-WEAKER = (0, 1, 2, 4, 6, 8)
+#: By how much the claim of a search is made smaller, in parts of it, until it is verified in time.
+WEAKER = (0.005, 0.01, 0.02, 0.03)
 
 #: Waits and stalls that are verified quickly.
 QUICK_WAITS = {"memory": 1, "remembered": 12, "reach": 288}
@@ -85,15 +86,14 @@ def record_of(entry, seconds, known):
 
 def with_proofs(instance, schedule, method, certificate, made):
     """Make a record of a schedule and a certificate, verified as far as it goes."""
-    proofs = [*([] if certificate is None else _with_a_verifier(certificate, instance))]
-    proofs += _others(instance, schedule)
+    known = [*([] if certificate is None else _with_a_verifier(certificate, instance))]
+    known += _others(instance, schedule)
+    proofs = [less for each in known for less in _weaker(each, instance)]
     proofs.sort(key=lambda each: -each.bound)
     strong = next(each for each in proofs if _is_verified(each, instance, LONGEST))
-    quick = strong
-    if not _is_verified(strong, instance, QUICK):
-        weaker = [less for each in proofs for less in _weaker(each, instance)]
-        weaker.sort(key=lambda each: -each.bound)
-        quick = next(each for each in weaker if _is_verified(each, instance, QUICK))
+    quick = next(
+        each for each in proofs[proofs.index(strong) :] if _is_verified(each, instance, QUICK)
+    )
     return Record(
         value=int(schedule_value(instance, schedule, "latency")),
         bound=strong.bound,
@@ -134,8 +134,8 @@ def _weaker(certificate, instance):
     yield certificate
     proof = certificate.proof
     if isinstance(proof, WalkSearch | ExhaustiveSearch):
-        for less in WEAKER[1:]:
-            value = certificate.bound - less
+        for part in WEAKER:
+            value = math.floor((1 - part) * certificate.bound)
             yield replace(certificate, bound=value, proof=replace(proof, value=value))
     if isinstance(proof, ExhaustiveSearch | PathSearch):
         prices = ConfigurationPriceProof(table=proof.table)
