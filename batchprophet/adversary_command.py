@@ -45,7 +45,10 @@ def adversary(
     span: Annotated[
         int | None, typer.Option(metavar="A", help="Latest arrival, in rounds; M by default.")
     ] = None,
-    time_limit: Annotated[float, typer.Option(metavar="S", help="Seconds for the search.")] = 60.0,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Seconds for the search, 60 by default; or for --recheck."),
+    ] = None,
     work_limit: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Candidates, instead of seconds: reproducible."),
@@ -72,7 +75,7 @@ def adversary(
         raise InputError("adversary: expected either --policy NAME or --recheck PATH")
     find_local_modules()
     if recheck is not None:
-        return _check_again(recheck, as_json=as_json)
+        return _check_again(recheck, time_limit, as_json=as_json)
     assert policy is not None
     aim = None if target is None else _ratio(target)
     limits = (prompt_batch_requests, prompt_batch_tokens, token_batch_requests)
@@ -93,7 +96,7 @@ def adversary(
             kv_capacity=kv_capacity,
             gpu=gpu,
             span=span,
-            time_limit=time_limit,
+            time_limit=60.0 if time_limit is None else time_limit,
             work_limit=work_limit,
             target=aim,
             seed=seed,
@@ -241,10 +244,10 @@ def _record(worst: WorstCase) -> dict[str, Any]:
     }
 
 
-def _check_again(path: Path, *, as_json: bool) -> None:
+def _check_again(path: Path, time_limit: float | None, *, as_json: bool) -> None:
     from .online.adversary.witness import recheck
 
-    found = recheck(path)
+    found = recheck(path, time_limit=time_limit)
     if as_json:
         console.print_json(_recheck_record(found))
     else:

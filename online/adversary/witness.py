@@ -159,13 +159,15 @@ class Recheck:
         return Fraction(self.cost, self.value), Fraction(self.cost, self.bound)
 
 
-def recheck(path: str | os.PathLike[str]) -> Recheck:
+def recheck(path: str | os.PathLike[str], *, time_limit: float | None = None) -> Recheck:
     """Check a witness file: simulate, check the hindsight schedule, verify the bound.
 
     Parameters
     ----------
     path : path-like
         A file of `write_witness`, or the folder that has it as ``witness.json``.
+    time_limit : float, optional
+        Seconds for verifying the certificate.
 
     Returns
     -------
@@ -190,12 +192,12 @@ def recheck(path: str | os.PathLike[str]) -> Recheck:
     file = Path(path) / "witness.json" if Path(path).is_dir() else Path(path)
     content = read_input(file)
     try:
-        return _recheck(_decode(content))
+        return _recheck(_decode(content), time_limit)
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
 
 
-def _recheck(record: dict[str, Any]) -> Recheck:
+def _recheck(record: dict[str, Any], time_limit: float | None) -> Recheck:
     model, policy = record.get("model", "mixed"), text("policy", record["policy"])
     instance = _instance(record, model)
     claimed_cost = integer("cost", record["cost"], low=1)
@@ -211,7 +213,8 @@ def _recheck(record: dict[str, Any]) -> Recheck:
     if value and value != claimed_value:
         faults.append(f"hindsight: the schedule costs {value}, not the {claimed_value} claimed")
     if "certificate" in record:
-        bound = _verify(record, instance, model, None if faults else value, faults)
+        known = None if faults else value
+        bound = _verify(record, instance, model, known, time_limit, faults)
     else:
         assert isinstance(hindsight, SeparateSchedule), "as the keys say"
         bound = _search_again(record, instance, hindsight, faults)
@@ -245,7 +248,12 @@ def _hindsight(record: dict[str, Any], instance: Instance, model: str) -> Schedu
 
 
 def _verify(
-    record: dict[str, Any], instance: Instance, model: str, value: int | None, faults: list[str]
+    record: dict[str, Any],
+    instance: Instance,
+    model: str,
+    value: int | None,
+    time_limit: float | None,
+    faults: list[str],
 ) -> int:
     """Verify the certificate, which must be of the witness's regime; return its bound."""
     certificate = Certificate.from_record(require_object("certificate", record["certificate"]))
@@ -255,7 +263,9 @@ def _verify(
         raise InputError(f"certificate: expected one of {model} batching")
     if certificate.bound < 1:
         raise InputError("certificate: expected a bound of at least 1, found 0")
-    verification = verify(certificate, instance, value=value, replays=REPLAYS)
+    verification = verify(
+        certificate, instance, value=value, time_limit=time_limit, replays=REPLAYS
+    )
     if not verification.verified:
         faults.append(f"certificate: {verification.reason}")
     return certificate.bound
@@ -318,7 +328,7 @@ def _decode(content: bytes) -> dict[str, Any]:
         if record.get(key, expected) != expected:
             raise InputError(f"{key}: expected {expected!r}, found {shown(record.get(key))}")
     model = record.get("model", "mixed")
-    if model not in _MORE_KEYS or record.get("model") == "mixed":
+    if not isinstance(model, str) or model not in _MORE_KEYS or record.get("model") == "mixed":
         raise InputError(f"model: expected 'separate' or none, found {shown(model)}")
     rerun = model == "separate" and "certificate" not in record
     require_keys("", record, (*_KEYS, *_MORE_KEYS[model], *(_RERUN if rerun else _CERTIFIED)))

@@ -20,7 +20,7 @@ from ...models.schedule import MixedSchedule
 ONE_LONG = "one long request"
 
 #: Starts of the long request that are tried, and starts times others.
-MOST_STARTS, MOST_WORK = 2**20, 2**31
+MOST_STARTS, MOST_WORK = 2**20, 2**28
 
 
 class OneLongRequest(NamedTuple):
@@ -104,6 +104,8 @@ def _serve(arrivals: IntArray, M: int, size: int, s: int, k: int, o: int, start:
                 at += 1
             held = s + at + 1 - k if k <= at < k + o else 0
             left = (M - held) // size
+            if left == 0:  # nor will any fit until the long one is done: it only grows
+                at, left = k + o, M // size
         start[i] = at
         left -= 1
         total += at + 1 - arrivals[i]

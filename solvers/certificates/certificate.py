@@ -15,13 +15,16 @@ from ..rounding import round_bound
 from .digest import instance_digest
 from .proof import Proof
 from .registry import PROOF_KINDS
-from .strict import integer, require_keys, require_object, shown, text
+from .strict import require_keys, require_object, shown, text
 
 FORMAT = "batchprophet-certificate"
 VERSION = 1
 
 _KEYS = ("format", "version", "instance", "digest", "model", "objective_name", "bound", "proof")
-_FRACTION = re.compile(r"[1-9][0-9]{0,39}/[1-9][0-9]{0,39}")
+_FRACTION = re.compile(r"[1-9][0-9]{0,999}/[1-9][0-9]{0,999}")
+
+#: Bounds in files: weights may be large, so these are not held to 64 bits.
+_MOST_DIGITS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +160,14 @@ def best_proof(
 
 def _read_bound(value: object) -> Exact:
     """Read an integer, or a fraction in lowest terms as ``"numerator/denominator"``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value < 10**_MOST_DIGITS:
+            raise InputError(
+                f"bound: expected an integer from 0 to 10^{_MOST_DIGITS}, found {shown(value)}"
+            )
+        return value
     if not isinstance(value, str):
-        return integer("bound", value, low=0)
+        raise InputError(f"bound: expected an integer or a fraction, found {shown(value)}")
     if _FRACTION.fullmatch(value):
         bound = Fraction(value)
         if str(bound) == value:

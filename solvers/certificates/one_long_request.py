@@ -77,6 +77,8 @@ def _serve(arrivals: list[int], M: int, size: int, s: int, k: int, o: int) -> tu
         now += 1
         held = s + now - k if k < now <= k + o else 0
         fit = min(come - served, (M - held) // size)
+        if fit == 0:  # nor will any fit until the long one is done: it only grows
+            now = k + o
         total += fit * now
         served += fit
     return total, now

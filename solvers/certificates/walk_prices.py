@@ -24,6 +24,9 @@ from .strict import LIMIT, array, integer, integers, require_keys, require_objec
 #: Times × requests that a proof may have, and prices in all: beyond, it would not fit the memory.
 MOST_STATES = 2**24
 
+#: Sizes of prompt batches, by number, requests that run then, and tokens.
+MOST_BATCHES = 2**18
+
 #: Largest table of costs to go, times × prompts done × requests running.
 LARGEST_TABLE = 2**24
 
@@ -383,6 +386,7 @@ class _Walk:
         """Least cost of a prompt batch at t by (prompts, requests that run then)."""
         deposit, done = self.proof.kv[t], t + self.tau_P
         best: dict[tuple[int, int, int], int] = {(0, 0, 0): 0}
+        counted = sum(self.s) > self.C_P  # else the tokens of a batch play no part
         for i in range(self.n):
             clock.check()
             a, s, o = self.a[i] - self.begin, self.s[i], self.o[i]
@@ -392,8 +396,13 @@ class _Walk:
             cost -= self.price(s + 1, o - 1, done) if o > 1 else (s + 1) * self.proof.kv[done]
             for (m, r, tokens), before in list(best.items()):
                 if m < self.B_P and tokens + s <= self.C_P:
-                    key = (m + 1, r + (o > 1), tokens + s)
+                    key = (m + 1, r + (o > 1), tokens + s if counted else 0)
                     best[key] = min(best.get(key, before + cost), before + cost)
+            if len(best) > MOST_BATCHES:
+                raise InputError(
+                    f"proof: prices of the walk take at most {MOST_BATCHES} prompt batches of "
+                    "different sizes"
+                )
         options: dict[tuple[int, int], int] = {}
         for (m, r, _), cost in best.items():
             if m:

@@ -92,7 +92,7 @@ def submit(
             record, bound=bound, proof=certificate, bound_by=by, bound_made=made, quick=None
         )
     # Also where only the schedule is new: it must not contradict the bound.
-    full = certificate is not None
+    full = certificate is not None or library.is_own(name)
     _refuse(bound_faults(instance, record, time_limit, feasible=True, full=full))
     return Accepted(lines=tuple(lines), path=library.replace(name, record))
 

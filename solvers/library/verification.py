@@ -28,15 +28,18 @@ class Verdict:
         What does not hold, one line each; empty if everything does.
     seconds : float
         Time that it took.
+    quick : int or None
+        Where only the quick proof was verified, its bound: the record's own was left alone.
     """
 
     name: str
     faults: tuple[str, ...]
     seconds: float
+    quick: int | None = None
 
     @property
     def verified(self) -> bool:
-        """Whether instance, schedule and bound hold."""
+        """Whether instance, schedule and bound hold; where there is `quick`, that bound."""
         return not self.faults
 
 
@@ -54,7 +57,8 @@ def verify_entry(
     time_limit : float, optional
         Seconds for each bound.
     full : bool
-        Verify the record's bound also where that takes long; otherwise its quick one there.
+        Verify the record's bound also where that takes long; otherwise its quick one there. Records
+        of the user's own folder are always verified in full.
 
     Returns
     -------
@@ -73,14 +77,18 @@ def verify_entry(
     """
     entry = library.entry(name)
     began = time.perf_counter()
+    quick = None
     try:
         instance, record = entry.instance(), library.record(name)
+        if record.quick is not None and not (full or library.is_own(name)):
+            quick = int(record.quick.bound)
+        full = quick is None
         faults = schedule_faults(instance, entry.model, record.schedule, record.value)
         faults += bound_faults(instance, record, time_limit, feasible=not faults, full=full)
     except InputError as error:
         faults = [str(error)]
     seconds = time.perf_counter() - began
-    return Verdict(name=name, faults=tuple(faults), seconds=seconds)
+    return Verdict(name=name, faults=tuple(faults), seconds=seconds, quick=quick)
 
 
 def schedule_faults(instance: Instance, model: str, schedule: Schedule, value: int) -> list[str]:

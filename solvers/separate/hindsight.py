@@ -18,6 +18,8 @@ from ...models.separate.regime import require_separate
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
 from ..blocks import fall_apart, solve_blocks
+from ..certificates.blocks import Part, SeparateBlocksProof
+from ..certificates.clock import Clock
 from ..progress import Progress
 from ..solution import Solution
 from .codes import list_codes
@@ -34,6 +36,9 @@ MOST_STALL_STEPS = 20_000_000
 #: With a limit on work: list schedules of so many batches in all, and one for each unit; and the
 #: first in any case.
 MOST_LISTED_BATCHES = 50_000
+
+#: The name of the bound that every instance has, as `simple_bounds` gives it.
+ALONE = "times alone"
 
 Search = BestSoFar[SeparateSchedule]
 
@@ -127,6 +132,7 @@ def _search(
     _try_list_schedules(search, known, work_limit)
     for name, bound in simple_bounds(instance, search.objective):
         search.better_bound(name, bound)
+    _count_each_alone(search)
     if search.proved:
         return
     regime = separate_parts(instance)
@@ -262,6 +268,14 @@ def load_compiled_code() -> None:
     search = first_steps(make_instance("separate-random", settings={"n": 12}))
     improve_and_prove_by_work(search, 400, seed=0)
     search.solution()
+
+
+def _count_each_alone(search: Search) -> None:
+    """Certify what every schedule costs at least: each request alone on the GPU."""
+    every = tuple(range(search.instance.n))
+    proof = SeparateBlocksProof(parts=(Part(requests=every, proof=None),))
+    value = proof.bound(search.instance, search.objective, Clock(None))
+    search.proved_bound(ALONE, value, proof)
 
 
 def first_steps(instance: Instance) -> Search:
