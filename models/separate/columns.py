@@ -57,6 +57,15 @@ class Columns(NamedTuple):
         size = self.total(kept.astype(np.int64))
         return Columns(self.prompt[size > 0], size[size > 0], self.member[kept])
 
+    def first(self, k: int) -> Columns:
+        """Return the first k batches."""
+        size = self.size[:k]
+        return Columns(self.prompt[:k], size, self.member[: int(size.sum())])
+
+    def followed_by(self, other: Columns) -> Columns:
+        """Return these batches and then others."""
+        return Columns(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+
     def repeated(self) -> NDArray[np.bool_]:
         """Whether each batch is like the one before: of its kind, with its members in its order."""
         before = np.append(-1, self.size[:-1])

@@ -35,7 +35,7 @@ MOST_STALL_STEPS = 20_000_000
 MOST_LISTED_BATCHES = 50_000
 
 #: Share of the time limit after which no other list schedule is begun.
-LISTED_SHARE = 0.5
+LISTED_SHARE = 0.75
 
 Search = BestSoFar[SeparateSchedule]
 
