@@ -159,10 +159,10 @@ def test_list_schedules_end_with_their_share_of_the_time(monkeypatch):
 
     monkeypatch.setattr(best_so_far.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(separate_hindsight, "decode", slow_decode)
-    search = best_so_far.BestSoFar(MIDDLE, "latency", 10.0, began=0.0)
+    search = best_so_far.BestSoFar(MIDDLE, "latency", 12.0, began=0.0)
     separate_hindsight._try_list_schedules(search, None, None)
     assert search.schedule is not None
-    assert clock[0] == separate_hindsight.LISTED_SHARE * 10
+    assert clock[0] == separate_hindsight.LISTED_SHARE * 12
 
 
 def test_works_are_exact_sums_of_their_three_ways():
