@@ -73,7 +73,8 @@ class Columns(NamedTuple):
         alike[1:] &= self.prompt[1:] == self.prompt[:-1]
         shift = np.repeat(np.where(alike, self.size, 0), self.size)
         other = self.member != self.member[np.arange(self.member.size) - shift]
-        return alike & (self.total(other.astype(np.int64)) == 0)
+        repeated: NDArray[np.bool_] = alike & (self.total(other.astype(np.int64)) == 0)
+        return repeated
 
 
 def lengths(instance: Instance, columns: Columns) -> IntArray:

@@ -180,4 +180,5 @@ def _left_out(instance: Instance, columns: Columns) -> NDArray[np.bool_]:
     begun = columns.total((before == 0).astype(np.int64))
     done = columns.total((before + 1 == instance.output[columns.member]).astype(np.int64))
     run = np.cumsum(begun - done) - (begun - done)
-    return ~columns.prompt & (columns.size < run)
+    left_out: NDArray[np.bool_] = ~columns.prompt & (columns.size < run)
+    return left_out
