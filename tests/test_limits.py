@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -10,14 +12,17 @@ from batchprophet.models.batch_time import AffineTime
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.schedules import schedule_value
 from batchprophet.models.separate import regime
+from batchprophet.models.separate import schedule as separate_schedule
 from batchprophet.models.separate.durations import batch_durations
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.online import evaluation
-from batchprophet.solvers import milp_search
+from batchprophet.solvers import best_so_far, milp_search
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate import hindsight as separate_hindsight
 from batchprophet.solvers.separate import milp as separate_milp
-from batchprophet.solvers.separate.decode import plain_code, schedule_of
+from batchprophet.solvers.separate.codes import _urgency
+from batchprophet.solvers.separate.decode import MOST_URGENT, REJECTED, plain_code, schedule_of
+from batchprophet.solvers.separate.works import MIXES, works
 
 from .tiny_separate import random_laws, random_schedule, tiny_separate
 
@@ -127,3 +132,81 @@ def test_the_code_of_a_million_tokens_has_a_schedule_that_is_measured():
     instance = Instance(gpu=Gpu(kv_capacity=10**6), arrival=[10**12], prompt=[1], output=[100_000])
     schedule = schedule_of(instance, plain_code(np.array([0]), 1))
     assert schedule.completion(instance).tolist() == [10**12 + 100_000]
+
+
+@pytest.mark.parametrize("objective", ["latency", "weighted", "reward"])
+def test_of_long_outputs_no_batch_becomes_an_object(monkeypatch, objective):
+    # A million objects take seconds to make, and seconds more each time they are walked through.
+    monkeypatch.setattr(separate_schedule, "Batch", _no_batch)
+    gpu = Gpu(kv_capacity=200_000, token_batch_requests=2, batch_time=AFFINE)
+    instance = Instance(
+        gpu=gpu, arrival=[0, 5, 9], prompt=[3, 7, 5], output=[20_000] * 3, horizon=2 * 10**9
+    )
+    solution = solve(instance, model="separate", objective=objective, time_limit=0.0)
+    assert solution.schedule.starts.size >= 20_000
+
+
+def _no_batch(*_):
+    raise AssertionError("a batch was made")
+
+
+def test_list_schedules_end_with_their_share_of_the_time(monkeypatch):
+    clock = [0.0]
+
+    def slow_decode(*_):
+        clock[0] += 1.0
+        return REJECTED  # no schedule is better: the clock counts all the same
+
+    monkeypatch.setattr(best_so_far.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(separate_hindsight, "decode", slow_decode)
+    search = best_so_far.BestSoFar(MIDDLE, "latency", 12.0, began=0.0)
+    separate_hindsight._try_list_schedules(search, None, None)
+    assert search.schedule is not None
+    assert clock[0] == separate_hindsight.LISTED_SHARE * 12
+
+
+def test_works_are_exact_sums_of_their_three_ways():
+    for seed in range(40):
+        instance = tiny_separate(seed, law=random_laws(seed))
+        law, gpu = batch_durations(instance), instance.gpu
+        for mix in MIXES:
+            scaled, unit = works(instance, mix)
+            places, tokens, kv = mix
+            for i, (s, o) in enumerate(
+                zip(instance.prompt.tolist(), instance.output.tolist(), strict=True)
+            ):
+                read = [s + g for g in range(1, o)]
+                added = law.per_prompt_token * s + sum(
+                    law.per_token_job + law.per_kv_token * tokens for tokens in read
+                )
+                work = Fraction(0)
+                if gpu.prompt_batch_requests:
+                    work += places * Fraction(law.prompt, gpu.prompt_batch_requests)
+                if gpu.prompt_batch_tokens:
+                    work += tokens * Fraction(law.prompt * s, gpu.prompt_batch_tokens)
+                decode = Fraction((o - 1) * law.token, gpu.token_batch_requests or 1)
+                if gpu.token_batch_requests:
+                    work += (places + tokens) * decode
+                work = (work + (places + tokens) * added) / law.divisor
+                area = law.prompt_batch(s) * (s + 1)
+                area += sum(law.token_batch(1, tokens) * (tokens + 1) for tokens in read)
+                assert Fraction(scaled[i], unit) == work + kv * area / gpu.kv_capacity
+
+
+def test_urgencies_are_those_of_batch_by_batch():
+    urgent = 0
+    for seed in range(300):
+        instance = tiny_separate(seed, most_output=6)
+        schedule = random_schedule(instance, seed)
+        to_go, expected = instance.output.tolist(), [0] * instance.n
+        for batch in schedule.batches:
+            begun = [i for i in range(instance.n) if 0 < to_go[i] < instance.output[i]]
+            others = [to_go[i] for i in begun if i not in batch.requests]
+            for i in batch.requests:
+                if batch.kind == "token" and others and to_go[i] > min(others):
+                    expected[i] = MOST_URGENT
+            for i in batch.requests:
+                to_go[i] -= 1
+        assert _urgency(instance, schedule.columns).tolist() == expected
+        urgent += any(expected)
+    assert urgent > 30

@@ -8,11 +8,12 @@ import pytest
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.feasibility import check
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.separate.schedule import SeparateSchedule
 from batchprophet.solvers.separate.decode import (
     REACH,
     REJECTED,
     Code,
-    _batches,
+    _columns,
     decode,
     log_size,
     schedule_of,
@@ -124,7 +125,9 @@ def decoded(instance, code):
     log = np.zeros(log_size(instance.output), np.int64)
     space = working_space(instance.n)
     latency = decode(machine_of(instance), space, code, float(REJECTED), log)
-    return latency, _batches(log)
+    columns = _columns(log)
+    batches = SeparateSchedule.of_columns(np.arange(columns.size.size), columns).batches
+    return latency, [(batch.kind, batch.requests) for batch in batches]
 
 
 def agrees(instance, code):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,9 @@ from batchprophet.models.feasibility import check
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.schedule import MixedSchedule
 from batchprophet.models.schedules import schedule_value
+from batchprophet.models.separate import feasibility
 from batchprophet.models.separate.feasibility import check_separate
+from batchprophet.models.separate.feasible_columns import surely_feasible
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 
 from .tiny_separate import random_laws, random_schedule, tiny_separate
@@ -184,3 +187,45 @@ def test_kv_is_that_of_a_count_by_hand(seed):
             if before.count(i) < o:  # not complete before this batch
                 held += s + jobs[:done].count(i)
         assert found.get(end, 0) == max(0, held - instance.gpu.kv_capacity)
+
+
+def mutated(schedule, instance, rng):
+    """One thing changed: a start, a member, a kind, or a batch left out or done twice."""
+    batches = list(schedule.batches)
+    b = int(rng.integers(len(batches)))
+    kind, start, members = batches[b].kind, batches[b].start, batches[b].requests
+    other = int(rng.integers(instance.n))
+    batches[b : b + 1] = [
+        [Batch(kind, start + int(rng.integers(-2, 3)), members)],
+        [Batch(kind, start, (*members, other))],
+        [Batch(kind, start, members[1:])],
+        [Batch("token" if kind == "prompt" else "prompt", start, members)],
+        [],
+        [batches[b], batches[b]],
+        [batches[b]],
+    ][int(rng.integers(7))]
+    return SeparateSchedule(batches)
+
+
+def test_all_batches_at_once_are_judged_as_one_by_one(monkeypatch):
+    monkeypatch.setattr(feasibility, "surely_feasible", lambda *_, **__: False)
+    rng = np.random.default_rng(5)
+    verdicts = [0, 0]
+    for seed in range(400):
+        instance = tiny_separate(seed, law=random_laws(seed))
+        if seed % 2:  # whose limits are not violated so often
+            instance = instance.replace(gpu=Gpu(kv_capacity=50, batch_time=instance.gpu.batch_time))
+        schedule = random_schedule(instance, seed)
+        for candidate in (schedule, mutated(schedule, instance, rng)):
+            for rejected in (False, True):
+                expected = not check_separate(instance, candidate, allow_rejected=rejected)
+                assert surely_feasible(instance, candidate, allow_rejected=rejected) == expected
+                verdicts[expected] += 1
+    assert min(verdicts) > 300
+
+
+def test_where_64_bits_are_too_few_the_batches_are_checked_one_by_one():
+    far = SeparateSchedule([Batch("prompt", 2**70, (0,)), Batch("token", 2**70 + 1, (0,))])
+    one = Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[2])
+    assert not surely_feasible(one, far)
+    assert check_separate(one, far) == []

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..instance import Instance
-from .durations import batch_durations
-from .schedule import Batch, Kind, SeparateSchedule
+from .schedule import Kind, SeparateSchedule, columns_of
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo
@@ -50,22 +49,7 @@ def left_shifted(
     >>> [batch.start for batch in left_shifted(instance, order).batches]
     [0, 1, 5]
     """
-    law = batch_durations(instance)
-    prompt, arrival = instance.prompt.tolist(), instance.arrival.tolist()
-    tokens = [0] * instance.n
-    now, placed = 0, []
-    for kind, members in batches:
-        if kind == "prompt":
-            now = max([now, *(arrival[i] for i in members)])
-            length = law.prompt_batch(sum(prompt[i] for i in members))
-        else:
-            kv = sum([prompt[i] + tokens[i] for i in members]) if law.per_kv_token else 0
-            length = law.token_batch(len(members), kv)
-        placed.append(Batch(kind, now, members))
-        now += length
-        for i in members:
-            tokens[i] += 1
-    return SeparateSchedule(placed)
+    return SeparateSchedule.left_shifted(instance, columns_of(batches))
 
 
 def _of_time_expanded(

@@ -2,7 +2,8 @@
 
 It shares no code with formulations, decoders and simulators, nor with the durations that they use:
 it knows only the rules of docs/model.md §1 and §3 and computes batch times from the law itself, in
-whole picoseconds.
+whole picoseconds. `feasible_columns` says yes or no for all batches at once; if it is no, a walk
+through the batches tells what is violated.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..batch_time import AffineTime, BatchTime, ConstantTime, UnitTime
 from ..errors import InputError
 from ..instance import Instance
 from ..violation import Violation
+from .feasible_columns import surely_feasible
 from .schedule import Batch, SeparateSchedule
 
 
@@ -73,6 +75,8 @@ def check_separate(
     ----------
     docs/model.md §3.
     """
+    if surely_feasible(instance, schedule, allow_rejected=allow_rejected):
+        return []
     _require_known(instance, schedule)
     runs = _runs(instance, schedule)
     return [
@@ -89,9 +93,6 @@ def check_separate(
 def _require_known(instance: Instance, schedule: SeparateSchedule) -> None:
     n = instance.n
     for position, batch in enumerate(schedule.batches):
-        if batch.kind not in ("prompt", "token"):
-            where = f"schedule.batches[{position}].kind"
-            raise InputError(f"{where}: expected 'prompt' or 'token', found {batch.kind!r}")
         for i in batch.requests:
             if not 0 <= i < n:
                 where = f"schedule.batches[{position}].requests"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import ClassVar, Literal
 
 import numpy as np
 
+from ..errors import InputError
 from ..instance import Instance, IntArray
-from .durations import batch_durations
+from .columns import Columns, earliest_starts, lengths
 
 Kind = Literal["prompt", "token"]
 
@@ -38,7 +40,7 @@ class Batch:
 MOST_SHOWN = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class SeparateSchedule:
     """A schedule for separate batching: batches in order of their starts.
 
@@ -48,8 +50,17 @@ class SeparateSchedule:
 
     Parameters
     ----------
+    batches : iterable of Batch
+        In any order.
+
+    Attributes
+    ----------
     batches : tuple of Batch
-        Sorted by start.
+        Sorted by start; made when it is asked for, if the schedule was made of columns.
+    starts : ndarray of int64, shape (b,)
+        Their starts, in the batch-time law's unit.
+    columns : Columns
+        Their kinds and their members.
 
     Examples
     --------
@@ -60,41 +71,71 @@ class SeparateSchedule:
     [1, 2]
     """
 
-    batches: tuple[Batch, ...]
-
     model: ClassVar[str] = "separate"
 
     def __init__(self, batches: Iterable[Batch]) -> None:
-        object.__setattr__(self, "batches", tuple(sorted(batches, key=lambda b: b.start)))
+        self.__dict__["batches"] = tuple(sorted(batches, key=lambda b: b.start))
+
+    @classmethod
+    def of_columns(cls, starts: IntArray, columns: Columns) -> SeparateSchedule:
+        """Return the schedule of some batches that are in order of their starts.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
+        if (starts[1:] < starts[:-1]).any():
+            raise ValueError("of_columns: expected batches in order of their starts")
+        made = cls.__new__(cls)
+        made.__dict__.update(starts=starts, columns=columns)
+        return made
+
+    @classmethod
+    def left_shifted(cls, instance: Instance, columns: Columns) -> SeparateSchedule:
+        """Return the schedule of batches in this order, each as early as the arrivals allow."""
+        return cls.of_columns(earliest_starts(instance, columns), columns)
+
+    @cached_property
+    def batches(self) -> tuple[Batch, ...]:
+        """The batches, sorted by start."""
+        prompt, size, member = (column.tolist() for column in self.columns)
+        found, at = [], 0
+        for is_prompt, start, jobs in zip(prompt, self.starts.tolist(), size, strict=True):
+            kind: Kind = "prompt" if is_prompt else "token"
+            found.append(Batch(kind, start, tuple(member[at : at + jobs])))
+            at += jobs
+        return tuple(found)
+
+    @cached_property
+    def starts(self) -> IntArray:
+        """Starts of the batches, shape (b,)."""
+        return np.array([batch.start for batch in self.batches], dtype=np.int64)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Kinds and members of the batches."""
+        return columns_of((batch.kind, batch.requests) for batch in self.batches)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SeparateSchedule):
+            return NotImplemented
+        return self is other or self.batches == other.batches
+
+    def __hash__(self) -> int:
+        return hash(self.batches)
 
     def __repr__(self) -> str:
-        if len(self.batches) <= MOST_SHOWN:
+        if self.starts.size <= MOST_SHOWN:
             return f"SeparateSchedule(batches={self.batches!r})"
-        first, last = self.batches[0], self.batches[-1]
-        served = self.accepted().size
         return (
-            f"SeparateSchedule({len(self.batches)} batches, {served} requests, "
-            f"starts {first.start} to {last.start})"
+            f"SeparateSchedule({self.starts.size} batches, {self.accepted().size} requests, "
+            f"starts {self.starts[0]} to {self.starts[-1]})"
         )
 
     def ends(self, instance: Instance) -> IntArray:
         """End of each batch, in the batch-time law's unit, shape (number of batches,)."""
-        law = batch_durations(instance)
-        batch, request = self._jobs()
-        size = np.bincount(batch, minlength=len(self.batches))
-        prompt = np.array([each.kind == "prompt" for each in self.batches], dtype=np.bool_)
-        emitted = np.where(prompt[batch], 0, _earlier_jobs(request))
-        so_far = np.append(0, np.cumsum(instance.prompt[request] + emitted))
-        last = np.cumsum(size)  # jobs up to each batch
-        read = so_far[last] - so_far[last - size]
-        start = np.array([each.start for each in self.batches], dtype=np.int64)
-        work = np.where(
-            prompt,
-            law.prompt + law.per_prompt_token * read,
-            law.token + law.per_token_job * size + law.per_kv_token * read,
-        )
-        ends: IntArray = start - (-work // law.divisor)
-        return ends
+        return self.starts + lengths(instance, self.columns)
 
     def completion(self, instance: Instance) -> IntArray:
         """Completion c_i of each request, shape (n,): the end of the batch of its last token.
@@ -106,43 +147,48 @@ class SeparateSchedule:
         """
         if not self.served(instance).all():
             raise ValueError("completion: a request is not served to its end")
-        batch, request = self._jobs()
         completion = np.zeros(instance.n, dtype=np.int64)
-        completion[request] = self.ends(instance)[batch]  # in order of time: the last one stays
+        last = np.repeat(self.ends(instance), self.columns.size)
+        completion[self.columns.member] = last  # in order of time: the last one stays
         return completion
 
     def served(self, instance: Instance) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Whether each request gets all its output tokens, shape (n,)."""
-        _, request = self._jobs()
-        return np.bincount(request, minlength=instance.n) >= instance.output
+        return np.bincount(self.columns.member, minlength=instance.n) >= instance.output
 
     def accepted(self) -> IntArray:
         """Requests that are in some batch, increasing: under admission, those not rejected."""
-        return np.unique(self._jobs()[1])
+        return np.unique(self.columns.member)
 
     def only(self, kept: IntArray) -> SeparateSchedule:
         """Return the schedule of ``instance.take(kept)`` that does the same, shape of kept (m,).
 
         Every request in a batch must be among `kept`.
         """
-        position = {i: new for new, i in enumerate(kept.tolist())}
-        return SeparateSchedule(
-            Batch(batch.kind, batch.start, tuple(position[i] for i in batch.requests))
-            for batch in self.batches
-        )
-
-    def _jobs(self) -> tuple[IntArray, IntArray]:
-        """Batch and request of each job, in order of time, by position."""
-        size = [len(batch.requests) for batch in self.batches]
-        members = chain.from_iterable(batch.requests for batch in self.batches)
-        request = np.fromiter(members, dtype=np.int64, count=sum(size))
-        return np.repeat(np.arange(len(size)), size), request
+        order = np.argsort(kept)
+        position = order[np.searchsorted(kept[order], self.columns.member)]
+        return self.of_columns(self.starts, self.columns._replace(member=position))
 
 
-def _earlier_jobs(request: IntArray) -> IntArray:
-    """How many jobs before each one have the same request: the tokens that it has emitted."""
-    order = np.argsort(request, kind="stable")
-    count = np.bincount(request, minlength=1)
-    earlier = np.empty_like(request)
-    earlier[order] = np.arange(request.size) - np.repeat(np.cumsum(count) - count, count)
-    return earlier
+def columns_of(batches: Iterable[tuple[Kind, tuple[int, ...]]]) -> Columns:
+    """Return batches, given by their kinds and members, as columns.
+
+    Raises
+    ------
+    InputError
+        If a kind is unknown.
+
+    Examples
+    --------
+    >>> columns_of([("prompt", (0, 1)), ("token", (1,))]).member.tolist()
+    [0, 1, 1]
+    """
+    kept = list(batches)
+    for position, (kind, _) in enumerate(kept):
+        if kind not in ("prompt", "token"):
+            where = f"schedule.batches[{position}].kind"
+            raise InputError(f"{where}: expected 'prompt' or 'token', found {kind!r}")
+    size = np.array([len(members) for _, members in kept], dtype=np.int64)
+    members = chain.from_iterable(members for _, members in kept)
+    member = np.fromiter(members, dtype=np.int64, count=int(size.sum()))
+    return Columns(np.array([kind == "prompt" for kind, _ in kept], np.bool_), size, member)

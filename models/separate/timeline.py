@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..instance import Instance, IntArray
-from .durations import Durations, batch_durations
+from .columns import earlier_jobs
 from .schedule import SeparateSchedule
 
 
@@ -66,25 +65,12 @@ def timeline(instance: Instance, schedule: SeparateSchedule) -> Timeline:
     >>> time.held.tolist(), time.kept.tolist(), time.completion.tolist()
     ([6, 3], [2, 0], [1, 2])
     """
-    batches = schedule.batches
-    size = np.array([len(batch.requests) for batch in batches], dtype=np.int64)
-    start = np.array([batch.start for batch in batches], dtype=np.int64)
-    prompt = np.array([batch.kind == "prompt" for batch in batches])
-    member = np.fromiter(
-        chain.from_iterable(batch.requests for batch in batches), np.int64, int(size.sum())
-    )
-    batch = np.repeat(np.arange(size.size), size)
-    before = _tokens_before(member, instance.n)
+    (prompt, size, member), start = schedule.columns, schedule.starts
+    batch, total = schedule.columns.batch, schedule.columns.total
+    before = earlier_jobs(member)
     first, last = before == 0, before + 1 == instance.output[member]
     s = instance.prompt[member]
-
-    def total(tokens: IntArray) -> IntArray:
-        """Sum over the jobs of each batch."""
-        summed = np.zeros(size.size, dtype=np.int64)
-        np.add.at(summed, batch, tokens)
-        return summed
-
-    end = start + _times(batch_durations(instance), prompt, size, total(s + before))
+    end = schedule.ends(instance)
     freed = total(np.where(last, s + before + 1, 0))
     held = np.cumsum(total(np.where(first, s + 1, 1))) - np.cumsum(freed) + freed
     of_request = np.zeros((3, instance.n), dtype=np.int64)
@@ -92,21 +78,3 @@ def timeline(instance: Instance, schedule: SeparateSchedule) -> Timeline:
     of_request[1, member[first]] = end[batch[first]]
     of_request[2, member[last]] = end[batch[last]]
     return Timeline(prompt, start, end, size, held, held - freed, member, batch, *of_request)
-
-
-def _tokens_before(member: IntArray, n: int) -> IntArray:
-    """Output tokens that the request of each job has before it: jobs of a request are in a row."""
-    order = np.argsort(member, kind="stable")
-    jobs = np.bincount(member, minlength=n)
-    begin = np.repeat(np.cumsum(jobs) - jobs, jobs)
-    before = np.empty(member.size, dtype=np.int64)
-    before[order] = np.arange(member.size) - begin
-    return before
-
-
-def _times(law: Durations, prompt: NDArray[np.bool_], size: IntArray, read: IntArray) -> IntArray:
-    """Times of batches that read so many tokens: of prompts, or of KV caches."""
-    of_prompts = law.prompt + law.per_prompt_token * read
-    of_tokens = law.token + law.per_token_job * size + law.per_kv_token * read
-    times: IntArray = -(-np.where(prompt, of_prompts, of_tokens) // law.divisor)
-    return times

@@ -14,8 +14,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ...models.instance import Instance, IntArray
+from ...models.separate.columns import Columns
 from ...models.separate.durations import Durations, batch_durations
-from ...models.separate.schedule import Batch, SeparateSchedule
+from ...models.separate.schedule import SeparateSchedule
 from ..lengths import Told
 
 #: When a prompt batch runs: whenever it admits someone; when nothing runs; when it is full; between
@@ -127,14 +128,8 @@ def fits_compiled(law: Durations, instance: Instance, told: Told) -> bool:
 def _schedule(
     prompt: NDArray[np.bool_], start: IntArray, size: IntArray, members: IntArray
 ) -> SeparateSchedule:
-    """Make the schedule of flat arrays, with one integer object per request."""
-    requests = np.arange(members.max() + 1).astype(object)[members].tolist()
-    ends = np.cumsum(size)
-    rows = zip(prompt.tolist(), start.tolist(), (ends - size).tolist(), ends.tolist(), strict=True)
-    return SeparateSchedule(
-        Batch("prompt" if is_prompt else "token", begin, tuple(requests[first:last]))
-        for is_prompt, begin, first, last in rows
-    )
+    """Make the schedule of flat arrays."""
+    return SeparateSchedule.of_columns(start.copy(), Columns(prompt.copy(), size.copy(), members))
 
 
 @njit(cache=True, nogil=True)
@@ -256,6 +251,10 @@ def _wanted(
     if k > 0:
         if rule.choice == WHEN_EMPTY:
             return 0
+        if rule.choice == WHEN_FULL and not _may_be_full(
+            waiting, w, running, k, tokens, prompt, planned, gpu, rule
+        ):
+            return 0
         if rule.choice == HYSTERESIS and not after_prompt and w < rule.high:
             return 0
     if rule.choice == HYSTERESIS and after_prompt and k > 0 and w <= rule.low:
@@ -277,6 +276,40 @@ def _wanted(
 
 
 @njit(cache=True, nogil=True)
+def _may_be_full(
+    waiting: IntArray,
+    w: int,
+    running: IntArray,
+    k: int,
+    tokens: IntArray,
+    prompt: IntArray,
+    planned: IntArray,
+    gpu: _Gpu,
+    rule: Rule,
+) -> bool:
+    """Whether the fewest that fill a prompt batch are there, and their plan fits (see `_admit`)."""
+    least = min(rule.high, gpu.B_P)
+    batch_tokens = 0
+    for admitted in range(w):
+        batch_tokens += prompt[waiting[admitted]]
+        if batch_tokens > gpu.C_P:
+            least = admitted
+            break
+        if admitted + 1 == least:
+            break
+    if least > w:
+        return False
+    held = 0
+    for position in range(k):
+        held += prompt[running[position]] + tokens[running[position]]
+    for position in range(least):
+        held += prompt[waiting[position]] + 1
+    if held > gpu.M:
+        return False
+    return bool(_fits(least, waiting, running, k, tokens, prompt, planned, gpu, rule))
+
+
+@njit(cache=True, nogil=True)
 def _admit(
     waiting: IntArray,
     w: int,
@@ -288,30 +321,69 @@ def _admit(
     gpu: _Gpu,
     rule: Rule,
 ) -> tuple[int, int]:
-    """Return how many of the waiting fit into a prompt batch, in turn, and what stops the next."""
+    """Return how many of the waiting fit into a prompt batch, in turn, and what stops the next.
+
+    Served in the order of admission, who comes later makes nobody before wait: a plan that fits
+    fits without the last ones. So the longest one is found by bisection.
+    """
     held, peaks = 0, 0
     for position in range(k):
         i = running[position]
         held += prompt[i] + tokens[i]
         peaks += prompt[i] + planned[i]
     batch_tokens, seats = 0, k
+    most, stop, safe = w, _NOBODY_LEFT, 0
     for admitted in range(w):
         i = waiting[admitted]
         seats += planned[i] > 1
-        if admitted == gpu.B_P or (rule.seated and seats > gpu.B_D):
-            return admitted, _BY_REQUESTS
         batch_tokens += prompt[i]
-        if batch_tokens > gpu.C_P:
-            return admitted, _BY_TOKENS
         held += prompt[i] + 1
         peaks += prompt[i] + planned[i]
-        if held > gpu.M:
-            return admitted, _BY_KV
-        if peaks > gpu.M:  # else they fit whatever they do
-            after = np.concatenate((running[:k], waiting[: admitted + 1]))
-            if not _plan_fits(after, tokens, prompt, planned, gpu, rule.service):
-                return admitted, _BY_KV
-    return w, _NOBODY_LEFT
+        if admitted == gpu.B_P or (rule.seated and seats > gpu.B_D):
+            most, stop = admitted, _BY_REQUESTS
+        elif batch_tokens > gpu.C_P:
+            most, stop = admitted, _BY_TOKENS
+        elif held > gpu.M:
+            most, stop = admitted, _BY_KV
+        elif peaks <= gpu.M:  # they fit whatever they do
+            safe = admitted + 1
+            continue
+        elif rule.service == ADMISSION:
+            continue
+        elif not _fits(admitted + 1, waiting, running, k, tokens, prompt, planned, gpu, rule):
+            most, stop = admitted, _BY_KV
+        else:
+            continue
+        break
+    if rule.service != ADMISSION or most <= safe:
+        return most, stop
+    if _fits(most, waiting, running, k, tokens, prompt, planned, gpu, rule):
+        return most, stop
+    low, high = safe, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _fits(middle, waiting, running, k, tokens, prompt, planned, gpu, rule):
+            low = middle
+        else:
+            high = middle
+    return low, _BY_KV
+
+
+@njit(cache=True, nogil=True)
+def _fits(
+    admitted: int,
+    waiting: IntArray,
+    running: IntArray,
+    k: int,
+    tokens: IntArray,
+    prompt: IntArray,
+    planned: IntArray,
+    gpu: _Gpu,
+    rule: Rule,
+) -> bool:
+    """Whether the plan fits with so many of the waiting."""
+    after = np.concatenate((running[:k], waiting[:admitted]))
+    return bool(_plan_fits(after, tokens, prompt, planned, gpu, rule.service))
 
 
 @njit(cache=True, nogil=True)

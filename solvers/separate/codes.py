@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...models.instance import Instance, IntArray
-from ...models.separate.schedule import Batch, Kind, SeparateSchedule
+from ...models.separate.columns import Columns, earlier_jobs
+from ...models.separate.schedule import Kind, SeparateSchedule
 from .decode import MOST_URGENT, REJECTED, Code, decode, plain_code, working_space
 from .machine import Machine, machine_of, prompt_time, token_time
 
@@ -107,24 +109,22 @@ def code_of(instance: Instance, schedule: SeparateSchedule) -> Code:
     >>> code.order.tolist(), code.wait.tolist()
     ([0, 1], [0, 1])
     """
-    prompts = [batch for batch in schedule.batches if batch.kind == "prompt"]
-    order = np.array([i for batch in prompts for i in batch.requests], np.int64)
+    (prompt, size, member), starts = schedule.columns, schedule.starts
+    (prompts,) = np.nonzero(prompt)
+    order = member[np.repeat(prompt, size)]
     wait, least = np.zeros((2, instance.n), np.int64)
     least[:] = 1
     most = np.full(instance.n, instance.n)
-    wait[: len(prompts)] = _token_batches_before(schedule)
-    most[: len(prompts)] = [len(batch.requests) for batch in prompts]
-    ends = [int(instance.arrival.min()), *schedule.ends(instance).tolist()]
-    waiting = np.ones(instance.n, np.bool_)
-    number = 0
-    for batch, before in zip(schedule.batches, ends, strict=False):
-        if batch.kind == "prompt":
-            if batch.start > before:
-                least[number] = (waiting & (instance.arrival <= batch.start)).sum()
-            waiting[list(batch.requests)] = False
-            number += 1
+    wait[: prompts.size] = np.diff(prompts, prepend=-1) - 1
+    most[: prompts.size] = size[prompts]
+    before = np.append(instance.arrival.min(), schedule.ends(instance))[prompts]
+    read = np.cumsum(size[prompts]) - size[prompts]
+    for number in np.flatnonzero(starts[prompts] > before).tolist():
+        waiting = np.ones(instance.n, np.bool_)
+        waiting[order[: read[number]]] = False
+        least[number] = (waiting & (instance.arrival <= starts[prompts[number]])).sum()
     code = Code(order, wait, least, most, *np.zeros((2, instance.n), np.int64))
-    urgency, ones = _urgency(instance, schedule.batches), np.ones(instance.n, np.int64)
+    urgency, ones = _urgency(instance, schedule.columns), np.ones(instance.n, np.int64)
     codes = [code, code._replace(urgency=urgency)]
     codes += [each._replace(firm=ones) for each in codes]
     machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
@@ -151,30 +151,34 @@ def after_batch(code: Code, kind: Kind, members: Sequence[int]) -> Code:
     return code._replace(wait=shorter)
 
 
-def _token_batches_before(schedule: SeparateSchedule) -> list[int]:
-    """Token batches before each prompt batch, since the one before."""
-    counts, tokens = [], 0
-    for batch in schedule.batches:
-        if batch.kind == "prompt":
-            counts.append(tokens)
-            tokens = 0
-        else:
-            tokens += 1
-    return counts
+def _urgency(instance: Instance, columns: Columns) -> IntArray:
+    """Most urgent is who is served though somebody with fewer tokens to go is left out.
 
-
-def _urgency(instance: Instance, batches: tuple[Batch, ...]) -> IntArray:
-    """Most urgent is who is served though somebody with fewer tokens to go is left out."""
+    Of equal batches in a row only the first counts: later its members have fewer tokens to go, and
+    those left out have as many.
+    """
     urgency = np.zeros(instance.n, np.int64)
     to_go = instance.output.copy()
     started = np.zeros(instance.n, np.bool_)
-    for batch in batches:
-        members = np.array(batch.requests)
-        if batch.kind == "token":
-            left_out = started & (to_go > 0)
-            left_out[members] = False
-            if left_out.any():
-                urgency[members[to_go[members] > to_go[left_out].min()]] = MOST_URGENT
+    (firsts,) = np.nonzero(~columns.repeated())
+    times = np.diff(np.append(firsts, columns.size.size))
+    left_out, end = _left_out(instance, columns), columns.end
+    for b, count in zip(firsts.tolist(), times.tolist(), strict=True):
+        members = columns.member[end[b] - columns.size[b] : end[b]]
+        if left_out[b]:
+            others = started & (to_go > 0)
+            others[members] = False
+            urgency[members[to_go[members] > to_go[others].min()]] = MOST_URGENT
         started[members] = True
-        to_go[members] -= 1
+        to_go[members] -= count
     return urgency
+
+
+def _left_out(instance: Instance, columns: Columns) -> NDArray[np.bool_]:
+    """Whether a request that runs is in no token job of the batch, shape (b,)."""
+    before = earlier_jobs(columns.member)
+    begun = columns.total((before == 0).astype(np.int64))
+    done = columns.total((before + 1 == instance.output[columns.member]).astype(np.int64))
+    run = np.cumsum(begun - done) - (begun - done)
+    left_out: NDArray[np.bool_] = ~columns.prompt & (columns.size < run)
+    return left_out

@@ -32,8 +32,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ...models.instance import Instance, IntArray
-from ...models.separate.decode import left_shifted
-from ...models.separate.schedule import Kind, SeparateSchedule
+from ...models.separate.columns import Columns
+from ...models.separate.schedule import SeparateSchedule
 from .machine import Machine, machine_of, prompt_time, token_time
 
 #: What `decode` returns for a code whose cost exceeds the limit.
@@ -167,7 +167,7 @@ def schedule_of(instance: Instance, code: Code) -> SeparateSchedule:
     machine = machine_of(instance)
     log = np.zeros(log_size(instance.output), np.int64)
     decode(machine, working_space(instance.n), code, float(REJECTED), log)
-    return left_shifted(instance, _batches(log))
+    return SeparateSchedule.left_shifted(instance, _columns(log))
 
 
 def log_size(output: IntArray) -> int:
@@ -175,15 +175,24 @@ def log_size(output: IntArray) -> int:
     return 3 * (output.size + int(output.sum())) + 1
 
 
-def _batches(log: IntArray) -> list[tuple[Kind, tuple[int, ...]]]:
-    end, at, entries = int(log[0]), 1, log.tolist()
-    batches: list[tuple[Kind, tuple[int, ...]]] = []
-    while at < end:
-        kind, size = entries[at : at + 2]
-        members = tuple(entries[at + 2 : at + 2 + size])
-        batches.append(("prompt" if kind == _PROMPT else "token", members))
-        at += 2 + size
-    return batches
+def _columns(log: IntArray) -> Columns:
+    """What the log says, batch by batch."""
+    kind, size, member = np.empty((3, int(log[0])), np.int64)
+    batches, jobs = _read(log, kind, size, member)
+    return Columns(kind[:batches] == _PROMPT, size[:batches].copy(), member[:jobs].copy())
+
+
+@njit(cache=True, nogil=True)
+def _read(log: IntArray, kind: IntArray, size: IntArray, member: IntArray) -> tuple[int, int]:
+    """Write kinds, sizes and members from the log to columns; return how many batches and jobs."""
+    at, batches, jobs = 1, 0, 0
+    while at < log[0]:
+        d = log[at + 1]
+        kind[batches], size[batches] = log[at], d
+        for k in range(d):
+            member[jobs + k] = log[at + 2 + k]
+        batches, jobs, at = batches + 1, jobs + d, at + 2 + d
+    return batches, jobs
 
 
 @njit(cache=True, nogil=True)

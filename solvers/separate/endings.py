@@ -69,7 +69,7 @@ def improve_endings(
         outcome = exhaust(
             instance,
             schedule,
-            kept=int(share * len(schedule.batches)),
+            kept=int(share * schedule.starts.size),
             walk=walk,
             work_limit=MOST_EXPANDED,
             stop=lambda: budget.is_spent,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...models.instance import Instance, IntArray
-from ...models.separate.decode import left_shifted
-from ...models.separate.schedule import Kind, SeparateSchedule
+from ...models.separate.columns import earlier_jobs
+from ...models.separate.schedule import Kind, SeparateSchedule, columns_of
 from ..search.budget import Budget
 from .expansion import EXHAUSTED, FULL, NEVER, Here, Search, expand
 from .labels import BY_TIME, EXPANSIONS, HEAP, Labels, add_label, empty_labels, enlarged
@@ -219,7 +219,8 @@ class _Run:
         kept: int = 0,
     ) -> None:
         self._instance, self._prices, self._walk = instance, prices, walk
-        self._kept = schedule.batches[:kept]
+        self._kept = schedule.columns.first(kept)
+        self._kept_ends = schedule.ends(instance)[:kept]
         self._arrivals = int(instance.arrival.sum())
         self._machine, self._order = sorted_machine(machine_of(instance))
         self._packing = packing_of(self._machine)
@@ -265,14 +266,11 @@ class _Run:
 
     def _begin(self) -> tuple[IntArray, int, int]:
         """Tokens, the time and Σ completions of the complete, after the batches that are kept."""
-        tokens = np.zeros(self._instance.n, np.int64)
-        time, cost = int(self._machine.arrival.min()), 0
-        ends = SeparateSchedule(self._kept).ends(self._instance).tolist()
-        for batch, end in zip(self._kept, ends, strict=True):
-            members = list(batch.requests)
-            tokens[members] += 1
-            time = end
-            cost += end * int((tokens[members] == self._instance.output[members]).sum())
+        who, ends = self._kept.member, self._kept_ends
+        tokens = np.bincount(who, minlength=self._instance.n)
+        complete = earlier_jobs(who) + 1 == self._instance.output[who]
+        cost = int(ends[self._kept.batch[complete]].sum())
+        time = int(ends[-1] if ends.size else self._machine.arrival.min())
         return tokens[self._order], time, cost
 
     @property
@@ -331,15 +329,14 @@ class _Run:
             label = int(self._labels.parent[label])
         states = [self._tokens(label) for label in reversed(path)]
         tokens, _, _ = self._begin()
-        batches: list[tuple[Kind, tuple[int, ...]]] = [
-            (batch.kind, batch.requests) for batch in self._kept
-        ]
+        batches: list[tuple[Kind, tuple[int, ...]]] = []
         for after in states[1:]:
             prompts, jobs = self._jobs(tokens, after)
             if jobs:
                 members = tuple(sorted(int(self._order[i]) for i in jobs))
                 batches.append(("prompt" if prompts else "token", members))
-        return left_shifted(self._instance, batches)
+        whole = self._kept.followed_by(columns_of(batches))
+        return SeparateSchedule.left_shifted(self._instance, whole)
 
     def _tokens(self, label: int) -> IntArray:
         n = self._machine.prompt.size

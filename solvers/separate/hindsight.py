@@ -12,7 +12,6 @@ from ...models.blocks import blocks
 from ...models.errors import InputError
 from ...models.instance import Instance
 from ...models.objectives import OBJECTIVES, latest_completion
-from ...models.separate.decode import left_shifted
 from ...models.separate.feasibility import check_separate
 from ...models.separate.regime import require_separate
 from ...models.separate.schedule import SeparateSchedule
@@ -36,6 +35,9 @@ MOST_STALL_STEPS = 20_000_000
 #: With a limit on work: list schedules of so many batches in all, and one for each unit; and the
 #: first in any case.
 MOST_LISTED_BATCHES = 50_000
+
+#: Share of the time limit after which no other list schedule is begun.
+LISTED_SHARE = 0.75
 
 #: The name of the bound that every instance has, as `simple_bounds` gives it.
 ALONE = "times alone"
@@ -198,13 +200,11 @@ def _try_list_schedules(
 ) -> None:
     batches = 0
     for name, schedule in _list_schedules(search, warm_start):
-        batches += len(schedule.batches)
+        batches += schedule.starts.size
         search.offer(schedule, name)
         if search.objective == "reward":
             search.offer(_without_late(search.instance, schedule), name)
         search.tell("list schedules")
-        if search.seconds_left == 0:
-            break
         if work_limit is not None and batches > MOST_LISTED_BATCHES + work_limit:
             break
 
@@ -216,8 +216,11 @@ def _list_schedules(
     instance = search.instance
     if warm_start is not None:
         yield "the warm start", warm_start
+    kept = 0.0 if math.isinf(search.time_limit) else (1 - LISTED_SHARE) * search.time_limit
     machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
     for name, code in list_codes(instance):
+        if search.schedule is not None and search.seconds_left <= kept:
+            break
         if search.objective == "latency" and search.value is not None:
             limit = float(search.value - 1)
             if decode(machine, space, code, limit, no_log) == REJECTED:
@@ -240,11 +243,10 @@ def _without_late(instance: Instance, schedule: SeparateSchedule) -> SeparateSch
     if accepted.size == 0:
         return schedule
     completion = schedule.only(accepted).completion(instance.take(accepted))
-    in_time = set(accepted[completion <= latest_completion(instance)[accepted]].tolist())
-    batches = [
-        (batch.kind, tuple(i for i in batch.requests if i in in_time)) for batch in schedule.batches
-    ]
-    return left_shifted(instance, [(kind, members) for kind, members in batches if members])
+    in_time = np.zeros(instance.n, np.bool_)
+    in_time[accepted] = completion <= latest_completion(instance)[accepted]
+    kept = schedule.columns.only(in_time[schedule.columns.member])
+    return SeparateSchedule.left_shifted(instance, kept)
 
 
 def _prove(

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...models.instance import Instance, IntArray
-from ...models.separate.decode import left_shifted
+from ...models.separate.columns import Columns
 from ...models.separate.regime import times_alone
-from ...models.separate.schedule import Batch, SeparateSchedule
+from ...models.separate.schedule import SeparateSchedule
 from ..blocks import Parts
 from ..certificates.blocks import SeparateBlocksProof
 
@@ -53,28 +53,27 @@ def _completion(instance: Instance, schedule: SeparateSchedule) -> IntArray:
 def _apart(
     instance: Instance, blocks: Sequence[IntArray], schedule: SeparateSchedule
 ) -> list[SeparateSchedule]:
-    block, place = [-1] * instance.n, [0] * instance.n
+    block, place = np.full(instance.n, -1), np.zeros(instance.n, np.int64)
     for b, members in enumerate(blocks):
-        for k, i in enumerate(members.tolist()):
-            block[i], place[i] = b, k
-    shifts = [int(instance.arrival[members].min()) for members in blocks]
-    batches: list[list[Batch]] = [[] for _ in blocks]
-    for batch in schedule.batches:
-        kept: dict[int, list[int]] = {}
-        for i in batch.requests:
-            if block[i] >= 0:
-                kept.setdefault(block[i], []).append(place[i])
-        for b, places in kept.items():
-            batches[b].append(Batch(batch.kind, batch.start - shifts[b], tuple(places)))
-    return [SeparateSchedule(each) for each in batches]
+        block[members], place[members] = b, np.arange(members.size)
+    columns, batch = schedule.columns, schedule.columns.batch
+    of_job = block[columns.member]
+    jobs = np.argsort(of_job, kind="stable")
+    cuts = np.searchsorted(of_job[jobs], np.arange(len(blocks) + 1))
+    found = []
+    for members, begin, end in zip(blocks, cuts[:-1], cuts[1:], strict=True):
+        its = jobs[begin:end]
+        which, size = np.unique(batch[its], return_counts=True)
+        starts = schedule.starts[which] - int(instance.arrival[members].min())
+        part = Columns(columns.prompt[which], size, place[columns.member[its]])
+        found.append(SeparateSchedule.of_columns(starts, part))
+    return found
 
 
 def _together(
     instance: Instance, blocks: Sequence[IntArray], schedules: Sequence[SeparateSchedule]
 ) -> SeparateSchedule:
-    named = [
-        (batch.kind, tuple(members[list(batch.requests)].tolist()))
-        for members, schedule in zip(blocks, schedules, strict=True)
-        for batch in schedule.batches
-    ]
-    return left_shifted(instance, named)
+    parts = [schedule.columns for schedule in schedules]
+    named = [members[part.member] for members, part in zip(blocks, parts, strict=True)]
+    prompt, size = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    return SeparateSchedule.left_shifted(instance, Columns(prompt, size, np.concatenate(named)))

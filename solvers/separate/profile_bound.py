@@ -90,15 +90,13 @@ def stages_of(
     >>> [(x.time, x.tokens.tolist()) for x in stages_of(instance, SeparateSchedule(one), (0.5, 1))]
     [(1, [1, 0]), (3, [2, 1])]
     """
-    tokens = np.zeros(instance.n, np.int64)
-    stages: list[Stage] = []
-    wanted = sorted(shares)
-    for batch, end in zip(schedule.batches, schedule.ends(instance).tolist(), strict=True):
-        tokens[list(batch.requests)] += 1
-        reached = [share for share in wanted if (tokens > 0).sum() >= share * instance.n]
-        if reached:
-            stages.append(Stage(end, tokens.copy()))
-            wanted = wanted[len(reached) :]
+    columns, ends = schedule.columns, schedule.ends(instance)
+    prompts = np.cumsum(np.where(columns.prompt, columns.size, 0))
+    stages = []
+    for b in sorted({int((prompts < share * instance.n).sum()) for share in shares}):
+        if b < ends.size:
+            tokens = np.bincount(columns.first(b + 1).member, minlength=instance.n)
+            stages.append(Stage(int(ends[b]), tokens))
     return stages
 
 

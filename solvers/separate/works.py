@@ -20,6 +20,7 @@ times are rounded up: a batch is no shorter than the parts.)
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from functools import lru_cache
 
@@ -65,35 +66,30 @@ def works(instance: Instance, mix: tuple[Fraction, Fraction, Fraction]) -> tuple
     >>> [str(Fraction(x, unit)) for x in w]  # 2/4 + 3 · 1/4, and 2/4
     ['5/4', '1/2']
     """
-    law = batch_durations(instance)
-    lengths = zip(instance.prompt.tolist(), instance.output.tolist(), strict=True)
-    exact = [_work(instance, law, s, o, mix) for s, o in lengths]
-    unit = 1
-    for w in exact:
-        unit = unit * w.denominator // _gcd(unit, w.denominator)
-    return [int(w * unit) for w in exact], unit
+    law, gpu = batch_durations(instance), instance.gpu
+    quarters = math.lcm(*(weight.denominator for weight in mix))
+    p, c, k = (int(weight * quarters) for weight in mix)
+    limits = gpu.prompt_batch_requests, gpu.prompt_batch_tokens, gpu.token_batch_requests
+    common = math.lcm(gpu.kv_capacity, *(limit for limit in limits if limit))
+    unit = quarters * law.divisor * common  # of which everything below is a multiple
+    by_place, by_token, by_job = (common // limit if limit else 0 for limit in limits)
+    by_kv = law.divisor * common // gpu.kv_capacity
+    exact = []
+    for s, o in zip(instance.prompt.tolist(), instance.output.tolist(), strict=True):
+        work = law.prompt * (p * by_place + c * s * by_token)
+        if p or c:
+            work += (p + c) * ((o - 1) * law.token * by_job + _added(law, s, o) * common)
+        if k:
+            work += k * by_kv * _kv_area(law, s, o)
+        exact.append(work)
+    shared = math.gcd(unit, *exact)
+    return [work // shared for work in exact], unit // shared
 
 
-def _gcd(a: int, b: int) -> int:
-    while b:
-        a, b = b, a % b
-    return a
-
-
-def _work(
-    instance: Instance, law: Durations, s: int, o: int, mix: tuple[Fraction, Fraction, Fraction]
-) -> Fraction:
-    gpu = instance.gpu
-    places, tokens, kv = mix
-    B_P, C_P, B_D = gpu.prompt_batch_requests, gpu.prompt_batch_tokens, gpu.token_batch_requests
-    by_places = Fraction(law.prompt, B_P) if B_P else Fraction(0)
-    by_tokens = Fraction(law.prompt * s, C_P) if C_P else Fraction(0)
-    decode = Fraction((o - 1) * law.token, B_D) if B_D else Fraction(0)
+def _added(law: Durations, s: int, o: int) -> int:
+    """What the content of a request's jobs adds to its batches, in units of 1/divisor."""
     read = (o - 1) * s + (o - 1) * o // 2  # Σ over the token jobs of KV tokens read: s + g, g < o
-    added = s * law.per_prompt_token + (o - 1) * law.per_token_job + read * law.per_kv_token
-    both = (places + tokens) * (decode + added)
-    gpu_time = places * by_places + tokens * by_tokens + both
-    return gpu_time / law.divisor + (kv * _kv_area(law, s, o) / gpu.kv_capacity if kv else 0)
+    return s * law.per_prompt_token + (o - 1) * law.per_token_job + read * law.per_kv_token
 
 
 @lru_cache(maxsize=2**16)
