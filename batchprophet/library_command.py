@@ -142,9 +142,9 @@ def verify(
     else:
         seconds = sum(each.seconds for each in verdicts)
         print(f"{len(verdicts) - bad} of {len(verdicts)} verified, {seconds:.0f} s")
-        less = sum(each.quick is not None for each in verdicts)
-        if less:
-            print(f"{less} of them by a quick proof of a smaller bound: --full verifies the best")
+        smaller = sum(each.quick is not None for each in verdicts)
+        if smaller:
+            print(f"{smaller} of them by a quick proof of a smaller bound: --full verifies the best")
     if bad:
         raise typer.Exit(1)
 
