@@ -23,6 +23,7 @@ def separate_parts(instance: Instance) -> Parts[SeparateSchedule]:
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.models.separate.schedule import Batch
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 90], prompt=[3, 1], output=[1, 1])
     >>> parts, blocks = separate_parts(instance), [np.array([0]), np.array([1])]
     >>> late = SeparateSchedule([Batch("prompt", 100, (0, 1))])
