@@ -144,7 +144,9 @@ def verify(
         print(f"{len(verdicts) - bad} of {len(verdicts)} verified, {seconds:.0f} s")
         smaller = sum(each.quick is not None for each in verdicts)
         if smaller:
-            print(f"{smaller} of them by a quick proof of a smaller bound: --full verifies the best")
+            print(
+                f"{smaller} of them by a quick proof of a smaller bound: --full verifies the best"
+            )
     if bad:
         raise typer.Exit(1)
 
