@@ -13,7 +13,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if has
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt on a termination: what is found is kept, whoever ends the command.
+    """Raise KeyboardInterrupt on a termination: what is found is kept then, too.
 
     Further terminations are ignored, so that what is found can be written in peace. In a thread
     other than the main one, which gets no signals, nothing changes.

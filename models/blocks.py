@@ -3,18 +3,19 @@
 Write I_S for the instance that has only the requests S.
 
 **Leaving out.** Leave all requests but S out of a feasible schedule, and the batches that become
-empty. What remains is a feasible schedule of I_S in which nobody is later: no round holds more KV,
-no batch has more members, and none takes longer (all coefficients of the batch-time laws are ≥ 0).
+empty. What remains is a feasible schedule of I_S in which no request completes later: no round
+holds more KV, no batch has more members, and none takes longer (all coefficients of the batch-time
+laws are ≥ 0).
 Hence for every partition of the requests into S_1, …, S_m the optima satisfy
 
     OPT(I) ≥ Σ_b OPT(I_{S_b})  (latency, weighted),   OPT(I) ≥ max_b OPT(I_{S_b})  (makespan),
     OPT(I) ≤ Σ_b OPT(I_{S_b})  (reward).
 
 **Closing up.** Let W be the sum of the requests' times alone on the GPU and a their last arrival.
-Every schedule can be changed such that it ends by a + W and nobody is later: under mixed batching,
-if nobody runs in a round after a, let all that starts later start one round earlier; under separate
-batching shift batches to the left (`separate.horizon`). Then each round, or batch, after a belongs
-to somebody, and batches take no longer than their jobs one by one.
+Every schedule can be changed such that it ends by a + W and no request completes later: under mixed
+batching, if no request runs in a round after a, let all that starts later start one round earlier;
+under separate batching shift batches to the left (`separate.horizon`). Then each round, or batch,
+after a belongs to some request, and batches take no longer than their jobs one by one.
 
 **Blocks.** Let the requests, by arrival, fall into S_1, …, S_m such that a_b + W_b of each is
 at most the first arrival of the next. Closed-up schedules of the I_{S_b} do not overlap, so
@@ -87,7 +88,7 @@ def moved_to_zero(instance: Instance, members: IntArray) -> tuple[Instance, int]
     block = instance.take(members)
     shift = int(block.arrival.min())
     deadline, horizon = block.deadline, block.horizon
-    if horizon is not None:  # what is not in time stays so: nobody completes by 0
+    if horizon is not None:  # what is not in time stays so: no request completes by 0
         limits = np.full(block.n, horizon) if deadline is None else np.minimum(deadline, horizon)
         deadline, horizon = np.maximum(limits - shift, 0), max(1, horizon - shift)
     elif deadline is not None:
@@ -100,7 +101,7 @@ def moved_to_zero(instance: Instance, members: IntArray) -> tuple[Instance, int]
 
 
 def closed_up(start: IntArray, output: IntArray, last_arrival: int) -> IntArray:
-    """Return starts with no idle round after the last arrival before the end; nobody is later.
+    """Return starts with no idle round after the last arrival before the end; none completes later.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ PathLike = str | os.PathLike[str]
 #: A file that is read whole has at most so many bytes.
 MOST_BYTES = 2**30
 
-#: A pipe, whose length nobody knows, is read up to so many bytes.
+#: A pipe, whose length is not known, is read up to so many bytes.
 MOST_OF_PIPE = 2**32
 
 _CHUNK = 1 << 20
@@ -231,7 +231,7 @@ def _ignores_case(folder: Path) -> bool:
 
 
 def _is_open_already(path: PathLike) -> bool:
-    """Whether the name is one of an open file: nobody need wait until somebody writes to it."""
+    """Whether the name is one of an open file: reading need not wait for a writer."""
     name = os.path.abspath(path)  # noqa: PTH100 - links must not be followed
     return str(name) == "/dev/stdin" or str(name).startswith(("/dev/fd/", "/proc/"))
 

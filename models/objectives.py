@@ -102,7 +102,7 @@ def _exact_dot(coefficients: FloatArray, integers: IntArray) -> Exact:
 
 def _all_small_integers(coefficients: FloatArray) -> bool:
     """Whether all are integers that print exactly: 2^60 prints as 1.152921504606847e+18."""
-    small = coefficients <= 2.0**53
+    small = coefficients <= EXACT_FLOATS
     return bool(np.all(small & (coefficients == np.floor(coefficients))))
 
 

@@ -1,8 +1,8 @@
 """Solve block by block where requests lie far apart (the theorem is in `models.blocks`).
 
 Each block is moved to time 0, so that work follows its rounds and not the time between blocks. Of
-blocks in which nobody has to wait nothing is asked; the others are solved in order of their size,
-each with its share of the time or work that is left.
+blocks in which no request has to wait nothing is asked; the others are solved in order of their
+size, each with its share of the time or work that is left.
 """
 
 from __future__ import annotations
@@ -198,7 +198,9 @@ class _Work(Generic[ScheduleType]):
         self.search.proved_bound(BLOCKS, total(proved for _, proved, _ in self.bounds), proof)
         solved = ", ".join(f"{name} ({count})" for name, count in self.by.most_common())
         asked = f", {len(self.waiting)} not searched" if self.waiting else ""
-        self.search.account.append(f"{_count(len(self.blocks))}{asked}: {solved or 'nobody waits'}")
+        self.search.account.append(
+            f"{_count(len(self.blocks))}{asked}: {solved or 'no request waits'}"
+        )
         self.search.tell(BLOCKS)
 
 

@@ -90,6 +90,8 @@ def honest_mixed(instance, best):
     yield memory.value, MemoryPriceProof(prices=memory.prices).to_record()
     for name, value in all_bounds(instance, "latency"):
         yield value, {"kind": "combinatorial", "name": name}
+    free = {"scale": 1, "first": 1, "prices": [0, 0], "shares": []}
+    yield instance.output.sum(), {"kind": "round-prices", **free}
     for kind in ("exhaustive-search", "path-search"):
         for value in range(max(1, best - 2), best + 1):
             yield value, {"kind": kind, "value": value, **table.to_record()}
@@ -293,52 +295,63 @@ def forge(rng, instance, objective, model, best, proof):
 # ---------------------------------------------------------------- theorems
 
 
+class Tally:
+    """How many honest proofs of each kind were accepted, and how many forged ones refused."""
+
+    def __init__(self, rng, model):
+        self.rng, self.model = rng, model
+        self.accepted, self.refused = Counter(), Counter()
+
+    def try_honest(self, instance, best, proofs):
+        """Every honest proof is accepted; none with some numbers changed proves more."""
+        for bound, proof in proofs:
+            honest = claim(instance, "latency", self.model, max(0, int(bound)), proof)
+            assert verdict(honest, instance) is None, (instance, proof)
+            self.accepted[proof["kind"]] += 1
+            for _ in range(5):
+                self.try_forged(instance, "latency", best, mutated(self.rng, proof))
+
+    def try_forged(self, instance, objective, best, proof):
+        made = forge(self.rng, instance, objective, self.model, best, proof)
+        self.refused[proof["kind"]] += made
+
+
+def kinds_of(model):
+    return {kind for kind, proof in PROOF_KINDS.items() if proof.model == model}
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_no_forged_bound_of_mixed_batching_is_verified(seed):
     rng = np.random.default_rng([1, seed])
-    accepted, refused = Counter(), Counter()
+    tally = Tally(rng, "mixed")
     for number in range(12):
         instance = tiny_instance(100 * seed + number)
         best, _ = brute_force(instance)
-        for bound, proof in (*honest_mixed(instance, best), honest_blocks(rng, instance)):
-            honest = claim(instance, "latency", "mixed", max(0, int(bound)), proof)
-            assert verdict(honest, instance) is None, (number, proof)
-            accepted[proof["kind"]] += 1
-            for _ in range(5):
-                made = forge(rng, instance, "latency", "mixed", best, mutated(rng, proof))
-                refused[proof["kind"]] += made
+        proofs = (*honest_mixed(instance, best), honest_blocks(rng, instance))
+        tally.try_honest(instance, best, proofs)
         for _ in range(40):
             objective = str(rng.choice(OBJECTIVES))
             optimum = best if objective == "latency" else brute_force(instance, objective)[0]
-            proof = by_chance(rng, instance, objective, best)
-            refused[proof["kind"]] += forge(rng, instance, objective, "mixed", optimum, proof)
-    kinds = {kind for kind, proof in PROOF_KINDS.items() if proof.model == "mixed"}
-    assert accepted.keys() | {"round-prices"} == kinds
-    assert refused.keys() == kinds
-    assert refused.total() > 1000
+            tally.try_forged(
+                instance, objective, optimum, by_chance(rng, instance, objective, best)
+            )
+    assert tally.accepted.keys() == tally.refused.keys() == kinds_of("mixed")
+    assert tally.refused.total() > 1000
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_no_forged_bound_of_separate_batching_is_verified(seed):
     rng = np.random.default_rng([2, seed])
-    accepted, refused = Counter(), Counter()
+    tally = Tally(rng, "separate")
     for number in range(12):
         instance = tiny_separate(100 * seed + number)
         best, _ = brute_force_separate(instance)
         proofs = (*honest_separate(instance, best), honest_separate_blocks(rng, instance))
-        for bound, proof in proofs:
-            honest = claim(instance, "latency", "separate", max(0, int(bound)), proof)
-            assert verdict(honest, instance) is None, (number, proof)
-            accepted[proof["kind"]] += 1
-            for _ in range(5):
-                made = forge(rng, instance, "latency", "separate", best, mutated(rng, proof))
-                refused[proof["kind"]] += made
+        tally.try_honest(instance, best, proofs)
         for _ in range(30):
-            proof = separate_by_chance(rng, instance, best)
-            refused[proof["kind"]] += forge(rng, instance, "latency", "separate", best, proof)
-    kinds = {kind for kind, proof in PROOF_KINDS.items() if proof.model == "separate"}
-    assert accepted.keys() == refused.keys() == kinds
-    assert refused.total() > 600
+            tally.try_forged(instance, "latency", best, separate_by_chance(rng, instance, best))
+    assert tally.accepted.keys() == tally.refused.keys() == kinds_of("separate")
+    assert tally.refused.total() > 600
 
 
 # ---------------------------------------------------------------- faults that were found

@@ -323,7 +323,7 @@ def _admit(
 ) -> tuple[int, int]:
     """Return how many of the waiting fit into a prompt batch, in turn, and what stops the next.
 
-    Served in the order of admission, who comes later makes nobody before wait: a plan that fits
+    Served in the order of admission, a later one makes none before it wait: a plan that fits
     fits without the last ones. So the longest one is found by bisection.
     """
     held, peaks = 0, 0
