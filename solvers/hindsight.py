@@ -34,6 +34,7 @@ from .progress import Progress
 from .search.budget import Budget, Incumbent
 from .search.multistart import anneal_in_runs
 from .search.random_stream import random_stream
+from .search.recipe import improve_schedule
 from .solution import Solution
 
 
@@ -182,6 +183,13 @@ def first_steps(instance: Instance) -> BestSoFar[MixedSchedule]:
     _try_list_schedules(search, None)
     _compute_bounds(search)
     return search
+
+
+def search_schedules_once(instance: Instance) -> None:
+    """Run the engine's search for schedules for a moment."""
+    first = next(schedule for _, schedule in list_schedules(instance, "latency"))
+    improve_schedule(instance, first, time_limit=0.0, work_limit=20 * WARM_UP_WORK, seed=0)
+    _polish_once()
 
 
 def _polish_once() -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from ..models.families.registry import make_instance
 from ..models.instance import Instance
+from ..models.schedule import MixedSchedule
 from .compiled import PHASE, are_compiled
+from .compiled_beside import CompiledBeside
 from .progress import Progress
 
 #: Compiled functions that stand for the parts of the engines, by module. "first" is what every
@@ -95,19 +99,41 @@ def _compile_mixed(instance: Instance | None, compiling: Callable[[], None]) -> 
     from . import hindsight
     from .engine import has_configurations
 
-    parts = list(SAMPLES)
-    if instance is not None:
-        if not are_compiled(PARTS["first"]):
-            compiling()
-        search = hindsight.first_steps(instance)
-        if search.proved:
-            return
-        parts = ["configurations" if has_configurations(search) else "memory"]
-    for part in parts:
-        if not are_compiled(PARTS[part]):
-            compiling()
-            family, n = SAMPLES[part]
-            hindsight.load_compiled_code(make_instance(family, settings={"n": n}), paths=False)
+    if not are_compiled(PARTS["first"]):
+        compiling()
+    with CompiledBeside("solvers.warm_up", "compile_proofs") as beside:
+        parts = list(SAMPLES)
+        if instance is not None:
+            search = hindsight.first_steps(instance)
+            if search.proved:
+                return
+            parts = ["configurations" if has_configurations(search) else "memory"]
+        for part in parts:
+            if not are_compiled(PARTS[part]):
+                compiling()
+                family, n = SAMPLES[part]
+                sample = make_instance(family, settings={"n": n})
+                hindsight.search_schedules_once(sample)
+                if part == "configurations":
+                    beside.join()
+                hindsight.load_compiled_code(sample, paths=False)
+
+
+def compile_proofs() -> None:
+    """Run prices on configurations and the exhaustive search for a moment (mixed batching).
+
+    From the schedule that serves one request at a time, so that nothing else is compiled.
+    """
+    from .bounds.configuration import configuration_prices
+    from .exact.proof import prove
+    from .hindsight import WARM_UP_WORK
+
+    family, n = SAMPLES["configurations"]
+    instance = make_instance(family, settings={"n": n})
+    one_by_one = MixedSchedule(np.cumsum(instance.output) - instance.output)  # all arrive at 0
+    prices = configuration_prices(instance, one_by_one, work_limit=100)
+    prices = configuration_prices(instance, one_by_one, begin=prices, work_limit=100)
+    prove(instance, one_by_one, prices, work_limit=WARM_UP_WORK)
 
 
 def _compile_separate(instance: Instance | None, compiling: Callable[[], None]) -> None:
