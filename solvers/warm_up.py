@@ -140,5 +140,9 @@ def _compile_separate(instance: Instance | None, compiling: Callable[[], None]) 
     from .separate import hindsight
 
     compiling()
-    if instance is None or not hindsight.first_steps(instance).proved:
+    with CompiledBeside("solvers.separate.hindsight", "exhaust_once") as beside:
+        if instance is not None and hindsight.first_steps(instance).proved:
+            return
+        hindsight.begin_once()
+        beside.join()
         hindsight.load_compiled_code()

@@ -373,20 +373,26 @@ def _schedules_of(
 
 def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> None:
     """Do the same, one after the other, with a limit on work: the clock plays no part."""
-    instance = search.instance
-    assert search.schedule is not None
-    exhaustible, priced = is_applicable(instance), most_running(instance) is not None
     _stall_by_work(search, work_limit)
-    search.offer(
-        improve_separate(
-            instance,
-            search.schedule,
-            time_limit=0.0,
-            work_limit=PLACEMENTS_PER_UNIT * work_limit,
-            seed=seed,
-        ),
-        ANNEALING,
+    improve_by_work(search, work_limit, seed)
+    table, prices = price_by_work(search, work_limit)
+    _exhaust_by_work(search, table, prices, work_limit)
+
+
+def improve_by_work(search: Search, work_limit: int, seed: int) -> None:
+    """Anneal schedules."""
+    assert search.schedule is not None
+    work = PLACEMENTS_PER_UNIT * work_limit
+    better = improve_separate(
+        search.instance, search.schedule, time_limit=0.0, work_limit=work, seed=seed
     )
+    search.offer(better, ANNEALING)
+
+
+def price_by_work(search: Search, work_limit: int) -> tuple[WalkTable | None, list[ProfilePrices]]:
+    """Bound by prices of the GPU's walk and of profiles; return what the exact search needs."""
+    instance = search.instance
+    priced = most_running(instance) is not None
     table = None if search.proved else walk_by_work(search, work_limit)
     prices: list[ProfilePrices] = []
     if priced and not search.proved and (instance.n <= MOST_PROFILED or table is None):
@@ -395,6 +401,14 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
         prices = [profile_prices(instance, int(search.value), most_steps=steps)]
         search.better_bound(PROFILES, prices[0].bound)
     search.tell(PROFILES)
+    return table, prices
+
+
+def _exhaust_by_work(
+    search: Search, table: WalkTable | None, prices: list[ProfilePrices], work_limit: int
+) -> None:
+    """Search exhaustively, led by the walk and the profiles."""
+    instance, exhaustible = search.instance, is_applicable(search.instance)
     if (exhaustible or (table is not None and may_be_led(instance))) and not search.proved:
         expansions = work_limit // UNITS_PER_EXPANSION
         for width in FIRST_WIDTHS[:2]:

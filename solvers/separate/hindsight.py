@@ -12,6 +12,7 @@ from ...models.blocks import blocks
 from ...models.errors import InputError
 from ...models.instance import Instance
 from ...models.objectives import OBJECTIVES, latest_completion
+from ...models.separate.decode import left_shifted
 from ...models.separate.feasibility import check_separate
 from ...models.separate.regime import require_separate
 from ...models.separate.schedule import SeparateSchedule
@@ -23,7 +24,13 @@ from ..progress import Progress
 from ..solution import Solution
 from .codes import list_codes
 from .decode import REJECTED, decode, schedule_of, working_space
-from .engine import improve_and_prove, improve_and_prove_by_work
+from .engine import (
+    improve_and_prove,
+    improve_and_prove_by_work,
+    improve_by_work,
+    price_by_work,
+)
+from .exhaustion import exhaust
 from .machine import machine_of
 from .parts import separate_parts
 from .simple_bounds import simple_bounds
@@ -38,6 +45,9 @@ MOST_LISTED_BATCHES = 50_000
 
 #: Share of the time limit after which no other list schedule is begun.
 LISTED_SHARE = 0.75
+
+#: Work that is enough to run all of the engine's compiled code once.
+WARM_UP_WORK = 400
 
 #: The name of the bound that every instance has, as `simple_bounds` gives it.
 ALONE = "times alone"
@@ -268,8 +278,30 @@ def load_compiled_code() -> None:
     from ...models.families.registry import make_instance
 
     search = first_steps(make_instance("separate-random", settings={"n": 12}))
-    improve_and_prove_by_work(search, 400, seed=0)
+    improve_and_prove_by_work(search, WARM_UP_WORK, seed=0)
     search.solution()
+
+
+def begin_once() -> None:
+    """Run all of the engine but the exhaustive search for a moment."""
+    from ...models.families.registry import make_instance
+
+    search = first_steps(make_instance("separate-random", settings={"n": 12}))
+    improve_by_work(search, WARM_UP_WORK, seed=0)
+    price_by_work(search, WARM_UP_WORK)
+
+
+def exhaust_once() -> None:
+    """Run the exhaustive search for a moment, from the schedule that serves one at a time."""
+    from ...models.families.registry import make_instance
+
+    instance = make_instance("separate-random", settings={"n": 12})
+    jobs = [
+        (kind, (i,))
+        for i in np.argsort(instance.arrival, kind="stable").tolist()
+        for kind in ("prompt", *["token"] * (int(instance.output[i]) - 1))
+    ]
+    exhaust(instance, left_shifted(instance, jobs), work_limit=WARM_UP_WORK)
 
 
 def _count_each_alone(search: Search) -> None:
