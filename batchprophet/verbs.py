@@ -238,10 +238,13 @@ def compare(
     loaded = load_for(model, instance)
     chosen = policy_specifications(policies, model)
     from .online import evaluation
+    from .online.warm_up import policies_compiled_beside
     from .solvers.warm_up import compile_first
 
     if time_limit > 0:
-        compile_first(model, progress, instance=loaded)
+        with policies_compiled_beside(model if chosen is None else None) as beside:
+            compile_first(model, progress, instance=loaded)
+            beside.join()
     comparison = evaluation.compare(
         loaded,
         chosen,
@@ -525,17 +528,8 @@ def demo(
     'optimal'
     """
     from .demo_instance import demo_instance
-    from .solvers.compiled import PHASE
-    from .solvers.hindsight import load_compiled_code
-    from .solvers.progress import Progress
 
-    _require_seconds(time_limit)
-    instance = demo_instance()
-    if progress is not None:
-        progress(Progress(seconds=0.0, incumbent=None, bound=None, gap=None, phase=PHASE))
-    if time_limit > 0:
-        load_compiled_code(instance, paths=False)
-    return compare(instance, time_limit=time_limit, progress=progress)
+    return compare(demo_instance(), time_limit=time_limit, progress=progress)
 
 
 def policies(model: str = "mixed") -> dict[str, type]:

@@ -17,18 +17,18 @@ def are_compiled(functions: Iterable[tuple[str, str]]) -> bool:
     Parameters
     ----------
     functions : iterable of (str, str)
-        Module, relative to ``batchprophet.solvers``, and name of each.
+        Module, relative to ``batchprophet``, and name of each.
 
     Examples
     --------
-    >>> are_compiled([("list_schedule", "list_starts")]) in (True, False)
+    >>> are_compiled([("solvers.list_schedule", "list_starts")]) in (True, False)
     True
     """
     return all(_is_ready(_function(*each)) for each in functions)
 
 
 def _function(module: str, name: str) -> Any:
-    return getattr(import_module(f".{module}", __package__), name)
+    return getattr(import_module(f"..{module}", __package__), name)
 
 
 def _is_ready(function: Any) -> bool:

@@ -21,6 +21,8 @@ class CompiledBeside:
     ----------
     module, function : str
         A module, relative to ``batchprophet``, and a function in it that takes nothing.
+    needed : bool
+        False: nothing is started.
 
     Examples
     --------
@@ -28,13 +30,14 @@ class CompiledBeside:
     ...     beside.join()
     """
 
-    def __init__(self, module: str, function: str) -> None:
+    def __init__(self, module: str, function: str, *, needed: bool = True) -> None:
         package = __name__.partition(".")[0]
         self._code = f"from {package}.{module} import {function}; {function}()"
+        self._needed = needed
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> CompiledBeside:
-        if (os.cpu_count() or 1) > 1 and sys.executable:
+        if self._needed and (os.cpu_count() or 1) > 1 and sys.executable:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", self._code],
                 stdin=subprocess.DEVNULL,

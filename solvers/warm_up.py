@@ -18,21 +18,24 @@ from .progress import Progress
 #: search, or, for larger instances, prices on memory. Path graphs compile when they are reached
 #: (`paths.warm_up`).
 PARTS = {
-    "first": (("list_schedule", "list_starts"), ("bounds.fluid_machine", "preemptive_schedule")),
+    "first": (
+        ("solvers.list_schedule", "list_starts"),
+        ("solvers.bounds.fluid_machine", "preemptive_schedule"),
+    ),
     "configurations": (
-        ("search.annealing", "anneal"),
-        ("search.polish", "polish_pairs"),
-        ("bounds.configuration_pricing", "heaviest_configuration"),
-        ("exact.expansion", "expand"),
+        ("solvers.search.annealing", "anneal"),
+        ("solvers.search.polish", "polish_pairs"),
+        ("solvers.bounds.configuration_pricing", "heaviest_configuration"),
+        ("solvers.exact.expansion", "expand"),
     ),
     "memory": (
-        ("search.annealing", "anneal"),
-        ("bounds.priced_starts", "cheapest_starts"),
+        ("solvers.search.annealing", "anneal"),
+        ("solvers.bounds.priced_starts", "cheapest_starts"),
     ),
     "separate": (
-        ("separate.annealing", "anneal"),
-        ("separate.expansion", "expand"),
-        ("separate.walk_costs", "compute_walk"),
+        ("solvers.separate.annealing", "anneal"),
+        ("solvers.separate.expansion", "expand"),
+        ("solvers.separate.walk_costs", "compute_walk"),
     ),
 }
 

@@ -58,7 +58,7 @@ def test_the_exhaustive_search_is_compiled_by_it(tmp_path):
         "from batchprophet.solvers.compiled_beside import CompiledBeside\n"
         "from batchprophet.solvers.exact.expansion import expand\n"
         "from batchprophet.solvers.compiled import are_compiled\n"
-        "part = [('exact.expansion', 'expand')]\n"
+        "part = [('solvers.exact.expansion', 'expand')]\n"
         "assert not are_compiled(part)\n"
         "with CompiledBeside('solvers.warm_up', 'compile_proofs') as beside:\n"
         "    beside.join()\n"

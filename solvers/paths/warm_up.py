@@ -10,7 +10,7 @@ from ..list_schedule import list_schedule
 from .sublimation import least_up_to
 
 #: Compiled functions that stand for all.
-FUNCTIONS = (("paths.passes", "forward"), ("paths.expansion", "expand"))
+FUNCTIONS = (("solvers.paths.passes", "forward"), ("solvers.paths.expansion", "expand"))
 
 
 def paths_are_compiled() -> bool:
