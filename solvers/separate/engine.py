@@ -408,6 +408,7 @@ def _exhaust_by_work(
     search: Search, table: WalkTable | None, prices: list[ProfilePrices], work_limit: int
 ) -> None:
     """Search exhaustively, led by the walk and the profiles."""
+    assert search.schedule is not None
     instance, exhaustible = search.instance, is_applicable(search.instance)
     if (exhaustible or (table is not None and may_be_led(instance))) and not search.proved:
         expansions = work_limit // UNITS_PER_EXPANSION

@@ -15,7 +15,7 @@ from ...models.objectives import OBJECTIVES, latest_completion
 from ...models.separate.decode import left_shifted
 from ...models.separate.feasibility import check_separate
 from ...models.separate.regime import require_separate
-from ...models.separate.schedule import SeparateSchedule
+from ...models.separate.schedule import Kind, SeparateSchedule
 from ..best_so_far import BestSoFar
 from ..blocks import fall_apart, solve_blocks
 from ..certificates.blocks import Part, SeparateBlocksProof
@@ -296,12 +296,11 @@ def exhaust_once() -> None:
     from ...models.families.registry import make_instance
 
     instance = make_instance("separate-random", settings={"n": 12})
-    jobs = [
-        (kind, (i,))
-        for i in np.argsort(instance.arrival, kind="stable").tolist()
-        for kind in ("prompt", *["token"] * (int(instance.output[i]) - 1))
-    ]
-    exhaust(instance, left_shifted(instance, jobs), work_limit=WARM_UP_WORK)
+    one_by_one: list[tuple[Kind, tuple[int, ...]]] = []
+    for i in np.argsort(instance.arrival, kind="stable").tolist():
+        one_by_one.append(("prompt", (i,)))
+        one_by_one.extend([("token", (i,))] * (int(instance.output[i]) - 1))
+    exhaust(instance, left_shifted(instance, one_by_one), work_limit=WARM_UP_WORK)
 
 
 def _count_each_alone(search: Search) -> None:
