@@ -8,7 +8,7 @@ import networkx as nx
 
 from .errors import InputError
 from .instance import Instance, IntArray
-from .mixed.starts import offered_starts
+from .mixed.offered_starts import offered_starts
 
 #: A start of a request: (i, k), request i started at round boundary k.
 Start = tuple[int, int]
@@ -41,7 +41,7 @@ def conflict_graph(instance: Instance, latest: IntArray) -> nx.Graph[Start]:
     Raises
     ------
     InputError
-        If there are more starts, or as in `starts.offered_starts`.
+        If there are more starts, or as in `offered_starts`.
 
     Examples
     --------

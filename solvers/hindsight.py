@@ -28,6 +28,7 @@ from .bounds.one_long_request import ONE_LONG, one_long_request
 from .certificates.combinatorial import CombinatorialBound
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
 from .incumbents import list_schedules
+from .milp_size import is_applicable
 from .mixed_parts import mixed_parts
 from .paths.warm_up import compile_paths
 from .progress import Progress
@@ -58,7 +59,7 @@ def solve(
     (`engine`: schedule search on one thread; prices on configurations, or on memory for large
     instances, and exhaustive search guided by them on the other). For the other objectives, and
     where a formulation is asked for, the MILP follows if it is small enough
-    (`milp_search.MOST_BINARIES`). A keyboard interrupt ends the search and returns what it has.
+    (`milp_size.MOST_BINARIES`). A keyboard interrupt ends the search and returns what it has.
 
     Parameters
     ----------
@@ -303,7 +304,7 @@ def _prove(
         return
     if search.seconds_left == 0:
         return
-    last_resort = not has_configurations(search) and _milp().is_applicable(search)
+    last_resort = not has_configurations(search) and is_applicable(search)
     if work_limit is not None:
         improve_and_prove_by_work(search, work_limit, seed)
     else:

@@ -12,27 +12,18 @@ import pyomo.environ as pyo
 from ..models.instance import Instance, IntArray
 from ..models.mixed.decode import decode, set_start
 from ..models.mixed.formulation import build_model
-from ..models.mixed.horizon import latest_starts
-from ..models.mixed.starts import offered_starts
-from ..models.objectives import Exact, value_step
+from ..models.mixed.offered_starts import offered_starts
+from ..models.objectives import value_step
 from ..models.schedule import MixedSchedule
 from .best_so_far import BestSoFar
-from .bounds.combinatorial import best_bound
 from .bounds.linear_duals import round_prices
 from .certificates.clock import Clock
 from .highs import solve_model
 from .matrix_form import MatrixForm, compile_model
+from .milp_size import MOST_BINARIES, latest_starts_of, most_binaries
 from .milp_stage import attempted, solved, take, tell
 from .units import in_units, out_of_units
 from .weak_duality import dual_bound
-
-#: Beyond this many binaries the MILP is not tried: its root LP alone would take minutes, and its
-#: bound would be weaker than the KV-area bounds.
-MOST_BINARIES = 120_000
-
-#: With a limit on nodes, which says nothing of the root: at most so many binaries, and so many more
-#: for each node. The root of 2,000 takes about a second.
-ROOT_BINARIES, BINARIES_PER_NODE = 2_000, 200
 
 #: By itself the solve takes the dense form up to this many memory non-zeros: cuts and presolve find
 #: much more in its knapsack rows. Beyond, the running-sum form has the root bound sooner.
@@ -40,17 +31,6 @@ MOST_DENSE_NONZEROS = 600_000
 
 #: Beyond this many columns the LP is solved by interior point.
 LARGE_LP = 30_000
-
-#: Beyond this many requests the horizon is derived without a bound per left-out request.
-MOST_LEFT_OUT_BOUNDS = 300
-
-
-def is_applicable(search: BestSoFar[MixedSchedule]) -> bool:
-    """Whether the MILP has at most `MOST_BINARIES` binaries."""
-    instance = search.instance
-    if instance.n > MOST_BINARIES:  # a binary each, at least
-        return False
-    return offered_starts(instance, _latest_starts(search)).count <= MOST_BINARIES
 
 
 def try_milp(
@@ -68,7 +48,7 @@ def try_milp(
     if instance.n > MOST_BINARIES:  # a binary each, at least
         search.account.append(f"MILP not tried ({instance.n} requests)")
         return
-    latest = _latest_starts(search)
+    latest = latest_starts_of(search)
     binaries = offered_starts(instance, latest).count
     if binaries > most_binaries(work_limit):
         search.account.append(f"MILP not tried ({binaries} binaries)")
@@ -115,29 +95,6 @@ def _build(
     assert search.schedule is not None
     started = set_start(instance, milp, search.schedule)
     return milp, compile_model(milp), started
-
-
-def most_binaries(work_limit: int | None) -> int:
-    """Return how many binaries a MILP may have for its root to be in proportion to the nodes.
-
-    Examples
-    --------
-    >>> most_binaries(5), most_binaries(None)
-    (3000, 120000)
-    """
-    if work_limit is None:
-        return MOST_BINARIES
-    return min(MOST_BINARIES, ROOT_BINARIES + BINARIES_PER_NODE * work_limit)
-
-
-def _latest_starts(search: BestSoFar[MixedSchedule]) -> IntArray:
-    """Latest starts by the value of the schedule and, for the latency, a bound without each i."""
-    instance = search.instance
-    others: list[Exact] | None = None
-    if search.objective == "latency" and 1 < instance.n <= MOST_LEFT_OUT_BOUNDS:
-        everyone = np.arange(instance.n)
-        others = [math.ceil(best_bound(instance.take(np.delete(everyone, i)))) for i in everyone]
-    return latest_starts(instance, search.objective, value=search.value, others=others)
 
 
 def _suitable_form(instance: Instance, latest: IntArray) -> str:

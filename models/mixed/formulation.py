@@ -18,9 +18,10 @@ from ..objectives import MAXIMISED
 from .dense import add_dense_memory
 from .goals import GOALS
 from .horizon import latest_starts
+from .offered_starts import Starts, offered_starts
 from .regime import require_mixed
 from .running_sum import add_running_sums
-from .starts import Starts, add_start_once, add_starts, offered_starts
+from .starts import add_start_once, add_starts
 
 #: How each form keeps the KV occupancy within M.
 FORMULATIONS: Mapping[str, Callable[[pyo.ConcreteModel, Instance, Starts], None]] = (

@@ -9,7 +9,7 @@ import pyomo.environ as pyo
 from pyomo.core.expr.numeric_expr import LinearExpression
 
 from ..instance import Instance
-from .starts import Starts
+from .offered_starts import Starts
 
 
 def minimise_latency(model: pyo.ConcreteModel, instance: Instance, starts: Starts) -> None:

@@ -12,7 +12,7 @@ import pyomo.environ as pyo
 from pyomo.core.expr.numeric_expr import LinearExpression
 
 from ..instance import Instance
-from .starts import Starts
+from .offered_starts import Starts
 
 _ByRound = list[list[tuple[int, object]]]
 
