@@ -17,6 +17,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api import (
+        check,
+        compare,
+        compare_both,
+        convert,
+        demo,
+        load,
+        make,
+        policies,
+        simulate,
+        solve,
+    )
     from .models.batch_time import AffineTime, ConstantTime, UnitTime
     from .models.errors import (
         BatchprophetError,
@@ -27,19 +39,19 @@ if TYPE_CHECKING:
     )
     from .models.files import read_instance, read_schedule, write_instance
     from .models.instance import Gpu, Instance
-    from .models.metrics import Metrics
-    from .models.schedule import Eviction, MixedSchedule
+    from .models.mixed.metrics import Metrics
+    from .models.mixed.schedule import Eviction, MixedSchedule
     from .models.separate.metrics import SeparateMetrics
     from .models.separate.schedule import Batch, SeparateSchedule
     from .models.violation import Violation
     from .online.evaluation import Comparison, PolicyResult
-    from .online.policy import Decision, Observation, Policy, RequestView
-    from .online.separate.account import TimeAccount
+    from .online.mixed.policy import Decision, Observation, Policy, RequestView
     from .online.separate.decision import BatchDecision
+    from .online.separate.latency_breakdown import TimeAccount
     from .online.separate.observation import SeparateObservation, SeparateView
     from .online.separate.policy import SeparatePolicy
     from .online.separate.price import Price
-    from .results import (
+    from .results.compared import (
         Checked,
         CheckedBound,
         Compared,
@@ -53,18 +65,6 @@ if TYPE_CHECKING:
     from .solvers.certificates.verification import Verification
     from .solvers.progress import Progress
     from .solvers.solution import Solution
-    from .verbs import (
-        check,
-        compare,
-        compare_both,
-        convert,
-        demo,
-        load,
-        make,
-        policies,
-        simulate,
-        solve,
-    )
     from .versions import show_versions
 
 #: Public names by the module that has them.
@@ -79,19 +79,19 @@ _NAMES = {
     ),
     "models.files": ("read_instance", "read_schedule", "write_instance"),
     "models.instance": ("Gpu", "Instance"),
-    "models.metrics": ("Metrics",),
-    "models.schedule": ("Eviction", "MixedSchedule"),
+    "models.mixed.metrics": ("Metrics",),
+    "models.mixed.schedule": ("Eviction", "MixedSchedule"),
     "models.separate.metrics": ("SeparateMetrics",),
     "models.separate.schedule": ("Batch", "SeparateSchedule"),
     "models.violation": ("Violation",),
     "online.evaluation": ("Comparison", "PolicyResult"),
-    "online.policy": ("Decision", "Observation", "Policy", "RequestView"),
-    "online.separate.account": ("TimeAccount",),
+    "online.mixed.policy": ("Decision", "Observation", "Policy", "RequestView"),
+    "online.separate.latency_breakdown": ("TimeAccount",),
     "online.separate.decision": ("BatchDecision",),
     "online.separate.observation": ("SeparateObservation", "SeparateView"),
     "online.separate.policy": ("SeparatePolicy",),
     "online.separate.price": ("Price",),
-    "results": (
+    "results.compared": (
         "Checked",
         "CheckedBound",
         "Compared",
@@ -105,7 +105,7 @@ _NAMES = {
     "solvers.certificates.verification": ("Verification",),
     "solvers.progress": ("Progress",),
     "solvers.solution": ("Solution",),
-    "verbs": (
+    "api": (
         "check",
         "compare",
         "compare_both",

@@ -14,16 +14,14 @@ from typing import Annotated, Any
 
 import typer
 
-from . import (
-    adversary_command,
-    commands,
-    console,
-    library_command,
-    regret_command,
-    study_command,
-)
+from .commands import adversary as adversary_command
+from .commands import basic as commands
+from .commands import console
+from .commands import library as library_command
+from .commands import regret as regret_command
+from .commands import study as study_command
+from .commands.termination import terminate_as_interrupt
 from .models.errors import BatchprophetError, DoesNotFinish, InfeasibleError
-from .termination import terminate_as_interrupt
 
 #: Base of typer's usage errors (unknown option, wrong type, missing argument), in every version.
 _UsageError: Any = typer.BadParameter.mro()[1]

@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.formulation import FORMULATIONS, build_model
+from batchprophet.models.mixed.milp.formulation import FORMULATIONS, build_model
 from batchprophet.solvers.matrix_form import compile_model
 
 

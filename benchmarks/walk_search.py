@@ -11,12 +11,12 @@ import time
 
 from batchprophet.models.families import make_instance
 from batchprophet.solvers.certificates.clock import Clock
-from batchprophet.solvers.separate.class_bound import class_prices
-from batchprophet.solvers.separate.exhaustion import exhaust
+from batchprophet.solvers.separate.bounds.class_relaxation import class_prices
+from batchprophet.solvers.separate.bounds.walk_prices import walk_prices
+from batchprophet.solvers.separate.exact.search import exhaust
+from batchprophet.solvers.separate.exact.walk_lookahead import search_proof, walk_table
 from batchprophet.solvers.separate.hindsight import load_compiled_code, solve_separate
-from batchprophet.solvers.separate.improvement import improve_separate
-from batchprophet.solvers.separate.walk_bound import walk_prices
-from batchprophet.solvers.separate.walk_lookahead import search_proof, walk_table
+from batchprophet.solvers.separate.search.recipe import improve_separate
 
 #: Of the bounds reached every so many-th is verified.
 EVERY = 2

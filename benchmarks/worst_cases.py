@@ -13,14 +13,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from batchprophet import palette
 from batchprophet.models.batch_time import ConstantTime
 from batchprophet.models.instance import Gpu
-from batchprophet.online.adversary.adaptive import play_sqrt_adversary
 from batchprophet.online.adversary.witness import recheck, write_witness
 from batchprophet.online.adversary.worst_case import find_worst_case
-from batchprophet.online.policy import built_in_policies
+from batchprophet.online.mixed.adaptive_adversaries import play_sqrt_adversary
+from batchprophet.online.mixed.policy import built_in_policies
 from batchprophet.online.separate.policy import BUILT_IN
+from batchprophet.pictures import palette
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WITNESSES = DOCS / "worst-cases"

@@ -208,7 +208,7 @@ def python_page() -> str:
         "```",
         "",
         "Every name below is `bp.NAME`. What the command line does are the functions of",
-        "`batchprophet.verbs`.",
+        "`batchprophet.api`.",
         "",
     ]
     by_module: dict[str, list[str]] = {}

@@ -33,7 +33,7 @@ def outgrows_default_horizon(model: pyo.ConcreteModel) -> bool:
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu, Instance
-    >>> from batchprophet.models.mixed.formulation import build_model
+    >>> from batchprophet.models.mixed.milp.formulation import build_model
     >>> model = build_model(Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[4]))
     >>> outgrows_default_horizon(model)
     False

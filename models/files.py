@@ -21,10 +21,10 @@ from .disk import read_input
 from .disk import write_atomically as write_atomically  # also found here
 from .errors import InputError
 from .instance import NO_DEADLINE, Gpu, Instance
-from .schedule import Eviction, MixedSchedule
-from .schedules import Schedule
+from .mixed.schedule import Eviction, MixedSchedule
+from .regimes import Schedule
 from .separate.schedule import Batch, SeparateSchedule
-from .strict_json import refuse_repeated_keys
+from .strict import refuse_repeated_keys
 
 INSTANCE_FORMAT = "batchprophet-instance"
 SOLUTION_FORMAT = "batchprophet-solution"

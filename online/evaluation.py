@@ -10,20 +10,20 @@ from fractions import Fraction
 from typing import Any
 
 from ..models.errors import BatchprophetError, DoesNotFinish, InputError
-from ..models.feasibility import check
 from ..models.instance import Instance, IntArray
+from ..models.mixed.feasibility import check
+from ..models.mixed.schedule import MixedSchedule
 from ..models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate
-from ..models.schedule import MixedSchedule
-from ..models.schedules import Schedule, schedule_value
+from ..models.regimes import Schedule, schedule_value
 from ..models.separate.schedule import SeparateSchedule
 from ..models.shown import elided
 from ..solvers.hindsight import solve
 from ..solvers.progress import Progress
 from ..solvers.solution import Solution
-from .policy import Policy
-from .regime import AnyMetrics, Regime, regime
+from .mixed.policy import Policy
+from .regimes import AnyMetrics, Regime, regime
 from .registry import policy_spec
-from .separate.account import TimeAccount, account
+from .separate.latency_breakdown import TimeAccount, account
 from .separate.orca import Orca
 from .separate.policy import SeparatePolicy
 

@@ -28,7 +28,7 @@ def parse_options(policy: type, name: str, text: str) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from batchprophet.online.policies.mc_sf import McSf
+    >>> from batchprophet.online.mixed.policies.mc_sf import McSf
     >>> parse_options(McSf, "mc-sf", "skip=true,error=0.5")
     {'skip': True, 'error': 0.5}
     """

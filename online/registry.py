@@ -135,7 +135,7 @@ def policy_spec(policy: Any) -> str:
 
     Examples
     --------
-    >>> from batchprophet.online.policies.mc_sf import McSf
+    >>> from batchprophet.online.mixed.policies.mc_sf import McSf
     >>> policy_spec(McSf(skip=True))
     'mc-sf:skip=true'
     """

@@ -7,7 +7,7 @@ from ..solvers.compiled_beside import CompiledBeside
 
 #: Compiled functions that stand for the kernels of a regime's policies, by module.
 KERNELS = {
-    "mixed": (("online.eviction_kernels", "_run"), ("online.sorted_f_kernel", "_run")),
+    "mixed": (("online.mixed.kernels.evicting", "_run"), ("online.mixed.kernels.sorted_f", "_run")),
     "separate": (("online.separate.kernels", "_run"), ("online.separate.blocked", "_blocked")),
 }
 
@@ -53,7 +53,7 @@ def run_separate_policies() -> None:
 def _run_policies(model: str) -> None:
     from ..models.families.registry import make_instance
     from .evaluation import run_policy
-    from .regime import regime
+    from .regimes import regime
 
     registry = regime(model).registry
     policies, family = SAMPLES[model]

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from ..models.blocks import moved_to_zero
 from ..models.instance import Instance, IntArray
 from ..models.objectives import Exact, evaluate, latest_completion, value_step
-from ..models.schedules import ScheduleType
+from ..models.regimes import ScheduleType
 from .best_so_far import BestSoFar
 from .certificates.blocks import BlocksProof, Part
 from .certificates.certificate import best_proof
-from .certificates.exhaustive_search import ExhaustiveSearch
-from .certificates.path_search import PathSearch
+from .certificates.mixed.exhaustive_search import ExhaustiveSearch
+from .certificates.mixed.path_search import PathSearch
 from .certificates.proof import Proof, RecomputedProof
 from .rounding import round_bound
 

@@ -21,7 +21,7 @@ def are_compiled(functions: Iterable[tuple[str, str]]) -> bool:
 
     Examples
     --------
-    >>> are_compiled([("solvers.list_schedule", "list_starts")]) in (True, False)
+    >>> are_compiled([("solvers.separate.exact.expansion", "expand")]) in (True, False)
     True
     """
     return all(_is_ready(_function(*each)) for each in functions)

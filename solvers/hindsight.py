@@ -13,29 +13,34 @@ from typing import Any, TypeVar
 from ..models.blocks import blocks
 from ..models.errors import InputError
 from ..models.families.registry import make_instance
-from ..models.feasibility import check_mixed
 from ..models.instance import Instance
+from ..models.mixed.feasibility import check_mixed
 from ..models.mixed.regime import require_mixed
+from ..models.mixed.schedule import MixedSchedule
 from ..models.objectives import OBJECTIVES
-from ..models.schedule import MixedSchedule
-from ..models.schedules import Schedule
+from ..models.regimes import Schedule
 from ..models.separate.schedule import SeparateSchedule
 from .best_so_far import BestSoFar
 from .blocks import fall_apart, solve_blocks
-from .bounds.combinatorial import all_bounds
-from .bounds.configuration import configuration_prices
-from .bounds.one_long_request import ONE_LONG, one_long_request
-from .certificates.combinatorial import CombinatorialBound
-from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
-from .incumbents import list_schedules
-from .milp_size import is_applicable
-from .mixed_parts import mixed_parts
-from .paths.warm_up import compile_paths
+from .certificates.mixed.combinatorial import CombinatorialBound
+from .limits import Budget, Incumbent
+from .mixed.bounds.combinatorial import all_bounds
+from .mixed.bounds.configuration import configuration_prices
+from .mixed.bounds.one_long_request import ONE_LONG, one_long_request
+from .mixed.engine import (
+    UNITS_PER_NODE,
+    has_configurations,
+    improve_and_prove,
+    improve_and_prove_by_work,
+)
+from .mixed.list_scheduling.incumbents import list_schedules
+from .mixed.milp_size import is_applicable
+from .mixed.parts import mixed_parts
+from .mixed.path_graphs.warm_up import compile_paths
+from .mixed.search.multistart import anneal_in_runs
+from .mixed.search.recipe import improve_schedule
 from .progress import Progress
-from .search.budget import Budget, Incumbent
-from .search.multistart import anneal_in_runs
-from .search.random_stream import random_stream
-from .search.recipe import improve_schedule
+from .random_stream import random_stream
 from .solution import Solution
 
 
@@ -213,7 +218,7 @@ def _check_arguments(
         raise InputError(f"model: expected 'mixed' or 'separate', found {model!r}")
     _require_among("objective", objective, OBJECTIVES)
     if formulation != "auto":
-        from ..models.mixed.formulation import FORMULATIONS
+        from ..models.mixed.milp.formulation import FORMULATIONS
 
         _require_among("formulation", formulation, ("auto", *FORMULATIONS))
     if not time_limit >= 0:
@@ -234,7 +239,7 @@ def _asks_for_milp(objective: str, formulation: str) -> bool:
 
 def _milp() -> ModuleType:
     """Return the module of the MILP, loaded where it is not yet."""
-    from . import milp_search
+    from .mixed import milp as milp_search
 
     return milp_search
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from .certificates.path_search import PathSearch
+from .certificates.mixed.path_search import PathSearch
 from .certificates.proof import Replay
-from .paths.replay import replay
+from .mixed.path_graphs.replay import replay
 
 #: What replays the claims of a kind, for `certificates.verification.verify`.
 REPLAYS: Mapping[str, Replay] = MappingProxyType({PathSearch.kind: replay})

@@ -7,11 +7,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from ..models.errors import BatchprophetError
-from ..models.feasibility import check
 from ..models.files import SOLUTION_FORMAT, VERSION, json_number, schedule_record
 from ..models.instance import Instance
+from ..models.mixed.feasibility import check
 from ..models.objectives import MAXIMISED, Exact, value_step
-from ..models.schedules import ScheduleType, schedule_value
+from ..models.regimes import ScheduleType, schedule_value
 from ..models.shown import html_table
 from .rounding import round_bound
 
@@ -167,7 +167,7 @@ def certified(
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
-    >>> from batchprophet.models.schedule import MixedSchedule
+    >>> from batchprophet.models.mixed.schedule import MixedSchedule
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
     >>> solution = certified(
     ...     instance, MixedSchedule([0, 4]), bounds=(("Σ output", 6),), method="hand", seconds=0.0

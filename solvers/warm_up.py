@@ -8,7 +8,7 @@ import numpy as np
 
 from ..models.families.registry import make_instance
 from ..models.instance import Instance
-from ..models.schedule import MixedSchedule
+from ..models.mixed.schedule import MixedSchedule
 from .compiled import PHASE, are_compiled
 from .compiled_beside import CompiledBeside
 from .progress import Progress
@@ -19,23 +19,23 @@ from .progress import Progress
 #: (`paths.warm_up`).
 PARTS = {
     "first": (
-        ("solvers.list_schedule", "list_starts"),
-        ("solvers.bounds.fluid_machine", "preemptive_schedule"),
+        ("solvers.mixed.list_scheduling.list_schedule", "list_starts"),
+        ("solvers.mixed.bounds.fluid_machine", "preemptive_schedule"),
     ),
     "configurations": (
-        ("solvers.search.annealing", "anneal"),
-        ("solvers.search.polish", "polish_pairs"),
-        ("solvers.bounds.configuration_pricing", "heaviest_configuration"),
-        ("solvers.exact.expansion", "expand"),
+        ("solvers.mixed.search.annealing", "anneal"),
+        ("solvers.mixed.search.polish", "polish_pairs"),
+        ("solvers.mixed.bounds.configuration_pricing", "heaviest_configuration"),
+        ("solvers.mixed.exact.expansion", "expand"),
     ),
     "memory": (
-        ("solvers.search.annealing", "anneal"),
-        ("solvers.bounds.priced_starts", "cheapest_starts"),
+        ("solvers.mixed.search.annealing", "anneal"),
+        ("solvers.mixed.bounds.priced_starts", "cheapest_starts"),
     ),
     "separate": (
-        ("solvers.separate.annealing", "anneal"),
-        ("solvers.separate.expansion", "expand"),
-        ("solvers.separate.walk_costs", "compute_walk"),
+        ("solvers.separate.search.annealing", "anneal"),
+        ("solvers.separate.exact.expansion", "expand"),
+        ("solvers.separate.bounds.walk_costs", "compute_walk"),
     ),
 }
 
@@ -100,7 +100,7 @@ class _Announced:
 
 def _compile_mixed(instance: Instance | None, compiling: Callable[[], None]) -> None:
     from . import hindsight
-    from .engine import has_configurations
+    from .mixed.engine import has_configurations
 
     if not are_compiled(PARTS["first"]):
         compiling()
@@ -127,9 +127,9 @@ def compile_proofs() -> None:
 
     From the schedule that serves one request at a time, so that nothing else is compiled.
     """
-    from .bounds.configuration import configuration_prices
-    from .exact.proof import prove
     from .hindsight import WARM_UP_WORK
+    from .mixed.bounds.configuration import configuration_prices
+    from .mixed.exact.proof import prove
 
     family, n = SAMPLES["configurations"]
     instance = make_instance(family, settings={"n": n})

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedule import Eviction, MixedSchedule
+from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
 
 
 @st.composite

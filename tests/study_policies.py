@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from batchprophet.online.decision import Decision
-from batchprophet.online.observation import Observation
-from batchprophet.online.policies.mc_sf import McSf
+from batchprophet.online.mixed.decision import Decision
+from batchprophet.online.mixed.observation import Observation
+from batchprophet.online.mixed.policies.mc_sf import McSf
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,19 +14,19 @@ from batchprophet.cli import run
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.errors import DoesNotFinish, InputError
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check, check_mixed
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.online.adversary.adaptive import play_sqrt_adversary, play_staircase
-from batchprophet.online.adversary.judge import judge
-from batchprophet.online.adversary.judge_separate import judge_separate
+from batchprophet.models.mixed.feasibility import check, check_mixed
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.online.adversary.moves import neighbour
 from batchprophet.online.adversary.search import Hunt
 from batchprophet.online.adversary.shrink import shrink
 from batchprophet.online.adversary.space import Space
 from batchprophet.online.adversary.witness import POLICY_SEED, Witness, recheck, write_witness
 from batchprophet.online.adversary.worst_case import find_worst_case
-from batchprophet.online.simulator import simulate
+from batchprophet.online.mixed.adaptive_adversaries import play_sqrt_adversary, play_staircase
+from batchprophet.online.mixed.judge import judge
+from batchprophet.online.mixed.simulator import simulate
+from batchprophet.online.separate.judge import judge_separate
 
 from .brute_force import brute_force
 from .brute_force_separate import brute_force_separate
@@ -346,7 +346,8 @@ def test_under_affine_batch_times_the_search_is_run_again(tmp_path, capsys):
 
 def test_a_witness_of_one_s_own_policy_is_rechecked_from_its_folder(tmp_path, monkeypatch, capsys):
     (tmp_path / "of_this_folder.py").write_text(
-        "from batchprophet.online.policies.mc_sf import McSf\n\n\nclass Mine(McSf):\n    pass\n"
+        "from batchprophet.online.mixed.policies.mc_sf import McSf\n\n\n"
+        "class Mine(McSf):\n    pass\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", [place for place in sys.path if place])

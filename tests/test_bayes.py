@@ -5,20 +5,16 @@ import pytest
 
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.mixed.feasibility import check_mixed
 from batchprophet.models.objectives import total_latency
 from batchprophet.online.coupling.futures import LAWS, PastLaw, PublishedLaw
-from batchprophet.online.coupling.sampled_hindsight import (
-    World,
-    first_order,
-    without_idle_stretches,
-)
-from batchprophet.online.observation import Observation, RequestView
-from batchprophet.online.policy import make_policy
-from batchprophet.online.regime import regime
-from batchprophet.online.simulator import simulate
-from batchprophet.solvers.search.random_stream import random_stream
+from batchprophet.online.mixed.hindsight import World, first_order, without_idle_stretches
+from batchprophet.online.mixed.observation import Observation, RequestView
+from batchprophet.online.mixed.policy import make_policy
+from batchprophet.online.mixed.simulator import simulate
+from batchprophet.online.regimes import regime
+from batchprophet.solvers.random_stream import random_stream
 
 from .brute_force import brute_force
 from .strategies import random_instance

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.objectives import total_latency
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.solvers.list_schedule import list_schedule
-from batchprophet.solvers.search.beam import beam_search, widen
-from batchprophet.solvers.search.budget import Budget, Incumbent
-from batchprophet.solvers.search.recipe import improve_schedule
+from batchprophet.solvers.limits import Budget, Incumbent
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
+from batchprophet.solvers.mixed.search.beam import beam_search, widen
+from batchprophet.solvers.mixed.search.recipe import improve_schedule
 
 from .brute_force import brute_force
 from .strategies import random_instance

@@ -10,9 +10,9 @@ import pytest
 
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedule import MixedSchedule
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.models.mixed.schedule import MixedSchedule
 
 from .brute_force import brute_force
 from .side_by_side import SMALL, a_case, command, needs_ortools

@@ -9,9 +9,9 @@ import pytest
 from batchprophet.models.batch_time import AffineTime, ConstantTime, UnitTime
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedules import schedule_value
+from batchprophet.models.mixed.feasibility import check
+from batchprophet.models.regimes import schedule_value
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.solvers.hindsight import solve
 
@@ -118,7 +118,7 @@ def test_the_milps_are_plain(methods, benchmarks, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("not part of the plain MILP")
 
-    strengthening = importlib.import_module("batchprophet.models.separate.strengthening")
+    strengthening = importlib.import_module("batchprophet.models.separate.milp.strengthening")
     refused = dict.fromkeys(strengthening.STRENGTHENINGS, refuse)
     instance = make_instance("separate-random", seed=0, settings={"n": 4})
     case = a_case(methods, instance, "separate")

@@ -10,15 +10,15 @@ import pytest
 
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.objectives import MAXIMISED, evaluate
-from batchprophet.solvers.bounds.combinatorial import AREA_BOUNDS, all_bounds, best_bound
-from batchprophet.solvers.bounds.fluid_machine import preemptive_schedule, scaled_works
-from batchprophet.solvers.bounds.kv_area import (
+from batchprophet.solvers.mixed.bounds.combinatorial import AREA_BOUNDS, all_bounds, best_bound
+from batchprophet.solvers.mixed.bounds.fluid_machine import preemptive_schedule, scaled_works
+from batchprophet.solvers.mixed.bounds.kv_area import (
     area_makespan,
     area_reward,
     mean_busy_time,
     shortest_remaining_area,
 )
-from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
 
 from .brute_force import brute_force
 from .tiny_instances import OBJECTIVES, tiny_instance

@@ -17,34 +17,34 @@ from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.objectives import MAXIMISED
-from batchprophet.solvers.bounds.combinatorial import all_bounds
-from batchprophet.solvers.bounds.configuration import configuration_prices
-from batchprophet.solvers.bounds.memory_prices import memory_price_bound
-from batchprophet.solvers.bounds.price_tables import price_table
-from batchprophet.solvers.certificates import layer_search
 from batchprophet.solvers.certificates.certificate import Certificate, best_certificate
-from batchprophet.solvers.certificates.certified_configurations import (
-    PricedTypes,
-    certified_value,
-)
 from batchprophet.solvers.certificates.clock import Clock, Contradicted
-from batchprophet.solvers.certificates.combinatorial import CombinatorialBound
-from batchprophet.solvers.certificates.compact import compact
-from batchprophet.solvers.certificates.configuration_prices import ConfigurationPriceProof
-from batchprophet.solvers.certificates.exhaustive_search import ExhaustiveSearch
 from batchprophet.solvers.certificates.file import (
     encode_certificate,
     read_certificate,
     write_certificate,
 )
-from batchprophet.solvers.certificates.memory_prices import MemoryPriceProof
-from batchprophet.solvers.certificates.price_blocks import MemoryPrices
-from batchprophet.solvers.certificates.price_table import PriceTable
+from batchprophet.solvers.certificates.mixed import layer_search
+from batchprophet.solvers.certificates.mixed.certified_configurations import (
+    PricedTypes,
+    certified_value,
+)
+from batchprophet.solvers.certificates.mixed.combinatorial import CombinatorialBound
+from batchprophet.solvers.certificates.mixed.compact import compact
+from batchprophet.solvers.certificates.mixed.configuration_prices import ConfigurationPriceProof
+from batchprophet.solvers.certificates.mixed.exhaustive_search import ExhaustiveSearch
+from batchprophet.solvers.certificates.mixed.memory_prices import MemoryPriceProof
+from batchprophet.solvers.certificates.mixed.price_blocks import MemoryPrices
+from batchprophet.solvers.certificates.mixed.price_table import PriceTable
+from batchprophet.solvers.certificates.mixed.round_prices import RoundPriceProof
 from batchprophet.solvers.certificates.registry import PROOF_KINDS
-from batchprophet.solvers.certificates.round_prices import RoundPriceProof
 from batchprophet.solvers.certificates.verification import verify
 from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.solvers.mixed.bounds.combinatorial import all_bounds
+from batchprophet.solvers.mixed.bounds.configuration import configuration_prices
+from batchprophet.solvers.mixed.bounds.memory_prices import memory_price_bound
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
+from batchprophet.solvers.mixed.proofs.price_tables import price_table
 
 from .brute_force import brute_force
 from .strategies import random_instance

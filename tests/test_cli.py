@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import batchprophet as bp
+from batchprophet.arguments.policies import split_policies
 from batchprophet.cli import run
 from batchprophet.models.errors import InputError
-from batchprophet.policy_list import split_policies
 from batchprophet.solvers.warm_up import compile_first
 
 COMMANDS = ("demo", "solve", "simulate", "compare", "check", "make", "convert", "policies")

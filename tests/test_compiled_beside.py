@@ -56,9 +56,9 @@ def test_on_one_core_nothing_is_started(monkeypatch):
 def test_the_exhaustive_search_is_compiled_by_it(tmp_path):
     code = (
         "from batchprophet.solvers.compiled_beside import CompiledBeside\n"
-        "from batchprophet.solvers.exact.expansion import expand\n"
+        "from batchprophet.solvers.mixed.exact.expansion import expand\n"
         "from batchprophet.solvers.compiled import are_compiled\n"
-        "part = [('solvers.exact.expansion', 'expand')]\n"
+        "part = [('solvers.mixed.exact.expansion', 'expand')]\n"
         "assert not are_compiled(part)\n"
         "with CompiledBeside('solvers.warm_up', 'compile_proofs') as beside:\n"
         "    beside.join()\n"

@@ -8,12 +8,15 @@ import pytest
 
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.solvers.bounds import configuration
-from batchprophet.solvers.bounds.column_types import column_types
-from batchprophet.solvers.bounds.configuration import SCALE, configuration_prices
-from batchprophet.solvers.bounds.configuration_pricing import heaviest_configuration, workspace
-from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.models.mixed.schedule import MixedSchedule
+from batchprophet.solvers.mixed.bounds import configuration
+from batchprophet.solvers.mixed.bounds.column_types import column_types
+from batchprophet.solvers.mixed.bounds.configuration import SCALE, configuration_prices
+from batchprophet.solvers.mixed.bounds.configuration_pricing import (
+    heaviest_configuration,
+    workspace,
+)
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
 
 from .brute_force import brute_force
 from .strategies import random_instance

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from batchprophet.models.errors import InputError
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.online.conformity import check_policy
-from batchprophet.online.policies.mc_sf import McSf
-from batchprophet.online.policy import Decision, registered_policies
+from batchprophet.models.mixed.schedule import MixedSchedule
+from batchprophet.online.conformance import check_policy
+from batchprophet.online.mixed.policies.mc_sf import McSf
+from batchprophet.online.mixed.policy import Decision, registered_policies
 
 VARIANTS = [
     "mc-sf:skip=true",

@@ -8,10 +8,10 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 
-from batchprophet.models.mixed.decode import decode, set_start
-from batchprophet.models.mixed.formulation import build_model
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.models.schedules import schedule_value
+from batchprophet.models.mixed.milp.formulation import build_model
+from batchprophet.models.mixed.milp.from_variables import decode, set_start
+from batchprophet.models.mixed.schedule import MixedSchedule
+from batchprophet.models.regimes import schedule_value
 from batchprophet.solvers import highs_run
 from batchprophet.solvers.highs import SolverError, Status, solve_model
 from batchprophet.solvers.highs_run import Answer, ask

@@ -18,28 +18,23 @@ from batchprophet.online.coupling.compensation import run_account
 from batchprophet.online.coupling.estimate import SampledHindsight
 from batchprophet.online.coupling.oracle import FormulaOracle, RecursionOracle
 from batchprophet.online.environments import make_environment
-from batchprophet.online.environments.admission.acceptance import RULES
-from batchprophet.online.environments.admission.account import account, segment_edges
-from batchprophet.online.environments.admission.bound import hindsight
-from batchprophet.online.environments.admission.clairvoyant import clairvoyant
-from batchprophet.online.environments.admission.exact import optimal_reward
-from batchprophet.online.environments.admission.law import (
-    CRITICAL,
-    KV_BINDING,
-    PROTOTYPE,
-    AdmissionLaw,
-)
-from batchprophet.online.environments.admission.machine import make_machine, makespan
-from batchprophet.online.environments.admission.problem import (
+from batchprophet.online.separate.admission.acceptance import RULES
+from batchprophet.online.separate.admission.bound import hindsight
+from batchprophet.online.separate.admission.clairvoyant import clairvoyant
+from batchprophet.online.separate.admission.exact import optimal_reward
+from batchprophet.online.separate.admission.law import CRITICAL, KV_BINDING, PROTOTYPE, AdmissionLaw
+from batchprophet.online.separate.admission.problem import (
     REJECT,
     SETTLE,
     AdmissionProblem,
     AdmissionState,
     as_path,
 )
-from batchprophet.online.environments.admission.replay import replayed, schedule_of
-from batchprophet.online.environments.admission.simulation import make_log, run_admission
-from batchprophet.online.environments.admission.work import request_work
+from batchprophet.online.separate.admission.regret_account import account, segment_edges
+from batchprophet.online.separate.admission.replay import replayed, schedule_of
+from batchprophet.online.separate.admission.simulation import make_log, run_admission
+from batchprophet.online.separate.admission.state import make_machine, makespan
+from batchprophet.online.separate.admission.workloads import request_work
 
 LAWS = {"prototype": PROTOTYPE, "kv-binding": KV_BINDING, "critical": CRITICAL}
 

@@ -12,12 +12,8 @@ from batchprophet.models.errors import InputError, PolicyError
 from batchprophet.online.coupling.bayes_selector import BayesSelector
 from batchprophet.online.coupling.compensation import compensation, run_account
 from batchprophet.online.coupling.estimate import ClosedForm, SampledHindsight
-from batchprophet.online.coupling.oracle import (
-    FormulaOracle,
-    FormulationOracle,
-    RecursionOracle,
-)
-from batchprophet.online.coupling.packing import ONLINE_PACKING, PackingProblem, scaled
+from batchprophet.online.coupling.oracle import FormulaOracle, FormulationOracle, RecursionOracle
+from batchprophet.online.packing.problem import ONLINE_PACKING, PackingProblem, scaled
 
 #: One seat, two periods: an offer of 4 comes first, then one of 9.
 SEAT = PackingProblem(horizon=2, budgets=(1,), uses=((1, 1),), chances=(1, 1), rewards=(9, 4))

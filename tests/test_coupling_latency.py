@@ -11,29 +11,30 @@ from batchprophet.cli import run
 from batchprophet.models.batch_time import ConstantTime
 from batchprophet.models.errors import DoesNotFinish, InputError
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.models.schedules import schedule_value
+from batchprophet.models.mixed.feasibility import check
+from batchprophet.models.mixed.schedule import MixedSchedule
+from batchprophet.models.regimes import schedule_value
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.online.coupling.best_known import Step, best_known, compensations
 from batchprophet.online.coupling.futures import LAWS
-from batchprophet.online.coupling.mixed_steps import mixed_steps
 from batchprophet.online.environments import make_environment
+from batchprophet.online.mixed.simulator import simulate
+from batchprophet.online.mixed.steps import mixed_steps
 from batchprophet.online.regret import measure_regret
-from batchprophet.online.separate.conformity import random_instance as random_separate
+from batchprophet.online.separate.conformance import random_instance as random_separate
 from batchprophet.online.separate.decision import BatchDecision
 from batchprophet.online.separate.hindsight import in_order, make_world
 from batchprophet.online.separate.history import History
-from batchprophet.online.separate.machine import SeparateMachine
 from batchprophet.online.separate.policy import REGISTRY, make_policy, session
 from batchprophet.online.separate.simulator import prepare, simulate_separate
+from batchprophet.online.separate.state import SeparateMachine
 from batchprophet.online.separate.steps import _Follower, separate_steps
-from batchprophet.online.simulator import simulate
 from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.search.random_stream import random_stream
-from batchprophet.solvers.separate.codes import code_of, first_codes
-from batchprophet.solvers.separate.decode import (
+from batchprophet.solvers.random_stream import random_stream
+from batchprophet.solvers.separate.compiled_instance import machine_of
+from batchprophet.solvers.separate.search.list_codes import code_of, first_codes
+from batchprophet.solvers.separate.search.schedule_builder import (
     REJECTED,
     Code,
     decode,
@@ -41,7 +42,6 @@ from batchprophet.solvers.separate.decode import (
     schedule_of,
     working_space,
 )
-from batchprophet.solvers.separate.machine import machine_of
 
 from .brute_force import brute_force
 from .brute_force_separate import brute_force_separate

@@ -11,20 +11,20 @@ from batchprophet.online.coupling.compensation import run_account
 from batchprophet.online.coupling.estimate import ClosedForm
 from batchprophet.online.coupling.infrequent_resolving import resolving_periods
 from batchprophet.online.coupling.oracle import FormulaOracle
-from batchprophet.online.coupling.packing import (
+from batchprophet.online.packing.problem import (
     MULTI_SECRETARY,
     ONLINE_PACKING,
     PackingProblem,
     scaled,
 )
-from batchprophet.online.coupling.packing_program import packing_program
-from batchprophet.online.coupling.packing_recursion import (
+from batchprophet.online.packing.program import packing_program
+from batchprophet.online.packing.recursion import (
     RULES,
     exact_value,
     irt_probabilities,
     optimal_values,
 )
-from batchprophet.online.coupling.packing_simulation import draw_types, run_packing
+from batchprophet.online.packing.simulation import draw_types, run_packing
 
 #: docs/model.md §4: by exact recursion in another program.
 REFERENCE = {"dp": 775.6761, "bayes": 774.6988, "resolve": 767.2869}

@@ -13,12 +13,12 @@ from batchprophet.cli import run
 from batchprophet.models.errors import InputError
 from batchprophet.online.coupling.compensation import run_account
 from batchprophet.online.coupling.oracle import FormulaOracle
-from batchprophet.online.coupling.packing import ONLINE_PACKING, scaled
 from batchprophet.online.environments import ENVIRONMENTS, make_environment
 from batchprophet.online.environments.list_setting import ListSetting
 from batchprophet.online.growth import fit_growth
+from batchprophet.online.packing.problem import ONLINE_PACKING, scaled
 from batchprophet.online.regret import exact_values, measure_regret
-from batchprophet.regret_plots import compensations
+from batchprophet.pictures.regret import compensations
 
 
 def printed(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:

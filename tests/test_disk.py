@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batchprophet.arguments.outputs import require_outputs, require_outputs_in
 from batchprophet.models.disk import (
     identity,
     open_input,
@@ -23,7 +24,6 @@ from batchprophet.models.traces import convert_trace
 from batchprophet.online.adversary.witness import recheck
 from batchprophet.online.environments import make_environment
 from batchprophet.online.study.reading import read_study
-from batchprophet.outputs import require_outputs, require_outputs_in
 from batchprophet.solvers.certificates.file import read_certificate
 from batchprophet.solvers.library.record import read_record
 

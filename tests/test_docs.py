@@ -151,9 +151,7 @@ def test_texts_name_pages_by_their_titles(site):
 
 def test_parameters_that_share_a_line_have_their_own_types(site):
     python = re.sub(r"<[^>]+>", "", (site / "reference" / "python.html").read_text("utf-8"))
-    convert = re.sub(
-        r"\s+", " ", python.split("batchprophet.verbs.convert")[-1].split("Returns")[0]
-    )
+    convert = re.sub(r"\s+", " ", python.split("batchprophet.api.convert")[-1].split("Returns")[0])
     assert "round_ms (float | None, default: None )" in convert
     assert "columns (str | Mapping[str, str] | None, default: None )" in convert
 

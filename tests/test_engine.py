@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from batchprophet.models.families import make_instance
-from batchprophet.solvers import engine
 from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.solvers.mixed import engine
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
 
 from .brute_force import brute_force
 from .strategies import random_instance

@@ -7,22 +7,17 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from batchprophet.models.errors import (
-    BatchprophetError,
-    DoesNotFinish,
-    InputError,
-    PolicyError,
-)
-from batchprophet.models.feasibility import check_mixed
+from batchprophet.models.errors import BatchprophetError, DoesNotFinish, InputError, PolicyError
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.metrics import measure
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.models.mixed.metrics import measure
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.objectives import evaluate
-from batchprophet.models.schedule import MixedSchedule
 from batchprophet.online.evaluation import Comparison, PolicyResult, compare
-from batchprophet.online.policies.mc_sf import McSf
-from batchprophet.online.policy import BUILT_IN, REGISTRY, Decision, make_policy
-from batchprophet.online.simulator import simulate
-from batchprophet.solvers.bounds.combinatorial import all_bounds
+from batchprophet.online.mixed.policies.mc_sf import McSf
+from batchprophet.online.mixed.policy import BUILT_IN, REGISTRY, Decision, make_policy
+from batchprophet.online.mixed.simulator import simulate
+from batchprophet.solvers.mixed.bounds.combinatorial import all_bounds
 from batchprophet.solvers.solution import certified
 
 from .brute_force import brute_force

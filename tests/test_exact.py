@@ -3,13 +3,13 @@
 import numpy as np
 
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check_mixed
-from batchprophet.solvers.bounds.configuration import configuration_prices
-from batchprophet.solvers.exact import proof as exact_proof
-from batchprophet.solvers.exact import search
-from batchprophet.solvers.exact.proof import prove
-from batchprophet.solvers.list_schedule import list_schedule
-from batchprophet.solvers.search.recipe import improve_schedule
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.solvers.mixed.bounds.configuration import configuration_prices
+from batchprophet.solvers.mixed.exact import proof as exact_proof
+from batchprophet.solvers.mixed.exact import search
+from batchprophet.solvers.mixed.exact.proof import prove
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
+from batchprophet.solvers.mixed.search.recipe import improve_schedule
 
 from .brute_force import brute_force
 from .strategies import random_instance

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check_mixed
-from batchprophet.models.schedule import MixedSchedule
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.models.mixed.schedule import MixedSchedule
 
 SIZES = (64, 256, 1024)
 

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchprophet.models.errors import InputError
-from batchprophet.models.feasibility import check_mixed, kv_profile
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedule import Eviction, MixedSchedule
+from batchprophet.models.mixed.feasibility import check_mixed, kv_profile
+from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
 
 from .strategies import instances, schedules
 

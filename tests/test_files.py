@@ -20,7 +20,7 @@ from batchprophet.models.files import (
     write_json,
 )
 from batchprophet.models.instance import NO_DEADLINE, Gpu, Instance
-from batchprophet.models.schedule import Eviction, MixedSchedule
+from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.solvers.certificates.file import read_certificate
 

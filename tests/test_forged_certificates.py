@@ -18,22 +18,22 @@ from batchprophet.models.errors import InputError
 from batchprophet.models.families.registry import make_instance
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.objectives import MAXIMISED, value_step
-from batchprophet.solvers.bounds.combinatorial import all_bounds
-from batchprophet.solvers.bounds.configuration import configuration_prices
-from batchprophet.solvers.bounds.memory_prices import memory_price_bound
-from batchprophet.solvers.bounds.price_tables import price_table
 from batchprophet.solvers.certificates.certificate import Certificate
-from batchprophet.solvers.certificates.combinatorial import ROUTINES
-from batchprophet.solvers.certificates.configuration_prices import ConfigurationPriceProof
 from batchprophet.solvers.certificates.digest import instance_digest
-from batchprophet.solvers.certificates.memory_prices import MemoryPriceProof
+from batchprophet.solvers.certificates.mixed.combinatorial import ROUTINES
+from batchprophet.solvers.certificates.mixed.configuration_prices import ConfigurationPriceProof
+from batchprophet.solvers.certificates.mixed.memory_prices import MemoryPriceProof
 from batchprophet.solvers.certificates.registry import PROOF_KINDS
+from batchprophet.solvers.certificates.separate.waits_and_stalls import WaitsAndStallsProof
 from batchprophet.solvers.certificates.verification import verify
-from batchprophet.solvers.certificates.waits_and_stalls import WaitsAndStallsProof
-from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.solvers.mixed.bounds.combinatorial import all_bounds
+from batchprophet.solvers.mixed.bounds.configuration import configuration_prices
+from batchprophet.solvers.mixed.bounds.memory_prices import memory_price_bound
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
+from batchprophet.solvers.mixed.proofs.price_tables import price_table
 from batchprophet.solvers.replay import REPLAYS
-from batchprophet.solvers.separate.waits_and_stalls import waits_and_stalls
-from batchprophet.solvers.separate.walk_bound import unpriced_walk
+from batchprophet.solvers.separate.bounds.waits_and_stalls import waits_and_stalls
+from batchprophet.solvers.separate.bounds.walk_prices import unpriced_walk
 
 from .brute_force import brute_force
 from .brute_force_separate import brute_force_separate

@@ -7,7 +7,7 @@ import pyomo.environ as pyo
 import pytest
 
 from batchprophet.models.errors import InfeasibleError
-from batchprophet.models.mixed.formulation import build_model
+from batchprophet.models.mixed.milp.formulation import build_model
 from batchprophet.solvers.highs import SolverError, Status, UnboundedError, solve_model
 from batchprophet.solvers.weak_duality import dual_bound
 

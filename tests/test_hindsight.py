@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from batchprophet.models.errors import InputError
-from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedule import MixedSchedule
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.incumbents import ORDERS, list_schedules
-from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.solvers.mixed.list_scheduling.incumbents import ORDERS, list_schedules
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
 
 from .brute_force import brute_force
 from .tiny_instances import OBJECTIVES, tiny_instance

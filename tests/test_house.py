@@ -67,9 +67,9 @@ def test_the_modules_of_all_rooms_are_found():
         "batchprophet.models.instance",
         "batchprophet.models.families.blocks",
         "batchprophet.solvers.hindsight",
-        "batchprophet.solvers.exact.proof",
-        "batchprophet.online.simulator",
-        "batchprophet.online.policies.vllm",
+        "batchprophet.solvers.mixed.exact.proof",
+        "batchprophet.online.mixed.simulator",
+        "batchprophet.online.mixed.policies.vllm",
     } <= set(modules())
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from batchprophet.models.batch_time import AffineTime, ConstantTime
+from batchprophet.models.durations import durations
 from batchprophet.models.errors import InputError
 from batchprophet.models.instance import NO_DEADLINE, Gpu, Instance
-from batchprophet.models.separate.durations import durations
 
 
 def make(**changes):

@@ -46,7 +46,9 @@ def loaded_by(*words):
 @pytest.mark.parametrize("model", ["mixed", "separate"])
 def test_a_solve_without_milp_loads_no_modelling_language_and_no_pictures(four, model):
     loaded = loaded_by("solve", four, "--model", model)
-    assert "batchprophet.solvers.list_schedule" in loaded or model == "separate"
+    assert (
+        "batchprophet.solvers.mixed.list_scheduling.list_schedule" in loaded or model == "separate"
+    )
     assert not loaded & set(HEAVY)
 
 

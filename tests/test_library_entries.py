@@ -14,18 +14,18 @@ import zstandard
 from batchprophet.cli import run
 from batchprophet.models.errors import InputError
 from batchprophet.models.files import read_instance, write_json
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.models.schedules import schedule_value
+from batchprophet.models.mixed.schedule import MixedSchedule
+from batchprophet.models.regimes import schedule_value
 from batchprophet.solvers.certificates.certificate import best_certificate
-from batchprophet.solvers.certificates.combinatorial import CombinatorialBound
+from batchprophet.solvers.certificates.mixed.combinatorial import CombinatorialBound
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.library.catalogue import DATA, Library
 from batchprophet.solvers.library.entry import Entry
 from batchprophet.solvers.library.record import Made, Record, read_record, write_record
 from batchprophet.solvers.library.submission import submit
 from batchprophet.solvers.library.verification import verify_entry
-from batchprophet.solvers.list_schedule import list_schedule
-from batchprophet.solvers.separate.waits_and_stalls import waits_and_stalls
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
+from batchprophet.solvers.separate.bounds.waits_and_stalls import waits_and_stalls
 
 SEARCHED = "separate-random-n8-s1"
 TINY, LARGE, SEPARATE, CERTIFIED = (

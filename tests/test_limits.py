@@ -7,22 +7,29 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from batchprophet import separate_plots, verbs
+from batchprophet import api as verbs
 from batchprophet.models.batch_time import AffineTime
+from batchprophet.models.durations import batch_durations
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedules import schedule_value
+from batchprophet.models.regimes import schedule_value
 from batchprophet.models.separate import regime
 from batchprophet.models.separate import schedule as separate_schedule
-from batchprophet.models.separate.durations import batch_durations
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.online import evaluation
-from batchprophet.solvers import best_so_far, milp_search
+from batchprophet.pictures import separate as separate_plots
+from batchprophet.solvers import best_so_far
 from batchprophet.solvers.hindsight import solve
+from batchprophet.solvers.mixed import milp as milp_search
 from batchprophet.solvers.separate import hindsight as separate_hindsight
 from batchprophet.solvers.separate import milp as separate_milp
-from batchprophet.solvers.separate.codes import _urgency
-from batchprophet.solvers.separate.decode import MOST_URGENT, REJECTED, plain_code, schedule_of
-from batchprophet.solvers.separate.works import MIXES, works
+from batchprophet.solvers.separate.bounds.workloads import MIXES, works
+from batchprophet.solvers.separate.search.list_codes import _urgency
+from batchprophet.solvers.separate.search.schedule_builder import (
+    MOST_URGENT,
+    REJECTED,
+    plain_code,
+    schedule_of,
+)
 
 from .tiny_separate import random_laws, random_schedule, tiny_separate
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from batchprophet.models.errors import InputError
-from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
 
 
 def round_by_round(instance, rank, *, skip, planned):

@@ -10,21 +10,21 @@ import pytest
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.objectives import total_latency
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.solvers.bounds.combinatorial import starts_at_arrival
-from batchprophet.solvers.bounds.fluid_prices import fluid_prices
-from batchprophet.solvers.bounds.kv_area import mean_busy_time
-from batchprophet.solvers.bounds.linear_relaxation import linear_relaxation
-from batchprophet.solvers.bounds.memory_prices import (
+from batchprophet.solvers.certificates.mixed.certified_prices import certified_value, fits_64_bits
+from batchprophet.solvers.certificates.mixed.price_blocks import MemoryPrices
+from batchprophet.solvers.mixed.bounds.combinatorial import starts_at_arrival
+from batchprophet.solvers.mixed.bounds.fluid_prices import fluid_prices
+from batchprophet.solvers.mixed.bounds.kv_area import mean_busy_time
+from batchprophet.solvers.mixed.bounds.linear_relaxation import linear_relaxation
+from batchprophet.solvers.mixed.bounds.memory_prices import (
     busy_boundaries,
     memory_price_bound,
     round_prices,
 )
-from batchprophet.solvers.bounds.priced_starts import cheapest_starts, held_tokens
-from batchprophet.solvers.certificates.certified_prices import certified_value, fits_64_bits
-from batchprophet.solvers.certificates.price_blocks import MemoryPrices
-from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.solvers.mixed.bounds.priced_starts import cheapest_starts, held_tokens
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
 
 from .brute_force import brute_force
 from .strategies import random_instance

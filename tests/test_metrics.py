@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.metrics import measure
-from batchprophet.models.schedule import Eviction, MixedSchedule
+from batchprophet.models.mixed.metrics import measure
+from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
 
 from .strategies import instances
 

@@ -10,9 +10,10 @@ import pytest
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.objectives import evaluate, value_step
-from batchprophet.solvers import highs_run, milp_search
+from batchprophet.solvers import highs_run
 from batchprophet.solvers.highs_run import Answer, SolverError
 from batchprophet.solvers.hindsight import solve
+from batchprophet.solvers.mixed import milp as milp_search
 from batchprophet.solvers.separate import milp
 
 from .brute_force import brute_force

@@ -9,17 +9,17 @@ import pytest
 from batchprophet.models.batch_time import ConstantTime
 from batchprophet.models.default_horizon import outgrows_default_horizon
 from batchprophet.models.errors import InfeasibleError, InputError
-from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.decode import decode, set_start
-from batchprophet.models.mixed.formulation import FORMULATIONS, build_model, write_model
-from batchprophet.models.mixed.horizon import latest_starts
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.models.mixed.milp.formulation import FORMULATIONS, build_model, write_model
+from batchprophet.models.mixed.milp.from_variables import decode, set_start
+from batchprophet.models.mixed.milp.horizon import latest_starts
 from batchprophet.models.objectives import evaluate
-from batchprophet.solvers.bounds.combinatorial import all_bounds
-from batchprophet.solvers.bounds.linear_relaxation import linear_relaxation
 from batchprophet.solvers.highs import Status, solve_model
-from batchprophet.solvers.list_schedule import list_schedule
 from batchprophet.solvers.matrix_form import compile_model
+from batchprophet.solvers.mixed.bounds.combinatorial import all_bounds
+from batchprophet.solvers.mixed.bounds.linear_relaxation import linear_relaxation
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
 
 from .brute_force import brute_force
 from .tiny_instances import OBJECTIVES, tiny_instance

@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 
 from batchprophet.models.errors import InputError
-from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.horizon import latest_starts
-from batchprophet.models.network import MOST_STARTS, conflict_graph
+from batchprophet.models.mixed.conflict_graph import MOST_STARTS, conflict_graph
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.models.mixed.milp.horizon import latest_starts
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.objectives import total_latency
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.solvers.bounds.conflict_cliques import conflict_clique_bound, violated_cliques
-from batchprophet.solvers.bounds.linear_relaxation import linear_relaxation
-from batchprophet.solvers.list_schedule import list_schedule
+from batchprophet.solvers.mixed.bounds.conflict_cliques import (
+    conflict_clique_bound,
+    violated_cliques,
+)
+from batchprophet.solvers.mixed.bounds.linear_relaxation import linear_relaxation
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
 
 from .brute_force import brute_force
 from .strategies import random_instance

@@ -8,7 +8,7 @@ import pytest
 from batchprophet.models.errors import InputError
 from batchprophet.models.instance import NO_DEADLINE, Gpu, Instance
 from batchprophet.models.objectives import evaluate, value_step
-from batchprophet.solvers.bounds.kv_area import area_reward
+from batchprophet.solvers.mixed.bounds.kv_area import area_reward
 
 
 def make(**columns):

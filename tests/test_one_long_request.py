@@ -5,14 +5,14 @@ import pytest
 
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.solvers.bounds.one_long_request import one_long_request
+from batchprophet.models.mixed.feasibility import check
 from batchprophet.solvers.certificates.clock import Clock
-from batchprophet.solvers.certificates.combinatorial import CombinatorialBound
-from batchprophet.solvers.certificates.one_long_request import optimum
+from batchprophet.solvers.certificates.mixed.combinatorial import CombinatorialBound
+from batchprophet.solvers.certificates.mixed.one_long_request import optimum
 from batchprophet.solvers.certificates.verification import verify
 from batchprophet.solvers.hindsight import solve
+from batchprophet.solvers.mixed.bounds.one_long_request import one_long_request
 
 from .brute_force import brute_force
 

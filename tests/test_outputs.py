@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import batchprophet as bp
-from batchprophet import console
 from batchprophet.cli import run
+from batchprophet.commands.basic import console
 from batchprophet.solvers.warm_up import compile_first
 
 INSTANCE = {

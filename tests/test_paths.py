@@ -5,22 +5,22 @@ import pytest
 
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.objectives import total_latency
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.solvers.bounds.configuration import SCALE, configuration_prices
-from batchprophet.solvers.exact.excess import excess_terms
-from batchprophet.solvers.exact.proof import prove
-from batchprophet.solvers.exact.search import Limits, exhaust
-from batchprophet.solvers.list_schedule import list_schedule
-from batchprophet.solvers.paths import sublimation
-from batchprophet.solvers.paths.ascent import ascend
-from batchprophet.solvers.paths.build import Coarser, build
-from batchprophet.solvers.paths.expansion import tracking
-from batchprophet.solvers.paths.guide import PathGuide
-from batchprophet.solvers.paths.sublimation import least_up_to, prove_by_paths
-from batchprophet.solvers.paths.terms import path_terms
+from batchprophet.solvers.mixed.bounds.configuration import SCALE, configuration_prices
+from batchprophet.solvers.mixed.exact.excess import excess_terms
+from batchprophet.solvers.mixed.exact.proof import prove
+from batchprophet.solvers.mixed.exact.search import Limits, exhaust
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
+from batchprophet.solvers.mixed.path_graphs import sublimation
+from batchprophet.solvers.mixed.path_graphs.ascent import ascend
+from batchprophet.solvers.mixed.path_graphs.build import Coarser, build
+from batchprophet.solvers.mixed.path_graphs.expansion import tracking
+from batchprophet.solvers.mixed.path_graphs.guide import PathGuide
+from batchprophet.solvers.mixed.path_graphs.sublimation import least_up_to, prove_by_paths
+from batchprophet.solvers.mixed.path_graphs.terms import path_terms
 
 from .brute_force import brute_force
 from .strategies import random_instance

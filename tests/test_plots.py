@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from batchprophet import palette, panels, plots, profiles
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedule import Eviction, MixedSchedule
-from batchprophet.svg import to_svg
+from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
+from batchprophet.pictures import mixed_profiles as profiles
+from batchprophet.pictures import palette, panels, plots
+from batchprophet.pictures.svg import to_svg
 
 
 def one_by_one(instance: Instance) -> MixedSchedule:

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from batchprophet.models.errors import DoesNotFinish, InputError
-from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedule import Eviction, MixedSchedule
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
 from batchprophet.online import registry
 from batchprophet.online.lengths import told_lengths
-from batchprophet.online.observation import RequestView
-from batchprophet.online.policies.alpha_beta import some_of
-from batchprophet.online.policies.alpha_greedy import AlphaGreedy, protected_limit
-from batchprophet.online.policies.mc_sf import McSf
-from batchprophet.online.policies.sorted_f import SortedF, _best_set
-from batchprophet.online.policies.vllm import Vllm
-from batchprophet.online.policy import (
+from batchprophet.online.mixed.observation import RequestView
+from batchprophet.online.mixed.policies.alpha_beta import some_of
+from batchprophet.online.mixed.policies.alpha_greedy import AlphaGreedy, protected_limit
+from batchprophet.online.mixed.policies.mc_sf import McSf
+from batchprophet.online.mixed.policies.sorted_f import SortedF, _best_set
+from batchprophet.online.mixed.policies.vllm import Vllm
+from batchprophet.online.mixed.policy import (
     BUILT_IN,
     Decision,
     Policy,
@@ -30,7 +30,7 @@ from batchprophet.online.policy import (
     policy_spec,
     registered_policies,
 )
-from batchprophet.online.simulator import simulate
+from batchprophet.online.mixed.simulator import simulate
 
 from .strategies import random_instance
 

@@ -12,7 +12,7 @@ import batchprophet as bp
 from batchprophet.cli import app
 from batchprophet.demo_instance import demo_instance
 from batchprophet.models.traces import convert_trace
-from batchprophet.online.policy import REGISTRY
+from batchprophet.online.mixed.policy import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 import batchprophet as bp
-from batchprophet import panels, reading, results, tables
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.metrics import measure
-from batchprophet.models.schedule import MixedSchedule
+from batchprophet.models.mixed.metrics import measure
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.online.evaluation import Comparison, PolicyResult
-from batchprophet.report import Origin, render
+from batchprophet.pictures import panels
+from batchprophet.report import sentences as reading
+from batchprophet.report.page import table as tables
+from batchprophet.report.page.page import Origin, render
+from batchprophet.results.compared import compared as results
 from batchprophet.solvers.solution import certified
 
 ORIGIN = Origin(version="1.2.3", date="2031-02-03", command="batchprophet compare 'a <b>.json'")

@@ -10,20 +10,20 @@ import pytest
 
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
-from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
 from batchprophet.models.objectives import total_latency
-from batchprophet.models.schedule import Eviction, MixedSchedule
-from batchprophet.solvers.list_schedule import list_schedule
-from batchprophet.solvers.search.annealing import Part, anneal, begin, decode
-from batchprophet.solvers.search.budget import Budget, Incumbent
-from batchprophet.solvers.search.greedy import greedy_starts
-from batchprophet.solvers.search.large_neighbourhood import Neighbourhood
-from batchprophet.solvers.search.place import place_all
-from batchprophet.solvers.search.priced_orders import priced_starts
-from batchprophet.solvers.search.profile import NOWHERE, add_run, earliest_start, remove_run
-from batchprophet.solvers.search.random_stream import below, random_stream, uniform
-from batchprophet.solvers.search.recipe import improve_schedule
+from batchprophet.solvers.limits import Budget, Incumbent
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
+from batchprophet.solvers.mixed.search.annealing import Part, anneal, begin, decode
+from batchprophet.solvers.mixed.search.greedy import greedy_starts
+from batchprophet.solvers.mixed.search.large_neighbourhood import Neighbourhood
+from batchprophet.solvers.mixed.search.place import place_all
+from batchprophet.solvers.mixed.search.priced_orders import priced_starts
+from batchprophet.solvers.mixed.search.profile import NOWHERE, add_run, earliest_start, remove_run
+from batchprophet.solvers.mixed.search.recipe import improve_schedule
+from batchprophet.solvers.random_stream import below, random_stream, uniform
 
 from .brute_force import brute_force
 from .strategies import random_instance

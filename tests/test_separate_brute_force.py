@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from batchprophet.models.batch_time import ConstantTime
-from batchprophet.models.feasibility import check
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedules import schedule_value
+from batchprophet.models.mixed.feasibility import check
+from batchprophet.models.regimes import schedule_value
 
 from .brute_force_separate import brute_force_separate
 from .tiny_instances import OBJECTIVES

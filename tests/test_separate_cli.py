@@ -10,7 +10,7 @@ import pytest
 
 import batchprophet as bp
 from batchprophet.cli import run
-from batchprophet.online.conformity import check_policy
+from batchprophet.online.conformance import check_policy
 from batchprophet.online.separate.policy import BUILT_IN, REGISTRY
 
 DEFAULT = REGISTRY.by_default

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from batchprophet.models.batch_time import AffineTime, ConstantTime
-from batchprophet.models.feasibility import check
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.mixed.feasibility import check
 from batchprophet.models.separate.schedule import SeparateSchedule
-from batchprophet.solvers.separate.decode import (
+from batchprophet.solvers.separate.compiled_instance import machine_of
+from batchprophet.solvers.separate.search.schedule_builder import (
     REACH,
     REJECTED,
     Code,
@@ -19,7 +20,6 @@ from batchprophet.solvers.separate.decode import (
     schedule_of,
     working_space,
 )
-from batchprophet.solvers.separate.machine import machine_of
 
 LAWS = (
     {},

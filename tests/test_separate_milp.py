@@ -8,15 +8,15 @@ import pytest
 
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.errors import InfeasibleError, InputError
-from batchprophet.models.feasibility import check
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedules import schedule_value
-from batchprophet.models.separate.cuts import least_prompt_batches, least_token_batches
-from batchprophet.models.separate.decode import decode
-from batchprophet.models.separate.formulation import FORMULATIONS, build_model, write_model
-from batchprophet.models.separate.horizon import latest_completions, servable
-from batchprophet.models.separate.strengthening import STRENGTHENINGS
-from batchprophet.models.separate.warm_start import set_start
+from batchprophet.models.mixed.feasibility import check
+from batchprophet.models.regimes import schedule_value
+from batchprophet.models.separate.milp.cuts import least_prompt_batches, least_token_batches
+from batchprophet.models.separate.milp.formulation import FORMULATIONS, build_model, write_model
+from batchprophet.models.separate.milp.from_variables import decode
+from batchprophet.models.separate.milp.horizon import latest_completions, servable
+from batchprophet.models.separate.milp.strengthening import STRENGTHENINGS
+from batchprophet.models.separate.milp.warm_start import set_start
 from batchprophet.solvers.highs import Status, solve_model
 from batchprophet.solvers.matrix_form import compile_model
 from batchprophet.solvers.solution import certified

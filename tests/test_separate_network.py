@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchprophet.models.batch_time import ConstantTime
-from batchprophet.models.feasibility import check
+from batchprophet.models.durations import batch_durations
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedules import schedule_value
-from batchprophet.models.separate.decode import left_shifted
-from batchprophet.models.separate.durations import batch_durations
-from batchprophet.models.separate.horizon import latest_completions
-from batchprophet.models.separate.network import gpu_network, job_windows
+from batchprophet.models.mixed.feasibility import check
+from batchprophet.models.regimes import schedule_value
+from batchprophet.models.separate.milp.from_variables import left_shifted
+from batchprophet.models.separate.milp.horizon import latest_completions
+from batchprophet.models.separate.milp.network import gpu_network, job_windows
+from batchprophet.models.separate.milp.request_types import request_types
+from batchprophet.models.separate.milp.tidy import tidied
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
-from batchprophet.models.separate.tidy import tidied
-from batchprophet.models.separate.types import request_types
 
 from .brute_force_separate import brute_force_separate
 from .tiny_instances import OBJECTIVES

@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from batchprophet import palette, panels, plots, separate_plots
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.models.separate.timeline import timeline
-from batchprophet.online.separate.account import account
-from batchprophet.online.separate.conformity import random_instance
+from batchprophet.online.separate.conformance import random_instance
+from batchprophet.online.separate.latency_breakdown import account
 from batchprophet.online.separate.simulator import simulate_separate
-from batchprophet.profiles import bin_edges
-from batchprophet.separate_profiles import kv_bins, kv_steps, mode_shares, service
+from batchprophet.pictures import palette, panels, plots
+from batchprophet.pictures import separate as separate_plots
+from batchprophet.pictures.mixed_profiles import bin_edges
+from batchprophet.pictures.separate_profiles import kv_bins, kv_steps, mode_shares, service
 
 #: P r0 0-2, idle 2-3, T r0 3-4, P r1 4-6, T both 6-7.
 INSTANCE = Instance(

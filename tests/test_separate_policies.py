@@ -11,28 +11,28 @@ import pytest
 
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.errors import DoesNotFinish, InputError, PolicyError
-from batchprophet.models.feasibility import check, check_mixed
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.mixed.feasibility import check, check_mixed
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.objectives import total_latency
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.models.schedules import schedule_value
+from batchprophet.models.regimes import schedule_value
 from batchprophet.models.separate.metrics import measure_separate
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.models.separate.timeline import timeline
 from batchprophet.online import registry
-from batchprophet.online.conformity import check_policy
-from batchprophet.online.policy import make_policy as make_mixed_policy
+from batchprophet.online.conformance import check_policy
+from batchprophet.online.mixed.policy import make_policy as make_mixed_policy
+from batchprophet.online.mixed.simulator import simulate
 from batchprophet.online.separate import serving
-from batchprophet.online.separate.account import account
-from batchprophet.online.separate.conformity import random_instance
+from batchprophet.online.separate.conformance import random_instance
 from batchprophet.online.separate.decision import BatchDecision
+from batchprophet.online.separate.latency_breakdown import account
 from batchprophet.online.separate.orca import Orca
 from batchprophet.online.separate.policies.hysteresis import Hysteresis
 from batchprophet.online.separate.policy import REGISTRY, make_policy, registered_policies
 from batchprophet.online.separate.price import Price, dropped, mixed_side
 from batchprophet.online.separate.safety import all_can_finish, plan_fits
 from batchprophet.online.separate.simulator import simulate_separate
-from batchprophet.online.simulator import simulate
 from batchprophet.solvers.solution import certified
 
 from .brute_force import brute_force

@@ -6,11 +6,11 @@ import pytest
 from batchprophet.models.errors import InputError
 from batchprophet.models.separate.feasibility import check_separate
 from batchprophet.models.separate.schedule import SeparateSchedule
-from batchprophet.solvers.separate.decode import plain_code, schedule_of
-from batchprophet.solvers.separate.exhaustion import exhaust, is_applicable
+from batchprophet.solvers.separate.bounds.profile_prices import most_running, profile_prices
+from batchprophet.solvers.separate.exact.search import exhaust, is_applicable
 from batchprophet.solvers.separate.hindsight import solve_separate
-from batchprophet.solvers.separate.improvement import improve_separate
-from batchprophet.solvers.separate.profile_bound import most_running, profile_prices
+from batchprophet.solvers.separate.search.recipe import improve_separate
+from batchprophet.solvers.separate.search.schedule_builder import plain_code, schedule_of
 
 from .brute_force_separate import brute_force_separate
 from .tiny_separate import affine_law, tiny_separate

@@ -12,25 +12,25 @@ from batchprophet.models.families.registry import make_instance
 from batchprophet.models.separate.feasibility import check_separate
 from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.certificates.file import read_certificate, write_certificate
+from batchprophet.solvers.certificates.separate.walk_prices import WalkPriceProof
 from batchprophet.solvers.certificates.verification import verify
-from batchprophet.solvers.certificates.walk_prices import WalkPriceProof
-from batchprophet.solvers.separate import class_bound
-from batchprophet.solvers.separate.class_bound import (
+from batchprophet.solvers.separate.bounds import class_relaxation as class_bound
+from batchprophet.solvers.separate.bounds.class_relaxation import (
     ClassPrices,
     class_prices,
     end_of_relaxation,
     has_class_bound,
 )
-from batchprophet.solvers.separate.codes import list_codes
-from batchprophet.solvers.separate.decode import schedule_of
-from batchprophet.solvers.separate.hindsight import solve_separate
-from batchprophet.solvers.separate.walk_bound import (
+from batchprophet.solvers.separate.bounds.walk_prices import (
     classes_of,
     has_walk,
     never_rising,
     proof_of,
     walk_prices,
 )
+from batchprophet.solvers.separate.hindsight import solve_separate
+from batchprophet.solvers.separate.search.list_codes import list_codes
+from batchprophet.solvers.separate.search.schedule_builder import schedule_of
 
 from .brute_force_separate import brute_force_separate
 from .tiny_separate import affine_law, tiny_separate

@@ -12,17 +12,17 @@ from batchprophet.models.batch_time import AffineTime
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
 from batchprophet.solvers.certificates.clock import Clock, Contradicted
+from batchprophet.solvers.certificates.separate.walk_search import WalkSearch
 from batchprophet.solvers.certificates.verification import verify
-from batchprophet.solvers.certificates.walk_search import WalkSearch
-from batchprophet.solvers.separate import exhaustion
-from batchprophet.solvers.separate.class_bound import class_prices
-from batchprophet.solvers.separate.endings import improve_endings
-from batchprophet.solvers.separate.exhaustion import exhaust
+from batchprophet.solvers.separate.bounds.class_relaxation import class_prices
+from batchprophet.solvers.separate.bounds.profile_prices import most_running, profile_prices
+from batchprophet.solvers.separate.bounds.walk_costs import SCALE, Prices
+from batchprophet.solvers.separate.bounds.walk_prices import has_walk, unpriced_walk, walk_prices
+from batchprophet.solvers.separate.exact import search as exhaustion
+from batchprophet.solvers.separate.exact.search import exhaust
+from batchprophet.solvers.separate.exact.walk_lookahead import search_proof, walk_table
 from batchprophet.solvers.separate.hindsight import solve_separate
-from batchprophet.solvers.separate.profile_bound import most_running, profile_prices
-from batchprophet.solvers.separate.walk_bound import has_walk, unpriced_walk, walk_prices
-from batchprophet.solvers.separate.walk_costs import SCALE, Prices
-from batchprophet.solvers.separate.walk_lookahead import search_proof, walk_table
+from batchprophet.solvers.separate.search.tail_search import improve_endings
 
 from .brute_force_separate import brute_force_separate
 from .test_separate_solvers import latency, one_by_one

@@ -8,12 +8,12 @@ import pytest
 
 from batchprophet.models.batch_time import ConstantTime
 from batchprophet.models.errors import DoesNotFinish, InputError, PolicyError
-from batchprophet.models.feasibility import check_mixed
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.schedule import Eviction, MixedSchedule
-from batchprophet.online.policy import NEXT_EVENT, Decision
-from batchprophet.online.reference import simulate_by_round
-from batchprophet.online.simulator import simulate
+from batchprophet.models.mixed.feasibility import check_mixed
+from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
+from batchprophet.online.mixed.plain_simulator import simulate_by_round
+from batchprophet.online.mixed.policy import NEXT_EVENT, Decision
+from batchprophet.online.mixed.simulator import simulate
 
 from .strategies import random_instance
 

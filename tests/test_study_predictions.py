@@ -8,8 +8,8 @@ import pytest
 from batchprophet.models.errors import InputError
 from batchprophet.models.families.registry import make_instance
 from batchprophet.online.lengths import told_lengths
-from batchprophet.online.policies.mc_sf import McSf
-from batchprophet.online.simulator import simulate
+from batchprophet.online.mixed.policies.mc_sf import McSf
+from batchprophet.online.mixed.simulator import simulate
 from batchprophet.online.study.predictions import KINDS, parse_predictions
 
 

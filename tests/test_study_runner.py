@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from batchprophet.models.errors import InputError
-from batchprophet.online.study import work
+from batchprophet.online.study import cell_runner as work
 from batchprophet.online.study.cell import Cell, Limit, Problem
 from batchprophet.online.study.chunk import local_modules, run_chunk
 from batchprophet.online.study.engine import LocalProcesses
@@ -248,7 +248,7 @@ def test_who_hands_cells_out_loads_no_solver_and_mixed_batching_no_pyomo() -> No
         "import sys, batchprophet.online.study.recipe\n"
         "heavy = {'batchprophet.solvers', 'numba', 'pyomo', 'networkx', 'scipy.stats'}\n"
         "print(sorted(heavy & sys.modules.keys()))\n"
-        "import batchprophet.online.study.work\n"
+        "import batchprophet.online.study.cell_runner\n"
         "print(sorted({'pyomo', 'networkx', 'scipy.stats'} & sys.modules.keys()))\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -292,7 +292,7 @@ def _result(key: str) -> CellResult:
 OF_THIS_FOLDER = """
 import multiprocessing
 
-from batchprophet.online.policies.mc_sf import McSf
+from batchprophet.online.mixed.policies.mc_sf import McSf
 
 
 class Mine(McSf):

@@ -13,13 +13,13 @@ from batchprophet.cli import run
 from batchprophet.models.families.registry import make_instance
 from batchprophet.online.evaluation import compare
 from batchprophet.online.study.cell import Limit
+from batchprophet.online.study.cell_runner import run_cell
 from batchprophet.online.study.export import COLUMNS as EXPORTED
 from batchprophet.online.study.reading import read_study
 from batchprophet.online.study.result import CellResult
 from batchprophet.online.study.study import Study
 from batchprophet.online.study.summary import summarise
 from batchprophet.online.study.table import COLUMNS, HINDSIGHT, result_rows, results_csv
-from batchprophet.online.study.work import run_cell
 
 STUDY = """
 name = "small"

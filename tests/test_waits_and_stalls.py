@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 
 from batchprophet.models.batch_time import AffineTime, ConstantTime
+from batchprophet.models.durations import batch_durations
 from batchprophet.models.errors import InputError
 from batchprophet.models.families.registry import make_instance
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.separate.durations import batch_durations
 from batchprophet.models.separate.regime import times_alone
 from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.certificates.file import read_certificate, write_certificate
+from batchprophet.solvers.certificates.separate.waits_and_stalls import WaitsAndStallsProof
 from batchprophet.solvers.certificates.verification import verify
-from batchprophet.solvers.certificates.waits_and_stalls import WaitsAndStallsProof
 from batchprophet.solvers.separate import engine
-from batchprophet.solvers.separate import waits_and_stalls as module
-from batchprophet.solvers.separate.codes import codes_by_starts, list_codes
-from batchprophet.solvers.separate.decode import schedule_of
+from batchprophet.solvers.separate.bounds import waits_and_stalls as module
+from batchprophet.solvers.separate.bounds.waits_and_stalls import waits_and_stalls, work_of
 from batchprophet.solvers.separate.hindsight import solve_separate
-from batchprophet.solvers.separate.waits_and_stalls import waits_and_stalls, work_of
+from batchprophet.solvers.separate.search.list_codes import codes_by_starts, list_codes
+from batchprophet.solvers.separate.search.schedule_builder import schedule_of
 
 from .brute_force_separate import brute_force_separate
 from .tiny_separate import tiny_separate

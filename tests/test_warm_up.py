@@ -12,12 +12,13 @@ import numba
 import pytest
 
 import batchprophet as bp
-from batchprophet import console
+from batchprophet.commands.basic import console
 from batchprophet.online import evaluation
-from batchprophet.solvers import compiled, engine, hindsight, warm_up
+from batchprophet.solvers import compiled, hindsight, warm_up
 from batchprophet.solvers.best_so_far import BestSoFar
 from batchprophet.solvers.compiled import PHASE
 from batchprophet.solvers.hindsight import solve
+from batchprophet.solvers.mixed import engine
 from batchprophet.solvers.progress import Progress
 
 #: In a process of its own with a cache of its own: what is compiled while the demo's clock runs.

@@ -35,7 +35,7 @@ def test_the_wheel_holds_one_package(wheel):
     top_level = {name.split("/")[0] for name in names}
     assert top_level == {"batchprophet", wheel.name.split("-py3")[0] + ".dist-info"}
     assert "batchprophet/models/instance.py" in names
-    assert "batchprophet/templates/report.html" in names
+    assert "batchprophet/report/templates/report.html" in names
     assert "batchprophet/py.typed" in names
     assert "batchprophet/solvers/library/data/catalogue.json" in names
 

@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 import numpy as np
 
 from batchprophet.models.batch_time import AffineTime, ConstantTime, UnitTime
+from batchprophet.models.durations import batch_durations
 from batchprophet.models.instance import NO_DEADLINE, Gpu, Instance
-from batchprophet.models.separate.durations import batch_durations
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 
 

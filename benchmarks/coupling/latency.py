@@ -28,12 +28,12 @@ import numpy as np
 from batchprophet.models.errors import DoesNotFinish
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Instance
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.objectives import total_latency
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.online.decision import Decision
-from batchprophet.online.observation import Observation
-from batchprophet.online.policy import REGISTRY, Policy, make_policy, session
-from batchprophet.online.simulator import simulate
+from batchprophet.online.mixed.decision import Decision
+from batchprophet.online.mixed.observation import Observation
+from batchprophet.online.mixed.policy import REGISTRY, Policy, make_policy, session
+from batchprophet.online.mixed.simulator import simulate
 from batchprophet.solvers.hindsight import load_compiled_code, solve
 
 COLUMNS = [

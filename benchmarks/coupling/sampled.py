@@ -18,16 +18,11 @@ import numpy as np
 from batchprophet.online.coupling.bayes_selector import BayesSelector
 from batchprophet.online.coupling.estimate import SampledHindsight
 from batchprophet.online.coupling.oracle import FormulaOracle
-from batchprophet.online.environments.admission.bound import hindsight
-from batchprophet.online.environments.admission.problem import (
-    REJECT,
-    SETTLE,
-    AdmissionProblem,
-    as_path,
-)
-from batchprophet.online.environments.admission.simulation import run_admission
-from batchprophet.online.environments.admission.work import request_work
-from batchprophet.online.environments.separate_admission import CASES
+from batchprophet.online.separate.admission.bound import hindsight
+from batchprophet.online.separate.admission.environment import CASES
+from batchprophet.online.separate.admission.problem import REJECT, SETTLE, AdmissionProblem, as_path
+from batchprophet.online.separate.admission.simulation import run_admission
+from batchprophet.online.separate.admission.workloads import request_work
 
 
 def main(arguments: argparse.Namespace) -> None:

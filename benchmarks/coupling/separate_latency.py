@@ -21,10 +21,10 @@ import numpy as np
 
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Instance
-from batchprophet.models.schedules import schedule_value
+from batchprophet.models.regimes import schedule_value
 from batchprophet.models.separate.schedule import SeparateSchedule
 from batchprophet.online.coupling.futures import Future
-from batchprophet.online.observation import Observation, RequestView
+from batchprophet.online.mixed.observation import Observation, RequestView
 from batchprophet.online.separate.decision import BatchDecision
 from batchprophet.online.separate.observation import SeparateObservation
 from batchprophet.online.separate.policies.bayes import Bayes, BayesRun

@@ -17,12 +17,12 @@ from functools import partial
 
 import numpy as np
 
-from batchprophet.online.environments.admission.account import account, segment_edges
-from batchprophet.online.environments.admission.bound import hindsight
-from batchprophet.online.environments.admission.law import AdmissionLaw
-from batchprophet.online.environments.admission.simulation import run_admission
-from batchprophet.online.environments.admission.work import request_work
-from batchprophet.online.environments.separate_admission import CASES, RULES
+from batchprophet.online.separate.admission.bound import hindsight
+from batchprophet.online.separate.admission.environment import CASES, RULES
+from batchprophet.online.separate.admission.law import AdmissionLaw
+from batchprophet.online.separate.admission.regret_account import account, segment_edges
+from batchprophet.online.separate.admission.simulation import run_admission
+from batchprophet.online.separate.admission.workloads import request_work
 
 
 def main(horizon: int, case: str) -> None:

@@ -14,12 +14,12 @@ import argparse
 
 import numpy as np
 
-from batchprophet.models.separate.formulation import build_model
-from batchprophet.online.environments.admission.bound import hindsight
-from batchprophet.online.environments.admission.clairvoyant import clairvoyant
-from batchprophet.online.environments.admission.simulation import run_admission
-from batchprophet.online.environments.admission.work import request_work
-from batchprophet.online.environments.separate_admission import CASES
+from batchprophet.models.separate.milp.formulation import build_model
+from batchprophet.online.separate.admission.bound import hindsight
+from batchprophet.online.separate.admission.clairvoyant import clairvoyant
+from batchprophet.online.separate.admission.environment import CASES
+from batchprophet.online.separate.admission.simulation import run_admission
+from batchprophet.online.separate.admission.workloads import request_work
 from batchprophet.solvers.highs import Status, solve_model
 
 COLUMNS = ("horizon", "paths", "LP", "MILP bound", "MILP found", "proved", "clairvoyant", "bayes")

@@ -10,7 +10,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from batchprophet.models.instance import Instance
-from batchprophet.models.schedules import Schedule, schedule_value
+from batchprophet.models.regimes import Schedule, schedule_value
 from batchprophet.solvers.highs import solve_model
 from batchprophet.solvers.matrix_form import compile_model
 from batchprophet.solvers.solution import Solution, certified

@@ -32,7 +32,7 @@ from cp_sat_search import Value, hinted_literal
 from ortools.sat.python import cp_model
 
 from batchprophet.models.instance import Instance, IntArray
-from batchprophet.models.schedule import MixedSchedule
+from batchprophet.models.mixed.schedule import MixedSchedule
 
 
 @dataclass(slots=True)

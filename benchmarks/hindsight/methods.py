@@ -19,7 +19,7 @@ from batchprophet.models.batch_time import AffineTime
 from batchprophet.models.errors import InputError
 from batchprophet.models.instance import Instance
 from batchprophet.models.mixed.regime import require_mixed
-from batchprophet.models.schedules import Schedule
+from batchprophet.models.regimes import Schedule
 from batchprophet.models.separate.regime import require_separate
 from batchprophet.solvers.solution import Solution
 

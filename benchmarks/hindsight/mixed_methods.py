@@ -23,14 +23,14 @@ from case import Case, certify, solve_milp
 
 from batchprophet.models.errors import BatchprophetError
 from batchprophet.models.instance import Instance, IntArray
-from batchprophet.models.mixed.decode import decode, set_start
-from batchprophet.models.mixed.formulation import FORMULATIONS, build_model
-from batchprophet.models.mixed.horizon import latest_starts
+from batchprophet.models.mixed.milp.formulation import FORMULATIONS, build_model
+from batchprophet.models.mixed.milp.from_variables import decode, set_start
+from batchprophet.models.mixed.milp.horizon import latest_starts
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.objectives import total_latency
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.solvers.bounds.combinatorial import best_bound
 from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.incumbents import list_schedules
+from batchprophet.solvers.mixed.bounds.combinatorial import best_bound
+from batchprophet.solvers.mixed.list_scheduling.incumbents import list_schedules
 from batchprophet.solvers.solution import Solution
 
 #: The formulation that ``cp-sat`` and ``cp-sat-core`` mean, by measurement:

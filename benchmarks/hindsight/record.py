@@ -17,11 +17,11 @@ from typing import Any
 
 from batchprophet.models.csv_text import escape, unescape, write_csv
 from batchprophet.models.errors import InputError
-from batchprophet.models.feasibility import check
 from batchprophet.models.files import schedule_record, write_atomically
 from batchprophet.models.instance import Instance
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.models.schedules import Schedule, schedule_value
+from batchprophet.models.mixed.feasibility import check
+from batchprophet.models.mixed.schedule import MixedSchedule
+from batchprophet.models.regimes import Schedule, schedule_value
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 
 #: Statuses of a row without a result.

@@ -26,15 +26,15 @@ from schedules import ARRIVING, arriving
 
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.horizon import latest_starts
+from batchprophet.models.mixed.milp.horizon import latest_starts
+from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.objectives import Exact, total_latency
-from batchprophet.models.schedule import MixedSchedule
 from batchprophet.models.traces import convert_trace
-from batchprophet.solvers.bounds.kv_area import mean_busy_time, shortest_remaining_area
-from batchprophet.solvers.bounds.linear_relaxation import linear_relaxation
-from batchprophet.solvers.bounds.memory_prices import memory_price_bound
-from batchprophet.solvers.incumbents import list_schedules
-from batchprophet.solvers.search.recipe import improve_schedule
+from batchprophet.solvers.mixed.bounds.kv_area import mean_busy_time, shortest_remaining_area
+from batchprophet.solvers.mixed.bounds.linear_relaxation import linear_relaxation
+from batchprophet.solvers.mixed.bounds.memory_prices import memory_price_bound
+from batchprophet.solvers.mixed.list_scheduling.incumbents import list_schedules
+from batchprophet.solvers.mixed.search.recipe import improve_schedule
 
 TRACE = Path(__file__).resolve().parents[3] / "shared/data/traces/azure2023_conv.csv"
 ROUND_MS = 50.0

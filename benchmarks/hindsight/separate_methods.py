@@ -23,17 +23,17 @@ from case import Case, certify, solve_milp
 
 from batchprophet.models.errors import BatchprophetError
 from batchprophet.models.instance import Instance, IntArray
-from batchprophet.models.schedules import schedule_value
-from batchprophet.models.separate.decode import decode
-from batchprophet.models.separate.formulation import build_model
-from batchprophet.models.separate.horizon import latest_completions
+from batchprophet.models.regimes import schedule_value
+from batchprophet.models.separate.milp.formulation import build_model
+from batchprophet.models.separate.milp.from_variables import decode
+from batchprophet.models.separate.milp.horizon import latest_completions
+from batchprophet.models.separate.milp.strengthening import STRENGTHENINGS
+from batchprophet.models.separate.milp.tidy import tidied
+from batchprophet.models.separate.milp.warm_start import set_start
 from batchprophet.models.separate.schedule import SeparateSchedule
-from batchprophet.models.separate.strengthening import STRENGTHENINGS
-from batchprophet.models.separate.tidy import tidied
-from batchprophet.models.separate.warm_start import set_start
 from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.separate.codes import list_codes
-from batchprophet.solvers.separate.decode import schedule_of
+from batchprophet.solvers.separate.search.list_codes import list_codes
+from batchprophet.solvers.separate.search.schedule_builder import schedule_of
 from batchprophet.solvers.solution import Solution
 
 #: What ``separate-cp-sat`` and ``separate-cp-sat-core`` mean, by measurement:

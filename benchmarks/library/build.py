@@ -14,23 +14,23 @@ from pathlib import Path
 
 from contents import sources
 
-from batchprophet.models.schedule import MixedSchedule
-from batchprophet.models.schedules import schedule_value
-from batchprophet.solvers.bounds.memory_prices import memory_price_bound
+from batchprophet.models.mixed.schedule import MixedSchedule
+from batchprophet.models.regimes import schedule_value
 from batchprophet.solvers.certificates.certificate import best_certificate
 from batchprophet.solvers.certificates.clock import Clock
-from batchprophet.solvers.certificates.compact import compact
-from batchprophet.solvers.certificates.configuration_prices import ConfigurationPriceProof
-from batchprophet.solvers.certificates.exhaustive_search import ExhaustiveSearch
-from batchprophet.solvers.certificates.memory_prices import MemoryPriceProof
-from batchprophet.solvers.certificates.path_search import PathSearch
+from batchprophet.solvers.certificates.mixed.compact import compact
+from batchprophet.solvers.certificates.mixed.configuration_prices import ConfigurationPriceProof
+from batchprophet.solvers.certificates.mixed.exhaustive_search import ExhaustiveSearch
+from batchprophet.solvers.certificates.mixed.memory_prices import MemoryPriceProof
+from batchprophet.solvers.certificates.mixed.path_search import PathSearch
+from batchprophet.solvers.certificates.separate.waits_and_stalls import WaitsAndStallsProof
+from batchprophet.solvers.certificates.separate.walk_search import WalkSearch
 from batchprophet.solvers.certificates.verification import verify
-from batchprophet.solvers.certificates.waits_and_stalls import WaitsAndStallsProof
-from batchprophet.solvers.certificates.walk_search import WalkSearch
 from batchprophet.solvers.hindsight import load_compiled_code, solve
 from batchprophet.solvers.library.catalogue import DATA, write_catalogue
 from batchprophet.solvers.library.entry import Entry, data_digest
 from batchprophet.solvers.library.record import Made, Record, read_record, write_record
+from batchprophet.solvers.mixed.bounds.memory_prices import memory_price_bound
 from batchprophet.solvers.replay import REPLAYS
 from batchprophet.solvers.separate.hindsight import load_compiled_code as load_separate
 from batchprophet.solvers.separate.hindsight import solve_separate

@@ -53,7 +53,7 @@ _seen: set[str] = set()
 
 def measured(run: Run, version: str, cells: Sequence[Cell]) -> tuple[list[CellResult], list[Own]]:
     """Run a chunk in a worker, with the clocks around each cell's own work."""
-    from batchprophet.online.study import work
+    from batchprophet.online.study import cell_runner as work
 
     real, own = work._run, list[Own]()
 

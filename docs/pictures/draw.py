@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 import batchprophet as bp
 from batchprophet.demo_instance import demo_instance
-from batchprophet.panels import last_completion, shared_order
-from batchprophet.plots import gantt, kv, modes
+from batchprophet.pictures.panels import last_completion, shared_order
+from batchprophet.pictures.plots import gantt, kv, modes
 
 FOLDER = Path(__file__).parent
 

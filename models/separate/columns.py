@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..durations import batch_durations
 from ..instance import Instance, IntArray
-from .durations import batch_durations
 
 
 class Columns(NamedTuple):

@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..durations import Durations, batch_durations
 from ..errors import InputError
 from ..instance import ARITHMETIC_LIMIT, Instance
-from .durations import Durations, batch_durations
 
 
 def require_separate(instance: Instance) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..disk import read_input
 from ..errors import InputError
-from ..strict_json import refuse_repeated_keys
+from ..strict import refuse_repeated_keys
 
 #: Name of the file in the log's folder.
 META = "meta.json"

@@ -14,13 +14,13 @@ import numpy as np
 
 from ...models.disk import read_input, write_atomically
 from ...models.errors import DoesNotFinish, InputError
-from ...models.feasibility import check
 from ...models.files import gpu_record, read_gpu
 from ...models.instance import Gpu, Instance
-from ...models.schedule import MixedSchedule
-from ...models.schedules import Schedule, schedule_value
+from ...models.mixed.feasibility import check
+from ...models.mixed.schedule import MixedSchedule
+from ...models.regimes import Schedule, schedule_value
 from ...models.separate.schedule import Batch, SeparateSchedule
-from ...models.strict_json import refuse_repeated_keys
+from ...models.strict import refuse_repeated_keys
 from ...solvers.certificates.certificate import Certificate
 from ...solvers.certificates.strict import (
     array,
@@ -33,9 +33,9 @@ from ...solvers.certificates.strict import (
 )
 from ...solvers.certificates.verification import verify
 from ...solvers.replay import REPLAYS
-from ..regime import regime
-from .judge import Judged
-from .rerun import Rerun
+from ..mixed.judge import Judged
+from ..regimes import regime
+from ..separate.rerun import Rerun
 
 FORMAT = "batchprophet-witness"
 VERSION = 1

@@ -14,12 +14,12 @@ import numpy as np
 
 from ...models.errors import DoesNotFinish, InputError
 from ...models.instance import Gpu, Instance
-from ..policy import Policy
-from ..regime import regime
+from ..mixed.judge import Judged, judge
+from ..mixed.policy import Policy
+from ..regimes import regime
 from ..registry import policy_spec
+from ..separate.judge import judge_separate
 from ..separate.policy import SeparatePolicy
-from .judge import Judged, judge
-from .judge_separate import judge_separate
 from .search import Hunt
 from .shrink import shrink
 from .space import Space

@@ -49,7 +49,7 @@ def compensation(
     --------
     One seat, two offers of 4 and 9: taking the first costs hindsight 5, waiting costs nothing.
 
-    >>> from batchprophet.online.coupling.packing import PackingProblem
+    >>> from batchprophet.online.packing.problem import PackingProblem
     >>> from batchprophet.online.coupling.oracle import RecursionOracle
     >>> problem = PackingProblem(horizon=2, budgets=(1,), uses=((1, 1),), chances=(1, 1),
     ...                          rewards=(9, 4))

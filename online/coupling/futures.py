@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ...models.instance import IntArray
-from ..observation import Observation, RequestView
+from ..mixed.observation import Observation, RequestView
 
 #: Numbers of requests in a drawn future are cut off here.
 MOST_DRAWN = 500

@@ -10,13 +10,13 @@ import numpy as np
 
 from ...models.errors import InputError, PolicyError
 from ...models.families.setting import Setting
-from ...models.feasibility import check
 from ...models.instance import Instance
-from ...models.schedules import Schedule, schedule_value
-from ...solvers.search.random_stream import Stream, random_stream
+from ...models.mixed.feasibility import check
+from ...models.regimes import Schedule, schedule_value
+from ...solvers.random_stream import Stream, random_stream
 from ..coupling.best_known import Step, best_known, compensations
 from ..coupling.futures import LAWS
-from ..regime import regime
+from ..regimes import regime
 from .environment import Outcome, Replicate, time_bins
 
 #: Annealing steps of the account after a decision that raises the best known latency.

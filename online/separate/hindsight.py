@@ -16,9 +16,10 @@ import numpy as np
 
 from ...models.instance import IntArray
 from ...models.separate.schedule import Kind
-from ...solvers.search.random_stream import Stream
-from ...solvers.separate.annealing import Begin, anneal, start_walk, take_up
-from ...solvers.separate.decode import (
+from ...solvers.random_stream import Stream
+from ...solvers.separate.compiled_instance import Machine
+from ...solvers.separate.search.annealing import Begin, anneal, start_walk, take_up
+from ...solvers.separate.search.schedule_builder import (
     REJECTED,
     Code,
     Running,
@@ -27,7 +28,6 @@ from ...solvers.separate.decode import (
     plain_code,
     working_space,
 )
-from ...solvers.separate.machine import Machine
 
 #: Temperatures at the first and the last step, as shares of the mean latency: with few steps,
 #: little heat betters a list schedule where much of it forgets it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..observation import Observation, RequestView
+from ..mixed.observation import Observation, RequestView
 from .observation import SeparateObservation
 
 
@@ -17,7 +17,7 @@ class History:
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
-    >>> from batchprophet.models.separate.durations import Durations
+    >>> from batchprophet.models.durations import Durations
     >>> from batchprophet.online.separate.observation import SeparateView
     >>> def at(time, *running):
     ...     law = Durations(1, 1, 0, 0, 0, 1)

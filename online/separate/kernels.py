@@ -13,9 +13,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ...models.durations import Durations, batch_durations
 from ...models.instance import Instance, IntArray
 from ...models.separate.columns import Columns
-from ...models.separate.durations import Durations, batch_durations
 from ...models.separate.schedule import SeparateSchedule
 from ..lengths import Told
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...models.durations import Durations
 from ...models.instance import Gpu
-from ...models.separate.durations import Durations
 from ...models.separate.schedule import Kind
 
 
@@ -87,7 +87,7 @@ class SeparateObservation:
 
     Examples
     --------
-    >>> from batchprophet.models.separate.durations import Durations
+    >>> from batchprophet.models.durations import Durations
     >>> observation = SeparateObservation(
     ...     time=2, gpu=Gpu(kv_capacity=9), law=Durations(1, 1, 0, 0, 0, 1), waiting=(),
     ...     running=(SeparateView(index=0, arrival=0, prompt=3, tokens=2),), last="token",

@@ -14,8 +14,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...models.durations import Durations, batch_durations
 from ...models.instance import Instance, IntArray
-from ...models.separate.durations import Durations, batch_durations
 from ...models.separate.regime import require_separate
 from .safety import HeldAndNeeded, plan_fits
 

@@ -29,9 +29,9 @@ from fractions import Fraction
 from typing import Any
 
 from ...models.batch_time import AffineTime
+from ...models.durations import batch_durations
 from ...models.instance import Gpu, Instance
 from ...models.objectives import Exact
-from ...models.separate.durations import batch_durations
 from ...solvers.solution import Solution
 
 

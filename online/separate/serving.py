@@ -71,7 +71,7 @@ def admit(
     Together with the first, the second would hold 2·3 + 2·3 = 12 tokens at the end of the plan.
 
     >>> from batchprophet.models.instance import Gpu
-    >>> from batchprophet.models.separate.durations import Durations
+    >>> from batchprophet.models.durations import Durations
     >>> waiting = tuple(
     ...     SeparateView(index=i, arrival=0, prompt=3, shortest=3, longest=3) for i in range(2)
     ... )

@@ -14,8 +14,8 @@ from ...models.separate.regime import require_separate
 from ...models.separate.schedule import SeparateSchedule
 from ..lengths import Told, told_lengths
 from .decision import BatchDecision
-from .machine import SeparateMachine, require_upper_ends
 from .policy import SeparatePolicy, make_policy, session
+from .state import SeparateMachine, require_upper_ends
 
 
 @runtime_checkable

@@ -6,10 +6,10 @@ import numpy as np
 
 from ...models.instance import Instance
 from ...models.separate.schedule import Batch, SeparateSchedule
-from ...solvers.search.random_stream import Stream
-from ...solvers.separate.codes import after_batch, code_of, first_codes
-from ...solvers.separate.decode import Code
-from ...solvers.separate.machine import machine_of
+from ...solvers.random_stream import Stream
+from ...solvers.separate.compiled_instance import machine_of
+from ...solvers.separate.search.list_codes import after_batch, code_of, first_codes
+from ...solvers.separate.search.schedule_builder import Code
 from ..coupling.best_known import Step
 from .hindsight import REHEAT, in_order, make_world
 
@@ -47,7 +47,7 @@ def separate_steps(
 
     >>> from batchprophet.models.instance import Gpu
     >>> from batchprophet.online.separate.simulator import simulate_separate
-    >>> from batchprophet.solvers.search.random_stream import random_stream
+    >>> from batchprophet.solvers.random_stream import random_stream
     >>> gpu = Gpu(kv_capacity=40)
     >>> instance = Instance(gpu=gpu, arrival=[0, 1], prompt=[3, 2], output=[2, 9])
     >>> run, plan = (simulate_separate(instance, p) for p in ("prefill-first", "decode-first"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...models.errors import BatchprophetError
 from .cell import Cell
-from .machine import metadata_version
+from .host import metadata_version
 from .result import CellResult
 
 
@@ -47,6 +47,6 @@ def run_chunk(version: str, folder: str | None, cells: Sequence[Cell]) -> list[C
         )
     if folder is not None and folder not in sys.path:
         sys.path.append(folder)
-    from .work import run_cell
+    from .cell_runner import run_cell
 
     return [run_cell(cell) for cell in cells]

@@ -215,7 +215,7 @@ def _context() -> Any:
     context = multiprocessing.get_context("forkserver")
     # Pyomo comes with the MILP, and makes a lock: here once, instead of one in each process.
     package = __package__.rpartition(".online.")[0]
-    context.set_forkserver_preload([f"{__package__}.work", f"{package}.solvers.milp_search"])
+    context.set_forkserver_preload([f"{__package__}.cell_runner", f"{package}.solvers.mixed.milp"])
     forkserver.ensure_running()
     return context
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 from ...models.disk import read_input
 from ...models.errors import InputError
 from ...models.objectives import OBJECTIVES
-from ..regime import regime
+from ..regimes import regime
 from .cell import Limit
 from .predictions import parse_predictions
 from .source import Kind, Source, sources

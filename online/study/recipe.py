@@ -10,7 +10,7 @@ from pathlib import Path
 from ...models.disk import output_target, write_atomically
 from .engine import Engine, LocalProcesses, default_jobs
 from .export import export_rows, require_ending
-from .machine import metadata_version
+from .host import metadata_version
 from .progress import StudyProgress
 from .runner import run_cells
 from .store import Store

@@ -12,7 +12,7 @@ from ...models.errors import BatchprophetError
 from .cell import Cell
 from .chunk import local_modules, run_chunk
 from .engine import Engine
-from .machine import metadata_version
+from .host import metadata_version
 from .progress import Pace, StudyProgress
 from .result import FAILED, LOST, CellResult
 from .store import Store

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...models.errors import InputError
-from ..regime import regime
+from ..regimes import regime
 from .cell import Cell, Limit, PolicyRun, Problem
 from .predictions import Predictions
 from .source import Source

@@ -56,7 +56,7 @@ class BlocksProof:
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
-    >>> from batchprophet.solvers.certificates.combinatorial import CombinatorialBound
+    >>> from batchprophet.solvers.certificates.mixed.combinatorial import CombinatorialBound
     >>> instance = Instance(
     ...     gpu=Gpu(kv_capacity=5), arrival=[0, 0, 10**9], prompt=[1, 3, 1], output=[4, 2, 2]
     ... )

@@ -49,7 +49,7 @@ class Certificate:
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
-    >>> from batchprophet.solvers.certificates.combinatorial import CombinatorialBound
+    >>> from batchprophet.solvers.certificates.mixed.combinatorial import CombinatorialBound
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
     >>> proof = CombinatorialBound(name="starts at arrival")
     >>> certificate = best_certificate(instance, "latency", [(6, proof)])

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...models.disk import read_input, write_atomically
 from ...models.errors import InputError
-from ...models.strict_json import refuse_repeated_keys
+from ...models.strict import refuse_repeated_keys
 from .certificate import Certificate
 from .strict import require_object, shown
 

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .blocks import BlocksProof, SeparateBlocksProof
-from .combinatorial import CombinatorialBound
-from .configuration_prices import ConfigurationPriceProof
-from .exhaustive_search import ExhaustiveSearch
-from .memory_prices import MemoryPriceProof
-from .path_search import PathSearch
+from .mixed.combinatorial import CombinatorialBound
+from .mixed.configuration_prices import ConfigurationPriceProof
+from .mixed.exhaustive_search import ExhaustiveSearch
+from .mixed.memory_prices import MemoryPriceProof
+from .mixed.path_search import PathSearch
+from .mixed.round_prices import RoundPriceProof
 from .proof import Proof, RecomputedProof
-from .round_prices import RoundPriceProof
-from .waits_and_stalls import WaitsAndStallsProof
-from .walk_prices import WalkPriceProof
-from .walk_search import WalkSearch
+from .separate.waits_and_stalls import WaitsAndStallsProof
+from .separate.walk_prices import WalkPriceProof
+from .separate.walk_search import WalkSearch
 
 #: Kinds of proof whose bound is recomputed by independent code.
 RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(

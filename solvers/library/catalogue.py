@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from ...models.disk import read_input, write_atomically
 from ...models.errors import InputError
-from ...models.strict_json import refuse_repeated_keys
+from ...models.strict import refuse_repeated_keys
 from ..certificates.strict import array, require_keys, require_object
 from .entry import Entry
 from .record import Record, read_record, write_record

@@ -17,10 +17,10 @@ import zstandard
 from ...models.disk import read_input, write_atomically
 from ...models.errors import InputError
 from ...models.files import schedule_record
-from ...models.schedule import MixedSchedule
-from ...models.schedules import Schedule
+from ...models.mixed.schedule import MixedSchedule
+from ...models.regimes import Schedule
 from ...models.separate.schedule import Batch, SeparateSchedule
-from ...models.strict_json import refuse_repeated_keys
+from ...models.strict import refuse_repeated_keys
 from ..certificates.certificate import Certificate
 from ..certificates.strict import (
     array,

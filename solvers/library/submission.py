@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...models.errors import InputError
-from ...models.schedule import MixedSchedule
-from ...models.schedules import Schedule, schedule_value
+from ...models.mixed.schedule import MixedSchedule
+from ...models.regimes import Schedule, schedule_value
 from ..certificates.certificate import Certificate
 from .catalogue import Library
 from .record import Made

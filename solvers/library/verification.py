@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 
 from ...models.errors import InputError
-from ...models.feasibility import check
 from ...models.instance import Instance
-from ...models.schedules import Schedule, schedule_value
+from ...models.mixed.feasibility import check
+from ...models.regimes import Schedule, schedule_value
 from ..certificates.certificate import Certificate
 from ..certificates.verification import verify
 from ..replay import REPLAYS

@@ -20,17 +20,17 @@ from functools import partial
 from ...models.instance import Instance
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
-from ..desk import Desk, Found
-from .class_bound import class_prices, end_of_relaxation, has_class_bound
-from .codes import codes_by_starts
-from .decode import schedule_of
-from .endings import improve_endings
-from .exhaustion import beam, exhaust, is_applicable, may_be_led
-from .improvement import improve_separate
-from .profile_bound import ProfilePrices, Stage, most_running, profile_prices, stages_of
-from .waits_and_stalls import MOST_MEMORY, WaitsAndStalls, waits_and_stalls, work_of
-from .walk_bound import has_walk, proof_of, walk_prices
-from .walk_lookahead import WalkTable, search_proof, walk_table
+from ..workers import Desk, Found
+from .bounds.class_relaxation import class_prices, end_of_relaxation, has_class_bound
+from .bounds.profile_prices import ProfilePrices, Stage, most_running, profile_prices, stages_of
+from .bounds.waits_and_stalls import MOST_MEMORY, WaitsAndStalls, waits_and_stalls, work_of
+from .bounds.walk_prices import has_walk, proof_of, walk_prices
+from .exact.search import beam, exhaust, is_applicable, may_be_led
+from .exact.walk_lookahead import WalkTable, search_proof, walk_table
+from .search.list_codes import codes_by_starts
+from .search.recipe import improve_separate
+from .search.schedule_builder import schedule_of
+from .search.tail_search import improve_endings
 
 #: Most requests for which the costs to go of profiles are worth their time.
 MOST_PROFILED = 30

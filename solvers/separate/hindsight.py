@@ -12,8 +12,8 @@ from ...models.blocks import blocks
 from ...models.errors import InputError
 from ...models.instance import Instance
 from ...models.objectives import OBJECTIVES, latest_completion
-from ...models.separate.decode import left_shifted
 from ...models.separate.feasibility import check_separate
+from ...models.separate.milp.from_variables import left_shifted
 from ...models.separate.regime import require_separate
 from ...models.separate.schedule import Kind, SeparateSchedule
 from ..best_so_far import BestSoFar
@@ -22,19 +22,14 @@ from ..certificates.blocks import Part, SeparateBlocksProof
 from ..certificates.clock import Clock
 from ..progress import Progress
 from ..solution import Solution
-from .codes import list_codes
-from .decode import REJECTED, decode, schedule_of, working_space
-from .engine import (
-    improve_and_prove,
-    improve_and_prove_by_work,
-    improve_by_work,
-    price_by_work,
-)
-from .exhaustion import exhaust
-from .machine import machine_of
+from .bounds.combinatorial import simple_bounds
+from .bounds.waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
+from .compiled_instance import machine_of
+from .engine import improve_and_prove, improve_and_prove_by_work, improve_by_work, price_by_work
+from .exact.search import exhaust
 from .parts import separate_parts
-from .simple_bounds import simple_bounds
-from .waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
+from .search.list_codes import list_codes
+from .search.schedule_builder import REJECTED, decode, schedule_of, working_space
 
 #: Most steps of the walk from prompt batch to prompt batch before the engine begins: some 0.1 s.
 MOST_STALL_STEPS = 20_000_000
@@ -173,7 +168,7 @@ def _check_arguments(
 ) -> None:
     _require_among("objective", objective, OBJECTIVES)
     if formulation != "auto":
-        from ...models.separate.formulation import FORMULATIONS  # which loads Pyomo
+        from ...models.separate.milp.formulation import FORMULATIONS  # which loads Pyomo
 
         _require_among("formulation", formulation, ("auto", *FORMULATIONS))
     if formulation not in ("auto", "batch-sequence") and isinstance(

@@ -10,12 +10,12 @@ import pyomo.environ as pyo
 
 from ...models.instance import Instance, IntArray
 from ...models.objectives import value_step
-from ...models.separate.decode import decode
-from ...models.separate.formulation import build_model, default_form
-from ...models.separate.horizon import latest_completions
+from ...models.separate.milp.formulation import build_model, default_form
+from ...models.separate.milp.from_variables import decode
+from ...models.separate.milp.horizon import latest_completions
+from ...models.separate.milp.warm_start import set_start
 from ...models.separate.regime import times_alone
 from ...models.separate.schedule import SeparateSchedule
-from ...models.separate.warm_start import set_start
 from ..best_so_far import BestSoFar
 from ..highs import solve_model
 from ..milp_stage import attempted, solved, take, tell

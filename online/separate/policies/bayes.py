@@ -13,9 +13,9 @@ from ....models.errors import InputError
 from ....models.instance import IntArray
 from ...coupling.futures import LAWS, Future, Law
 from ...lengths import require_lengths
-from ...observation import Observation
+from ...mixed.observation import Observation
+from ...mixed.scanning import PLANNING_KINDS
 from ...options import require_integer
-from ...scanning import PLANNING_KINDS
 from ..decision import BatchDecision
 from ..history import History
 from ..observation import SeparateObservation, SeparateView
@@ -23,8 +23,8 @@ from ..safety import all_can_finish
 from ..serving import serve
 
 if TYPE_CHECKING:  # compiled code is loaded where it is run
-    from ....solvers.search.random_stream import Stream
-    from ....solvers.separate.decode import Code
+    from ....solvers.random_stream import Stream
+    from ....solvers.separate.search.schedule_builder import Code
     from ..hindsight import First, World
 
 #: Drawn futures are cut off after so many arrivals: what comes later hardly matters now.
@@ -52,7 +52,7 @@ class Plan(NamedTuple):
         """Return what is left of it when a decision is carried out."""
         if decision.kind is None:
             return self
-        from ....solvers.separate.codes import after_batch
+        from ....solvers.separate.search.list_codes import after_batch
 
         members = np.flatnonzero(np.isin(self.names, decision.requests))
         return self._replace(code=after_batch(self.code, decision.kind, members.tolist()))
@@ -71,8 +71,8 @@ class Scene(NamedTuple):
 
     def code_of(self, plan: Plan) -> Code:
         """Return a plan's code; who has no place in its order takes one by arrival."""
-        from ....solvers.separate.decode import Code
-        from ...coupling.sampled_hindsight import merged_order
+        from ....solvers.separate.search.schedule_builder import Code
+        from ...mixed.hindsight import merged_order
 
         who, machine = self.world.without_kv, self.world.machine
         place = {name: at for at, name in enumerate(plan.names[plan.code.order].tolist())}
@@ -198,7 +198,7 @@ class BayesRun:
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Draw futures and let their hindsight schedules vote."""
-        from ....solvers.search.random_stream import random_stream
+        from ....solvers.random_stream import random_stream
 
         past = self._history.look(observation)
         if not any(_may_join(observation, [], view) for view in observation.waiting):
@@ -223,7 +223,7 @@ class BayesRun:
         stream: Stream,
     ) -> Scene:
         """Draw a future, or keep that of a plan, and solve it, from the plan where there is one."""
-        from ....solvers.separate.codes import first_codes
+        from ....solvers.separate.search.list_codes import first_codes
         from ..hindsight import REHEAT
 
         future = plan.future if plan else _possible(self._law.draw(past, rng), observation)
@@ -342,7 +342,7 @@ def _possible(future: Future, observation: SeparateObservation) -> Future:
 
 def _unsolved(observation: SeparateObservation, future: Future, rng: np.random.Generator) -> Scene:
     """A world: who waits, who runs, who is to come; lengths as told, or drawn from what is told."""
-    from ....solvers.separate.machine import Machine
+    from ....solvers.separate.compiled_instance import Machine
     from ..hindsight import in_order, make_world
 
     here = (*observation.waiting, *observation.running)

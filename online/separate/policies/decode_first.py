@@ -10,7 +10,7 @@ import numpy as np
 from ....models.instance import Instance
 from ....models.separate.schedule import SeparateSchedule
 from ...lengths import Told, require_lengths
-from ...scanning import PLANNING_KINDS
+from ...mixed.scanning import PLANNING_KINDS
 from ..decision import BatchDecision
 from ..observation import SeparateObservation
 from ..serving import admit, serve

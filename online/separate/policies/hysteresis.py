@@ -11,8 +11,8 @@ from ....models.errors import InputError
 from ....models.instance import Instance
 from ....models.separate.schedule import SeparateSchedule
 from ...lengths import Told, require_lengths
+from ...mixed.scanning import PLANNING_KINDS
 from ...options import require_integer
-from ...scanning import PLANNING_KINDS
 from ..decision import BatchDecision
 from ..observation import SeparateObservation
 from ..serving import admit, serve

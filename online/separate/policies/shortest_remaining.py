@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from ....models.durations import Durations, batch_durations
 from ....models.instance import Instance, IntArray
-from ....models.separate.durations import Durations, batch_durations
 from ....models.separate.schedule import SeparateSchedule
 from ...lengths import Told, require_lengths
-from ...scanning import PLANNING_KINDS
+from ...mixed.scanning import PLANNING_KINDS
 from ..decision import BatchDecision
 from ..observation import SeparateObservation, SeparateView
 from ..serving import admit, serve

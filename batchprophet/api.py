@@ -1,0 +1,686 @@
+"""The verbs: what the command line does, as functions that return objects."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from .arguments.outputs import require_outputs
+from .arguments.policies import split_policies
+from .models.errors import BatchprophetError, InputError
+from .models.files import read_instance, read_schedule
+from .models.instance import Instance
+from .models.mixed.feasibility import check as violations_of
+from .models.mixed.regime import require_mixed
+from .models.mixed.schedule import MixedSchedule
+from .models.objectives import MAXIMISED, OBJECTIVES, Exact
+from .models.regimes import Schedule, schedule_value
+from .models.separate.regime import require_separate
+from .models.separate.schedule import SeparateSchedule
+from .report.table import HINDSIGHT
+from .results.compared import (
+    Checked,
+    CheckedBound,
+    Compared,
+    ComparedBoth,
+    Converted,
+    Simulated,
+    Solved,
+)
+
+if TYPE_CHECKING:
+    from .online.mixed.policy import Policy
+    from .online.separate.policy import SeparatePolicy
+    from .solvers.certificates.certificate import Certificate
+    from .solvers.progress import Progress
+    from .solvers.solution import Solution
+
+PathLike = str | os.PathLike[str]
+
+
+def load(path: PathLike) -> Instance:
+    """Read an ``instance.json``; see `batchprophet.models.files.read_instance`."""
+    return read_instance(path)
+
+
+def solve(
+    instance: Instance | PathLike,
+    *,
+    model: str = "mixed",
+    objective: str = "latency",
+    time_limit: float = 60.0,
+    work_limit: int | None = None,
+    threads: int | None = None,
+    seed: int = 0,
+    formulation: str = "auto",
+    warm_start: Schedule | None = None,
+    export: PathLike | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Solved:
+    """Find the hindsight optimum of an instance, or a schedule with a proved bound.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file.
+    model : {"mixed", "separate"}
+        The batching regime. Mixed batching takes the unit-time law without batch limits.
+    objective : {"latency", "weighted", "makespan", "reward"}
+        What to optimise.
+    time_limit : float
+        Seconds, ≥ 0; with 0 only list schedules and combinatorial bounds. Compilation, at first
+        use, comes before and is not counted.
+    work_limit, threads, seed, formulation, warm_start, progress
+        As in `batchprophet.solvers.hindsight.solve`.
+    export : path-like, optional
+        Write the MILP here first, for any solver; a name that ends in ``.lp`` or ``.mps``. Where
+        `formulation` is "auto" its form is "running-sum", under separate batching "stages", or
+        "batch-sequence" for the affine law.
+
+    Returns
+    -------
+    Solved
+        The checked solution, with its summary and pictures.
+
+    Raises
+    ------
+    InputError
+        If the instance or a parameter cannot be used.
+
+    Examples
+    --------
+    >>> import batchprophet as bp
+    >>> gpu = bp.Gpu(kv_capacity=9)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> bp.solve(instance).solution.status
+    'optimal'
+    """
+    require_model(model)
+    _require_seconds(time_limit)
+    loaded = load_for(model, instance)
+    from .solvers import hindsight
+    from .solvers.warm_up import compile_first
+
+    if export is not None:
+        read = None if isinstance(instance, Instance) else instance
+        require_outputs([("export", export)], [("instance", read)])
+        _write_model(loaded, model, export, objective, formulation)
+    if time_limit > 0 and (objective, formulation) == ("latency", "auto"):  # else the MILP solves
+        compile_first(model, progress, instance=loaded)
+    solution: Solution[Any] = hindsight.solve(
+        loaded,
+        model=model,
+        objective=objective,
+        time_limit=time_limit,
+        work_limit=work_limit,
+        threads=threads,
+        seed=seed,
+        warm_start=warm_start,
+        formulation=formulation,
+        progress=progress,
+    )
+    return Solved(instance=loaded, solution=solution)
+
+
+def simulate(
+    instance: Instance | PathLike,
+    policy: str | Policy | SeparatePolicy,
+    *,
+    model: str = "mixed",
+    seed: int = 0,
+) -> Simulated:
+    """Run one online policy on an instance.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file.
+    policy : str or Policy or SeparatePolicy
+        ``NAME[:key=value,…]``, ``module:Class`` or a policy, of the regime.
+    model : {"mixed", "separate"}
+        The batching regime.
+    seed : int
+        ≥ 0; the same seed gives the same schedule.
+
+    Returns
+    -------
+    Simulated
+        The checked schedule, with its figures and pictures.
+
+    Raises
+    ------
+    InputError
+        If the instance, the policy or the seed cannot be used.
+    PolicyError
+        If the policy decides what the rules do not allow.
+    DoesNotFinish
+        If the policy would go on for ever.
+
+    Examples
+    --------
+    >>> import batchprophet as bp
+    >>> gpu = bp.Gpu(kv_capacity=9)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> bp.simulate(instance, "mc-sf").metrics.total_latency
+    7
+    """
+    require_model(model)
+    loaded = load_for(model, instance)
+    from .online.evaluation import references
+    from .online.regimes import regime
+    from .online.registry import policy_spec
+    from .online.separate.latency_breakdown import account
+
+    if policy in references(model):
+        raise InputError(
+            f"policy {policy}: a reference, whose batches mix, makes no schedule of {model} "
+            "batching; compare shows what it reaches"
+        )
+    rules = regime(model)
+    made = rules.registry.make(policy)
+    name = policy if isinstance(policy, str) else policy_spec(made)
+    began = time.perf_counter()
+    schedule = rules.simulate(loaded, made, seed=seed)
+    seconds = time.perf_counter() - began
+    _require_feasible(loaded, schedule, name)
+    return Simulated(
+        instance=loaded,
+        policy=name,
+        schedule=schedule,
+        metrics=rules.measure(loaded, schedule),
+        seconds=seconds,
+        account=account(loaded, schedule) if isinstance(schedule, SeparateSchedule) else None,
+    )
+
+
+def compare(
+    instance: Instance | PathLike,
+    *,
+    policies: str | Sequence[str | Policy | SeparatePolicy] | None = None,
+    model: str = "mixed",
+    time_limit: float = 60.0,
+    threads: int | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> Compared:
+    """Put the hindsight optimum and online policies side by side.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file.
+    policies : str or sequence, optional
+        ``"a,b:key=value"``, or policies one by one; the built-in ones by default.
+    model : {"mixed", "separate"}
+        The batching regime; `compare_both` takes both.
+    time_limit : float
+        Seconds for the hindsight solve, ≥ 0, without compilation at first use.
+    threads, seed, progress
+        As in `batchprophet.online.evaluation.compare`.
+
+    Returns
+    -------
+    Compared
+        Checked schedules, ratios, pictures, report.
+
+    Raises
+    ------
+    InputError
+        If the instance, a policy or a parameter cannot be used.
+    PolicyError
+        If a policy decides what the rules do not allow.
+
+    Examples
+    --------
+    >>> import batchprophet as bp
+    >>> gpu = bp.Gpu(kv_capacity=9)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> [row.ratio_to_bound for row in bp.compare(instance, policies="mc-sf").rows()]
+    [1.0, 1.0]
+    """
+    require_model(model)
+    _require_seconds(time_limit)
+    loaded = load_for(model, instance)
+    chosen = policy_specifications(policies, model)
+    from .online import evaluation
+    from .online.warm_up import policies_compiled_beside
+    from .solvers.warm_up import compile_first
+
+    if time_limit > 0:
+        with policies_compiled_beside(model if chosen is None else None) as beside:
+            compile_first(model, progress, instance=loaded)
+            beside.join()
+    comparison = evaluation.compare(
+        loaded,
+        chosen,
+        model=model,
+        time_limit=time_limit,
+        threads=threads,
+        seed=seed,
+        progress=progress,
+    )
+    return Compared(comparison=comparison)
+
+
+def compare_both(
+    instance: Instance | PathLike,
+    *,
+    policies: str | Sequence[str | Policy | SeparatePolicy] | None = None,
+    time_limit: float = 60.0,
+    threads: int | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> ComparedBoth:
+    """Compare separate with mixed batching on the same requests: the price of separate batching.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file; any batch-time law, any batch limits. The mixed side has neither:
+        its rounds are as long as the shortest batch here (`batchprophet.online.separate.price`
+        says what follows for the price).
+    policies : str or sequence, optional
+        As in `compare`; each is run in the regimes that have it.
+    time_limit : float
+        Seconds for each of the two hindsight solves, ≥ 0, without compilation at first use.
+    threads, seed, progress
+        As in `batchprophet.online.evaluation.compare`.
+
+    Returns
+    -------
+    ComparedBoth
+        Both comparisons, and the price.
+
+    Raises
+    ------
+    InputError
+        If the instance, a policy or a parameter cannot be used.
+    PolicyError
+        If a policy decides what the rules do not allow.
+
+    Examples
+    --------
+    >>> import batchprophet as bp
+    >>> gpu = bp.Gpu(kv_capacity=40)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 1], prompt=[3, 1], output=[4, 2])
+    >>> both = bp.compare_both(instance, policies="prefill-first,mc-sf")
+    >>> round(both.price.low, 3), both.price.exact
+    (1.167, True)
+    """
+    _require_seconds(time_limit)
+    loaded = load_for("both", instance)
+    chosen = policy_specifications(policies, "both")
+    from .online import compare_regimes as both
+    from .solvers.warm_up import compile_first
+
+    if time_limit > 0:
+        for model in ("mixed", "separate"):
+            compile_first(model, progress)
+    found = both.compare_both(
+        loaded, chosen, time_limit=time_limit, threads=threads, seed=seed, progress=progress
+    )
+    return ComparedBoth(
+        separate=Compared(comparison=found.separate, price=found.price),
+        mixed=Compared(comparison=found.mixed),
+    )
+
+
+def check(
+    instance: Instance | PathLike,
+    schedule: Schedule | PathLike,
+    *,
+    certificate: Certificate | PathLike | None = None,
+    time_limit: float | None = None,
+) -> Checked:
+    """Verify anyone's schedule with the independent checker, and a bound by its certificate.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file.
+    schedule : MixedSchedule or SeparateSchedule or path-like
+        A schedule, or a file with ``model`` and ``schedule``; it says the regime. Where the
+        instance has a horizon, a separate schedule may leave requests out: they were rejected, and
+        only the reward has a value.
+    certificate : Certificate or path-like, optional
+        The proof of a bound, or its file: it is recomputed without the solver that found it.
+    time_limit : float, optional
+        Seconds for the certificate, ≥ 0; as long as it takes by default.
+
+    Returns
+    -------
+    Checked
+        Every violated rule, or the values of a feasible schedule; and the verdict on the bound.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or schedule or certificate are those of another instance.
+
+    Examples
+    --------
+    >>> import batchprophet as bp
+    >>> gpu = bp.Gpu(kv_capacity=9)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> print(bp.check(instance, bp.MixedSchedule([0, 2])).summary())
+    infeasible: 1 violation
+      kv-capacity  KV capacity 9 exceeded by 1 token in round 4 (10 tokens held)
+    """
+    loaded = instance if isinstance(instance, Instance) else read_instance(instance)
+    if isinstance(schedule, (MixedSchedule, SeparateSchedule)):
+        planned, where = schedule, None
+    else:
+        planned, where = read_schedule(schedule, loaded), schedule
+    load_for(planned.model, loaded, None if isinstance(instance, Instance) else instance)
+    rejects = _rejects(loaded, planned)
+    with _located(where):
+        violations = tuple(violations_of(loaded, planned, allow_rejected=rejects))
+    names = [name for name in OBJECTIVES if name not in MAXIMISED or loaded.horizon is not None]
+    if rejects:
+        names = [name for name in names if name in MAXIMISED]
+    values = {} if violations else {name: schedule_value(loaded, planned, name) for name in names}
+    bound = None
+    if certificate is not None:
+        bound = _verified(loaded, certificate, planned, values, time_limit)
+    return Checked(
+        instance=loaded, schedule=planned, violations=violations, values=values, bound=bound
+    )
+
+
+def _rejects(instance: Instance, schedule: Schedule) -> bool:
+    """Whether a schedule leaves requests out that it may reject: rewards need a horizon."""
+    if instance.horizon is None or not isinstance(schedule, SeparateSchedule):
+        return False
+    return schedule.accepted().size < instance.n
+
+
+def make(
+    family: str, *, seed: int = 0, settings: Mapping[str, str | int | float] | None = None
+) -> Instance:
+    """Draw an instance from a named family.
+
+    Parameters
+    ----------
+    family : str
+        A name of `batchprophet.models.families.FAMILIES`.
+    seed : int
+        ≥ 0; the same seed gives the same instance.
+    settings : mapping, optional
+        The family's settings that are not to stay at their defaults.
+
+    Raises
+    ------
+    InputError
+        If the family, a setting or the seed cannot be used.
+    """
+    from .models.families import make_instance
+
+    return make_instance(family, seed=seed, settings=settings)
+
+
+def convert(
+    trace: PathLike,
+    *,
+    round_ms: float | None = None,
+    kv_capacity: int | None = None,
+    format: str = "auto",  # noqa: A002 - the word of the command line
+    columns: str | Mapping[str, str] | None = None,
+    arrivals: str | None = None,
+    start: float = 0.0,
+    count: int | None = None,
+    every: int = 1,
+    load: float = 1.0,
+    thin: float = 1.0,
+    seed: int = 0,
+    sort: bool = False,
+    oversize: Literal["refuse", "drop"] = "refuse",
+    zero: Literal["refuse", "drop"] = "refuse",
+    name: str | None = None,
+    batch_time: str = "unit",
+    prompt_batch_requests: int | None = None,
+    prompt_batch_tokens: int | None = None,
+    token_batch_requests: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Converted:
+    """Convert a window of a real trace into an instance.
+
+    Parameters
+    ----------
+    trace : path-like
+        The trace's file.
+    round_ms, kv_capacity, format, columns, arrivals, start, count, every, load, thin, seed
+        As in `batchprophet.models.traces.convert_trace`.
+    sort, oversize, zero, name, progress
+        As there.
+    batch_time : str
+        ``unit``, ``constant:prompt=4,token=1`` (a slot is `round_ms`) or
+        ``affine:c0=…,c1=…,c2=…,c3=…`` (milliseconds; `round_ms` is 0.001 then and may be left out).
+    prompt_batch_requests, prompt_batch_tokens, token_batch_requests : int, optional
+        Batch limits, ≥ 1; none by default.
+
+    Returns
+    -------
+    Converted
+        The instance, and the account of what was read, taken and left out.
+
+    Raises
+    ------
+    InputError
+        If the file, a value in it, or a choice cannot be used.
+    """
+    from .arguments.gpu import MICROSECOND, parse_batch_time, with_gpu
+    from .models.batch_time import AffineTime
+    from .models.traces import convert_trace
+
+    if isinstance(parse_batch_time(batch_time), AffineTime):
+        round_ms = MICROSECOND if round_ms is None else round_ms
+        if round_ms != MICROSECOND:
+            raise InputError(
+                f"round_ms: the affine law counts microseconds: expected {MICROSECOND}, "
+                f"found {round_ms:g}"
+            )
+    converted = convert_trace(
+        trace,
+        round_ms=round_ms,
+        kv_capacity=kv_capacity,
+        format=format,
+        columns=columns,
+        arrivals=arrivals,
+        start=start,
+        count=count,
+        every=every,
+        load=load,
+        thin=thin,
+        seed=seed,
+        sort=sort,
+        oversize=oversize,
+        zero=zero,
+        name=name,
+        progress=progress,
+    )
+    instance = with_gpu(
+        converted.instance,
+        batch_time=batch_time,
+        prompt_batch_requests=prompt_batch_requests,
+        prompt_batch_tokens=prompt_batch_tokens,
+        token_batch_requests=token_batch_requests,
+    )
+    return Converted(instance=instance, report=converted.report)
+
+
+def demo(
+    *, time_limit: float = 60.0, progress: Callable[[Progress], None] | None = None
+) -> Compared:
+    """Compare all policies with the optimum on the built-in instance.
+
+    Parameters
+    ----------
+    time_limit : float
+        Seconds for the hindsight solve, ≥ 0. The compilation of its code, up to a minute at first
+        use, comes before and is not counted.
+    progress : callable, optional
+        Told of the compilation, then as in `compare`.
+
+    Returns
+    -------
+    Compared
+        As of `compare`; the optimum is proved in about a second.
+
+    Examples
+    --------
+    >>> import batchprophet as bp
+    >>> bp.demo().solution.status
+    'optimal'
+    """
+    from .demo_instance import demo_instance
+
+    return compare(demo_instance(), time_limit=time_limit, progress=progress)
+
+
+def policies(model: str = "mixed") -> dict[str, type]:
+    """Return all policies of a regime by name, those that installed packages register last.
+
+    Parameters
+    ----------
+    model : {"mixed", "separate"}
+        The batching regime.
+
+    Examples
+    --------
+    >>> import batchprophet as bp
+    >>> "mc-sf" in bp.policies(), "hysteresis" in bp.policies("separate")
+    (True, True)
+    """
+    from .online.regimes import regime
+
+    return regime(model).registry.registered()
+
+
+def require_model(model: str, *, both: bool = False) -> None:
+    """Refuse a batching regime that there is not; "both" is one only where it is allowed."""
+    known = ["mixed", "separate", *(["both"] if both else [])]
+    if model not in known:
+        *first, last = map(repr, known)
+        raise InputError(f"model: expected {', '.join(first)} or {last}, found {model!r}")
+
+
+def load_for(model: str, instance: Instance | PathLike, path: PathLike | None = None) -> Instance:
+    """Read an instance if it is a file, and refuse what the regime cannot schedule.
+
+    Parameters
+    ----------
+    model : {"mixed", "separate", "both"}
+        The regime; what separate batching takes, both take.
+    instance : Instance or path-like
+        An instance, or its file.
+    path : path-like, optional
+        The file that the instance comes from, for messages.
+    """
+    loaded = instance if isinstance(instance, Instance) else read_instance(instance)
+    with _located(path if isinstance(instance, Instance) else instance):
+        (require_mixed if model == "mixed" else require_separate)(loaded)
+    return loaded
+
+
+def _write_model(
+    instance: Instance, model: str, path: PathLike, objective: str, formulation: str
+) -> None:
+    """Write the MILP of a regime, in its default form where none is named."""
+    from .models.mixed.milp import formulation as mixed
+    from .models.separate.milp import formulation as separate
+
+    if model == "mixed":
+        form = "running-sum" if formulation == "auto" else formulation
+        mixed.write_model(instance, path, objective=objective, formulation=form)
+        return
+    form = separate.default_form(instance) if formulation == "auto" else formulation
+    separate.write_model(instance, path, objective=objective, formulation=form)
+
+
+@contextmanager
+def _located(path: PathLike | None) -> Iterator[None]:
+    """Put the file's name before what is refused in it."""
+    try:
+        yield
+    except InputError as error:
+        if path is None:
+            raise
+        raise InputError(f"{os.fspath(path)}: {error}") from error
+
+
+def policy_specifications(
+    policies: str | Sequence[str | Policy | SeparatePolicy] | None, model: str = "mixed"
+) -> list[str | Policy | SeparatePolicy] | None:
+    """Return policies one by one, all usable and each with a name of its own; None stays None.
+
+    With the model "both", a policy is one of either regime.
+
+    Raises
+    ------
+    InputError
+        If there is none, one cannot be made, or two have the same name.
+    """
+    from .online.compare_regimes import policies_by_regime
+    from .online.evaluation import references
+    from .online.regimes import regime
+    from .online.registry import policy_spec
+
+    if policies is None:
+        return None
+    listed = split_policies([policies]) if isinstance(policies, str) else list(policies)
+    if not listed:
+        raise InputError("policies: expected at least one, found none")
+    names = {HINDSIGHT}
+    for each in listed:
+        if model == "both":
+            policies_by_regime([each])
+        elif each not in references(model):
+            regime(model).registry.make(each)
+        name = each if isinstance(each, str) else policy_spec(each)
+        if name in names:
+            raise InputError(f"policies: {name!r} stands twice")
+        names.add(name)
+    return list(listed)
+
+
+def _verified(
+    instance: Instance,
+    certificate: Certificate | PathLike,
+    schedule: Schedule,
+    values: Mapping[str, Exact],
+    time_limit: float | None,
+) -> CheckedBound:
+    """Verify a certificate, which must not contradict the values of a feasible schedule either."""
+    from .solvers.certificates.certificate import Certificate
+    from .solvers.certificates.file import read_certificate
+    from .solvers.certificates.verification import verify
+    from .solvers.replay import REPLAYS
+
+    read = certificate if isinstance(certificate, Certificate) else read_certificate(certificate)
+    regime = "mixed" if isinstance(schedule, MixedSchedule) else "separate"
+    if read.model != regime:
+        raise InputError(
+            f"bound: the certificate is of {read.model} batching, found a schedule of {regime} "
+            "batching"
+        )
+    value = values.get(read.objective_name)
+    with _located(None if isinstance(certificate, Certificate) else certificate):
+        verification = verify(read, instance, value=value, time_limit=time_limit, replays=REPLAYS)
+    return CheckedBound(certificate=read, verification=verification)
+
+
+def _require_seconds(time_limit: float) -> None:
+    if not time_limit >= 0:
+        raise InputError(f"time_limit: expected at least 0 seconds, found {time_limit}")
+
+
+def _require_feasible(
+    instance: Instance, schedule: Schedule, maker: str, *, allow_rejected: bool = False
+) -> None:
+    """Run the checker; a violation here is a defect of whatever made the schedule."""
+    violations = violations_of(instance, schedule, allow_rejected=allow_rejected)
+    if violations:
+        raise BatchprophetError(f"{maker}: made an infeasible schedule: {violations[0].message}")

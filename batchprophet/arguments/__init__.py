@@ -1,0 +1,1 @@
+"""Arguments of commands and of the Python interface, checked."""

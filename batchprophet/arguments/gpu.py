@@ -1,0 +1,83 @@
+"""The GPU of an instance as the command line takes it: batch limits and a batch-time law."""
+
+from __future__ import annotations
+
+from ..models.batch_time import AffineTime, BatchTime, ConstantTime, UnitTime
+from ..models.errors import InputError
+from ..models.instance import Gpu, Instance
+
+#: Keys of each law, with what their values are.
+_LAWS: dict[str, tuple[tuple[str, ...], type]] = {
+    "unit": ((), int),
+    "constant": (("prompt", "token"), int),
+    "affine": (("c0", "c1", "c2", "c3"), float),
+}
+
+#: Milliseconds of the affine law's time unit.
+MICROSECOND = 0.001
+
+
+def parse_batch_time(text: str) -> BatchTime:
+    """Parse ``unit``, ``constant:prompt=3,token=1`` or ``affine:c0=…,c1=…,c2=…,c3=…``.
+
+    Raises
+    ------
+    InputError
+        If there is no such law, a key is missing, unknown or stands twice, or a value is no number
+        or out of range.
+
+    Examples
+    --------
+    >>> parse_batch_time("constant:prompt=4,token=1")
+    ConstantTime(prompt=4, token=1)
+    """
+    name, _, rest = text.strip().partition(":")
+    if name not in _LAWS:
+        raise InputError(f"batch_time: expected one of {', '.join(_LAWS)}; found {name!r}")
+    keys, kind = _LAWS[name]
+    values: dict[str, int | float] = {}
+    for part in rest.split(",") if rest else []:
+        key, _, value = (piece.strip() for piece in part.partition("="))
+        if key not in keys or key in values:
+            raise InputError(f"batch_time: {name} takes {_form(name)}, found {part.strip()!r}")
+        try:
+            values[key] = kind(value)
+        except ValueError as error:
+            noun = "an integer" if kind is int else "a number"
+            raise InputError(f"batch_time: {key}: expected {noun}, found {value!r}") from error
+    if len(values) < len(keys):
+        raise InputError(f"batch_time: {name} takes {_form(name)}, found {rest!r}")
+    if name == "unit":
+        return UnitTime()
+    return ConstantTime(**values) if name == "constant" else AffineTime(**values)  # type: ignore[arg-type]  # integers for the first
+
+
+def with_gpu(
+    instance: Instance,
+    *,
+    batch_time: str = "unit",
+    prompt_batch_requests: int | None = None,
+    prompt_batch_tokens: int | None = None,
+    token_batch_requests: int | None = None,
+) -> Instance:
+    """Return an instance whose GPU has these limits and this law; times keep their numbers.
+
+    Examples
+    --------
+    >>> small = Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[4])
+    >>> with_gpu(small, token_batch_requests=8).gpu.token_batch_requests
+    8
+    """
+    gpu = Gpu(
+        kv_capacity=instance.gpu.kv_capacity,
+        prompt_batch_requests=prompt_batch_requests,
+        prompt_batch_tokens=prompt_batch_tokens,
+        token_batch_requests=token_batch_requests,
+        batch_time=parse_batch_time(batch_time),
+    )
+    return instance.replace(gpu=gpu)
+
+
+def _form(name: str) -> str:
+    keys = ",".join(f"{key}=…" for key in _LAWS[name][0])
+    return f"{name}:{keys}" if keys else "no values"

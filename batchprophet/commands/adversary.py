@@ -1,0 +1,279 @@
+"""The command ``adversary``: search for a worst case of a policy, save it, check it again."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..arguments.outputs import make_folder, require_outputs_in
+from ..arguments.policies import find_local_modules
+from ..models.errors import InputError
+from . import console
+from .options import BatchLimit, Json, Model, Seed
+
+if TYPE_CHECKING:
+    from ..models.instance import Gpu
+    from ..online.adversary.space import Space
+    from ..online.adversary.witness import Recheck, Witness
+    from ..online.adversary.worst_case import WorstCase
+
+#: What is written into the folder.
+FILES = [
+    f"{name}.json"
+    for name in ("witness", "instance", "policy", "solution", "certificate", "unfinished")
+]
+
+
+def adversary(
+    policy: Annotated[
+        str | None, typer.Option(metavar="NAME[:key=value,…]", help="The policy under attack.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", metavar="N", help="Most requests.")] = 6,
+    kv_capacity: Annotated[int, typer.Option(metavar="M", help="KV capacity in tokens.")] = 12,
+    model: Model = "mixed",
+    batch_time: Annotated[
+        str,
+        typer.Option(metavar="LAW", help="unit or constant:prompt=2,token=1; separate batching."),
+    ] = "unit",
+    prompt_batch_requests: BatchLimit = None,
+    prompt_batch_tokens: BatchLimit = None,
+    token_batch_requests: BatchLimit = None,
+    span: Annotated[
+        int | None, typer.Option(metavar="A", help="Latest arrival, in rounds; M by default.")
+    ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Seconds for the search, 60 by default; or for --recheck."),
+    ] = None,
+    work_limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Candidates, instead of seconds: reproducible."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="RATIO", help="Stop at this ratio, and shrink to it.")
+    ] = None,
+    seed: Seed = 0,
+    recheck: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Instead: check a witness, or its folder.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the witness.")] = Path(
+        "batchprophet-adversary"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Search for the instance on which a policy costs most over the proved optimum.
+
+    The worst case is shrunk and saved: witness.json (all of it, for --recheck), and instance.json,
+    policy.json, solution.json and certificate.json for the other commands. --recheck runs the
+    policy again, and imports it where it is one of yours (module:Class).
+    """
+    if (policy is None) == (recheck is None):
+        raise InputError("adversary: expected either --policy NAME or --recheck PATH")
+    find_local_modules()
+    if recheck is not None:
+        return _check_again(recheck, time_limit, as_json=as_json)
+    assert policy is not None
+    aim = None if target is None else _ratio(target)
+    limits = (prompt_batch_requests, prompt_batch_tokens, token_batch_requests)
+    gpu = _gpu(model, kv_capacity, batch_time, *limits)
+    from ..online.adversary.witness import write_witness
+    from ..online.adversary.worst_case import find_worst_case
+
+    require_outputs_in("--out", out, FILES)
+
+    def save(witness: Witness) -> None:
+        write_witness(witness, make_folder(out) / "witness.json")
+
+    with console.live_text(f"adversary {policy}") as progress:
+        worst = find_worst_case(
+            policy,
+            model=model,
+            n=n,
+            kv_capacity=kv_capacity,
+            gpu=gpu,
+            span=span,
+            time_limit=60.0 if time_limit is None else time_limit,
+            work_limit=work_limit,
+            target=aim,
+            seed=seed,
+            found=save,
+            progress=progress,
+        )
+    _save_parts(worst, out)
+    if as_json:
+        console.print_json(_record(worst))
+    else:
+        print(_summary(worst))
+    if worst.interrupted:
+        raise KeyboardInterrupt
+    return None
+
+
+def _gpu(
+    model: str,
+    kv_capacity: int,
+    batch_time: str,
+    prompt_batch_requests: int | None,
+    prompt_batch_tokens: int | None,
+    token_batch_requests: int | None,
+) -> Gpu | None:
+    """Return the GPU of separate batching; None for mixed batching, which has no limits but M."""
+    from ..arguments.gpu import parse_batch_time
+    from ..models.instance import Gpu
+
+    limits = {
+        "prompt_batch_requests": prompt_batch_requests,
+        "prompt_batch_tokens": prompt_batch_tokens,
+        "token_batch_requests": token_batch_requests,
+    }
+    law = parse_batch_time(batch_time)
+    if model == "separate":
+        return Gpu(kv_capacity=max(kv_capacity, 2), batch_time=law, **limits)
+    for name, value in ({"batch_time": batch_time} | limits).items():
+        if value not in (None, "unit"):
+            option = name.replace("_", "-")
+            raise InputError(f"adversary: --{option} takes --model separate, found {value!r}")
+    return None
+
+
+def _ratio(word: str) -> Fraction:
+    try:
+        ratio = Fraction(word)
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"target: expected a ratio like 1.3 or 13/10, found {word!r}") from error
+    if ratio < 1:
+        raise InputError(f"target: expected a ratio of at least 1, found {word}")
+    return ratio
+
+
+def _save_parts(worst: WorstCase, out: Path) -> None:
+    """Write what the other commands read."""
+    from ..models.files import SOLUTION_FORMAT, VERSION, schedule_record, write_instance, write_json
+    from ..solvers.certificates.file import write_certificate
+
+    if worst.unfinished is not None:
+        write_instance(worst.unfinished, make_folder(out) / "unfinished.json")
+    if worst.witness is None:
+        return
+    judged, folder = worst.witness.judged, make_folder(out)
+    instance = judged.instance.replace(name=f"worst case of {worst.policy}")
+    write_instance(instance, folder / "instance.json")
+    for name, schedule in (("policy", judged.schedule), ("solution", judged.hindsight)):
+        record = {
+            "format": SOLUTION_FORMAT,
+            "version": VERSION,
+            "instance": instance.name,
+            "model": judged.model,
+            "schedule": schedule_record(schedule),
+        }
+        write_json(record, folder / f"{name}.json")
+    certificate = judged.certificate()
+    if certificate is not None:
+        write_certificate(certificate, folder / "certificate.json")
+    console.note(f"wrote {folder}/witness.json, and its parts")
+
+
+def _summary(worst: WorstCase) -> str:
+    from ..models.mixed.schedule import MixedSchedule
+
+    lines = [
+        f"{worst.policy}: {worst.candidates:,} instances of up to {_space_text(worst.space)}, "
+        f"{worst.seconds:.1f} s"
+    ]
+    if worst.unfinished is not None:
+        lines.append(
+            f"does not finish on an instance of {worst.unfinished.n} requests (unfinished.json): "
+            "no ratio is as bad"
+        )
+    if worst.witness is None:
+        return "\n".join([*lines, "no ratio found: it finished on no instance"])
+    judged = worst.witness.judged
+    lines.append(
+        f"ratio {_at_least(judged.ratio)}: cost {judged.cost}, optimum {judged.value} (proved)"
+        if judged.proved
+        else f"ratio {_at_least(judged.ratio)} or more (at most {_at_most(judged.most)}): cost "
+        f"{judged.cost}, optimum from {judged.bound} to {judged.value}"
+    )
+    instance = judged.instance
+    if isinstance(judged.schedule, MixedSchedule) and isinstance(judged.hindsight, MixedSchedule):
+        lines.append("  arrival  prompt  output | starts: policy  hindsight")
+        ends = judged.schedule.start, judged.hindsight.start
+    else:
+        lines.append("  arrival  prompt  output | done: policy    hindsight")
+        ends = judged.schedule.completion(instance), judged.hindsight.completion(instance)
+    columns = (instance.arrival, instance.prompt, instance.output, *ends)
+    for a, s, o, ours, best in zip(*(column.tolist() for column in columns), strict=True):
+        lines.append(f"  {a:7}  {s:6}  {o:6} | {ours:14}  {best:9}")
+    return "\n".join(lines)
+
+
+def _space_text(space: Space) -> str:
+    return f"{space.n} requests, M = {space.kv_capacity:,}, arrivals up to {space.span:,}"
+
+
+def _at_least(ratio: Fraction) -> str:
+    return f"{math.floor(ratio * 10_000) / 10_000:.4f}"
+
+
+def _at_most(ratio: Fraction) -> str:
+    return f"{math.ceil(ratio * 10_000) / 10_000:.4f}"
+
+
+def _record(worst: WorstCase) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "policy": worst.policy,
+        "n": worst.space.n,
+        "kv_capacity": worst.space.kv_capacity,
+        "span": worst.space.span,
+        "candidates": worst.candidates,
+        "seconds": round(worst.seconds, 3),
+        "finishes": worst.unfinished is None,
+    }
+    if worst.witness is None:
+        return record | {"ratio": None, "witness": None}
+    judged = worst.witness.judged
+    return record | {
+        "ratio": float(judged.ratio),
+        "ratio_at_most": float(judged.most),
+        "proved": judged.proved,
+        "witness": worst.witness.to_record(),
+    }
+
+
+def _check_again(path: Path, time_limit: float | None, *, as_json: bool) -> None:
+    from ..online.adversary.witness import recheck
+
+    found = recheck(path, time_limit=time_limit)
+    if as_json:
+        console.print_json(_recheck_record(found))
+    else:
+        print(_recheck_text(found))
+    if not found.holds:
+        raise typer.Exit(1)
+
+
+def _recheck_record(found: Recheck) -> dict[str, Any]:
+    return {
+        "policy": found.policy,
+        "holds": found.holds,
+        "cost": found.cost,
+        "hindsight": found.value,
+        "bound": found.bound,
+        "faults": list(found.faults),
+    }
+
+
+def _recheck_text(found: Recheck) -> str:
+    if not found.holds:
+        return "\n".join(["the witness does not hold", *(f"  {fault}" for fault in found.faults)])
+    assert found.interval is not None
+    low, high = found.interval
+    ratio = _at_least(low) if low == high else f"{_at_least(low)} to {_at_most(high)}"
+    return (
+        f"the witness holds: {found.policy} costs {found.cost}, {ratio} times the optimum "
+        f"(n = {found.instance.n}, M = {found.instance.gpu.kv_capacity:,})"
+    )

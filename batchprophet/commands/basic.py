@@ -1,0 +1,397 @@
+"""The commands: each takes its options, calls one verb, saves, prints.
+
+Heavy imports stay inside the functions, so that ``batchprophet --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+
+from ..arguments.outputs import require_outputs, require_outputs_in
+from ..arguments.policies import find_local_modules, split_policies
+from ..models.errors import InputError
+from . import console
+from .options import (
+    BatchLimit,
+    BoundFile,
+    CertificateFile,
+    InstanceFile,
+    Json,
+    Model,
+    ModelOrBoth,
+    OutFile,
+    OutFolder,
+    Seed,
+    Settings,
+    Threads,
+    TimeLimit,
+    VerifyLimit,
+)
+
+if TYPE_CHECKING:
+    from ..models.instance import Instance
+    from ..report.page import Origin
+    from ..results.compared import Compared
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the report.")] = Path(
+        "batchprophet-demo"
+    ),
+    time_limit: TimeLimit = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Compare all policies with the optimum on a built-in instance, and write the report."""
+    from .. import api as verbs
+    from ..results.compared import comparison_files
+
+    require_outputs_in("--out", out, comparison_files(1))
+    with console.live_progress("demo") as progress:
+        compared = verbs.demo(time_limit=time_limit, progress=progress)
+    _show_comparisons([compared], out, as_json)
+
+
+def solve(
+    instance: InstanceFile,
+    model: Model = "mixed",
+    objective: Annotated[
+        str, typer.Option(metavar="NAME", help="latency, weighted, makespan or reward.")
+    ] = "latency",
+    time_limit: TimeLimit = 60.0,
+    work_limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Limit of work that is the same on any machine."),
+    ] = None,
+    threads: Threads = None,
+    seed: Seed = 0,
+    formulation: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="auto, or solve (and export) this MILP: running-sum or dense; under separate "
+            "batching time-expanded, stages, classes or batch-sequence.",
+        ),
+    ] = "auto",
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="First write the MILP, as .lp or .mps."),
+    ] = None,
+    certificate: CertificateFile = None,
+    out: OutFile = None,
+    as_json: Json = False,
+) -> None:
+    """Find the hindsight optimum, or a schedule with a proved bound."""
+    from .. import api as verbs
+
+    require_outputs(
+        [("--export", export), ("--certificate", certificate), ("--out", out)],
+        [("INSTANCE", instance)],
+    )
+    with console.live_progress("solve") as progress:
+        solved = verbs.solve(
+            instance,
+            model=model,
+            objective=objective,
+            time_limit=time_limit,
+            work_limit=work_limit,
+            threads=threads,
+            seed=seed,
+            formulation=formulation,
+            export=export,
+            progress=progress,
+        )
+    if out is not None:
+        solved.save(out)
+    if certificate is not None:
+        solved.save_certificate(certificate)
+        console.note(f"wrote {certificate}: {solved.certified()}")
+    if as_json:
+        console.print_json(solved.solution.to_record())
+    else:
+        print(solved.summary())
+
+
+def simulate(
+    instance: InstanceFile,
+    policy: Annotated[
+        str, typer.Option(metavar="NAME[:key=value,…]", help="A policy, or module:Class.")
+    ],
+    model: Model = "mixed",
+    seed: Seed = 0,
+    out: OutFile = None,
+    as_json: Json = False,
+) -> None:
+    """Run one online policy."""
+    from .. import api as verbs
+
+    require_outputs([("--out", out)], [("INSTANCE", instance)])
+    find_local_modules()
+    simulated = verbs.simulate(instance, policy, model=model, seed=seed)
+    if out is not None:
+        simulated.save(out)
+    if as_json:
+        console.print_json(simulated.to_record() | {"metrics": simulated.metrics_record()})
+    else:
+        print(simulated.summary())
+
+
+def compare(
+    instances: Annotated[
+        list[Path], typer.Argument(metavar="INSTANCE", help="One or more instance.json.")
+    ],
+    policies: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="a,b:key=value,…", help="Policies; the built-in ones by default. Repeatable."
+        ),
+    ] = None,
+    model: ModelOrBoth = "mixed",
+    time_limit: TimeLimit = 60.0,
+    threads: Threads = None,
+    seed: Seed = 0,
+    out: OutFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Put the hindsight optimum and policies side by side."""
+    from .. import api as verbs
+    from ..results.compared import comparison_files
+
+    verbs.require_model(model, both=True)
+    if out is not None:
+        files = comparison_files(len(instances) * (2 if model == "both" else 1))
+        inputs = [("INSTANCE", path) for path in instances]
+        require_outputs_in("--out", out, files, inputs=inputs)
+    find_local_modules()
+    listed = None if policies is None else split_policies(policies)
+    chosen = verbs.policy_specifications(listed, model)
+    loaded = [verbs.load_for(model, path) for path in instances]
+    done: list[Compared] = []
+    try:
+        for position, each in enumerate(loaded, start=1):
+            with console.live_progress(each.name) as progress:
+                compared = _compare(
+                    each,
+                    model,
+                    policies=chosen,
+                    time_limit=time_limit,
+                    threads=threads,
+                    seed=seed,
+                    progress=progress,
+                )
+            done += compared
+            if any(one.interrupted for one in compared) and position < len(loaded):
+                console.note(f"stopped after {position} of {len(loaded)} instances")
+                raise KeyboardInterrupt
+    finally:  # also when interrupted: what is done is kept
+        if done:
+            _show_comparisons(done, out, as_json)
+
+
+def _compare(instance: Instance, model: str, **options: Any) -> list[Compared]:
+    """Compare in one regime, or in both."""
+    from .. import api as verbs
+
+    if model != "both":
+        return [verbs.compare(instance, model=model, **options)]
+    both = verbs.compare_both(instance, **options)
+    return [both.separate, both.mixed]
+
+
+def check(
+    instance: InstanceFile,
+    schedule: Annotated[Path, typer.Argument(metavar="SCHEDULE", help="Anyone's schedule.")],
+    bound: BoundFile = None,
+    time_limit: VerifyLimit = None,
+    as_json: Json = False,
+) -> None:
+    """Verify a schedule (every violated rule, when, and by how much) and the proof of a bound."""
+    from .. import api as verbs
+
+    checked = verbs.check(instance, schedule, certificate=bound, time_limit=time_limit)
+    if as_json:
+        console.print_json(checked.to_record())
+    else:
+        print(checked.summary())
+    if not checked.holds:
+        raise typer.Exit(1)
+
+
+def make(
+    family: Annotated[str | None, typer.Argument(metavar="FAMILY", help="See --list.")] = None,
+    list_families: Annotated[
+        bool, typer.Option("--list", help="List the families with their settings.")
+    ] = False,
+    seed: Seed = 0,
+    settings: Settings = None,
+    out: OutFile = None,
+    as_json: Json = False,
+) -> None:
+    """Draw an instance from a named family."""
+    from .. import api as verbs
+    from ..arguments.settings import parse_settings
+
+    if list_families:
+        from .listings import show_families
+
+        return show_families(as_json=as_json)
+    if family is None:
+        raise InputError("make: expected a FAMILY (see make --list), found none")
+    if out is None:
+        raise InputError("make: expected --out FILE, found none")
+    require_outputs([("--out", out)])
+    instance = verbs.make(family, seed=seed, settings=parse_settings(settings or []))
+    return _write_instance(instance, out, [], as_json)
+
+
+def convert(
+    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace; plain, .gz or .zst.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write the instance here.")],
+    round_ms: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Milliseconds of one round; needed, as no trace says it."),
+    ] = None,
+    kv_capacity: Annotated[
+        int | None,
+        typer.Option(
+            metavar="M",
+            help="KV capacity in tokens; needed, unless a meta.json beside a vLLM log says it.",
+        ),
+    ] = None,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="auto, or a format's name.")
+    ] = "auto",
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MAP",
+            help="Columns of another format: arrival=ts, prompt=in, output=out, and if need be "
+            "id=name, unit=s|ms|us|ns|date; joined by commas.",
+        ),
+    ] = None,
+    arrivals: Annotated[
+        str | None,
+        typer.Option(metavar="LAW", help="For lengths only: burst or poisson:rate=2.5,seed=1."),
+    ] = None,
+    start: Annotated[float, typer.Option(metavar="S", help="Skip the first S seconds.")] = 0.0,
+    count: Annotated[
+        int | None, typer.Option(metavar="N", help="Take N requests; all by default.")
+    ] = None,
+    every: Annotated[int, typer.Option(metavar="K", help="Take each K-th request.")] = 1,
+    load: Annotated[float, typer.Option(metavar="F", help="Factor on the arrival rate.")] = 1.0,
+    thin: Annotated[
+        float, typer.Option(metavar="P", help="Keep each request with probability P.")
+    ] = 1.0,
+    seed: Seed = 0,
+    sort: Annotated[
+        bool, typer.Option("--sort", help="Sort by arrival instead of refusing disorder.")
+    ] = False,
+    oversize: Annotated[
+        str, typer.Option(metavar="refuse|drop", help="What to do with requests above M.")
+    ] = "refuse",
+    zero: Annotated[
+        str, typer.Option(metavar="refuse|drop", help="What to do with rows of zero tokens.")
+    ] = "refuse",
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the instance.")] = None,
+    batch_time: Annotated[
+        str,
+        typer.Option(
+            metavar="LAW",
+            help="unit, constant:prompt=4,token=1 (in rounds of --round-ms) or "
+            "affine:c0=…,c1=…,c2=…,c3=… (milliseconds; with --round-ms 0.001).",
+        ),
+    ] = "unit",
+    prompt_batch_requests: BatchLimit = None,
+    prompt_batch_tokens: BatchLimit = None,
+    token_batch_requests: BatchLimit = None,
+    as_json: Json = False,
+) -> None:
+    """Convert a window of a real trace into an instance."""
+    from .. import api as verbs
+    from ..models.traces.beside import META
+
+    beside = trace.parent / META if kv_capacity is None else None
+    require_outputs([("--out", out)], [("TRACE", trace), ("the KV capacity's file", beside)])
+    with console.bytes_progress(str(trace)) as progress:
+        converted = verbs.convert(
+            trace,
+            round_ms=round_ms,
+            kv_capacity=kv_capacity,
+            format=format_,
+            columns=columns,
+            arrivals=arrivals,
+            start=start,
+            count=count,
+            every=every,
+            load=load,
+            thin=thin,
+            seed=seed,
+            sort=sort,
+            oversize=cast(Literal["refuse", "drop"], oversize),  # checked where it is used
+            zero=cast(Literal["refuse", "drop"], zero),
+            name=name,
+            batch_time=batch_time,
+            prompt_batch_requests=prompt_batch_requests,
+            prompt_batch_tokens=prompt_batch_tokens,
+            token_batch_requests=token_batch_requests,
+            progress=progress,
+        )
+    lines = [*converted.report.lines(), f"a round is {converted.round_ms:g} ms"]
+    for warning in converted.report.warnings:
+        console.note(f"warning: {warning}")
+    _write_instance(converted.instance, out, lines, as_json, converted.report.warnings)
+
+
+def policies(as_json: Json = False) -> None:
+    """List the registered policies: their regime, what they know of lengths, what they do."""
+    from .listings import show_policies
+
+    find_local_modules()
+    show_policies(as_json=as_json)
+
+
+def _show_comparisons(done: Sequence[Compared], out: Path | None, as_json: bool) -> None:
+    from ..results.compared import save_comparisons
+
+    if out is not None:
+        report = save_comparisons(done, out, origin=_origin())
+        console.note(f"wrote {report}")
+    if as_json:
+        console.print_json({"comparisons": [each.to_record() for each in done]})
+        return
+    for position, each in enumerate(done):
+        if position:
+            print()
+        console.print_comparison(each.instance.name, each.rows())
+        print("\n".join(each.reading()))
+
+
+def _write_instance(
+    instance: Instance,
+    out: Path,
+    lines: Sequence[str],
+    as_json: bool,
+    warnings: Sequence[str] = (),
+) -> None:
+    from ..models.files import write_instance
+
+    write_instance(instance, out)
+    M = instance.gpu.kv_capacity
+    if as_json:
+        record = {"name": instance.name, "requests": instance.n, "kv_capacity": M}
+        record |= {"out": str(out), "notes": list(lines), "warnings": list(warnings)}
+        console.print_json(record)
+        return
+    requests = "1 request" if instance.n == 1 else f"{instance.n:,} requests"
+    print("\n".join([*lines, f"wrote {out}: {requests}, KV capacity {M:,}"]))
+
+
+def _origin() -> Origin:
+    from ..report.page import Origin
+
+    words = [f"'{word}'" if " " in word else word for word in sys.argv[1:]]
+    return Origin.today(command=" ".join(["batchprophet", *words]))

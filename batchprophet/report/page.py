@@ -1,0 +1,198 @@
+"""The report: one self-contained page with facts, table, reading and pictures of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib import resources
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from ..models.separate.schedule import SeparateSchedule
+from ..pictures import palette, plots
+from ..pictures.mixed_profiles import starts
+from ..pictures.panels import gantt_over_kv, last_completion, level, shared_order
+from ..pictures.svg import to_svg
+from . import table as tables
+from .sentences import facts, provenance, units
+
+if TYPE_CHECKING:
+    from ..models.instance import Instance
+    from ..models.regimes import Schedule
+    from ..online.evaluation import Comparison
+    from ..online.separate.latency_breakdown import TimeAccount
+    from ..results.compared import Compared
+
+
+#: Width of a picture in inches: narrow, so that text stays legible where a phone shrinks it.
+WIDTH = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What made a report; it stands below the title.
+
+    Attributes
+    ----------
+    version : str
+        Version of the package.
+    date : str
+        Day on which it was made.
+    command : str
+        Command, or call, that made it.
+    """
+
+    version: str
+    date: str
+    command: str
+
+    @classmethod
+    def today(cls, *, command: str) -> Origin:
+        """Return this version and today's date, for a command."""
+        return cls(version=version("batchprophet"), date=date.today().isoformat(), command=command)
+
+
+def render(compared: Sequence[Compared], origin: Origin) -> str:
+    """Return the report on one or more comparisons as an HTML page.
+
+    Parameters
+    ----------
+    compared : sequence of Compared
+        At least one; each becomes a section.
+    origin : Origin
+        What made the report.
+
+    Returns
+    -------
+    str
+        A page that needs no other file. The same arguments give the same characters.
+    """
+    template = resources.files(__package__).joinpath("templates/report.html").read_text("utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    sections = [_section(position, each) for position, each in enumerate(compared, start=1)]
+    return environment.from_string(template).render(
+        title=_title(compared), origin=origin, sections=sections, columns=tables.COLUMNS
+    )
+
+
+def _title(compared: Sequence[Compared]) -> str:
+    if len(compared) == 1:
+        return f"{compared[0].instance.name}: hindsight and online policies"
+    if any(each.price is not None for each in compared):
+        return "Hindsight and online policies, separate and mixed batching"
+    return f"Hindsight and online policies on {len(compared)} instances"
+
+
+def _section(position: int, compared: Compared) -> dict[str, Any]:
+    comparison, instance = compared.comparison, compared.instance
+    rows = tables.rows(comparison)
+    schedules = tables.schedules(comparison)
+    return {
+        "key": f"instance-{position}",
+        "name": instance.name,
+        "facts": facts(instance),
+        "provenance": provenance(instance),
+        "reading": compared.reading(),
+        "units": units(instance),
+        "separate": comparison.model == "separate",
+        "rows": [
+            {"cells": row.cells(), "finished": row.metrics is not None, "top": i == 0}
+            for i, row in enumerate(rows)
+        ],
+        "account": _account_svg(position, comparison),
+        "waiting": _waiting_svg(position, instance, schedules),
+        "pictures": _pictures(position, instance, schedules, rows),
+        "counted": instance.n > plots.MOST_ROWS,
+        "binned": last_completion(instance, schedules) > plots.MOST_BINS,
+    }
+
+
+def _waiting_svg(position: int, instance: Instance, schedules: Mapping[str, Schedule]) -> Markup:
+    picture = palette.picture(WIDTH, 2.4 + 0.15 * (len(schedules) // 2))
+    plots.waiting(instance, schedules, ax=picture.add_subplot())
+    medians = ", ".join(
+        f"{name} {np.median(starts(instance, schedule) - instance.arrival):,.0f}"
+        for name, schedule in schedules.items()
+    )
+    description = (
+        f"Distribution of waiting times. Median waiting time in {units(instance)}: {medians}."
+    )
+    return Markup(to_svg(picture, name=f"waiting-{position}", description=description))
+
+
+def _account_svg(position: int, comparison: Comparison) -> Markup | None:
+    """Where the latency comes from, per schedule; None under mixed batching."""
+    accounts = _accounts(comparison)
+    if not accounts:
+        return None
+    picture = palette.picture(WIDTH, plots.account_height(len(accounts)))
+    plots.latency_account(comparison.instance, accounts, ax=picture.add_subplot())
+    n = comparison.instance.n
+    shares = "; ".join(
+        f"{name}: served {(each.prompt + each.token) / n:,.1f}, waiting for KV "
+        f"{each.waiting_kv / n:,.1f}"
+        for name, each in accounts.items()
+    )
+    description = f"Mean latency by what happens, in {units(comparison.instance)}. {shares}."
+    return Markup(to_svg(picture, name=f"account-{position}", description=description))
+
+
+def _accounts(comparison: Comparison) -> dict[str, TimeAccount]:
+    """Return the account of every separate schedule by name, in the order of the table."""
+    from ..online.separate.latency_breakdown import account
+
+    return {
+        name: account(comparison.instance, schedule)
+        for name, schedule in tables.schedules(comparison).items()
+        if isinstance(schedule, SeparateSchedule)
+    }
+
+
+def _pictures(
+    position: int,
+    instance: Instance,
+    schedules: Mapping[str, Schedule],
+    rows: Sequence[tables.Row],
+) -> list[dict[str, Any]]:
+    """Gantt chart over KV occupancy for each schedule, all with the same rows and axes."""
+    until = last_completion(instance, schedules)
+    order = shared_order(instance, schedules[tables.HINDSIGHT])
+    figures = {
+        row.policy: gantt_over_kv(
+            instance, schedules[row.policy], order=order, until=until, width=WIDTH
+        )
+        for row in rows
+        if row.policy in schedules
+    }
+    if instance.n > plots.MOST_ROWS:
+        level([figure.axes[0] for figure in figures.values()])
+    return [
+        {
+            "policy": row.cells()[0],
+            "metrics": row.metrics,
+            "svg": Markup(
+                to_svg(
+                    figures[row.policy],
+                    name=f"{position}-{row.policy}",
+                    description=_description(instance, row.policy, row.metrics),
+                )
+            ),
+        }
+        for row in rows
+        if row.policy in schedules
+    ]
+
+
+def _description(instance: Instance, policy: str, metrics: Any) -> str:
+    return (
+        f"Gantt chart and KV occupancy of {policy}: total latency {metrics.total_latency:,} "
+        f"{units(instance)}, makespan {metrics.makespan:,}, peak {metrics.peak_kv:,} of "
+        f"{instance.gpu.kv_capacity:,} KV tokens."
+    )

@@ -1,0 +1,200 @@
+"""A comparison in plain words: what the instance is, what is proved, how far each policy is."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..models.batch_time import AffineTime, ConstantTime, UnitTime
+from .table import number_text, percent, ratio_text
+
+if TYPE_CHECKING:
+    from ..models.instance import Instance, IntArray
+    from ..online.evaluation import Comparison, PolicyResult
+    from ..online.separate.price import Price
+
+
+def facts(instance: Instance) -> list[tuple[str, str]]:
+    """Return what is to be known of an instance, as (term, value)."""
+    found = [
+        ("requests", f"{instance.n:,}"),
+        ("KV capacity M", f"{instance.gpu.kv_capacity:,} tokens"),
+        ("prompt lengths", _spread(instance.prompt)),
+        ("output lengths", _spread(instance.output)),
+        ("arrivals", _arrivals(instance)),
+        ("KV work", _load(instance)),
+        *_gpu(instance),
+    ]
+    if instance.predicted_low is not None:
+        found.append(("length predictions", "given"))
+    return found
+
+
+def units(instance: Instance) -> str:
+    """Name of the instance's time unit, in the plural."""
+    return f"{instance.gpu.batch_time.time_unit}s"
+
+
+def provenance(instance: Instance) -> list[tuple[str, str]]:
+    """Return where an instance comes from, as (term, value)."""
+    return [(str(key), _plain(value)) for key, value in (instance.provenance or {}).items()]
+
+
+def reading(comparison: Comparison) -> list[str]:
+    """Return what the comparison shows, sentence by sentence.
+
+    Nothing is claimed that is not proved: where the optimum is not known, ratios are intervals.
+    """
+    finished = [result for result in comparison.results if result.metrics is not None]
+    sentences = [_proof(comparison)]
+    if finished:
+        finished.sort(key=lambda result: comparison.ratio_to_best(result) or 0.0)
+        sentences.append(f"The best policy here is {_standing(comparison, finished[0])}")
+    if len(finished) > 1:
+        sentences.append(f"The worst that finishes is {_standing(comparison, finished[-1])}")
+    sentences += [
+        f"{result.policy} {result.verdict}." for result in comparison.results if not result.metrics
+    ]
+    for reference in comparison.references:
+        value, best = number_text(comparison.value(reference)), comparison.ratio_to_best(reference)
+        sentences.append(
+            f"{reference.name} is a reference outside of the rules, as its batches mix prompt and "
+            f"token jobs: total latency {value}, {ratio_text(best)} times the best schedule known."
+        )
+    return sentences
+
+
+def price_reading(price: Price) -> list[str]:
+    """Return what separate batching costs, sentence by sentence, and what it is compared with."""
+    unit, bound = price.time_unit, price.mixing_bound
+    if price.high is None:
+        found = f"The price of separate batching is at least {_down(price.low)}."
+    elif price.exact:
+        found = (
+            f"The price of separate batching is {ratio_text(price.low)}: its optimal total latency "
+            "over that of a GPU whose batches may mix, both proved."
+        )
+    else:
+        found = (
+            f"The price of separate batching lies between {_down(price.low)} and "
+            f"{_up(price.high)}: its optimal total latency over that of a GPU whose batches may "
+            "mix."
+        )
+    length = _time(price.side.round, unit)
+    known = number_text(price.orca)
+    if price.side.equal:
+        terms = f"Every batch takes {length} on both sides."
+    elif bound is None:
+        terms = f"Of the GPU that may mix no bound is known; Orca reaches {known} {unit}s on it."
+    else:
+        terms = (
+            f"The GPU that may mix needs at least {number_text(bound)} {unit}s (mixed batching in "
+            f"rounds of {length}, the shortest batch here), and Orca reaches {known} on it."
+        )
+    kept = f" Mixed batching drops {', '.join(price.dropped)}." if price.dropped else ""
+    return [found, terms + kept]
+
+
+def _time(length: int, unit: str) -> str:
+    return f"{length:,} {unit}" if length == 1 else f"{length:,} {unit}s"
+
+
+def _proof(comparison: Comparison) -> str:
+    solution = comparison.solution
+    value = number_text(solution.objective)
+    unit = units(comparison.instance)
+    if solution.status == "optimal":
+        return f"The optimum is proved: no schedule has a total latency below {value} {unit}."
+    if solution.bound is None or solution.gap is None:
+        return (
+            f"The best schedule found has a total latency of {value} {unit}; nothing is proved "
+            "about how far it is from the optimum."
+        )
+    return (
+        f"The optimum is certified within {percent(solution.gap)}: it lies between "
+        f"{number_text(solution.lower_bound)} and {value} {unit} of total latency."
+    )
+
+
+def _standing(comparison: Comparison, result: PolicyResult) -> str:
+    name = result.policy
+    best, bound = comparison.ratio_to_best(result), comparison.ratio_to_bound(result)
+    if best is None:
+        return f"{name}; ratios mean nothing where the best total latency is 0."
+    if comparison.solution.status == "optimal":
+        if best == 1:
+            return f"{name}, which reaches the optimum."
+        return f"{name}, at {ratio_text(best)} times the optimal total latency."
+    if bound is None:
+        return (
+            f"{name}, at {ratio_text(best)} times the total latency of the best schedule known; "
+            "without a bound its ratio to the optimum is not certified."
+        )
+    return (
+        f"{name}, certified to have between {_down(best)} and {_up(bound)} times the optimal "
+        "total latency."
+    )
+
+
+def _down(ratio: float) -> str:
+    return ratio_text(math.floor(ratio * 10_000) / 10_000)
+
+
+def _up(ratio: float) -> str:
+    return ratio_text(math.ceil(ratio * 10_000) / 10_000)
+
+
+def _spread(values: IntArray) -> str:
+    low, middle, high = int(values.min()), float(np.median(values)), int(values.max())
+    if low == high:
+        return f"all {low:,} tokens"
+    mean = number_text(round(float(values.mean()), 1))
+    return f"{low:,} to {high:,} tokens (median {number_text(middle)}, mean {mean})"
+
+
+def _arrivals(instance: Instance) -> str:
+    first, last = int(instance.arrival.min()), int(instance.arrival.max())
+    unit = instance.gpu.batch_time.time_unit
+    if first == last:
+        return f"all at {unit} {first:,}"
+    return f"{unit}s {first:,} to {last:,}"
+
+
+def _gpu(instance: Instance) -> list[tuple[str, str]]:
+    """Batch times and limits, where they are not those of mixed batching."""
+    gpu, found = instance.gpu, []
+    law = gpu.batch_time
+    if isinstance(law, ConstantTime):
+        found.append(("batch times", f"prompt {_time(law.prompt, 'slot')}, token {law.token:,}"))
+    elif isinstance(law, AffineTime):
+        terms = f"{law.c0:g} + {law.c1:g}·p + {law.c2:g}·d + {law.c3:g}·kv ms"
+        found.append(("batch times", terms))
+    limits = (
+        ("prompt batch", gpu.prompt_batch_requests, "requests"),
+        ("prompt batch", gpu.prompt_batch_tokens, "tokens"),
+        ("token batch", gpu.token_batch_requests, "requests"),
+    )
+    found += [(batch, f"at most {most:,} {what}") for batch, most, what in limits if most]
+    return found
+
+
+def _load(instance: Instance) -> str:
+    """KV area over capacity, in rounds of full memory, and relative to the arrival span."""
+    rounds = int(instance.volume.sum()) / instance.gpu.kv_capacity
+    span = int(instance.arrival.max()) - int(instance.arrival.min())
+    if not isinstance(instance.gpu.batch_time, UnitTime):
+        return f"{rounds:,.1f} batches with full memory"
+    text = f"{rounds:,.1f} rounds of full memory"
+    return text if span == 0 else f"{text}, {rounds / span:.2f} times the arrival span"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, (dict, list, tuple)) and not value:
+        return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(entry)}" for key, entry in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(entry) for entry in value)
+    return str(value)

@@ -1,0 +1,268 @@
+"""The comparison table as data: one row per schedule, for the terminal, JSON and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..models.files import json_number
+from ..models.mixed.metrics import Metrics, measure
+from ..models.mixed.schedule import MixedSchedule
+from ..models.separate.metrics import SeparateMetrics, measure_separate
+
+if TYPE_CHECKING:
+    from ..models.instance import Instance
+    from ..models.objectives import Exact
+    from ..models.regimes import Schedule
+    from ..online.evaluation import Comparison, PolicyResult, Reference
+    from ..online.separate.latency_breakdown import TimeAccount
+    from ..solvers.solution import Solution
+
+HINDSIGHT = "hindsight"
+
+#: Column headings, with what each figure means.
+COLUMNS: Mapping[str, str] = {
+    "policy": "the hindsight schedule knows the future; policies do not",
+    "total latency": "Σ (completion − arrival), in the instance's time unit",
+    "mean": "mean latency",
+    "p99": "99th percentile of latency",
+    "ratio to best known": "total latency over that of the best schedule known",
+    "ratio to lower bound": "total latency over the proved lower bound: the policy's true ratio to "
+    "the optimum is at most this",
+    "seconds": "time to compute the schedule",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceMetrics:
+    """Figures of a reference, which has completions but no schedule of the regime."""
+
+    total_latency: int
+    mean_latency: float
+    p99_latency: float
+    makespan: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One schedule in a comparison, or the verdict that there is none.
+
+    Attributes
+    ----------
+    policy : str
+        Its name; `HINDSIGHT` for the hindsight schedule.
+    metrics : Metrics or SeparateMetrics or ReferenceMetrics or None
+        Its figures; None where `verdict` says why there are none.
+    ratio_to_best, ratio_to_bound : float or None
+        Total latency over that of the best known schedule, and over the lower bound.
+    seconds : float
+        Time that it took to compute.
+    verdict : str
+        "optimal" or "gap 2.5 %" for hindsight; "" or "does not finish: …" for a policy; which
+        rule a reference does not keep.
+    """
+
+    policy: str
+    metrics: Metrics | SeparateMetrics | ReferenceMetrics | None
+    ratio_to_best: float | None
+    ratio_to_bound: float | None
+    seconds: float
+    verdict: str
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the cells as text, one per entry of `COLUMNS`."""
+        if self.metrics is None:
+            verdict = self.verdict.partition(":")[0]
+            return (self.policy, verdict, "", "", "", "", seconds_text(self.seconds))
+        named = f"{self.policy} ({self.verdict})" if self.verdict else self.policy
+        return (
+            named,
+            f"{self.metrics.total_latency:,}",
+            f"{self.metrics.mean_latency:,.2f}",
+            f"{self.metrics.p99_latency:,.1f}",
+            ratio_text(self.ratio_to_best),
+            ratio_text(self.ratio_to_bound),
+            seconds_text(self.seconds),
+        )
+
+
+def rows(comparison: Comparison) -> list[Row]:
+    """Return the table of a comparison: hindsight on top, then policies from best to worst.
+
+    Policies of equal total latency keep their order; those that do not finish come behind, and
+    references, which do not keep the regime's rules, last.
+    """
+    finished = [result for result in comparison.results if result.metrics is not None]
+    finished.sort(key=_total_latency)
+    others = [result for result in comparison.results if result.metrics is None]
+    return [
+        _hindsight_row(comparison),
+        *(_policy_row(comparison, result) for result in (*finished, *others)),
+        *(_reference_row(comparison, reference) for reference in comparison.references),
+    ]
+
+
+def measure_any(instance: Instance, schedule: Schedule) -> Metrics | SeparateMetrics:
+    """Compute the figures of a schedule of either regime; of those whom it serves."""
+    if isinstance(schedule, MixedSchedule):
+        return measure(instance, schedule)
+    served = schedule.accepted()
+    if served.size < instance.n:
+        return measure_separate(instance.take(served), schedule.only(served))
+    return measure_separate(instance, schedule)
+
+
+def schedules(comparison: Comparison) -> dict[str, Schedule]:
+    """Return every schedule by name, in the order of the table."""
+    by_name: dict[str, Schedule] = {HINDSIGHT: comparison.solution.schedule}
+    by_name |= {
+        result.policy: result.schedule
+        for result in comparison.results
+        if result.schedule is not None
+    }
+    return {row.policy: by_name[row.policy] for row in rows(comparison) if row.policy in by_name}
+
+
+def record(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as the object that ``--json`` prints."""
+    solution = comparison.solution
+    top, *policies = rows(comparison)
+    accounts = {result.policy: result.account for result in comparison.results}
+    return {
+        "instance": comparison.instance.name,
+        "model": comparison.model,
+        "time_unit": comparison.instance.gpu.batch_time.time_unit,
+        "requests": comparison.instance.n,
+        "hindsight": {
+            "objective": json_number(solution.objective),
+            "lower_bound": json_number(solution.lower_bound),
+            "status": solution.status,
+            "gap": solution.gap,
+            "method": solution.method,
+            **_row_record(top),
+        },
+        "best_known": json_number(comparison.best_known),
+        "best_known_by": comparison.best_known_by,
+        "policies": [
+            {
+                "policy": row.policy,
+                "verdict": row.verdict,
+                **_row_record(row),
+                **_account_record(accounts.get(row.policy)),
+            }
+            for row in policies
+        ],
+    }
+
+
+def hindsight_verdict(solution: Solution[Any]) -> str:
+    """Say in two words how good the hindsight schedule is."""
+    if solution.status == "optimal":
+        return "optimal"
+    return "no bound" if solution.gap is None else f"gap {percent(solution.gap)}"
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage, rounded up, so that a claim stays true.
+
+    Examples
+    --------
+    >>> percent(0.02451), percent(0.00001)
+    ('2.46 %', '0.01 %')
+    """
+    hundredths = -(-Fraction(share) * 10_000 // 1)
+    return f"{float(hundredths / 100):.2f} %"
+
+
+def number_text(value: Exact | float | None) -> str:
+    """Return a number for people: grouped digits, at most three decimals.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> number_text(4818), number_text(Fraction(1, 3)), number_text(None)
+    ('4,818', '0.333', 'none')
+    """
+    if value is None:
+        return "none"
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{float(value):,.3f}".rstrip("0").rstrip(".")
+    )
+
+
+def ratio_text(ratio: float | None) -> str:
+    """Return a ratio with four decimals; empty where there is none."""
+    return "" if ratio is None else f"{ratio:.4f}"
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration: more digits for shorter ones."""
+    return f"{seconds:.4f}" if seconds < 0.1 else f"{seconds:.2f}"
+
+
+def _total_latency(result: PolicyResult) -> int:
+    assert result.metrics is not None
+    return result.metrics.total_latency
+
+
+def _hindsight_row(comparison: Comparison) -> Row:
+    solution = comparison.solution
+    metrics = measure_any(comparison.instance, solution.schedule)
+    return Row(
+        policy=HINDSIGHT,
+        metrics=metrics,
+        ratio_to_best=_ratio(solution.objective, comparison.best_known),
+        ratio_to_bound=_ratio(solution.objective, comparison.lower_bound),
+        seconds=solution.seconds,
+        verdict=hindsight_verdict(solution),
+    )
+
+
+def _policy_row(comparison: Comparison, result: PolicyResult) -> Row:
+    return Row(
+        policy=result.policy,
+        metrics=result.metrics,
+        ratio_to_best=comparison.ratio_to_best(result),
+        ratio_to_bound=comparison.ratio_to_bound(result),
+        seconds=result.seconds,
+        verdict=result.verdict,
+    )
+
+
+def _reference_row(comparison: Comparison, reference: Reference) -> Row:
+    latency = reference.completion - comparison.instance.arrival
+    metrics = ReferenceMetrics(
+        total_latency=int(latency.sum()),
+        mean_latency=float(latency.mean()),
+        p99_latency=float(np.percentile(latency, 99)),
+        makespan=int(reference.completion.max()),
+    )
+    return Row(
+        policy=reference.name,
+        metrics=metrics,
+        ratio_to_best=comparison.ratio_to_best(reference),
+        ratio_to_bound=comparison.ratio_to_bound(reference),
+        seconds=reference.seconds,
+        verdict=reference.verdict,
+    )
+
+
+def _account_record(account: TimeAccount | None) -> dict[str, Any]:
+    return {} if account is None else {"account": asdict(account)}
+
+
+def _ratio(value: Exact, reference: Exact | None) -> float | None:
+    return float(Fraction(value) / Fraction(reference)) if reference else None
+
+
+def _row_record(row: Row) -> dict[str, Any]:
+    return {
+        "ratio_to_best": row.ratio_to_best,
+        "ratio_to_bound": row.ratio_to_bound,
+        "seconds": row.seconds,
+        "metrics": None if row.metrics is None else asdict(row.metrics),
+    }

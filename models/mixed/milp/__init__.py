@@ -1,0 +1,1 @@
+"""Mixed batching as MILPs."""

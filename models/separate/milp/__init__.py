@@ -1,0 +1,1 @@
+"""Separate batching as MILPs."""

@@ -1,0 +1,143 @@
+"""Latest completions under separate batching: how far a formulation must look, with a proof.
+
+**Left-shifted schedules.** Take the batches of any feasible schedule in their order and start each
+as early as that order allows: when the last one ends, or when the last of its prompts arrives if
+that is later. Compositions, batch times and the KV tokens at batch ends stay; no completion is
+later, and every objective here is regular (never worse for earlier completions; for the reward,
+never less of them in time). So some optimal schedule is left-shifted, namely every optimal one
+with the smallest sum of batch starts for its sequence.
+
+**Without a known schedule.** A left-shifted schedule is idle only before an arrival, so never after
+the last one. What runs after max a takes no longer than all batches together. A batch takes no
+longer than its jobs one by one: ⌈(c + Σ w_j)/d⌉ ≤ Σ ⌈(c + w_j)/d⌉, where c ≥ 0 is what every batch
+takes and w_j ≥ 0 what job j adds. Hence ``C_max ≤ max a + W`` with W the sum over the requests of
+their times alone (`regime.serial_work`).
+
+**With a known schedule of value V.** Request j takes at least its time alone, since its jobs are in
+different batches and a batch takes no less than any job of it alone. For total latency, every
+schedule of value ≤ V has ``c_i − a_i ≤ V − R_i`` for any lower bound R_i on the latency of the
+others; for weighted completion ``w_i·c_i ≤ V − R_i``, which says nothing of a request of weight 0;
+for the makespan ``c_i ≤ V``. These hold in *every* optimal schedule, hence in a left-shifted one:
+both limits may be used at once.
+
+**Reward.** Dropping all jobs of a request from a feasible schedule (and the batches that become
+empty) leaves a feasible one: batches get no longer and less KV is held. So some optimal schedule
+accepts only what completes by ``min(T, deadline_i)``, and pays no penalty; a request that cannot
+do so alone is rejected.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from ...errors import InputError
+from ...instance import Instance, IntArray
+from ...objectives import OBJECTIVES, Exact, evaluate, latest_completion
+from ..regime import times_alone
+
+
+def latest_completions(
+    instance: Instance,
+    objective: str = "latency",
+    *,
+    value: Exact | None = None,
+    others: Sequence[Exact] | None = None,
+) -> IntArray:
+    """Latest completion of each request in at least one optimal schedule.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    objective : {"latency", "weighted", "makespan", "reward"}
+        The objective.
+    value : int or Fraction, optional
+        Value of a feasible schedule. Not used for the reward.
+    others : sequence of int or Fraction, shape (n,), optional
+        R_i, for latency and weighted completion: lower bounds on what the requests other than i
+        contribute to the objective. By default each of them runs alone from its arrival.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Latest c_i; below ``a_i`` plus the time alone only if the request cannot earn its reward.
+
+    Raises
+    ------
+    InputError
+        If the objective is unknown, or "reward" and the instance has no horizon.
+
+    Examples
+    --------
+    >>> from batchprophet.models.batch_time import ConstantTime
+    >>> from batchprophet.models.instance import Gpu
+    >>> gpu = Gpu(kv_capacity=9, batch_time=ConstantTime(prompt=3, token=1))
+    >>> instance = Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> latest_completions(instance).tolist()  # last arrival 2, times alone 6 and 4
+    [12, 12]
+    >>> latest_completions(instance, value=13).tolist()  # three slots of waiting in all
+    [9, 9]
+    """
+    if objective not in OBJECTIVES:
+        known = ", ".join(OBJECTIVES)
+        raise InputError(f"objective: expected one of {known}; found {objective!r}")
+    alone = np.array(times_alone(instance), dtype=np.int64)
+    end = int(instance.arrival.max()) + int(alone.sum())
+    latest = np.full(instance.n, end, dtype=np.int64)
+    if objective == "reward":
+        return np.minimum(latest, latest_completion(instance))
+    if value is not None and objective == "makespan":
+        return np.minimum(latest, int(value))
+    if value is not None:
+        weights = instance.weight.tolist() if objective == "weighted" else [1] * instance.n
+        for i, w in enumerate(weights):
+            if w > 0:
+                latest[i] = min(end, _latest(instance, alone, i, objective, value, others))
+    return latest
+
+
+def servable(instance: Instance, latest: IntArray) -> list[int]:
+    """Return the requests that can complete by their latest completion: alone, from their arrival.
+
+    Raises
+    ------
+    InputError
+        If `latest` has another shape than (n,), or no request can.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> servable(instance, np.array([3, 4]))
+    [1]
+    """
+    if latest.shape != (instance.n,):
+        raise InputError(f"latest: expected shape ({instance.n},), found {latest.shape}")
+    alone = np.array(times_alone(instance), dtype=np.int64)
+    found = np.flatnonzero(instance.arrival + alone <= latest)
+    if not found.size:
+        raise InputError("latest: no request can complete between its arrival and its latest end")
+    return [int(i) for i in found]
+
+
+def _latest(
+    instance: Instance,
+    alone: IntArray,
+    i: int,
+    objective: str,
+    value: Exact,
+    others: Sequence[Exact] | None,
+) -> int:
+    """Largest c_i with ``w_i·(c_i − origin) ≤ V − R_i`` (origin a_i for latency, else 0)."""
+    earliest = instance.arrival + alone
+    if objective == "latency":
+        w, origin = Fraction(1), int(instance.arrival[i])
+    else:
+        w, origin = Fraction(repr(float(instance.weight[i]))), 0
+    least = evaluate(instance, earliest, objective) - w * (int(earliest[i]) - origin)
+    rest = least if others is None else max(others[i], least)
+    return origin + math.floor((value - rest) / w)

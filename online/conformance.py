@@ -1,0 +1,293 @@
+"""The conformity suite: the rules that every online policy must keep, tried on instances.
+
+Run it on your own policy: ``check_policy("my_package.my_module:MyPolicy")`` lists what it finds;
+an empty list means that the policy conforms on all instances tried. What is particular to a regime
+(how it simulates, what its decisions say) stands in a `Suite`.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..models.errors import DoesNotFinish, InputError, PolicyError
+from ..models.instance import Gpu, Instance
+from ..models.mixed.feasibility import check
+from ..models.mixed.schedule import MixedSchedule
+from ..models.regimes import Schedule
+from ..models.separate.schedule import SeparateSchedule
+from .mixed.decision import Decision
+from .mixed.policy import Policy, session
+from .regimes import REGIMES, Regime, regime
+from .separate import conformance as separate
+from .separate.policy import SeparatePolicy
+
+#: What a policy decided, and when: comparable entries, the time first.
+Entry = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule that a policy does not keep.
+
+    Attributes
+    ----------
+    rule : str
+        ``"description"``, ``"pickle"``, ``"decisions"``, ``"feasible"``, ``"seed"``,
+        ``"compiled"``, ``"look-ahead"`` or ``"mutation"``.
+    message : str
+        What was seen, in one sentence.
+    """
+
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What the suite needs to know of a batching regime.
+
+    Attributes
+    ----------
+    regime : Regime
+        Its policies and its simulator.
+    random_instance : callable
+        Draws a small instance from a generator.
+    decided : callable
+        What a decision does, as an entry without the time; () if nothing.
+    begun : callable
+        What of a schedule had been decided up to a time.
+    """
+
+    regime: Regime
+    random_instance: Callable[[np.random.Generator], Instance]
+    decided: Callable[[Any], Entry]
+    begun: Callable[[Any, int], list[Entry]]
+
+
+def check_policy(
+    policy: str | Policy | SeparatePolicy | type,
+    *,
+    model: str | None = None,
+    trials: int = 30,
+    seed: int = 0,
+) -> list[Finding]:
+    """List the rules that a policy does not keep; an empty list means that it conforms.
+
+    Parameters
+    ----------
+    policy : str or Policy or SeparatePolicy or type
+        A specification ``NAME[:key=value,…]`` (or ``module:Class``), a policy, or a policy class
+        whose options have defaults.
+    model : {"mixed", "separate"}, optional
+        The regime; what the policy says itself if left out, mixed for a specification.
+    trials : int
+        Random instances to try, ≥ 1.
+    seed : int
+        ≥ 0; draws the instances and seeds the simulations.
+
+    Returns
+    -------
+    list of Finding
+        What is wrong with its description, then the first break of each other rule.
+
+    Raises
+    ------
+    InputError
+        If `policy` cannot be made into a policy of the regime, or an argument is out of range.
+
+    Notes
+    -----
+    The rules: it has a name, a summary, a source and a docstring; it survives pickling; its
+    decisions are allowed and its schedules feasible by the independent checker, or it ends in the
+    typed `DoesNotFinish`; the same seed gives the same schedule, on a second run and from a copy;
+    its compiled code, if it has any, gives the schedule of its decisions; what it decides up to a
+    time does not change when later requests change or disappear; and it leaves the instance alone.
+
+    Examples
+    --------
+    >>> check_policy("mc-sf:skip=true", trials=3)
+    []
+    >>> check_policy("hysteresis:high=2", model="separate", trials=3)
+    []
+    """
+    if trials < 1:
+        raise InputError(f"trials: expected at least 1, found {trials}")
+    own = "mixed" if isinstance(policy, str) else getattr(policy, "model", "mixed")
+    suite = _SUITES[regime(own if model is None else model).model]
+    made = suite.regime.registry.make(policy() if isinstance(policy, type) else policy)
+    seen: dict[str, Finding] = {}
+    rng = np.random.default_rng(seed)
+    for trial in range(trials):
+        instance = suite.random_instance(rng)
+        for finding in _on_instance(suite, made, instance, trial, rng):
+            seen.setdefault(finding.rule, finding)
+    return [*_describes_itself(made), *seen.values()]
+
+
+def random_instance(rng: np.random.Generator) -> Instance:
+    """Draw a small instance in order of arrival, with exact numbers as predictions.
+
+    Small capacities make requests wait and overflow; predictions let every kind of policy run.
+    """
+    n = int(rng.integers(2, 12))
+    M = int(rng.integers(6, 40))
+    prompt = rng.integers(1, max(2, M // 2), size=n)
+    output = rng.integers(1, M - prompt, endpoint=True)
+    arrival = np.sort(rng.integers(0, rng.choice([1, 10, 40]), size=n))
+    return Instance(
+        gpu=Gpu(kv_capacity=M),
+        arrival=arrival,
+        prompt=prompt,
+        output=output,
+        predicted_low=output,
+        predicted_high=output,
+    )
+
+
+def _describes_itself(policy: Any) -> Iterator[Finding]:
+    kind = type(policy)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", policy.name):
+        yield Finding(
+            "description", f"name: expected lower-case words with hyphens, found {policy.name!r}"
+        )
+    for field in ("summary", "source"):
+        text = getattr(policy, field)
+        if not isinstance(text, str) or not text.strip() or "\n" in text:
+            yield Finding("description", f"{field}: expected one line of text, found {text!r}")
+    # A dataclass without a docstring is given its signature as one.
+    if not kind.__doc__ or kind.__doc__.startswith(f"{kind.__name__}("):
+        yield Finding("description", f"{kind.__name__} has no docstring")
+    try:
+        pickle.loads(pickle.dumps(policy))
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        yield Finding("pickle", f"{kind.__name__} does not pickle: {error}")
+
+
+def _on_instance(
+    suite: Suite, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
+) -> Iterator[Finding]:
+    before = copy.deepcopy(instance)
+    first = _outcome(suite, instance, policy, seed)
+    if isinstance(first, Finding):
+        yield first
+        return
+    if not isinstance(first, str):
+        violations = check(instance, first)
+        if violations:
+            yield Finding("feasible", violations[0].message)
+    for again in (policy, copy.deepcopy(policy)):
+        if _outcome(suite, instance, again, seed) != first:
+            yield Finding("seed", "two simulations with the same seed differ")
+    if _outcome(suite, instance, policy, seed, compiled=False) != first:
+        yield Finding("compiled", "the compiled code and decide make different schedules")
+    yield from _looks_ahead(suite, policy, instance, seed, rng)
+    if instance != before:
+        yield Finding("mutation", "the instance has changed")
+
+
+def _outcome(
+    suite: Suite, instance: Instance, policy: Any, seed: int, *, compiled: bool = True
+) -> Schedule | str | Finding:
+    """Return the schedule, why there is none, or what is wrong."""
+    try:
+        return suite.regime.simulate(instance, policy, seed=seed, compiled=compiled)
+    except DoesNotFinish as reason:
+        return str(reason)
+    except PolicyError as error:
+        return Finding("decisions", str(error))
+
+
+def _looks_ahead(
+    suite: Suite, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
+) -> Iterator[Finding]:
+    """Change and remove what arrives after a random time: decisions up to it must stay."""
+    t = int(rng.choice(instance.arrival))
+    futures = [instance, _other_future(instance, t, rng), _no_future(instance, t)]
+    # Where the future is gone a policy may stall or cycle for good, so compare what all reached.
+    logs = [_decisions(suite, policy, future, seed) for future in futures]
+    reached = min(t, *(last for _, last in logs))
+    pasts = [[entry for entry in log if entry[0] <= reached] for log, _ in logs]
+    schedules = [_outcome(suite, future, policy, seed) for future in futures]
+    begun = [
+        suite.begun(schedule, t)
+        for schedule in schedules
+        if isinstance(schedule, (MixedSchedule, SeparateSchedule))
+    ]
+    if any(past != pasts[0] for past in pasts) or any(runs != begun[0] for runs in begun):
+        yield Finding("look-ahead", f"changing what arrives after {t} changes decisions up to it")
+
+
+def _other_future(instance: Instance, t: int, rng: np.random.Generator) -> Instance:
+    later = instance.arrival > t
+    M, n = instance.gpu.kv_capacity, instance.n
+    longest = min(M - 1, instance.gpu.prompt_batch_tokens or M)
+    prompt = np.where(later, rng.integers(1, longest, size=n, endpoint=True), instance.prompt)
+    output = np.where(later, rng.integers(1, M - prompt, endpoint=True), instance.output)
+    return instance.replace(
+        arrival=np.where(later, t + rng.integers(1, 30, size=n), instance.arrival),
+        prompt=prompt,
+        output=output,
+        predicted_low=output,
+        predicted_high=output,
+    )
+
+
+def _no_future(instance: Instance, t: int) -> Instance:
+    return instance.take(np.flatnonzero(instance.arrival <= t))
+
+
+class _Recorder:
+    """A policy that asks another one and writes down what it decides, and when."""
+
+    def __init__(self, suite: Suite, policy: Any) -> None:
+        self._suite, self._policy, self._player = suite, policy, session(policy)
+        self.log: list[Entry] = []
+        self.last = -1
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("run_compiled", "session"):
+            raise AttributeError(name)
+        return getattr(self._policy, name)
+
+    def decide(self, observation: Any, rng: np.random.Generator) -> Any:
+        decision = self._player.decide(observation, rng)
+        self.last = observation.time
+        entry = self._suite.decided(decision)
+        if entry:
+            self.log.append((observation.time, *entry))
+        return decision
+
+
+def _decisions(suite: Suite, policy: Any, instance: Instance, seed: int) -> tuple[list[Entry], int]:
+    """Return the non-empty decisions, and the last time of one (2^62 where it finishes)."""
+    recorder = _Recorder(suite, policy)
+    outcome = _outcome(suite, instance, recorder, seed, compiled=False)
+    return recorder.log, recorder.last if isinstance(outcome, (str, Finding)) else 2**62
+
+
+def _decided_mixed(decision: Decision) -> Entry:
+    return (decision.start, decision.evict) if decision.start or decision.evict else ()
+
+
+def _begun_mixed(schedule: MixedSchedule, t: int) -> list[Entry]:
+    """Runs begun up to `t`: request, start, and when evicted (None if not up to `t`)."""
+    runs: list[Entry] = [
+        (run.request, run.start, run.end if run.end <= t else None) for run in schedule.evicted
+    ]
+    runs += [(i, start, None) for i, start in enumerate(schedule.start.tolist())]
+    return sorted((run for run in runs if run[1] <= t), key=lambda run: run[:2])
+
+
+_SUITES = {
+    "mixed": Suite(REGIMES["mixed"], random_instance, _decided_mixed, _begun_mixed),
+    "separate": Suite(
+        REGIMES["separate"], separate.random_instance, separate.decided, separate.begun
+    ),
+}

@@ -1,0 +1,1 @@
+"""Online policies for mixed batching."""

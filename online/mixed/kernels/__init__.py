@@ -1,0 +1,1 @@
+"""Compiled simulations of policies that evict or rescan."""

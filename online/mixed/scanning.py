@@ -1,0 +1,101 @@
+"""What the scanning policies share: the future check, the scan by priority, the compiled run.
+
+A scanning policy ranks the waiting requests and starts them in that order while they pass the
+future check of arXiv 2502.07115: with what runs and what has just been started, at planned
+lengths, every future completion round must stay within the KV capacity (between completions the
+occupancy only grows). At one that does not pass it stops, or with ``skip`` goes on.
+
+Planned lengths may be too short (``lengths=predicted`` or ``interval`` from the instance). A
+running request that outlives its plan is reckoned with one token more than it has, in every round
+anew, and if the next round would overflow all the same, the most recently started requests are
+evicted until it fits; nothing starts in such a round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from ...models.instance import Instance, IntArray
+from ...models.mixed.schedule import MixedSchedule
+from ..lengths import Told
+from .decision import Decision
+from .observation import Observation, RequestView
+
+#: Kinds of lengths that a scanning policy can plan with (an interval's upper end).
+PLANNING_KINDS = ("exact", "predicted", "interval")
+
+
+class Plan:
+    """Planned runs from round boundary `t` on: ``(KV tokens at t, planned completion)`` each.
+
+    Examples
+    --------
+    >>> plan = Plan(kv_capacity=9, t=0)
+    >>> plan.add(prompt=3, planned=4)
+    >>> plan.fits(prompt=1, planned=2), plan.fits(prompt=1, planned=4)
+    (True, False)
+    """
+
+    def __init__(self, kv_capacity: int, t: int, running: Iterable[RequestView] = ()) -> None:
+        self._M = kv_capacity
+        self._t = t
+        self._runs = [(view.size(t), view.start + view.planned) for view in running]  # type: ignore[operator]  # a running request has a start
+
+    def fits(self, prompt: int, planned: int) -> bool:
+        """Say whether all planned runs and one more fit at each of their completion rounds."""
+        runs = [*self._runs, (prompt, self._t + planned)]
+        return all(
+            sum(size + end - self._t for size, last in runs if last >= end) <= self._M
+            for end in {last for _, last in runs}
+        )
+
+    def add(self, prompt: int, planned: int) -> None:
+        """Plan a run that starts at `t`."""
+        self._runs.append((prompt, self._t + planned))
+
+
+def scan(observation: Observation, rank: Callable[[RequestView], int], *, skip: bool) -> Decision:
+    """Start waiting requests by rank (ties by arrival) while they pass the future check."""
+    if observation.overflows:
+        return evict_latest(observation)
+    return scan_in_order(observation, sorted(observation.waiting, key=rank), skip=skip)
+
+
+def scan_in_order(
+    observation: Observation, order: Iterable[RequestView], *, skip: bool
+) -> Decision:
+    """Start requests in the given order while they pass the future check."""
+    plan = Plan(observation.kv_capacity, observation.time, observation.running)
+    start = []
+    for view in order:
+        if plan.fits(view.prompt, view.planned):
+            plan.add(view.prompt, view.planned)
+            start.append(view.index)
+        elif not skip:
+            break
+    return Decision(start=tuple(start))
+
+
+def evict_latest(observation: Observation) -> Decision:
+    """Evict the most recently started requests until the next round fits; start nothing."""
+    held = observation.kv_next_round
+    evict = []
+    for view in reversed(observation.running):
+        if held <= observation.kv_capacity:
+            break
+        held -= view.size(observation.time + 1)
+        evict.append(view.index)
+    return Decision(evict=tuple(evict))
+
+
+def scan_compiled(
+    instance: Instance, told: Told, rank: IntArray, *, skip: bool
+) -> MixedSchedule | None:
+    """Run a scanning policy as compiled code; None where a planned length is too short."""
+    if np.any(told.high < instance.output):
+        return None
+    from ...solvers.mixed.list_scheduling.list_schedule import list_schedule
+
+    return list_schedule(instance, rank, skip=skip, planned=told.high)

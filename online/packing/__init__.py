@@ -1,0 +1,1 @@
+"""Packing with a known law of arrivals: the exact test bed of compensated coupling."""

@@ -1,0 +1,1 @@
+"""Ascent of Lagrangian duals."""

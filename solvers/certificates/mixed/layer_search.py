@@ -1,0 +1,440 @@
+"""Is there a schedule of smaller latency than a value? An exhaustive search, round by round.
+
+**What a schedule costs.** With start costs rc_i(k) and slacks σ_t of prices (see
+`certified_configurations`) and ``LB = Σ_i min_k rc_i(k) − Σ_t σ_t``, each schedule costs
+exactly
+
+    scale·latency = LB + Σ_i (rc_i(k_i) − min rc_i) + Σ_t (σ_t − U_t·C_t),
+
+and all terms are ≥ 0. A schedule of latency below V has an excess over LB of at most
+``scale·(V − 1) − LB``, the *budget*. Nobody in it starts after ``K = max(T, last arrival) +
+budget/scale``: from there on each round of delay costs a whole round.
+
+**States.** At a boundary t a schedule under construction is described by the rounds that each
+request has yet to go: none, some, or all of them (it waits). What happens next depends on nothing
+else, so of equal states the one of least excess is kept. From a state every set of waiting
+requests that fits is started. A state is dropped if its excess so far, plus for each request that
+waits the least ``rc_i(k) − min rc_i`` over the k > t at which it fits beside what runs now, is
+beyond the budget: what runs now only leaves less room as others join.
+
+**Equal requests.** Of two requests with equal s and o, the one that arrives later starts no
+earlier: exchanging two starts that do changes neither the tokens held nor the total.
+
+No code is shared with `solvers.exact`; there states are dropped by more reasons, so the search
+here takes longer than the one that found the value.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from ....models.errors import InputError
+from ....models.instance import Instance, IntArray
+from ..clock import Clock
+from ..equal_states import States, cheapest_of_equals, require_room
+from ..one_by_one import latency_one_by_one
+from .certified_configurations import PricedTypes
+from .price_table import PriceTable
+
+#: A state has a byte per request: `WAITING`, or the rounds that it has yet to go.
+WAITING = 255
+
+#: A cost that no budget allows; sums of n + 1 of them must fit 64 bits.
+FAR = 2**54
+MOST_REQUESTS = 128
+
+#: Largest table of costs, requests × rounds.
+LARGEST_TABLE = 2**26
+
+#: Room for new states.
+ROOM = 2**18
+
+
+class Terms(NamedTuple):
+    """The instance and the terms of the excess; requests in order of arrival.
+
+    Attributes
+    ----------
+    prompt, output : ndarray of int64, shape (n,)
+        s and o.
+    start : ndarray of int64, shape (n, K + 1)
+        ``rc_i(k) − min rc_i`` for a start at ``origin + k``; `FAR` before the arrival and at K.
+    later : ndarray of int64, shape (n, K + 1)
+        Its minimum over all starts from k on.
+    earned : ndarray of int64, shape (n, K + 1, longest output)
+        Price of request i in its round j, for round ``origin + t``: ``earned[i, t, j − 1]``.
+    slack : ndarray of int64, shape (K + 1,)
+        σ of round ``origin + t``.
+    elder : ndarray of int64, shape (n,)
+        The last request before i of the same s and o, −1 for none.
+    M : int
+        KV capacity.
+    """
+
+    prompt: IntArray
+    output: IntArray
+    start: IntArray
+    later: IntArray
+    earned: IntArray
+    slack: IntArray
+    elder: IntArray
+    M: int
+
+
+class Room(NamedTuple):
+    """Arrays that the expansion of one state works in; row d: d requests have been added.
+
+    Attributes
+    ----------
+    held : ndarray of int64, shape (n + 1, longest output + 1)
+        KV tokens held in rounds t + 1, t + 2, …
+    state : ndarray of uint8, shape (n + 1, n)
+        The state.
+    cost : ndarray of int64, shape (n + 1,)
+        Excess so far, without the slack of round t + 1.
+    least : ndarray of int64, shape (n + 1,)
+        Least excess of what may follow if no more are added.
+    next_one : ndarray of int64, shape (n + 1,)
+        The candidate to be tried next.
+    candidate, change : ndarray of int64, shape (n,)
+        Requests that may start now, and by how much that changes `least`.
+    gain : ndarray of int64, shape (n + 1,)
+        Sum of the negative changes from a candidate on.
+    """
+
+    held: IntArray
+    state: States
+    cost: IntArray
+    least: IntArray
+    next_one: IntArray
+    candidate: IntArray
+    change: IntArray
+    gain: IntArray
+
+
+def least_below(value: int, instance: Instance, table: PriceTable, clock: Clock) -> int | None:
+    """Return the latency of some schedule below `value`, or None if there is none.
+
+    Parameters
+    ----------
+    value : int
+        V ≥ 0.
+    instance : Instance
+        The instance (mixed batching), of at most `MOST_REQUESTS` requests with outputs below
+        `WAITING`.
+    table : PriceTable
+        Any prices ≥ 0 that keep the costs within 64 bits.
+    clock : Clock
+        Asked between slices of the work.
+
+    Raises
+    ------
+    InputError
+        If the instance or the prices are too large for the search.
+    OutOfTime, OutOfMemory
+        If the clock runs out, or the states need too much memory.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> table = PriceTable(scale=1, types=(), price=np.zeros((1, 0)))
+    >>> least_below(7, instance, table, Clock(None))
+    >>> least_below(8, instance, table, Clock(None))
+    7
+    """
+    n, longest = instance.n, int(instance.output.max())
+    if n > MOST_REQUESTS or longest >= WAITING:
+        raise InputError(
+            f"proof: exhaustive search is for at most {MOST_REQUESTS} requests with outputs below "
+            f"{WAITING}, found {n} with outputs up to {longest}"
+        )
+    one_by_one = latency_one_by_one(instance.arrival.tolist(), instance.output.tolist())
+    if one_by_one < value:
+        return one_by_one
+    terms, budget = _terms(value, instance, table, clock)
+    if budget < 0:
+        return None
+    found = _search(terms, budget, clock)
+    return None if found is None else value - 1 - (budget - found) // table.scale
+
+
+def _terms(value: int, instance: Instance, table: PriceTable, clock: Clock) -> tuple[Terms, int]:
+    """Terms and budget; no table is made where the budget is negative."""
+    instance = instance.take(np.argsort(instance.arrival, kind="stable"))
+    priced = PricedTypes(instance, scale=table.scale, types=table.types, price=table.price)
+    costs = [priced.start_costs(i, clock) for i in range(instance.n)]
+    slack = [0] + [priced.heaviest(t, clock) for t in range(1, priced.last + 1)]
+    least = [min(each) for each in costs]
+    budget = table.scale * (value - 1) - sum(least) + sum(slack)
+    origin = int(instance.arrival[0])
+    K = max(priced.last, int(instance.arrival[-1])) + max(0, budget) // table.scale + 1 - origin
+    longest = int(instance.output.max())
+    if (K + 1) * instance.n * longest > LARGEST_TABLE:
+        raise InputError(
+            f"proof: exhaustive search is for at most {LARGEST_TABLE} costs (requests × rounds × "
+            f"outputs), found {instance.n} × {K + 1} × {longest}"
+        )
+    # Every number of the search is a sum of at most n + 1 costs of starts, the slack of a round
+    # and the budget.
+    dearest = table.scale * (K + longest) + longest * int(table.price.max(initial=0))
+    if max(dearest, budget, *slack) >= FAR:
+        raise InputError(f"proof: exhaustive search is for costs below {FAR}, found larger prices")
+    start = np.full((instance.n, K + 1), FAR, dtype=np.int64)
+    for i, (a, o) in enumerate(zip(instance.arrival.tolist(), priced.output, strict=True)):
+        delays = np.arange(K - (a - origin), dtype=np.int64)
+        start[i, a - origin : K] = table.scale * (delays + o)
+        start[i, a - origin : a - origin + len(costs[i])] = costs[i]
+        start[i, a - origin : K] -= least[i]
+    later = np.minimum.accumulate(start[:, ::-1], axis=1)[:, ::-1]
+    slacks = np.zeros(K + 1, dtype=np.int64)
+    shifted = slack[origin : origin + K + 1]
+    slacks[: len(shifted)] = shifted
+    terms = Terms(
+        prompt=instance.prompt,
+        output=instance.output,
+        start=start,
+        later=np.ascontiguousarray(later),
+        earned=_earned(instance, priced, origin, K),
+        slack=slacks,
+        elder=np.array(_elders(instance)),
+        M=instance.gpu.kv_capacity,
+    )
+    return terms, budget - sum(slack[: origin + 1])
+
+
+def _earned(instance: Instance, priced: PricedTypes, origin: int, K: int) -> IntArray:
+    earned = np.zeros((instance.n, K + 1, int(instance.output.max())), dtype=np.int64)
+    rounds = max(0, min(K, priced.last - origin))
+    for i in range(instance.n):
+        for j, column in priced.rounds_of(i):
+            prices = priced.price[origin + 1 : origin + 1 + rounds, column]
+            earned[i, 1 : 1 + rounds, j - 1] = prices
+    return earned
+
+
+def _elders(instance: Instance) -> list[int]:
+    kinds = list(zip(instance.prompt.tolist(), instance.output.tolist(), strict=True))
+    return [
+        max((j for j in range(i) if kinds[j] == kinds[i]), default=-1) for i in range(instance.n)
+    ]
+
+
+def _search(terms: Terms, budget: int, clock: Clock) -> int | None:
+    """Return the excess of some schedule within the budget, or None if there is none."""
+    n = terms.output.size
+    states, excess = np.full((1, n), WAITING, dtype=np.uint8), np.zeros(1, dtype=np.int64)
+    following, costs = np.empty((ROOM, n), np.uint8), np.empty(ROOM, np.int64)
+    room, found = _room(n, int(terms.output.max())), np.array([-1])
+    for t in range(terms.start.shape[1] - 1):
+        layers = [(np.empty((0, n), np.uint8), np.empty(0, np.int64))]
+        kept = reached = 0
+        while reached < excess.size:
+            clock.check()
+            first = reached
+            reached, count = _expand(
+                terms, t, states, excess, first, budget, following, costs, room, found,
+                clock.expired,
+            )  # fmt: skip
+            if clock.expired[0]:
+                clock.check()
+            if found[0] >= 0:
+                return int(found[0])
+            if reached == first:  # one state led to more than there is room for
+                following, costs = np.empty((2 * costs.size, n), np.uint8), np.tile(costs, 2)
+            layers.append((following[:count].copy(), costs[:count].copy()))
+            if sum(each.size for _, each in layers) > 2 * kept + 4 * ROOM:
+                layers = [cheapest_of_equals(layers)]
+                kept = layers[0][1].size
+                require_room(layers[0][0])
+        states, excess = cheapest_of_equals(layers)
+        if not excess.size:
+            return None
+    return None
+
+
+def _room(n: int, longest: int) -> Room:
+    return Room(
+        held=np.zeros((n + 1, longest + 1), np.int64),
+        state=np.zeros((n + 1, n), np.uint8),
+        cost=np.zeros(n + 1, np.int64),
+        least=np.zeros(n + 1, np.int64),
+        next_one=np.zeros(n + 1, np.int64),
+        candidate=np.zeros(n, np.int64),
+        change=np.zeros(n, np.int64),
+        gain=np.zeros(n + 1, np.int64),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _expand(
+    terms: Terms,
+    t: int,
+    states: States,
+    excess: IntArray,
+    first: int,
+    budget: int,
+    following: States,
+    costs: IntArray,
+    room: Room,
+    found: IntArray,
+    expired: IntArray,
+) -> tuple[int, int]:
+    """Fill `following` with what states ``first, first + 1, …`` of boundary t lead to.
+
+    Returns the state to go on with, and the number of new states. Stops early where `following` is
+    half full, at once with the excess in `found` where a schedule is complete, and once `expired`.
+    """
+    count = 0
+    for position in range(first, excess.size):
+        if 2 * count > costs.size:
+            return position, count
+        before = count
+        most, depth = _lay_out(terms, t, states[position], excess[position], room), 0
+        count = _close(terms, t, depth, budget, following, costs, count, room, found)
+        while depth >= 0 and found[0] < 0:
+            if expired[0]:
+                return position, before
+            if count == costs.size:  # no room for this state: do it again with more
+                return position, before
+            c = room.next_one[depth]
+            if c == most:
+                depth -= 1
+                continue
+            room.next_one[depth] = c + 1
+            if _may_join(terms, depth, c, budget, room):
+                depth += 1
+                _join(terms, t, depth, c, room)
+                count = _close(terms, t, depth, budget, following, costs, count, room, found)
+        if found[0] >= 0:
+            break
+    return excess.size, count
+
+
+@njit(cache=True, nogil=True)
+def _lay_out(terms: Terms, t: int, state: States, excess: int, room: Room) -> int:
+    """Fill row 0 with a state, list the candidates, and return how many there are."""
+    room.held[0] = 0
+    room.state[0] = state
+    room.cost[0] = excess
+    room.least[0] = excess + terms.slack[t + 1]
+    room.next_one[0] = 0
+    most = 0
+    for i in range(state.size):
+        if state[i] == WAITING:
+            room.least[0] += terms.later[i, t + 1]
+            if terms.start[i, t] < FAR:
+                room.candidate[most] = i
+                joining = terms.start[i, t] - terms.later[i, t + 1] - terms.earned[i, t + 1, 0]
+                room.change[most] = joining
+                most += 1
+        elif state[i] > 0:
+            done = terms.output[i] - state[i]
+            room.least[0] -= terms.earned[i, t + 1, done]
+            for u in range(state[i]):
+                room.held[0, u] += terms.prompt[i] + done + u + 1
+    room.gain[most] = 0
+    for c in range(most - 1, -1, -1):
+        room.gain[c] = room.gain[c + 1] + min(0, room.change[c])
+    return most
+
+
+@njit(cache=True, nogil=True)
+def _may_join(terms: Terms, depth: int, c: int, budget: int, room: Room) -> bool:
+    """Whether candidate c fits beside row `depth`, after its elder, and within the budget."""
+    if room.least[depth] + room.change[c] + room.gain[c + 1] > budget:
+        return False
+    i = room.candidate[c]
+    elder = terms.elder[i]
+    if elder >= 0 and room.state[depth, elder] == WAITING:
+        return False
+    return _fits(terms, room.held[depth], i, 0)
+
+
+@njit(cache=True, nogil=True)
+def _fits(terms: Terms, held: IntArray, i: int, delay: int) -> bool:
+    """Whether request i, started `delay` rounds from now, fits beside what is held."""
+    for u in range(delay, min(delay + terms.output[i], held.size)):
+        if held[u] > 0 and held[u] + terms.prompt[i] + u - delay + 1 > terms.M:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _join(terms: Terms, t: int, depth: int, c: int, room: Room) -> None:
+    """Fill row `depth`: the row before it, and candidate c started."""
+    i = room.candidate[c]
+    room.held[depth] = room.held[depth - 1]
+    for u in range(terms.output[i]):
+        room.held[depth, u] += terms.prompt[i] + u + 1
+    room.state[depth] = room.state[depth - 1]
+    room.state[depth, i] = terms.output[i]
+    room.cost[depth] = room.cost[depth - 1] + terms.start[i, t]
+    room.least[depth] = room.least[depth - 1] + room.change[c]
+    room.next_one[depth] = c + 1
+
+
+@njit(cache=True, nogil=True)
+def _close(
+    terms: Terms,
+    t: int,
+    depth: int,
+    budget: int,
+    following: States,
+    costs: IntArray,
+    count: int,
+    room: Room,
+    found: IntArray,
+) -> int:
+    """Start no more and run round t + 1; keep the state if the budget allows."""
+    state, held = room.state[depth], room.held[depth]
+    cost = room.cost[depth] + terms.slack[t + 1]
+    for i in range(state.size):
+        if 0 < state[i] < WAITING:
+            cost -= terms.earned[i, t + 1, terms.output[i] - state[i]]
+    least, waiting = cost, 0
+    for i in range(state.size):
+        if state[i] == WAITING:
+            waiting += 1
+            least += _cheapest_fit(terms, held, i, t)
+            if least > budget:
+                return count
+    if waiting == 0:
+        total = cost + _slack_to_come(terms, t + 2, state)
+        if total <= budget:
+            found[0] = total
+        return count
+    if count < costs.size:
+        for i in range(state.size):
+            following[count, i] = state[i] - 1 if 0 < state[i] < WAITING else state[i]
+        costs[count] = cost
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _cheapest_fit(terms: Terms, held: IntArray, i: int, t: int) -> int:
+    """Least cost of request i over the starts after t at which it fits beside what is held."""
+    least, k = FAR, t + 1
+    while terms.later[i, k] < least:
+        if terms.start[i, k] < least and _fits(terms, held, i, k - t):
+            least = terms.start[i, k]
+        k += 1
+    return least
+
+
+@njit(cache=True, nogil=True)
+def _slack_to_come(terms: Terms, first: int, state: States) -> int:
+    """Slack of the rounds from `first` on if nobody starts any more."""
+    total = 0
+    for t in range(first, terms.slack.size):
+        total += terms.slack[t]
+    for i in range(state.size):
+        done = terms.output[i] - state[i]
+        for u in range(1, state[i]):
+            if first + u - 1 < terms.slack.size:
+                total -= terms.earned[i, first + u - 1, done + u]
+    return total

@@ -1,0 +1,1 @@
+"""Proofs of bounds for separate batching, verified."""

@@ -1,0 +1,1 @@
+"""Mixed batching: hindsight schedules and lower bounds."""

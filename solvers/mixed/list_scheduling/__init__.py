@@ -1,0 +1,1 @@
+"""List schedules of mixed batching."""

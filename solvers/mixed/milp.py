@@ -1,0 +1,132 @@
+"""The MILP stage of the search: build, bound by the LP, branch and bound."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from functools import partial
+
+import numpy as np
+import pyomo.environ as pyo
+
+from ...models.instance import Instance, IntArray
+from ...models.mixed.milp.formulation import build_model
+from ...models.mixed.milp.from_variables import decode, set_start
+from ...models.mixed.milp.offered_starts import offered_starts
+from ...models.mixed.schedule import MixedSchedule
+from ...models.objectives import value_step
+from ..best_so_far import BestSoFar
+from ..certificates.clock import Clock
+from ..highs import solve_model
+from ..matrix_form import MatrixForm, compile_model
+from ..milp_stage import attempted, solved, take, tell
+from ..units import in_units, out_of_units
+from ..weak_duality import dual_bound
+from .milp_size import MOST_BINARIES, latest_starts_of, most_binaries
+from .proofs.linear_duals import round_prices
+
+#: By itself the solve takes the dense form up to this many memory non-zeros: cuts and presolve find
+#: much more in its knapsack rows. Beyond, the running-sum form has the root bound sooner.
+MOST_DENSE_NONZEROS = 600_000
+
+#: Beyond this many columns the LP is solved by interior point.
+LARGE_LP = 30_000
+
+
+def try_milp(
+    search: BestSoFar[MixedSchedule],
+    formulation: str,
+    work_limit: int | None,
+    threads: int | None,
+    seed: int,
+) -> None:
+    """Build the MILP, hand over the schedule, solve with the time left."""
+    instance = search.instance
+    if search.seconds_left == 0:
+        search.account.append("MILP not tried (no time left)")
+        return
+    if instance.n > MOST_BINARIES:  # a binary each, at least
+        search.account.append(f"MILP not tried ({instance.n} requests)")
+        return
+    latest = latest_starts_of(search)
+    binaries = offered_starts(instance, latest).count
+    if binaries > most_binaries(work_limit):
+        search.account.append(f"MILP not tried ({binaries} binaries)")
+        return
+    if formulation == "auto":
+        formulation = _suitable_form(instance, latest)
+    name = f"MILP ({formulation} form)"
+    search.tell(f"building the MILP ({binaries} binaries)")
+    small, unit = in_units(instance, search.objective)
+    built = attempted(search, name, partial(_build, search, small, formulation, latest))
+    if built is None:
+        return
+    milp, form, started = built
+    limited = work_limit is None
+    _bound_by_lp(search, form, unit, search.seconds_left if limited else None, threads)
+    search.tell("LP relaxation")
+    if search.seconds_left == 0:
+        search.account.append("no time left for branch and bound")
+        return
+    result = solved(
+        search,
+        name,
+        lambda: solve_model(
+            form,
+            time_limit=search.seconds_left if limited else None,
+            work_limit=work_limit,
+            threads=threads,
+            seed=seed,
+            absolute_gap=float(value_step(instance, search.objective) / unit) / 2,
+            warm_start=started,
+            progress=partial(tell, search, unit),
+        ),
+    )
+    if result is not None:
+        take(search, name, result, unit, lambda: decode(instance, milp, result.value))
+    search.tell("done")
+
+
+def _build(
+    search: BestSoFar[MixedSchedule], instance: Instance, formulation: str, latest: IntArray
+) -> tuple[pyo.ConcreteModel, MatrixForm, bool]:
+    """Return the model, its matrices, and whether its variables have the schedule's values."""
+    milp = build_model(instance, objective=search.objective, formulation=formulation, latest=latest)
+    assert search.schedule is not None
+    started = set_start(instance, milp, search.schedule)
+    return milp, compile_model(milp), started
+
+
+def _suitable_form(instance: Instance, latest: IntArray) -> str:
+    nonzeros = int(np.maximum(latest - instance.arrival + 1, 0) @ instance.output)
+    return "dense" if nonzeros <= MOST_DENSE_NONZEROS else "running-sum"
+
+
+def _bound_by_lp(
+    search: BestSoFar[MixedSchedule],
+    form: MatrixForm,
+    unit: Fraction,
+    time_limit: float | None,
+    threads: int | None,
+) -> None:
+    """The LP relaxation first: sooner than the root of the branch and bound, and exact duality."""
+    large = form.sizes[0] > LARGE_LP
+    relaxed = solved(
+        search,
+        "LP relaxation",
+        lambda: solve_model(
+            form, relax=True, interior_point=large, time_limit=time_limit, threads=threads
+        ),
+    )
+    if relaxed is None:
+        return
+    if relaxed.row_duals is not None:
+        duals = relaxed.row_duals
+        bound = dual_bound(form, duals)
+        if math.isfinite(bound):
+            search.bounds.append(("LP relaxation", out_of_units(bound, unit, search.maximised)))
+        proof = round_prices(search.instance, search.objective, form, duals, unit)
+        exact = proof.bound(search.instance, search.objective, Clock(None))
+        search.proved_bound("memory prices of the LP", exact, proof)
+    if relaxed.interrupted:
+        raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""Certificates made from what the bounds of mixed batching found."""

@@ -1,0 +1,158 @@
+"""Large neighbourhood search for traces: windows of the order are annealed, the rest follows.
+
+The requests are in order of their starts. A window is a run of this order. Two ways to free it:
+
+- *the rest stays*: the window's requests are removed and annealed beside everything else;
+- *the rest follows*: all later requests are removed as well; some of them, the lookahead, are
+  annealed with the window and weigh, at its end, for all that come after (what saves room early
+  moves everyone); then the others are placed again in their order.
+
+A change is kept iff the total latency does not grow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ....models.instance import Instance, IntArray
+from ...limits import Budget, Incumbent
+from ...random_stream import Stream, below
+from .annealing import Part, anneal, begin
+from .place import place_in_order
+from .profile import add_run, remove_run
+
+#: Ways to free a window: its requests, those of the lookahead behind it (0: the rest stays), and
+#: the temperature at the first step as a share of the mean output length.
+WAYS = ((80, 0, 0.05), (40, 40, 0.05), (20, 60, 0.05), (60, 60, 0.2), (60, 60, 0.6))
+
+#: Annealing steps spent on one window.
+STEPS = 2_000
+
+
+@njit(cache=True, nogil=True)
+def _add_all(order: IntArray, s: IntArray, o: IntArray, start: IntArray, held: IntArray) -> None:
+    for i in order:
+        add_run(held, s[i], o[i], start[i])
+
+
+@njit(cache=True, nogil=True)
+def _remove_all(order: IntArray, s: IntArray, o: IntArray, start: IntArray, held: IntArray) -> None:
+    for i in order:
+        remove_run(held, s[i], o[i], start[i])
+
+
+class Neighbourhood:
+    """A schedule with its KV profile, and the windows that can better it.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance; its first arrival is taken for round 0 here.
+    start : ndarray of int64, shape (n,)
+        A feasible schedule.
+    """
+
+    def __init__(self, instance: Instance, start: IntArray) -> None:
+        self.s, self.o, self.M = instance.prompt, instance.output, instance.gpu.kv_capacity
+        self.origin = int(instance.arrival.min())
+        self.release = instance.arrival - self.origin
+        self.start = start - self.origin
+        end = int((self.start + self.o).max())
+        # Placing again may end later than before: by a quarter, or the change is given up.
+        self.held = np.zeros(end + end // 4 + 2 * int(self.o.max()) + 2, np.int64)
+        _add_all(np.arange(instance.n), self.s, self.o, self.start, self.held)
+
+    @property
+    def order(self) -> IntArray:
+        """The requests by start."""
+        return np.argsort(self.start, kind="stable")
+
+    def improve(self, budget: Budget, incumbent: Incumbent, stream: Stream) -> None:
+        """Anneal random windows until the budget is spent."""
+        while not budget.is_spent:
+            size, ahead, heat = WAYS[below(stream, len(WAYS))]
+            first = below(stream, max(1, self.start.size - size // 2))
+            order = self.order
+            window = order[first : first + size + ahead]
+            rest = order[first + window.size :] if ahead else order[:0]
+            held = self._without(window, rest)
+            part, origin = self._part(window, rest.size, ahead, held)
+            budget.work += window.size
+            found = _annealed(part, heat * float(part.output.mean()), budget, stream)
+            if found is not None and self._replace(window, found + origin, rest, held, budget):
+                incumbent.offer(self.start + self.origin)
+
+    def compact(self, budget: Budget, incumbent: Incumbent) -> None:
+        """Place all requests again in the order of their starts, as long as that is better."""
+        nobody = self.order[:0]
+        while not budget.is_spent:
+            order = self.order
+            held = self._without(nobody, order)
+            if not self._replace(nobody, nobody, order, held, budget):
+                return
+            incumbent.offer(self.start + self.origin)
+
+    def _without(self, window: IntArray, rest: IntArray) -> IntArray:
+        """Return the KV profile of all but some requests."""
+        held = self.held.copy()
+        _remove_all(window, self.s, self.o, self.start, held)
+        _remove_all(rest, self.s, self.o, self.start, held)
+        return held
+
+    def _part(self, window: IntArray, n_rest: int, ahead: int, held: IntArray) -> tuple[Part, int]:
+        """Return the window as a part whose round 0 is its first start, and that round.
+
+        The last half of the lookahead carries, in equal shares, the weight of all that follow.
+        """
+        origin = int(self.start[window].min())
+        s, o = self.s[window], self.o[window]
+        end = int((self.start[window] + o).max()) + 2 * int(o.max())
+        weight = np.ones(window.size, np.int64)
+        if ahead:
+            weight[-(ahead // 2) :] += n_rest // (ahead // 2)
+        release = np.maximum(self.release[window] - origin, 0)
+        return Part(release, s, o, weight, held[origin : end + 1].copy(), self.M), origin
+
+    def _replace(
+        self,
+        window: IntArray,
+        starts: IntArray,
+        rest: IntArray,
+        held: IntArray,
+        budget: Budget,
+    ) -> bool:
+        """Give the window its starts and place the rest again on `held`, unless that is worse.
+
+        Returns whether the total latency fell.
+        """
+        before = self.start.copy()
+        self.start[window] = starts
+        _add_all(window, self.s, self.o, self.start, held)
+        placed = [True]
+
+        def place(first: int, end: int) -> None:
+            columns = (self.release, self.s, self.o, self.M, held, self.start)
+            placed[0] &= place_in_order(rest[first:end], *columns)
+
+        finished = budget.in_slices(rest.size, 1, place)
+        gain = int(before.sum() - self.start.sum())
+        if not finished or not placed[0] or gain < 0:
+            self.start = before
+            return False
+        self.held = held
+        return gain > 0
+
+
+def _annealed(part: Part, hot: float, budget: Budget, stream: Stream) -> IntArray | None:
+    """Best starts of the part after `STEPS` steps from its order; None if that does not fit."""
+    m = part.release.size
+    walk = begin(part, np.arange(m))
+    if walk is None:
+        return None
+
+    def go_on(now: int, end: int) -> None:
+        anneal(part, walk, stream, (now, end, STEPS), (hot, hot / 50), 0.0)
+
+    budget.in_slices(STEPS, max(1, m // 2), go_on)
+    return walk.best

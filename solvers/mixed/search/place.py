@@ -1,0 +1,60 @@
+"""Serial list scheduling: requests in a given order, each at its earliest feasible start."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ....models.instance import Instance, IntArray
+from .profile import NOWHERE, add_run, earliest_start
+
+#: Largest number of rounds for which a KV profile is kept (8 bytes each, a few copies).
+MOST_ROUNDS = 4_000_000
+
+
+def place_all(instance: Instance, order: IntArray) -> IntArray | None:
+    """Return the starts when all are placed in this order; None past `MOST_ROUNDS` rounds.
+
+    Unlike list scheduling by rank at each boundary, who comes later in the order may start
+    earlier, but never at the cost of who came before.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> place_all(instance, np.array([0, 1])).tolist()
+    [0, 3]
+    >>> place_all(instance, np.array([1, 0])).tolist()
+    [1, 2]
+    """
+    origin = int(instance.arrival.min())
+    release = instance.arrival - origin
+    last = int(release.max()) + 2 * int(instance.output.max())
+    rounds = last + 4 * -(-int(instance.volume.sum()) // instance.gpu.kv_capacity)
+    start = np.zeros(instance.n, dtype=np.int64)
+    columns = (release, instance.prompt, instance.output, instance.gpu.kv_capacity)
+    while rounds <= MOST_ROUNDS:
+        if place_in_order(order, *columns, np.zeros(rounds + 1, np.int64), start):
+            return start + origin
+        rounds *= 2
+    return None
+
+
+@njit(cache=True, nogil=True)
+def place_in_order(
+    order: IntArray,
+    release: IntArray,
+    s: IntArray,
+    o: IntArray,
+    M: int,
+    held: IntArray,
+    start: IntArray,
+) -> bool:
+    """Place requests one after the other at their earliest starts; False past the last round."""
+    for i in order:
+        k = earliest_start(held, M, s[i], o[i], release[i])
+        if k == NOWHERE:
+            return False
+        start[i] = k
+        add_run(held, s[i], o[i], k)
+    return True

@@ -1,0 +1,159 @@
+"""Better a schedule: the recipe that picks the search by size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ....models.errors import InputError
+from ....models.instance import Instance, IntArray
+from ....models.mixed.feasibility import check_mixed
+from ....models.mixed.regime import require_mixed
+from ....models.mixed.schedule import MixedSchedule
+from ...limits import Budget, Incumbent
+from ...random_stream import random_stream
+from . import beam
+from .greedy import greedy_starts
+from .large_neighbourhood import Neighbourhood
+from .multistart import anneal_in_runs
+from .place import MOST_ROUNDS
+from .priced_orders import priced_starts
+
+#: Up to so many requests × rounds all requests are annealed together; beyond, windows of them.
+MOST_ANNEALED_REQUESTS = 300
+MOST_ANNEALED_CELLS = 4_000_000
+
+#: Up to so many requests, and requests × rounds, beams come first.
+MOST_BEAM_REQUESTS = 150
+MOST_BEAM_CELLS = 200_000
+
+#: Their share of the budget; beyond so many requests annealing gains more than wide beams do.
+BEAM_SHARE, BEAM_SHARE_BEYOND = 0.7, 0.05
+BEYOND = 44
+
+#: Share of the budget for schedules guided by memory prices, on larger instances.
+PRICED_SHARE = 0.3
+
+#: Of the starts of a larger instance, the best so many are compacted; the best of them goes on.
+COMPACTED = 4
+
+
+def improve_schedule(
+    instance: Instance,
+    schedule: MixedSchedule,
+    *,
+    time_limit: float,
+    work_limit: int | None = None,
+    seed: int = 0,
+    stop: Callable[[], bool] | None = None,
+    found: Callable[[MixedSchedule, int], None] | None = None,
+) -> MixedSchedule:
+    """Search for a schedule of smaller total latency until the time is up.
+
+    Greedy schedules come first. Then instances of up to `MOST_BEAM_REQUESTS` requests are
+    searched by beams of doubling widths, those of up to `MOST_ANNEALED_REQUESTS` annealed as a
+    whole, run after run; larger ones window by window.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance (unit-time law, no batch limits).
+    schedule : MixedSchedule
+        A feasible schedule of it. Aborted runs only cost: they are left out of the search.
+    time_limit : float
+        Seconds of wall-clock time, ≥ 0.
+    work_limit : int, optional
+        Placements of a request on the KV profile, about, ≥ 0. With it the result does not depend
+        on the clock: the time limit is not used.
+    seed : int
+        Random seed, ≥ 0.
+    stop : callable, optional
+        Asked about every 20 ms; the search ends when it returns True.
+    found : callable, optional
+        Called with each better schedule and its total latency, which falls from call to call.
+
+    Returns
+    -------
+    MixedSchedule
+        The best schedule found; feasible, and never worse than the one given.
+
+    Raises
+    ------
+    InputError
+        If mixed batching cannot express the instance, the schedule violates a rule, or a limit or
+        the seed is out of range.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> one_by_one = MixedSchedule([0, 4])
+    >>> improve_schedule(instance, one_by_one, time_limit=0, work_limit=100).start.tolist()
+    [0, 3]
+    """
+    _check_arguments(instance, schedule, time_limit, work_limit, seed)
+    budget = Budget(time_limit, work_limit, stop)
+    incumbent = Incumbent(instance, schedule, found)
+    starts = _first_starts(instance, schedule, budget, incumbent)
+    rounds = int(incumbent.schedule.completion(instance).max() - instance.arrival.min())
+    if budget.is_spent or rounds > MOST_ROUNDS:
+        return incumbent.schedule
+    stream = random_stream(seed)
+    if instance.n <= MOST_ANNEALED_REQUESTS and instance.n * rounds <= MOST_ANNEALED_CELLS:
+        if instance.n <= MOST_BEAM_REQUESTS and instance.n * rounds <= MOST_BEAM_CELLS:
+            part = budget.part(BEAM_SHARE if instance.n <= BEYOND else BEAM_SHARE_BEYOND)
+            exhausted = beam.widen(instance, part, incumbent)
+            budget.settle(part)
+            if exhausted:
+                return incumbent.schedule
+        anneal_in_runs(instance, budget, incumbent, stream)
+    else:
+        starts = _with_priced(instance, starts, budget, incumbent)
+        compacted = [Neighbourhood(instance, start) for start in starts[:COMPACTED]]
+        for neighbourhood in compacted:
+            neighbourhood.compact(budget, incumbent)
+        best = min(compacted, key=lambda neighbourhood: int(neighbourhood.start.sum()))
+        best.improve(budget, incumbent, stream)
+    return incumbent.schedule
+
+
+def _first_starts(
+    instance: Instance, schedule: MixedSchedule, budget: Budget, incumbent: Incumbent
+) -> list[IntArray]:
+    """Starts of the given schedule and of the greedy ones, the best first."""
+    starts = [schedule.start]
+    for start in greedy_starts(instance):
+        if budget.is_spent:
+            break
+        budget.work += instance.n
+        incumbent.offer(start)
+        starts.append(start)
+    return sorted(starts, key=lambda start: int(start.sum()))
+
+
+def _with_priced(
+    instance: Instance, starts: list[IntArray], budget: Budget, incumbent: Incumbent
+) -> list[IntArray]:
+    """Add the starts of schedules guided by memory prices; the best first."""
+    part = budget.part(PRICED_SHARE)
+    priced = priced_starts(instance, part, incumbent)
+    budget.settle(part)
+    return sorted([*starts, *priced], key=lambda start: int(start.sum()))
+
+
+def _check_arguments(
+    instance: Instance,
+    schedule: MixedSchedule,
+    time_limit: float,
+    work_limit: int | None,
+    seed: int,
+) -> None:
+    require_mixed(instance)
+    if not time_limit >= 0:
+        raise InputError(f"time_limit: expected at least 0 seconds, found {time_limit}")
+    if work_limit is not None and work_limit < 0:
+        raise InputError(f"work_limit: expected at least 0 placements, found {work_limit}")
+    if seed < 0:
+        raise InputError(f"seed: expected an integer of at least 0, found {seed}")
+    violations = check_mixed(instance, schedule)
+    if violations:
+        raise InputError(f"schedule: must be feasible, found: {violations[0].message}")

@@ -1,0 +1,1 @@
+"""Exact search over states of separate batching."""

@@ -1,0 +1,1 @@
+"""Search for good schedules of separate batching."""
