@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchprophet.cli import run
-from batchprophet.commands.basic.console import one_line
+from batchprophet.commands.console import one_line
 from batchprophet.models.errors import InputError
 from batchprophet.models.files import read_instance, read_schedule
 from batchprophet.models.instance import Gpu, Instance

@@ -16,7 +16,7 @@ from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.online.evaluation import Comparison, PolicyResult
 from batchprophet.pictures import panels
 from batchprophet.report import sentences as reading
-from batchprophet.report.page import table as tables
+from batchprophet.report import table as tables
 from batchprophet.report.page.page import Origin, render
 from batchprophet.results.compared import compared as results
 from batchprophet.solvers.solution import certified
