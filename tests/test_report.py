@@ -17,8 +17,8 @@ from batchprophet.online.evaluation import Comparison, PolicyResult
 from batchprophet.pictures import panels
 from batchprophet.report import sentences as reading
 from batchprophet.report import table as tables
-from batchprophet.report.page.page import Origin, render
-from batchprophet.results.compared import compared as results
+from batchprophet.report.page import Origin, render
+from batchprophet.results import compared as results
 from batchprophet.solvers.solution import certified
 
 ORIGIN = Origin(version="1.2.3", date="2031-02-03", command="batchprophet compare 'a <b>.json'")
