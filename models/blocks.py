@@ -14,8 +14,8 @@ Hence for every partition of the requests into S_1, …, S_m the optima satisfy
 **Closing up.** Let W be the sum of the requests' times alone on the GPU and a their last arrival.
 Every schedule can be changed such that it ends by a + W and no request completes later: under mixed
 batching, if no request runs in a round after a, let all that starts later start one round earlier;
-under separate batching shift batches to the left (`separate.horizon`). Then each round, or batch,
-after a belongs to some request, and batches take no longer than their jobs one by one.
+under separate batching shift batches to the left (`separate.milp.horizon`). Then each round, or
+batch, after a belongs to some request, and batches take no longer than their jobs one by one.
 
 **Blocks.** Let the requests, by arrival, fall into S_1, …, S_m such that a_b + W_b of each is
 at most the first arrival of the next. Closed-up schedules of the I_{S_b} do not overlap, so

@@ -16,7 +16,7 @@ from .progress import Progress
 #: Compiled functions that stand for the parts of the engines, by module. "first" is what every
 #: solve of mixed batching begins with; after it come prices on configurations and exhaustive
 #: search, or, for larger instances, prices on memory. Path graphs compile when they are reached
-#: (`paths.warm_up`).
+#: (`path_graphs.warm_up`).
 PARTS = {
     "first": (
         ("solvers.mixed.list_scheduling.list_schedule", "list_starts"),

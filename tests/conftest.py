@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from .side_by_side import BENCHMARKS
+from tests.side_by_side import BENCHMARKS
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,12 @@ import importlib.util
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks" / "hindsight"
+from tests.paths import ROOT
+
+BENCHMARKS = ROOT / "benchmarks" / "hindsight"
 
 #: Options that make the command quick.
 SMALL = ("--seeds", "100", "--time-limit", "20", "--threads", "1")

@@ -13,8 +13,8 @@ from urllib.parse import unquote
 import pytest
 
 from tests.pages import FENCE, OUTPUT, run_page, same_but_for_time
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 EXECUTED = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
 #: Pages with commands or code that no test runs. (The front page has the README's two commands.)

@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
 
 #: Rooms from the foundation up: a room imports from itself and from those before it.
 ROOMS = ["models", "solvers", "online", "batchprophet"]
@@ -146,6 +147,38 @@ def test_verifiers_reach_nothing_that_finds_what_they_verify():
     sources = {name: (ROOT / name).read_text() for name in rooms}
     assert not [name for name, source in sources.items() if "pyomo" in source]
     assert not [name for name, source in sources.items() if "highspy" in source]
+
+
+#: A reference to code in a docstring or comment: `module.name`.
+REFERENCE = re.compile(r"(?<!`)`([a-z_][a-z_0-9]*(?:\.[A-Za-z_0-9]+)+)`(?!`)")
+
+#: What may stand before the dot and is no module of ours.
+FOREIGN = {"numpy", "json", "sys", "concurrent", "csv", "bp", "np"}
+
+
+def names_something(reference: str) -> bool:
+    """Whether it is the end of a module's name, or of one and of something in it."""
+    parts = reference.split(".")
+    for k in range(len(parts), 0, -1):
+        ending = "." + ".".join(parts[:k])
+        for name in modules():
+            if f".{name}".endswith(ending):
+                found = importlib.import_module(name)
+                for part in parts[k:]:
+                    found = getattr(found, part, None)
+                if found is not None:
+                    return True
+    return False
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_references_in_docstrings_name_something(path):
+    found = REFERENCE.findall(path.read_text())
+    ours = [each for each in found if each.split(".")[0] not in FOREIGN]
+    files = ("html", "csv", "json")
+    assert not [
+        each for each in ours if each.split(".")[-1] not in files and not names_something(each)
+    ]
 
 
 @pytest.mark.parametrize("name", modules())

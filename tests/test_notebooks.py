@@ -1,12 +1,12 @@
 """Every notebook runs from start to end, is committed executed, and is made like the others."""
 
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PICTURES = {"image/png", "image/svg+xml"}
 LARGEST = 400_000  # bytes

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import matplotlib as mpl
 import pytest
@@ -13,8 +12,8 @@ from batchprophet.cli import app
 from batchprophet.demo_instance import demo_instance
 from batchprophet.models.traces import convert_trace
 from batchprophet.online.mixed.policy import REGISTRY
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

@@ -148,7 +148,7 @@ def modes(
 ) -> Figure:
     """Draw what the GPU does under separate batching: prompt batches, token batches, nothing.
 
-    Up to `separate_plots.MOST_BATCHES` batches, each is a bar as high as it has requests; beyond,
+    Up to `separate.MOST_BATCHES` batches, each is a bar as high as it has requests; beyond,
     the shares of time of both kinds are drawn.
 
     Parameters

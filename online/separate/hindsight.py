@@ -1,9 +1,9 @@
 """Hindsight schedules from a batch boundary on, kept up to date while a decision is built up.
 
 A world holds who runs, who waits and who is to come, with their lengths. Its schedule is a code of
-`solvers.separate.decode`, found by the engine's annealing. When it is decided who is in the next
-prompt batch, a world whose schedule has them there keeps it; another is solved again with them in
-front.
+`solvers.separate.search.schedule_builder`, found by the engine's annealing. When it is decided who
+is in the next prompt batch, a world whose schedule has them there keeps it; another is solved again
+with them in front.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def judge_separate(
     best schedule known, which the true one is never below.
 
     What the search proves goes into a certificate that an independent verifier searches again
-    (`certificates.walk_search`), unless batch times are affine or the GPU's walk has too many
-    states for it: then the proof is to run this search again.
+    (`certificates.separate.walk_search`), unless batch times are affine or the GPU's walk has too
+    many states for it: then the proof is to run this search again.
 
     Parameters
     ----------

@@ -33,8 +33,9 @@ def _hindsight(
 ) -> tuple[SeparateSchedule, int]:
     """Better the best of the policies' schedules; search states if they can be enumerated.
 
-    Below the optimum are the requests' waits and stalls (`solvers.separate.waits_and_stalls`), the
-    optimum of a GPU that may mix (`separate.price`), and what the search of states has excluded.
+    Below the optimum are the requests' waits and stalls
+    (`solvers.separate.bounds.waits_and_stalls`), the optimum of a GPU that may mix
+    (`separate.price`), and what the search of states has excluded.
     """
     best = best_of(instance, runs)
     assert isinstance(best, SeparateSchedule)

@@ -94,7 +94,7 @@ def build_model(
     Returns
     -------
     ConcreteModel
-        Its integer variables are read by `decode.decode`; the objective is `goal`.
+        Its integer variables are read by `from_variables.decode`; the objective is `goal`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Sorted-F, event-driven and compiled; the rule is that of `online.policies.sorted_f`.
+"""Sorted-F, event-driven and compiled; the rule is that of `online.mixed.policies.sorted_f`.
 
 Waiting requests are kept in three orders (by output, by prompt + output, by volume), each as a tree
 over ranks. The best set depends on who waits alone, so it is kept until somebody arrives or starts.

@@ -20,8 +20,8 @@ beyond the budget: what runs now only leaves less room as others join.
 **Equal requests.** Of two requests with equal s and o, the one that arrives later starts no
 earlier: exchanging two starts that do changes neither the tokens held nor the total.
 
-No code is shared with `solvers.exact`; there states are dropped by more reasons, so the search
-here takes longer than the one that found the value.
+No code is shared with `solvers.mixed.exact`; there states are dropped by more reasons, so the
+search here takes longer than the one that found the value.
 """
 
 from __future__ import annotations

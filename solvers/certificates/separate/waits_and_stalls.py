@@ -1,7 +1,8 @@
 """Proofs for separate batching by waits and stalls, recomputed in numpy.
 
-What is proved, and why, is said in `solvers.separate.waits_and_stalls`; nothing here is shared with
-it. There the walk goes from state to state, here from all prompt batches within the reach at once.
+What is proved, and why, is said in `solvers.separate.bounds.waits_and_stalls`; nothing here is
+shared with it. There the walk goes from state to state, here from all prompt batches within the
+reach at once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Proofs for separate batching by prices of the GPU's walk, recomputed in plain Python integers.
 
-What is proved, and why, is said in `solvers.separate.walk_costs`; nothing here is shared with it.
+What is proved, and why, is said in `solvers.separate.bounds.walk_costs`; nothing here is shared
+with it.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def conflict_clique_bound(
     Parameters
     ----------
     instance : Instance
-        A small instance (mixed batching; see `network.MOST_STARTS`).
+        A small instance (mixed batching; see `conflict_graph.MOST_STARTS`).
     latest : ndarray of int64, shape (n,), optional
         Latest starts that keep an optimal schedule; by default those that follow from the list
         schedule by KV area.

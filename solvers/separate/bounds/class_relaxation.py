@@ -1,10 +1,10 @@
 """The bound of S1 merged by class: its linear relaxation, and the dual values to go on from.
 
-**The horizon.** Latest completions that hold in every optimal schedule (`models.separate.horizon`)
-are far off. A schedule that completes some requests after a time T may have these left out: what
-remains is a feasible schedule of the others, all of them done by T, and the total latency is at
-least that of the others and ``T + 1 − a_i`` for each that is left out. So the relaxation ends at T,
-and a request may be served, or be *late* at that cost.
+**The horizon.** Latest completions that hold in every optimal schedule
+(`models.separate.milp.horizon`) are far off. A schedule that completes some requests after a time T
+may have these left out: what remains is a feasible schedule of the others, all of them done by T,
+and the total latency is at least that of the others and ``T + 1 − a_i`` for each that is left out.
+So the relaxation ends at T, and a request may be served, or be *late* at that cost.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ for each of its prompts, and its length for each of the k who run. Who is in it 
 batches before: it is chosen anew, at prices.
 
 **Prices.** λ_i is earned by a prompt of request i. Π_{c,t}, which does not rise with t, is earned
-by whoever comes into class c (`models.separate.classes`) at time t, and paid by a token job of
+by whoever comes into class c (`models.separate.milp.classes`) at time t, and paid by a token job of
 class c at t. δ_t ≥ 0, which does not rise with t, is a deposit on KV: s_i + 1 times δ_t is paid by
 a prompt, δ_t by a token job that starts at t, and ``(s_i + o_i)·δ_t`` is returned when a request
 completes at t. M·δ_0 is returned at once.

@@ -18,7 +18,7 @@ from .prompt_choices import IMPOSSIBLE, token_units
 
 
 class Classes(NamedTuple):
-    """The classes of running requests (`models.separate.classes`) as columns.
+    """The classes of running requests (`models.separate.milp.classes`) as columns.
 
     Attributes
     ----------

@@ -31,7 +31,7 @@ MOST_UNPRICED = 20_000
 FIRST_LENGTH, LAST_LENGTH = 0.1, 0.004
 
 #: Parts of the running means of slopes and their squares that a step keeps, what is added to the
-#: root, and the weight of the newest point in the centre (`bounds.adaptive_ascent`).
+#: root, and the weight of the newest point in the centre (`ascent.adaptive`).
 KEPT, KEPT_SQUARE, EPSILON, NEWEST_POINT = 0.9, 0.99, 0.05, 0.02
 
 #: Steps between two looks at the centre.
