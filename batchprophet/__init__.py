@@ -37,7 +37,8 @@ if TYPE_CHECKING:
         InputError,
         PolicyError,
     )
-    from .models.files import read_instance, read_schedule, write_instance
+    from .models.files.instance_file import read_instance, write_instance
+    from .models.files.solution_file import read_schedule
     from .models.instance import Gpu, Instance
     from .models.mixed.metrics import Metrics
     from .models.mixed.schedule import Eviction, MixedSchedule
@@ -51,15 +52,11 @@ if TYPE_CHECKING:
     from .online.separate.observation import SeparateObservation, SeparateView
     from .online.separate.policy import SeparatePolicy
     from .online.separate.price import Price
-    from .results.compared import (
-        Checked,
-        CheckedBound,
-        Compared,
-        ComparedBoth,
-        Converted,
-        Simulated,
-        Solved,
-    )
+    from .results.checked import Checked, CheckedBound
+    from .results.compared import Compared, ComparedBoth
+    from .results.converted import Converted
+    from .results.simulated import Simulated
+    from .results.solved import Solved
     from .solvers.certificates.certificate import Certificate
     from .solvers.certificates.file import read_certificate, write_certificate
     from .solvers.certificates.verification import Verification
@@ -91,15 +88,11 @@ _NAMES = {
     "online.separate.observation": ("SeparateObservation", "SeparateView"),
     "online.separate.policy": ("SeparatePolicy",),
     "online.separate.price": ("Price",),
-    "results.compared": (
-        "Checked",
-        "CheckedBound",
-        "Compared",
-        "ComparedBoth",
-        "Converted",
-        "Simulated",
-        "Solved",
-    ),
+    "results.checked": ("Checked", "CheckedBound"),
+    "results.compared": ("Compared", "ComparedBoth"),
+    "results.converted": ("Converted",),
+    "results.simulated": ("Simulated",),
+    "results.solved": ("Solved",),
     "solvers.certificates.certificate": ("Certificate",),
     "solvers.certificates.file": ("read_certificate", "write_certificate"),
     "solvers.certificates.verification": ("Verification",),

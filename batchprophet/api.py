@@ -11,25 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from .arguments.outputs import require_outputs
 from .arguments.policies import split_policies
 from .models.errors import BatchprophetError, InputError
-from .models.files import read_instance, read_schedule
+from .models.files.instance_file import read_instance
+from .models.files.solution_file import read_schedule
 from .models.instance import Instance
-from .models.mixed.feasibility import check as violations_of
-from .models.mixed.regime import require_mixed
-from .models.mixed.schedule import MixedSchedule
 from .models.objectives import MAXIMISED, OBJECTIVES, Exact
-from .models.regimes import Schedule, schedule_value
-from .models.separate.regime import require_separate
-from .models.separate.schedule import SeparateSchedule
+from .models.regime import Schedule
+from .models.regimes import REGIMES, regime_of, schedule_value
+from .models.regimes import check as violations_of
+from .models.regimes import regime as rules
 from .report.table import HINDSIGHT
-from .results.compared import (
-    Checked,
-    CheckedBound,
-    Compared,
-    ComparedBoth,
-    Converted,
-    Simulated,
-    Solved,
-)
+from .results.checked import Checked, CheckedBound
+from .results.compared import Compared, ComparedBoth
+from .results.converted import Converted
+from .results.simulated import Simulated
+from .results.solved import Solved
 
 if TYPE_CHECKING:
     from .online.mixed.policy import Policy
@@ -42,7 +37,7 @@ PathLike = str | os.PathLike[str]
 
 
 def load(path: PathLike) -> Instance:
-    """Read an ``instance.json``; see `batchprophet.models.files.read_instance`."""
+    """Read an ``instance.json``; see `batchprophet.models.files.instance_file.read_instance`."""
     return read_instance(path)
 
 
@@ -169,30 +164,28 @@ def simulate(
     """
     require_model(model)
     loaded = load_for(model, instance)
-    from .online.evaluation import references
     from .online.regimes import regime
     from .online.registry import policy_spec
-    from .online.separate.latency_breakdown import account
 
-    if policy in references(model):
+    online = regime(model)
+    if policy in online.references:
         raise InputError(
             f"policy {policy}: a reference, whose batches mix, makes no schedule of {model} "
             "batching; compare shows what it reaches"
         )
-    rules = regime(model)
-    made = rules.registry.make(policy)
+    made = online.registry.make(policy)
     name = policy if isinstance(policy, str) else policy_spec(made)
     began = time.perf_counter()
-    schedule = rules.simulate(loaded, made, seed=seed)
+    schedule = online.simulate(loaded, made, seed=seed)
     seconds = time.perf_counter() - began
     _require_feasible(loaded, schedule, name)
     return Simulated(
         instance=loaded,
         policy=name,
         schedule=schedule,
-        metrics=rules.measure(loaded, schedule),
+        metrics=online.measure(loaded, schedule),
         seconds=seconds,
-        account=account(loaded, schedule) if isinstance(schedule, SeparateSchedule) else None,
+        account=online.breakdown(loaded, schedule),
     )
 
 
@@ -370,10 +363,10 @@ def check(
       kv-capacity  KV capacity 9 exceeded by 1 token in round 4 (10 tokens held)
     """
     loaded = instance if isinstance(instance, Instance) else read_instance(instance)
-    if isinstance(schedule, (MixedSchedule, SeparateSchedule)):
-        planned, where = schedule, None
-    else:
-        planned, where = read_schedule(schedule, loaded), schedule
+    where = schedule if isinstance(schedule, (str, os.PathLike)) else None
+    planned = (
+        read_schedule(schedule, loaded) if isinstance(schedule, (str, os.PathLike)) else schedule
+    )
     load_for(planned.model, loaded, None if isinstance(instance, Instance) else instance)
     rejects = _rejects(loaded, planned)
     with _located(where):
@@ -392,9 +385,9 @@ def check(
 
 def _rejects(instance: Instance, schedule: Schedule) -> bool:
     """Whether a schedule leaves requests out that it may reject: rewards need a horizon."""
-    if instance.horizon is None or not isinstance(schedule, SeparateSchedule):
+    if instance.horizon is None:
         return False
-    return schedule.accepted().size < instance.n
+    return len(regime_of(schedule).accepted(instance, schedule)) < instance.n
 
 
 def make(
@@ -561,7 +554,7 @@ def policies(model: str = "mixed") -> dict[str, type]:
 
 def require_model(model: str, *, both: bool = False) -> None:
     """Refuse a batching regime that there is not; "both" is one only where it is allowed."""
-    known = ["mixed", "separate", *(["both"] if both else [])]
+    known = [*REGIMES, *(["both"] if both else [])]
     if model not in known:
         *first, last = map(repr, known)
         raise InputError(f"model: expected {', '.join(first)} or {last}, found {model!r}")
@@ -581,7 +574,7 @@ def load_for(model: str, instance: Instance | PathLike, path: PathLike | None = 
     """
     loaded = instance if isinstance(instance, Instance) else read_instance(instance)
     with _located(path if isinstance(instance, Instance) else instance):
-        (require_mixed if model == "mixed" else require_separate)(loaded)
+        rules("separate" if model == "both" else model).require(loaded)
     return loaded
 
 
@@ -624,7 +617,6 @@ def policy_specifications(
         If there is none, one cannot be made, or two have the same name.
     """
     from .online.compare_regimes import policies_by_regime
-    from .online.evaluation import references
     from .online.regimes import regime
     from .online.registry import policy_spec
 
@@ -637,7 +629,7 @@ def policy_specifications(
     for each in listed:
         if model == "both":
             policies_by_regime([each])
-        elif each not in references(model):
+        elif each not in regime(model).references:
             regime(model).registry.make(each)
         name = each if isinstance(each, str) else policy_spec(each)
         if name in names:
@@ -660,11 +652,10 @@ def _verified(
     from .solvers.replay import REPLAYS
 
     read = certificate if isinstance(certificate, Certificate) else read_certificate(certificate)
-    regime = "mixed" if isinstance(schedule, MixedSchedule) else "separate"
-    if read.model != regime:
+    if read.model != schedule.model:
         raise InputError(
-            f"bound: the certificate is of {read.model} batching, found a schedule of {regime} "
-            "batching"
+            f"bound: the certificate is of {read.model} batching, found a schedule of "
+            f"{schedule.model} batching"
         )
     value = values.get(read.objective_name)
     with _located(None if isinstance(certificate, Certificate) else certificate):

@@ -1,21 +1,84 @@
-"""Schedules of either regime, and what they are worth."""
+"""All batching regimes by name: the only place of this wing that names them."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any
 
-import numpy as np
+from .errors import InputError
+from .instance import Instance
+from .mixed.regime import MIXED
+from .objectives import Exact
+from .regime import Regime, Schedule
+from .separate.regime import SEPARATE
+from .violation import Violation
 
-from .instance import Instance, IntArray
-from .mixed.schedule import MixedSchedule
-from .objectives import Exact, admission_reward, evaluate
-from .separate.schedule import SeparateSchedule
+#: The regimes by name.
+REGIMES: dict[str, Regime[Any]] = {each.name: each for each in (MIXED, SEPARATE)}
 
-#: A schedule of mixed or of separate batching; `model` tells which.
-Schedule = MixedSchedule | SeparateSchedule
 
-#: The regime of what is generic in it.
-ScheduleType = TypeVar("ScheduleType", bound=Schedule)
+def regime(name: str) -> Regime[Any]:
+    """Return a regime by its name.
+
+    Raises
+    ------
+    InputError
+        If there is none of this name.
+
+    Examples
+    --------
+    >>> regime("separate").schedule.__name__
+    'SeparateSchedule'
+    """
+    if name not in REGIMES:
+        known = " or ".join(map(repr, REGIMES))
+        raise InputError(f"model: expected {known}, found {name!r}")
+    return REGIMES[name]
+
+
+def regime_of(schedule: Schedule) -> Regime[Any]:
+    """Return the regime of a schedule.
+
+    Raises
+    ------
+    InputError
+        If it is a schedule of none.
+    """
+    found = REGIMES.get(getattr(schedule, "model", ""))
+    if found is None or not isinstance(schedule, found.schedule):
+        known = " or ".join(each.schedule.__name__ for each in REGIMES.values())
+        raise InputError(f"schedule: expected a {known}, found {type(schedule).__name__}")
+    return found
+
+
+def check(
+    instance: Instance, schedule: Schedule, *, allow_rejected: bool = False
+) -> list[Violation]:
+    """List every rule that a schedule of any regime violates; an empty list means feasible.
+
+    Parameters
+    ----------
+    instance : Instance
+        What was to be scheduled.
+    schedule : Schedule
+        Anyone's schedule; its type says the regime.
+    allow_rejected : bool
+        As in `separate.feasibility.check_separate`; mixed batching serves every request.
+
+    Raises
+    ------
+    InputError
+        If the schedule is not one of this instance.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.models.mixed.schedule import MixedSchedule
+    >>> from batchprophet.models.separate.schedule import SeparateSchedule
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[1])
+    >>> check(instance, MixedSchedule([0])), check(instance, SeparateSchedule([]))[0].message
+    ([], 'request r0 is in no batch')
+    """
+    return regime_of(schedule).check(instance, schedule, allow_rejected=allow_rejected)
 
 
 def schedule_value(instance: Instance, schedule: Schedule, objective: str = "latency") -> Exact:
@@ -29,7 +92,7 @@ def schedule_value(instance: Instance, schedule: Schedule, objective: str = "lat
     ----------
     instance : Instance
         The instance.
-    schedule : MixedSchedule or SeparateSchedule
+    schedule : Schedule
         A feasible schedule of it.
     objective : {"latency", "weighted", "makespan", "reward"}
         The objective.
@@ -45,7 +108,7 @@ def schedule_value(instance: Instance, schedule: Schedule, objective: str = "lat
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
-    >>> from batchprophet.models.separate.schedule import Batch
+    >>> from batchprophet.models.separate.schedule import Batch, SeparateSchedule
     >>> instance = Instance(
     ...     gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[1, 2], reward=[5, 2],
     ...     horizon=4,
@@ -53,14 +116,4 @@ def schedule_value(instance: Instance, schedule: Schedule, objective: str = "lat
     >>> schedule_value(instance, SeparateSchedule([Batch("prompt", 0, (0,))]), "reward")
     5
     """
-    if objective == "reward" and isinstance(schedule, SeparateSchedule):
-        accepted = schedule.accepted()
-        return admission_reward(instance, accepted, _completion(instance, schedule, accepted))
-    return evaluate(instance, schedule.completion(instance), objective)
-
-
-def _completion(instance: Instance, schedule: SeparateSchedule, accepted: IntArray) -> IntArray:
-    """Completion of the accepted requests, in their order."""
-    if accepted.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    return schedule.only(accepted).completion(instance.take(accepted))
+    return regime_of(schedule).value(instance, schedule, objective)

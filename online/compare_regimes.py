@@ -11,7 +11,7 @@ from ..models.instance import Instance
 from ..models.objectives import total_latency
 from ..solvers.progress import Progress
 from ..solvers.solution import Solution, certified
-from .evaluation import Comparison, compare, references
+from .evaluation import Comparison, compare
 from .regimes import REGIMES
 from .separate.orca import Orca
 from .separate.price import MixedSide, Price, dropped, mixed_side
@@ -128,7 +128,7 @@ def policies_by_regime(policies: Sequence[Any] | None) -> dict[str, list[Any] | 
         refusals = []
         for model, regime in REGIMES.items():
             try:
-                if policy not in references(model):
+                if policy not in regime.references:
                     regime.registry.make(policy)
             except InputError as error:
                 refusals.append(str(error))

@@ -10,22 +10,19 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..models.errors import DoesNotFinish, InputError, PolicyError
-from ..models.instance import Gpu, Instance
-from ..models.mixed.feasibility import check
-from ..models.mixed.schedule import MixedSchedule
-from ..models.regimes import Schedule
-from ..models.separate.schedule import SeparateSchedule
-from .mixed.decision import Decision
+from ..models.instance import Instance
+from ..models.regime import Schedule
+from ..models.regimes import check
 from .mixed.policy import Policy, session
-from .regimes import REGIMES, Regime, regime
-from .separate import conformance as separate
+from .regime import OnlineRegime
+from .regimes import regime
 from .separate.policy import SeparatePolicy
 
 #: What a policy decided, and when: comparable entries, the time first.
@@ -47,28 +44,6 @@ class Finding:
 
     rule: str
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """What the suite needs to know of a batching regime.
-
-    Attributes
-    ----------
-    regime : Regime
-        Its policies and its simulator.
-    random_instance : callable
-        Draws a small instance from a generator.
-    decided : callable
-        What a decision does, as an entry without the time; () if nothing.
-    begun : callable
-        What of a schedule had been decided up to a time.
-    """
-
-    regime: Regime
-    random_instance: Callable[[np.random.Generator], Instance]
-    decided: Callable[[Any], Entry]
-    begun: Callable[[Any, int], list[Entry]]
 
 
 def check_policy(
@@ -120,35 +95,15 @@ def check_policy(
     if trials < 1:
         raise InputError(f"trials: expected at least 1, found {trials}")
     own = "mixed" if isinstance(policy, str) else getattr(policy, "model", "mixed")
-    suite = _SUITES[regime(own if model is None else model).model]
-    made = suite.regime.registry.make(policy() if isinstance(policy, type) else policy)
+    rules = regime(own if model is None else model)
+    made = rules.registry.make(policy() if isinstance(policy, type) else policy)
     seen: dict[str, Finding] = {}
     rng = np.random.default_rng(seed)
     for trial in range(trials):
-        instance = suite.random_instance(rng)
-        for finding in _on_instance(suite, made, instance, trial, rng):
+        instance = rules.random_instance(rng)
+        for finding in _on_instance(rules, made, instance, trial, rng):
             seen.setdefault(finding.rule, finding)
     return [*_describes_itself(made), *seen.values()]
-
-
-def random_instance(rng: np.random.Generator) -> Instance:
-    """Draw a small instance in order of arrival, with exact numbers as predictions.
-
-    Small capacities make requests wait and overflow; predictions let every kind of policy run.
-    """
-    n = int(rng.integers(2, 12))
-    M = int(rng.integers(6, 40))
-    prompt = rng.integers(1, max(2, M // 2), size=n)
-    output = rng.integers(1, M - prompt, endpoint=True)
-    arrival = np.sort(rng.integers(0, rng.choice([1, 10, 40]), size=n))
-    return Instance(
-        gpu=Gpu(kv_capacity=M),
-        arrival=arrival,
-        prompt=prompt,
-        output=output,
-        predicted_low=output,
-        predicted_high=output,
-    )
 
 
 def _describes_itself(policy: Any) -> Iterator[Finding]:
@@ -171,10 +126,10 @@ def _describes_itself(policy: Any) -> Iterator[Finding]:
 
 
 def _on_instance(
-    suite: Suite, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
+    rules: OnlineRegime, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
 ) -> Iterator[Finding]:
     before = copy.deepcopy(instance)
-    first = _outcome(suite, instance, policy, seed)
+    first = _outcome(rules, instance, policy, seed)
     if isinstance(first, Finding):
         yield first
         return
@@ -183,42 +138,43 @@ def _on_instance(
         if violations:
             yield Finding("feasible", violations[0].message)
     for again in (policy, copy.deepcopy(policy)):
-        if _outcome(suite, instance, again, seed) != first:
+        if _outcome(rules, instance, again, seed) != first:
             yield Finding("seed", "two simulations with the same seed differ")
-    if _outcome(suite, instance, policy, seed, compiled=False) != first:
+    if _outcome(rules, instance, policy, seed, compiled=False) != first:
         yield Finding("compiled", "the compiled code and decide make different schedules")
-    yield from _looks_ahead(suite, policy, instance, seed, rng)
+    yield from _looks_ahead(rules, policy, instance, seed, rng)
     if instance != before:
         yield Finding("mutation", "the instance has changed")
 
 
 def _outcome(
-    suite: Suite, instance: Instance, policy: Any, seed: int, *, compiled: bool = True
+    rules: OnlineRegime, instance: Instance, policy: Any, seed: int, *, compiled: bool = True
 ) -> Schedule | str | Finding:
     """Return the schedule, why there is none, or what is wrong."""
     try:
-        return suite.regime.simulate(instance, policy, seed=seed, compiled=compiled)
+        schedule: Schedule = rules.simulate(instance, policy, seed=seed, compiled=compiled)
     except DoesNotFinish as reason:
         return str(reason)
     except PolicyError as error:
         return Finding("decisions", str(error))
+    return schedule
 
 
 def _looks_ahead(
-    suite: Suite, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
+    rules: OnlineRegime, policy: Any, instance: Instance, seed: int, rng: np.random.Generator
 ) -> Iterator[Finding]:
     """Change and remove what arrives after a random time: decisions up to it must stay."""
     t = int(rng.choice(instance.arrival))
     futures = [instance, _other_future(instance, t, rng), _no_future(instance, t)]
     # Where the future is gone a policy may stall or cycle for good, so compare what all reached.
-    logs = [_decisions(suite, policy, future, seed) for future in futures]
+    logs = [_decisions(rules, policy, future, seed) for future in futures]
     reached = min(t, *(last for _, last in logs))
     pasts = [[entry for entry in log if entry[0] <= reached] for log, _ in logs]
-    schedules = [_outcome(suite, future, policy, seed) for future in futures]
+    schedules = [_outcome(rules, future, policy, seed) for future in futures]
     begun = [
-        suite.begun(schedule, t)
+        rules.begun(schedule, t)
         for schedule in schedules
-        if isinstance(schedule, (MixedSchedule, SeparateSchedule))
+        if isinstance(schedule, rules.rules.schedule)
     ]
     if any(past != pasts[0] for past in pasts) or any(runs != begun[0] for runs in begun):
         yield Finding("look-ahead", f"changing what arrives after {t} changes decisions up to it")
@@ -246,8 +202,8 @@ def _no_future(instance: Instance, t: int) -> Instance:
 class _Recorder:
     """A policy that asks another one and writes down what it decides, and when."""
 
-    def __init__(self, suite: Suite, policy: Any) -> None:
-        self._suite, self._policy, self._player = suite, policy, session(policy)
+    def __init__(self, rules: OnlineRegime, policy: Any) -> None:
+        self._rules, self._policy, self._player = rules, policy, session(policy)
         self.log: list[Entry] = []
         self.last = -1
 
@@ -259,35 +215,16 @@ class _Recorder:
     def decide(self, observation: Any, rng: np.random.Generator) -> Any:
         decision = self._player.decide(observation, rng)
         self.last = observation.time
-        entry = self._suite.decided(decision)
+        entry = self._rules.decided(decision)
         if entry:
             self.log.append((observation.time, *entry))
         return decision
 
 
-def _decisions(suite: Suite, policy: Any, instance: Instance, seed: int) -> tuple[list[Entry], int]:
+def _decisions(
+    rules: OnlineRegime, policy: Any, instance: Instance, seed: int
+) -> tuple[list[Entry], int]:
     """Return the non-empty decisions, and the last time of one (2^62 where it finishes)."""
-    recorder = _Recorder(suite, policy)
-    outcome = _outcome(suite, instance, recorder, seed, compiled=False)
+    recorder = _Recorder(rules, policy)
+    outcome = _outcome(rules, instance, recorder, seed, compiled=False)
     return recorder.log, recorder.last if isinstance(outcome, (str, Finding)) else 2**62
-
-
-def _decided_mixed(decision: Decision) -> Entry:
-    return (decision.start, decision.evict) if decision.start or decision.evict else ()
-
-
-def _begun_mixed(schedule: MixedSchedule, t: int) -> list[Entry]:
-    """Runs begun up to `t`: request, start, and when evicted (None if not up to `t`)."""
-    runs: list[Entry] = [
-        (run.request, run.start, run.end if run.end <= t else None) for run in schedule.evicted
-    ]
-    runs += [(i, start, None) for i, start in enumerate(schedule.start.tolist())]
-    return sorted((run for run in runs if run[1] <= t), key=lambda run: run[:2])
-
-
-_SUITES = {
-    "mixed": Suite(REGIMES["mixed"], random_instance, _decided_mixed, _begun_mixed),
-    "separate": Suite(
-        REGIMES["separate"], separate.random_instance, separate.decided, separate.begun
-    ),
-}

@@ -10,21 +10,20 @@ from fractions import Fraction
 from typing import Any
 
 from ..models.errors import BatchprophetError, DoesNotFinish, InputError
+from ..models.figures import Figures
 from ..models.instance import Instance, IntArray
-from ..models.mixed.feasibility import check
-from ..models.mixed.schedule import MixedSchedule
 from ..models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate
-from ..models.regimes import Schedule, schedule_value
-from ..models.separate.schedule import SeparateSchedule
+from ..models.regime import Schedule
+from ..models.regimes import check, regime_of, schedule_value
 from ..models.shown import elided
 from ..solvers.hindsight import solve
 from ..solvers.progress import Progress
 from ..solvers.solution import Solution
 from .mixed.policy import Policy
-from .regimes import AnyMetrics, Regime, regime
+from .regime import OnlineRegime
+from .regimes import regime
 from .registry import policy_spec
-from .separate.latency_breakdown import TimeAccount, account
-from .separate.orca import Orca
+from .separate.latency_breakdown import TimeAccount
 from .separate.policy import SeparatePolicy
 
 
@@ -38,7 +37,7 @@ class PolicyResult:
         Its specification.
     schedule : MixedSchedule or SeparateSchedule or None
         Its schedule, accepted by the checker; None if it does not finish.
-    metrics : Metrics or SeparateMetrics or None
+    metrics : Figures or None
         The schedule's figures.
     verdict : str
         "" or "does not finish: …".
@@ -50,7 +49,7 @@ class PolicyResult:
 
     policy: str
     schedule: Schedule | None
-    metrics: AnyMetrics | None
+    metrics: Figures | None
     verdict: str
     seconds: float
     account: TimeAccount | None = None
@@ -250,9 +249,9 @@ def compare(
         raise InputError(f"objective: expected one of {known}; found {objective!r}")
     rules = regime(model)
     rules.require(instance)
-    everything = [*rules.registry.by_default, *references(model)]
+    everything = [*rules.registry.by_default, *rules.references]
     specs = everything if policies is None else list(policies)
-    asked = [spec for spec in specs if spec in references(model)]
+    asked = [spec for spec in specs if spec in rules.references]
     made = [
         (_label(s), rules.registry.make(s)) for s in specs if s not in asked
     ]  # bad ones at once
@@ -271,13 +270,8 @@ def compare(
         instance=instance,
         solution=solution,
         results=results,
-        references=tuple(_orca(instance) for _ in asked),
+        references=tuple(_reference(rules, str(name), instance) for name in asked),
     )
-
-
-def references(model: str) -> tuple[str, ...]:
-    """Names of what may be shown beside a regime's policies though it does not keep its rules."""
-    return (Orca.name,) if model == "separate" else ()
 
 
 def run_policy(
@@ -315,11 +309,11 @@ def run_policy(
         metrics=rules.measure(instance, schedule),
         verdict="",
         seconds=seconds,
-        account=account(instance, schedule) if isinstance(schedule, SeparateSchedule) else None,
+        account=rules.breakdown(instance, schedule),
     )
 
 
-def _load_compiled_code(rules: Regime, instance: Instance, policy: Any, seed: int) -> None:
+def _load_compiled_code(rules: OnlineRegime, instance: Instance, policy: Any, seed: int) -> None:
     """Run the policy on one request, so that compilation does not count as its time."""
     with suppress(DoesNotFinish):
         rules.simulate(instance.take([0]), policy, seed=seed)
@@ -341,18 +335,16 @@ def _best_schedule(
         return schedule_value(instance, schedule, objective)
 
     best = (max if objective in MAXIMISED else min)(schedules, key=value)
-    return MixedSchedule(best.start) if isinstance(best, MixedSchedule) else best
+    kept: Schedule = regime_of(best).without_evictions(best)
+    return kept
 
 
-def _orca(instance: Instance) -> Reference:
+def _reference(rules: OnlineRegime, name: str, instance: Instance) -> Reference:
     begin = time.perf_counter()
-    run = Orca().run(instance)
+    completion = rules.references[name](instance)
     seconds = time.perf_counter() - begin
     return Reference(
-        name=Orca.name,
-        verdict="mixes: a reference",
-        completion=run.completion,
-        seconds=seconds,
+        name=name, verdict="mixes: a reference", completion=completion, seconds=seconds
     )
 
 

@@ -10,7 +10,8 @@ from typing import Generic
 
 from ..models.instance import Instance
 from ..models.objectives import MAXIMISED, Exact, value_step
-from ..models.regimes import ScheduleType, schedule_value
+from ..models.regime import ScheduleType
+from ..models.regimes import schedule_value
 from .certificates.certificate import best_certificate
 from .certificates.proof import Proof
 from .progress import Progress, relative_gap

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..models.blocks import moved_to_zero
 from ..models.instance import Instance, IntArray
 from ..models.objectives import Exact, evaluate, latest_completion, value_step
-from ..models.regimes import ScheduleType
+from ..models.regime import ScheduleType
 from .best_so_far import BestSoFar
 from .certificates.blocks import BlocksProof, Part
 from .certificates.certificate import best_proof

@@ -15,10 +15,10 @@ from ..models.errors import InputError
 from ..models.families.registry import make_instance
 from ..models.instance import Instance
 from ..models.mixed.feasibility import check_mixed
-from ..models.mixed.regime import require_mixed
+from ..models.mixed.problem import require_mixed
 from ..models.mixed.schedule import MixedSchedule
 from ..models.objectives import OBJECTIVES
-from ..models.regimes import Schedule
+from ..models.regime import Schedule
 from ..models.separate.schedule import SeparateSchedule
 from .best_so_far import BestSoFar
 from .blocks import fall_apart, solve_blocks

@@ -12,9 +12,9 @@ from fractions import Fraction
 from typing import TypeVar
 
 from ..models.errors import BatchprophetError, InfeasibleError
-from ..models.mixed.feasibility import check
 from ..models.objectives import MAXIMISED, Exact
-from ..models.regimes import ScheduleType
+from ..models.regime import ScheduleType
+from ..models.regimes import check
 from .best_so_far import BestSoFar
 from .highs import HighsResult, SolverError, SolverState, Status, UnboundedError
 from .units import out_of_units

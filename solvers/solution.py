@@ -7,11 +7,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from ..models.errors import BatchprophetError
-from ..models.files import SOLUTION_FORMAT, VERSION, json_number, schedule_record
+from ..models.files.reading import VERSION
+from ..models.files.solution_file import SOLUTION_FORMAT, schedule_record
+from ..models.files.writing import json_number
 from ..models.instance import Instance
-from ..models.mixed.feasibility import check
 from ..models.objectives import MAXIMISED, Exact, value_step
-from ..models.regimes import ScheduleType, schedule_value
+from ..models.regime import ScheduleType
+from ..models.regimes import check, schedule_value
 from ..models.shown import html_table
 from .rounding import round_bound
 

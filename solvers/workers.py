@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Generic
 
-from ..models.regimes import ScheduleType
+from ..models.regime import ScheduleType
 from .best_so_far import BestSoFar
 from .certificates.proof import Proof
 

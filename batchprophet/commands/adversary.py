@@ -152,7 +152,10 @@ def _ratio(word: str) -> Fraction:
 
 def _save_parts(worst: WorstCase, out: Path) -> None:
     """Write what the other commands read."""
-    from ..models.files import SOLUTION_FORMAT, VERSION, schedule_record, write_instance, write_json
+    from ..models.files.instance_file import write_instance
+    from ..models.files.reading import VERSION
+    from ..models.files.solution_file import SOLUTION_FORMAT, schedule_record
+    from ..models.files.writing import write_json
     from ..solvers.certificates.file import write_certificate
 
     if worst.unfinished is not None:
@@ -178,7 +181,6 @@ def _save_parts(worst: WorstCase, out: Path) -> None:
 
 
 def _summary(worst: WorstCase) -> str:
-    from ..models.mixed.schedule import MixedSchedule
 
     lines = [
         f"{worst.policy}: {worst.candidates:,} instances of up to {_space_text(worst.space)}, "
@@ -199,12 +201,8 @@ def _summary(worst: WorstCase) -> str:
         f"{judged.cost}, optimum from {judged.bound} to {judged.value}"
     )
     instance = judged.instance
-    if isinstance(judged.schedule, MixedSchedule) and isinstance(judged.hindsight, MixedSchedule):
-        lines.append("  arrival  prompt  output | starts: policy  hindsight")
-        ends = judged.schedule.start, judged.hindsight.start
-    else:
-        lines.append("  arrival  prompt  output | done: policy    hindsight")
-        ends = judged.schedule.completion(instance), judged.hindsight.completion(instance)
+    lines.append("  arrival  prompt  output | done: policy    hindsight")
+    ends = judged.schedule.completion(instance), judged.hindsight.completion(instance)
     columns = (instance.arrival, instance.prompt, instance.output, *ends)
     for a, s, o, ours, best in zip(*(column.tolist() for column in columns), strict=True):
         lines.append(f"  {a:7}  {s:6}  {o:6} | {ours:14}  {best:9}")

@@ -377,7 +377,7 @@ def _write_instance(
     as_json: bool,
     warnings: Sequence[str] = (),
 ) -> None:
-    from ..models.files import write_instance
+    from ..models.files.instance_file import write_instance
 
     write_instance(instance, out)
     M = instance.gpu.kv_capacity

@@ -70,7 +70,8 @@ def get(
     own: Own = None,
 ) -> None:
     """Write an instance, its best known schedule, and the certificate of its bound."""
-    from ..models.files import write_instance, write_json
+    from ..models.files.instance_file import write_instance
+    from ..models.files.writing import write_json
     from ..solvers.certificates.file import write_certificate
 
     found = _library(own)
@@ -169,7 +170,7 @@ def submit(
     ] = OWN,
 ) -> None:
     """Check a better schedule or bound, and keep it in a copy of your own."""
-    from ..models.files import read_schedule
+    from ..models.files.solution_file import read_schedule
     from ..solvers.certificates.file import read_certificate
     from ..solvers.library.submission import submit as hand_in
 
@@ -230,7 +231,8 @@ def _facts(entry: Entry, record: Record, found: Library) -> dict[str, Any]:
 
 def _solution(entry: Entry, record: Record) -> dict[str, Any]:
     """Return the best known schedule as a solution file has it."""
-    from ..models.files import SOLUTION_FORMAT, VERSION, schedule_record
+    from ..models.files.reading import VERSION
+    from ..models.files.solution_file import SOLUTION_FORMAT, schedule_record
 
     return {
         "format": SOLUTION_FORMAT,

@@ -1,4 +1,4 @@
-"""What pictures show over time: KV occupancy and counts, exact or summarised in bins."""
+"""What pictures of mixed batching show over time: KV occupancy and counts, exact or in bins."""
 
 from __future__ import annotations
 
@@ -7,23 +7,7 @@ import numpy as np
 from ..models.instance import FloatArray, Instance, IntArray
 from ..models.mixed.feasibility import kv_profile
 from ..models.mixed.schedule import MixedSchedule
-from ..models.regimes import Schedule
-from ..models.separate.timeline import timeline
-
-
-def starts(instance: Instance, schedule: Schedule) -> IntArray:
-    """When each request is served at last, shape (n,): its final start, or its prompt batch's.
-
-    Examples
-    --------
-    >>> from batchprophet.models.instance import Gpu
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
-    >>> starts(instance, MixedSchedule([0, 4])).tolist()
-    [0, 4]
-    """
-    if isinstance(schedule, MixedSchedule):
-        return schedule.start
-    return timeline(instance, schedule).prompt_start
+from .bins import bin_edges, mean_count
 
 
 def kv_envelope(
@@ -98,25 +82,3 @@ def counts(
     running = mean_count(edges, begun, ended)
     present = mean_count(edges, instance.arrival, completion)
     return edges, running, np.maximum(present - running, 0.0)
-
-
-def bin_edges(first: int, last: int, bins: int) -> IntArray:
-    """Split the rounds of ``(first, last]`` into at most `bins` bins of equal whole width."""
-    width = max(1, -(-(last - first) // bins))
-    return np.append(np.arange(first, last, width), last).astype(np.int64)
-
-
-def mean_count(edges: IntArray, begin: IntArray, end: IntArray) -> FloatArray:
-    """Mean of ``#{i : begin_i ≤ t < end_i}`` over each bin: time spent in it over its width."""
-    spent = _time_since(edges, begin) - _time_since(edges, end)
-    mean: FloatArray = np.diff(spent) / np.diff(edges)
-    return mean
-
-
-def _time_since(times: IntArray, events: IntArray) -> FloatArray:
-    """Σ_i max(0, t − event_i) at each of `times`."""
-    ordered = np.sort(events)
-    passed = np.searchsorted(ordered, times, side="right")
-    summed = np.concatenate([[0], np.cumsum(ordered)])
-    since: FloatArray = (passed * times - summed[passed]).astype(np.float64)
-    return since

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..models.separate.schedule import SeparateSchedule
 from . import palette, plots
-from .mixed_profiles import starts
+from .regimes import DRAWINGS, starts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from ..models.instance import Instance, IntArray
-    from ..models.regimes import Schedule
+    from ..models.regime import Schedule
 
 
 def last_completion(instance: Instance, schedules: Mapping[str, Schedule]) -> int:
@@ -37,12 +36,13 @@ def gantt_over_kv(
     Between them, under separate batching: what the GPU does.
     """
     heights = [plots.gantt_height(instance.n) * 0.9, 2.0]
-    if isinstance(schedule, SeparateSchedule):
+    has_modes = DRAWINGS[schedule.model].modes is not None
+    if has_modes:
         heights.insert(1, 1.4)
     picture = palette.picture(width, sum(heights))
     upper, *lower = picture.subplots(len(heights), 1, height_ratios=heights, sharex=True)
     plots.gantt(instance, schedule, ax=upper, order=order, until=until)
-    if isinstance(schedule, SeparateSchedule):
+    if has_modes:
         plots.modes(instance, schedule, ax=lower[0], until=until)
         lower[0].set_xlabel("")
     plots.kv(instance, schedule, ax=lower[-1], until=until)

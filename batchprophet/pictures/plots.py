@@ -7,40 +7,29 @@ the figure. None of them touches pyplot or any global setting.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from ..models.mixed.schedule import MixedSchedule
+from ..models.errors import InputError
 from . import palette
 from . import separate as separate_plots
-from .mixed_profiles import counts, kv_envelope, starts
-from .shapes import bars, staircase
+from .axes import MOST_BINS, TIME_UNITS, figure_of, format_time, given_or_new, time_label
+from .regimes import DRAWINGS, starts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..models.instance import FloatArray, Instance, IntArray
-    from ..models.regimes import Schedule
-    from ..models.separate.schedule import SeparateSchedule
+    from ..models.regime import Schedule
     from ..online.separate.latency_breakdown import TimeAccount
 
 #: Up to here a Gantt chart has one row per request; beyond, it shows how many run and wait.
 MOST_ROWS = 1200
-#: Up to here every request is a wedge of its own in the KV picture; beyond, the total is drawn.
-MOST_WEDGES = 60
 #: Up to here rows have gaps between them; beyond, they would only shimmer.
 MOST_SEPARATE_ROWS = 150
-#: Up to here the total is exact in every round; beyond, rounds share bins.
-MOST_BINS = 600
-#: Where requests are counted, the axis is linear up to here and logarithmic beyond.
-LINEAR_COUNTS = 10
-
-#: Time units of the laws in one unit of the axis, and its name.
-TIME_UNITS = {"round": (1, "rounds"), "slot": (1, "slots"), "microsecond": (1_000_000, "s")}
 
 
 def gantt(
@@ -77,17 +66,14 @@ def gantt(
     matplotlib.figure.Figure
         The picture.
     """
-    ax = _axes(ax, height=gantt_height(instance.n))
+    ax = given_or_new(ax, height=gantt_height(instance.n))
     if instance.n <= MOST_ROWS:
         _draw_rows(ax, instance, schedule, order)
-    elif isinstance(schedule, MixedSchedule):
-        _draw_counts(ax, instance, schedule)
     else:
-        separate_plots.draw_counts(ax, instance, schedule, linear=LINEAR_COUNTS)
-        palette.dress(ax, x_label=time_label(instance), y_label="requests (log scale)")
+        DRAWINGS[schedule.model].counts(ax, instance, schedule)
     _time_axis(ax, instance, schedule, until)
     palette.legend(ax)
-    return _figure(ax)
+    return figure_of(ax)
 
 
 def kv(
@@ -113,12 +99,9 @@ def kv(
     matplotlib.figure.Figure
         The picture.
     """
-    ax = _axes(ax, height=2.6)
+    ax = given_or_new(ax, height=2.6)
     M = instance.gpu.kv_capacity
-    if isinstance(schedule, MixedSchedule):
-        _draw_kv(ax, instance, schedule)
-    else:
-        separate_plots.draw_kv(ax, instance, schedule)
+    DRAWINGS[schedule.model].kv(ax, instance, schedule)
     ax.axhline(M, color=palette.INK, linewidth=1.4, linestyle=(0, (6, 2)))
     ax.annotate(
         f"capacity M = {M:,}",
@@ -136,12 +119,12 @@ def kv(
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     palette.dress(ax, x_label=time_label(instance), y_label="KV tokens held")
-    return _figure(ax)
+    return figure_of(ax)
 
 
 def modes(
     instance: Instance,
-    schedule: SeparateSchedule,
+    schedule: Schedule,
     *,
     ax: Axes | None = None,
     until: int | None = None,
@@ -160,13 +143,23 @@ def modes(
     -------
     matplotlib.figure.Figure
         The picture.
+
+    Raises
+    ------
+    InputError
+        If the GPU has no modes in the schedule's regime.
     """
-    ax = _axes(ax, height=1.8)
-    separate_plots.draw_modes(ax, instance, schedule)
+    draw = DRAWINGS[schedule.model].modes
+    if draw is None:
+        raise InputError(
+            f"plot_modes: expected a schedule of separate batching, found {schedule.model}"
+        )
+    ax = given_or_new(ax, height=1.8)
+    draw(ax, instance, schedule)
     _time_axis(ax, instance, schedule, until)
     ax.set_xlabel(time_label(instance), fontsize=palette.TEXT, color=palette.INK)
     palette.legend(ax)
-    return _figure(ax)
+    return figure_of(ax)
 
 
 def latency_account(
@@ -188,23 +181,18 @@ def latency_account(
     matplotlib.figure.Figure
         The picture.
     """
-    ax = _axes(ax, height=account_height(len(accounts)))
+    ax = given_or_new(ax, height=account_height(len(accounts)))
     scale, unit = TIME_UNITS[instance.gpu.batch_time.time_unit]
     separate_plots.draw_account(ax, accounts, instance.n, scale)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
     palette.dress(ax, x_label=f"mean latency ({unit})", y_label="")
     palette.legend(ax, columns=2)
-    return _figure(ax)
+    return figure_of(ax)
 
 
 def account_height(schedules: int) -> float:
     """Height in inches of the picture of that many accounts."""
     return 1.9 + 0.28 * schedules
-
-
-def time_label(instance: Instance) -> str:
-    """Name of the time axis, with its unit."""
-    return f"time ({TIME_UNITS[instance.gpu.batch_time.time_unit][1]})"
 
 
 def waiting(
@@ -228,7 +216,7 @@ def waiting(
     matplotlib.figure.Figure
         The picture: for each waiting time, the share of requests that wait at most that long.
     """
-    ax = _axes(ax, height=3.6)
+    ax = given_or_new(ax, height=3.6)
     for position, (name, schedule) in enumerate(schedules.items()):
         x, share = _distribution(starts(instance, schedule) - instance.arrival)
         colour, dash = palette.LINES[(position - 1) % len(palette.LINES)]
@@ -241,11 +229,11 @@ def waiting(
     ax.set_ylim(0, 1.02)
     ax.set_xlim(left=0)
     ax.grid(color=palette.INK, alpha=0.12, linewidth=0.6)
-    _format_time(ax, instance)
+    format_time(ax, instance)
     unit = TIME_UNITS[instance.gpu.batch_time.time_unit][1]
     palette.dress(ax, x_label=f"waiting time ({unit})", y_label="share of requests")
     palette.legend(ax, columns=2)
-    return _figure(ax)
+    return figure_of(ax)
 
 
 def gantt_height(n: int) -> float:
@@ -258,10 +246,7 @@ def _draw_rows(ax: Axes, instance: Instance, schedule: Schedule, order: IntArray
     if order is None:
         order = np.lexsort((instance.arrival, starts(instance, schedule)))
     separate = instance.n <= MOST_SEPARATE_ROWS
-    if isinstance(schedule, MixedSchedule):
-        _draw_runs(ax, instance, schedule, order, separate=separate)
-    else:
-        separate_plots.draw_rows(ax, instance, schedule, order, separate=separate)
+    DRAWINGS[schedule.model].rows(ax, instance, schedule, order, separate=separate)
     ax.set_ylim(instance.n - 0.4, -0.6)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     palette.dress(ax, x_label=time_label(instance), y_label=label)
@@ -269,75 +254,6 @@ def _draw_rows(ax: Axes, instance: Instance, schedule: Schedule, order: IntArray
         names = [palette.writable(instance.request_id(int(i)), most=12) for i in order]
         ax.set_yticks(range(instance.n), names, parse_math=False)
         ax.set_ylabel("")
-
-
-def _draw_runs(
-    ax: Axes, instance: Instance, schedule: MixedSchedule, order: IntArray, *, separate: bool
-) -> None:
-    """Draw one row per request: waiting, its prompt round and token rounds, evicted runs."""
-    row = np.empty(instance.n)
-    row[order] = np.arange(instance.n)
-    start, completion = schedule.start, schedule.completion(instance)
-    height, thin, alpha = (0.8, 0.12, 1.0) if separate else (1.0, 1.0, 0.35)
-    grey = {"color": palette.WAITING, "alpha": alpha, "label": "waiting"}
-    bars(ax, instance.arrival, start, row, thin, **grey)
-    runs = schedule.evicted
-    if runs:
-        owner = np.array([run.request for run in runs])
-        begin, end = np.array([(run.start, run.end) for run in runs]).T
-        style = {"facecolor": "none", "edgecolor": palette.LOST, "hatch": "/////"}
-        bars(ax, begin, end, row[owner], height, label="evicted", linewidth=0.6, **style)
-    bars(ax, start, completion, row, height, color=palette.TOKENS, label="token rounds")
-    # An edge keeps a round that is narrower than a pixel visible.
-    edge = {"linewidth": 0.8 if separate else 0.0, "label": "prompt round"}
-    bars(ax, start, start + 1, row, height, color=palette.PROMPT, **edge)
-
-
-def _draw_counts(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
-    """Who waits as an area, who runs as a line, on an axis that shows tens beside thousands."""
-    edges, running, queued = counts(instance, schedule, bins=MOST_BINS)
-    ax.stairs(queued, edges, fill=True, color=palette.WAITING, label="waiting")
-    ax.stairs(running, edges, color=palette.PROMPT, linewidth=1.4, label="running")
-    ax.set_yscale("symlog", linthresh=LINEAR_COUNTS)
-    ax.set_ylim(0, max(LINEAR_COUNTS, float(np.maximum(running, queued).max()) * 1.2))
-    ax.yaxis.set_major_formatter("{x:,.0f}")
-    palette.dress(ax, x_label=time_label(instance), y_label="requests (log scale)")
-
-
-def _draw_kv(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
-    span = int(schedule.completion(instance).max()) - int(instance.arrival.min())
-    if instance.n + len(schedule.evicted) <= MOST_WEDGES and span <= MOST_BINS:
-        _draw_wedges(ax, instance, schedule)
-    else:
-        _draw_envelope(ax, instance, schedule)
-
-
-def _draw_wedges(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
-    """Stack the runs by start: round r spans the time from r − 1 to r."""
-    final = zip(schedule.start.tolist(), schedule.completion(instance).tolist(), strict=True)
-    runs = [(k, end, i, False) for i, (k, end) in enumerate(final)]
-    runs += [(run.start, run.end, run.request, True) for run in schedule.evicted]
-    origin = min(k for k, _, _, _ in runs)
-    held = np.zeros(max(end for _, end, _, _ in runs) - origin, dtype=np.int64)
-    for position, (k, end, i, lost) in enumerate(sorted(runs)):
-        rounds = slice(k - origin, end - origin)
-        below = held[rounds].copy()
-        held[rounds] += int(instance.prompt[i]) + np.arange(1, end - k + 1)
-        outline = staircase(np.arange(k, end + 1), below, held[rounds])
-        if lost:
-            wedge = Polygon(outline, fill=False, edgecolor=palette.LOST, hatch="/////")
-        else:
-            colour = palette.WEDGES[position % len(palette.WEDGES)]
-            wedge = Polygon(outline, facecolor=colour, edgecolor=palette.INK)
-        wedge.set_linewidth(0.5)
-        ax.add_patch(wedge)
-
-
-def _draw_envelope(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
-    edges, low, high = kv_envelope(instance, schedule, bins=MOST_BINS)
-    ax.stairs(low, edges, fill=True, color=palette.TOKENS)
-    if (high > low).any():
-        ax.stairs(high, edges, baseline=low, fill=True, color=palette.PROMPT)
 
 
 def _distribution(values: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -355,23 +271,4 @@ def _time_axis(ax: Axes, instance: Instance, schedule: Schedule, until: int | No
     first = int(min(instance.arrival.min(), starts(instance, schedule).min()))
     last = int(schedule.completion(instance).max()) if until is None else until
     ax.set_xlim(first, max(last, first + 1))
-    _format_time(ax, instance)
-
-
-def _format_time(ax: Axes, instance: Instance) -> None:
-    """Write times in the axis' unit: whole rounds and slots, microseconds as seconds."""
-    scale, _ = TIME_UNITS[instance.gpu.batch_time.time_unit]
-    if scale == 1:
-        ax.xaxis.set_major_formatter("{x:,.0f}")
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    else:
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / scale:,g}"))
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
-
-
-def _axes(ax: Axes | None, *, height: float) -> Axes:
-    return palette.picture(7.2, height).add_subplot() if ax is None else ax
-
-
-def _figure(ax: Axes) -> Figure:
-    return cast(Figure, ax.get_figure(root=True))
+    format_time(ax, instance)

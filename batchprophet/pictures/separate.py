@@ -14,7 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ..models.separate.timeline import timeline
 from . import palette
-from .mixed_profiles import bin_edges, mean_count
+from .axes import MOST_BINS, count_axis
+from .bins import bin_edges, mean_count
 from .separate_profiles import kv_bins, kv_steps, mode_shares, service
 from .shapes import bars, staircase
 
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 MOST_BATCHES = 300
 #: Up to here every request is a wedge of its own in the KV picture; beyond, the total is drawn.
 MOST_WEDGES = 60
-#: Up to here the KV total is exact in every batch; beyond, batches share bins.
-MOST_BINS = 600
+
+
+def starts(instance: Instance, schedule: SeparateSchedule) -> IntArray:
+    """Return when each request is served first, shape (n,): the start of its prompt batch."""
+    return timeline(instance, schedule).prompt_start
 
 
 def draw_modes(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> None:
@@ -96,7 +100,7 @@ def draw_rows(
         bars(ax, begin, end, row[request], height, color=colour, label=label, **edge)
 
 
-def draw_counts(ax: Axes, instance: Instance, schedule: SeparateSchedule, *, linear: float) -> None:
+def draw_counts(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> None:
     """Draw who waits as an area, who runs as a line, on an axis that shows tens beside thousands.
 
     Running are those that hold KV, in a batch or paused.
@@ -107,9 +111,7 @@ def draw_counts(ax: Axes, instance: Instance, schedule: SeparateSchedule, *, lin
     running = mean_count(edges, time.prompt_start, time.completion)
     ax.stairs(queued, edges, fill=True, color=palette.WAITING, label="waiting")
     ax.stairs(running, edges, color=palette.PROMPT, linewidth=1.4, label="running")
-    ax.set_yscale("symlog", linthresh=linear)
-    ax.set_ylim(0, max(linear, float(np.maximum(running, queued).max()) * 1.2))
-    ax.yaxis.set_major_formatter("{x:,.0f}")
+    count_axis(ax, instance, running, queued)
 
 
 def draw_kv(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> None:

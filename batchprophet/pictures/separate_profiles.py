@@ -6,7 +6,7 @@ import numpy as np
 
 from ..models.instance import FloatArray, IntArray
 from ..models.separate.timeline import Timeline
-from .mixed_profiles import bin_edges
+from .bins import bin_edges
 
 
 def kv_steps(time: Timeline) -> tuple[IntArray, IntArray]:

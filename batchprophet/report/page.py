@@ -15,15 +15,16 @@ from markupsafe import Markup
 
 from ..models.separate.schedule import SeparateSchedule
 from ..pictures import palette, plots
-from ..pictures.mixed_profiles import starts
+from ..pictures.axes import MOST_BINS
 from ..pictures.panels import gantt_over_kv, last_completion, level, shared_order
+from ..pictures.regimes import starts
 from ..pictures.svg import to_svg
 from . import table as tables
 from .sentences import facts, provenance, units
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
-    from ..models.regimes import Schedule
+    from ..models.regime import Schedule
     from ..online.evaluation import Comparison
     from ..online.separate.latency_breakdown import TimeAccount
     from ..results.compared import Compared
@@ -110,7 +111,7 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
         "waiting": _waiting_svg(position, instance, schedules),
         "pictures": _pictures(position, instance, schedules, rows),
         "counted": instance.n > plots.MOST_ROWS,
-        "binned": last_completion(instance, schedules) > plots.MOST_BINS,
+        "binned": last_completion(instance, schedules) > MOST_BINS,
     }
 
 

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..models.files import json_number
-from ..models.mixed.metrics import Metrics, measure
-from ..models.mixed.schedule import MixedSchedule
-from ..models.separate.metrics import SeparateMetrics, measure_separate
+from ..models.figures import Figures
+from ..models.files.writing import json_number
+from ..models.regimes import regime_of
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
     from ..models.objectives import Exact
-    from ..models.regimes import Schedule
+    from ..models.regime import Schedule
     from ..online.evaluation import Comparison, PolicyResult, Reference
     from ..online.separate.latency_breakdown import TimeAccount
     from ..solvers.solution import Solution
@@ -55,7 +54,7 @@ class Row:
     ----------
     policy : str
         Its name; `HINDSIGHT` for the hindsight schedule.
-    metrics : Metrics or SeparateMetrics or ReferenceMetrics or None
+    metrics : Figures or ReferenceMetrics or None
         Its figures; None where `verdict` says why there are none.
     ratio_to_best, ratio_to_bound : float or None
         Total latency over that of the best known schedule, and over the lower bound.
@@ -67,7 +66,7 @@ class Row:
     """
 
     policy: str
-    metrics: Metrics | SeparateMetrics | ReferenceMetrics | None
+    metrics: Figures | ReferenceMetrics | None
     ratio_to_best: float | None
     ratio_to_bound: float | None
     seconds: float
@@ -106,14 +105,10 @@ def rows(comparison: Comparison) -> list[Row]:
     ]
 
 
-def measure_any(instance: Instance, schedule: Schedule) -> Metrics | SeparateMetrics:
-    """Compute the figures of a schedule of either regime; of those whom it serves."""
-    if isinstance(schedule, MixedSchedule):
-        return measure(instance, schedule)
-    served = schedule.accepted()
-    if served.size < instance.n:
-        return measure_separate(instance.take(served), schedule.only(served))
-    return measure_separate(instance, schedule)
+def measure_any(instance: Instance, schedule: Schedule) -> Figures:
+    """Compute the figures of a schedule of any regime; of those whom it serves."""
+    rules = regime_of(schedule)
+    return rules.measure(*rules.served(instance, schedule))
 
 
 def schedules(comparison: Comparison) -> dict[str, Schedule]:

@@ -10,7 +10,8 @@ from typing import Any
 import pyomo.environ as pyo
 
 from batchprophet.models.instance import Instance
-from batchprophet.models.regimes import Schedule, schedule_value
+from batchprophet.models.regime import Schedule
+from batchprophet.models.regimes import schedule_value
 from batchprophet.solvers.highs import solve_model
 from batchprophet.solvers.matrix_form import compile_model
 from batchprophet.solvers.solution import Solution, certified

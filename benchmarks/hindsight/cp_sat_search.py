@@ -15,7 +15,7 @@ from types import MappingProxyType
 from ortools.sat.python import cp_model
 
 from batchprophet.models.errors import BatchprophetError
-from batchprophet.models.regimes import Schedule
+from batchprophet.models.regime import Schedule
 from batchprophet.solvers.highs import SolverError
 
 #: Gives the value of a variable.

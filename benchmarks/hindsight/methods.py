@@ -18,9 +18,9 @@ from case import Case
 from batchprophet.models.batch_time import AffineTime
 from batchprophet.models.errors import InputError
 from batchprophet.models.instance import Instance
-from batchprophet.models.mixed.regime import require_mixed
-from batchprophet.models.regimes import Schedule
-from batchprophet.models.separate.regime import require_separate
+from batchprophet.models.mixed.problem import require_mixed
+from batchprophet.models.regime import Schedule
+from batchprophet.models.separate.problem import require_separate
 from batchprophet.solvers.solution import Solution
 
 #: Methods by name.

@@ -11,42 +11,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..instance import Instance, IntArray
-from ..regimes import Schedule
-from ..separate.feasibility import check_separate
-from ..separate.schedule import SeparateSchedule
 from ..violation import Violation
 from .schedule import MixedSchedule
-
-
-def check(
-    instance: Instance, schedule: Schedule, *, allow_rejected: bool = False
-) -> list[Violation]:
-    """List every rule that a schedule of either regime violates; an empty list means feasible.
-
-    Parameters
-    ----------
-    instance : Instance
-        What was to be scheduled.
-    schedule : MixedSchedule or SeparateSchedule
-        Anyone's schedule; its type says the regime.
-    allow_rejected : bool
-        As in `separate.feasibility.check_separate`; mixed batching serves every request.
-
-    Raises
-    ------
-    InputError
-        If the schedule is not one of this instance.
-
-    Examples
-    --------
-    >>> from batchprophet.models.instance import Gpu
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[1])
-    >>> check(instance, MixedSchedule([0])), check(instance, SeparateSchedule([]))[0].message
-    ([], 'request r0 is in no batch')
-    """
-    if isinstance(schedule, SeparateSchedule):
-        return check_separate(instance, schedule, allow_rejected=allow_rejected)
-    return check_mixed(instance, schedule)
 
 
 def check_mixed(instance: Instance, schedule: MixedSchedule) -> list[Violation]:

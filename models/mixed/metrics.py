@@ -6,53 +6,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..figures import Figures
 from ..instance import Instance, IntArray
 from .feasibility import kv_profile
 from .schedule import MixedSchedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metrics:
-    """Figures of one schedule; times in rounds.
+class Metrics(Figures):
+    """Figures of one schedule; times in rounds. Those of all regimes are documented in `Figures`.
+
+    The first output token of the final run exists a round after its start.
 
     Attributes
     ----------
-    total_latency : int
-        Total end-to-end latency ``Σ (c_i − a_i)``.
-    mean_latency, p50_latency, p90_latency, p99_latency, max_latency : float
-        Mean, percentiles (linear interpolation) and maximum of ``c_i − a_i``.
-    mean_ttft, p99_ttft : float
-        Time to first token: the first output token of the final run exists at ``start_i + 1``.
-    mean_waiting : float
-        Mean of ``start_i − a_i``, from arrival to the final start.
-    makespan : int
-        Completion of the last request, from time 0.
-    kv_utilisation : float
-        KV token-rounds held over ``M × (makespan − first arrival)``, in [0, 1].
-    peak_kv : int
-        Most KV tokens held in a round.
     mean_batch, max_batch : float, int
         Requests per non-empty batch: mean and maximum.
     evictions, lost_rounds : int
         Aborted runs, and the rounds of work that they lost.
     """
 
-    total_latency: int
-    mean_latency: float
-    p50_latency: float
-    p90_latency: float
-    p99_latency: float
-    max_latency: int
-    mean_ttft: float
-    p99_ttft: float
-    mean_waiting: float
-    makespan: int
-    kv_utilisation: float
-    peak_kv: int
     mean_batch: float
     max_batch: int
     evictions: int
     lost_rounds: int
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what only this regime has, as (term, value)."""
+        return [
+            ("batch", f"mean {self.mean_batch:,.2f} requests, max {self.max_batch:,}"),
+            ("evictions", f"{self.evictions:,} ({self.lost_rounds:,} rounds of work lost)"),
+        ]
 
 
 def measure(instance: Instance, schedule: MixedSchedule) -> Metrics:

@@ -1,38 +1,60 @@
-"""Which instances the mixed regime takes: unit batch times and no batch limits."""
+"""Mixed batching, as `models.regimes` has it."""
 
 from __future__ import annotations
 
-from ..batch_time import UnitTime
-from ..errors import InputError
-from ..instance import Instance
+import numpy as np
+
+from ..instance import Instance, IntArray
+from ..objectives import Exact, evaluate
+from ..regime import Regime
+from ..violation import Violation
+from .feasibility import check_mixed
+from .metrics import measure
+from .problem import require_mixed
+from .record import MixedRecord, from_record, to_record
+from .schedule import MixedSchedule
 
 
-def require_mixed(instance: Instance) -> None:
-    """Refuse an instance that mixed batching (unit-time, without batch limits) cannot express.
+def _check(
+    instance: Instance, schedule: MixedSchedule, *, allow_rejected: bool = False
+) -> list[Violation]:
+    """Check as `check_mixed`: every request has a start, so none is rejected."""
+    return check_mixed(instance, schedule)
 
-    Raises
-    ------
-    InputError
-        If the instance has another batch-time law or batch limits; the message says what to drop.
 
-    Examples
-    --------
-    >>> from batchprophet.models.instance import Gpu
-    >>> limited = Gpu(kv_capacity=9, token_batch_requests=2)
-    >>> require_mixed(Instance(gpu=limited, arrival=[0], prompt=[3], output=[4]))
-    Traceback (most recent call last):
-    ...
-    batchprophet.models.errors.InputError: gpu: mixed batching knows no batch limits; drop \
-token_batch_requests from 'instance'
-    """
-    law = instance.gpu.batch_time
-    if not isinstance(law, UnitTime):
-        raise InputError(
-            f"gpu.batch_time: mixed batching takes unit batch times, found the {law.name} law; "
-            f"drop batch_time from {instance.name!r}"
-        )
-    if instance.gpu.batch_limits:
-        limits = ", ".join(instance.gpu.batch_limits)
-        raise InputError(
-            f"gpu: mixed batching knows no batch limits; drop {limits} from {instance.name!r}"
-        )
+def _accepted(instance: Instance, schedule: MixedSchedule) -> IntArray:
+    return np.arange(instance.n)
+
+
+def _served(instance: Instance, schedule: MixedSchedule) -> tuple[Instance, MixedSchedule]:
+    return instance, schedule
+
+
+def _value(instance: Instance, schedule: MixedSchedule, objective: str) -> Exact:
+    return evaluate(instance, schedule.completion(instance), objective)
+
+
+def _without_evictions(schedule: MixedSchedule) -> MixedSchedule:
+    return MixedSchedule(schedule.start)
+
+
+def _time_alone(instance: Instance) -> IntArray:
+    return instance.output
+
+
+MIXED = Regime(
+    name="mixed",
+    summary="a batch has prompt and token jobs; each round takes the same time",
+    schedule=MixedSchedule,
+    require=require_mixed,
+    check=_check,
+    measure=measure,
+    accepted=_accepted,
+    served=_served,
+    value=_value,
+    without_evictions=_without_evictions,
+    record=MixedRecord,
+    from_record=from_record,
+    to_record=to_record,
+    time_alone=_time_alone,
+)

@@ -6,33 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..figures import Figures
 from ..instance import Instance
 from .schedule import SeparateSchedule
 from .timeline import Timeline, timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeparateMetrics:
-    """Figures of one schedule; times in the batch-time law's unit.
+class SeparateMetrics(Figures):
+    """Figures of one schedule; times in the batch-time law's unit. See `Figures` for the others.
 
     The time from the first arrival to the makespan is ``prompt_time + token_time + idle_time``.
 
     Attributes
     ----------
-    total_latency : int
-        Total end-to-end latency ``Σ (c_i − a_i)``.
-    mean_latency, p50_latency, p90_latency, p99_latency, max_latency : float
-        Mean, percentiles (linear interpolation) and maximum of ``c_i − a_i``.
-    mean_ttft, p99_ttft : float
-        Time to first token: from arrival to the end of the prompt batch.
-    mean_waiting : float
-        Mean time from arrival to the start of the prompt batch.
-    makespan : int
-        Completion of the last request, from time 0.
-    kv_utilisation : float
-        KV tokens held, over ``M`` and the time from the first arrival to the makespan, in [0, 1].
-    peak_kv : int
-        Most KV tokens held at the end of a batch.
     prompt_batches, token_batches : int
         Batches of each kind.
     mean_prompt_batch, mean_token_batch : float
@@ -43,18 +30,6 @@ class SeparateMetrics:
         Batches whose kind is not that of the batch before.
     """
 
-    total_latency: int
-    mean_latency: float
-    p50_latency: float
-    p90_latency: float
-    p99_latency: float
-    max_latency: int
-    mean_ttft: float
-    p99_ttft: float
-    mean_waiting: float
-    makespan: int
-    kv_utilisation: float
-    peak_kv: int
     prompt_batches: int
     token_batches: int
     mean_prompt_batch: float
@@ -63,6 +38,20 @@ class SeparateMetrics:
     token_time: int
     idle_time: int
     mode_changes: int
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what only this regime has, as (term, value)."""
+        m = self
+        busy = max(1, m.prompt_time + m.token_time + m.idle_time)
+        return [
+            ("prompt batches", f"{m.prompt_batches:,}, mean {m.mean_prompt_batch:,.2f} requests"),
+            ("token batches", f"{m.token_batches:,}, mean {m.mean_token_batch:,.2f} requests"),
+            (
+                "GPU",
+                f"{m.prompt_time / busy:.1%} prompts, {m.token_time / busy:.1%} tokens, "
+                f"{m.idle_time / busy:.1%} idle; {m.mode_changes:,} changes",
+            ),
+        ]
 
 
 def measure_separate(instance: Instance, schedule: SeparateSchedule) -> SeparateMetrics:

@@ -1,85 +1,65 @@
-"""Which instances the separate regime takes: times whose sums stay exact."""
+"""Separate batching, as `models.regimes` has it."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
-from ..durations import Durations, batch_durations
-from ..errors import InputError
-from ..instance import ARITHMETIC_LIMIT, Instance
+from ..instance import Instance, IntArray
+from ..objectives import Exact, admission_reward, evaluate
+from ..regime import Regime
+from .feasibility import check_separate
+from .metrics import measure_separate
+from .problem import require_separate, times_alone
+from .record import SeparateRecord, from_record, to_record
+from .schedule import SeparateSchedule
 
 
-def require_separate(instance: Instance) -> None:
-    """Refuse an instance whose times under separate batching leave exact 64-bit arithmetic.
-
-    What no GPU can run (a prompt longer than C_P, a request with s_i + o_i > M, a limit or a batch
-    time of 0) is refused already when the instance is made; every law and every limit is taken.
-    Here: n times a completion of the serial schedule (one job per batch) must stay below 2^62, so
-    that total latencies and completions can be computed.
-
-    Raises
-    ------
-    InputError
-        If they do not; the message says what to change.
-
-    Examples
-    --------
-    >>> from batchprophet.models.batch_time import ConstantTime
-    >>> from batchprophet.models.instance import Gpu
-    >>> slow = Gpu(kv_capacity=9, batch_time=ConstantTime(prompt=10**12, token=1))
-    >>> many = {"arrival": [0] * 3000, "prompt": [3] * 3000, "output": [4] * 3000}
-    >>> require_separate(Instance(gpu=slow, **many))
-    Traceback (most recent call last):
-    ...
-    batchprophet.models.errors.InputError: gpu.batch_time: n × the end of the serial schedule must \
-stay below 2^62 for exact arithmetic, found 3000 × 3000000000009000 in 'instance'; use a coarser \
-time unit
-    """
-    end = int(instance.arrival.max()) + serial_work(instance)
-    if instance.n * end >= ARITHMETIC_LIMIT:
-        raise InputError(
-            "gpu.batch_time: n × the end of the serial schedule must stay below 2^62 for exact "
-            f"arithmetic, found {instance.n} × {end} in {instance.name!r}; use a coarser time unit"
-        )
+def _accepted(instance: Instance, schedule: SeparateSchedule) -> IntArray:
+    return schedule.accepted()
 
 
-def serial_work(instance: Instance) -> int:
-    """Sum over the requests of their times alone on the GPU, one job per batch.
-
-    Examples
-    --------
-    >>> from batchprophet.models.instance import Gpu
-    >>> serial_work(Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2]))
-    6
-    """
-    return sum(times_alone(instance))
+def _served(instance: Instance, schedule: SeparateSchedule) -> tuple[Instance, SeparateSchedule]:
+    served = schedule.accepted()
+    if 0 < served.size < instance.n:
+        return instance.take(served), schedule.only(served)
+    return instance, schedule
 
 
-def times_alone(instance: Instance) -> list[int]:
-    """Time of each request alone on the GPU: its prompt batch, then its o_i − 1 token batches.
-
-    Examples
-    --------
-    >>> from batchprophet.models.batch_time import AffineTime
-    >>> from batchprophet.models.instance import Gpu
-    >>> gpu = Gpu(kv_capacity=9, batch_time=AffineTime(c0=0.01, c1=0.002, c2=0.001, c3=0.001))
-    >>> times_alone(Instance(gpu=gpu, arrival=[0], prompt=[3], output=[3]))  # 16, then 15 and 16 µs
-    [47]
-    """
-    law = batch_durations(instance)
-    lengths = zip(instance.prompt.tolist(), instance.output.tolist(), strict=True)
-    return [law.prompt_batch(s) + _token_batches_alone(law, s, o) for s, o in lengths]
+def _value(instance: Instance, schedule: SeparateSchedule, objective: str) -> Exact:
+    if objective != "reward":
+        return evaluate(instance, schedule.completion(instance), objective)
+    accepted = schedule.accepted()
+    return admission_reward(instance, accepted, _completion(instance, schedule, accepted))
 
 
-@lru_cache(maxsize=2**16)
-def _token_batches_alone(law: Durations, s: int, o: int) -> int:
-    """Σ over the token jobs g = 1 … o − 1 of ``token_batch(1, s + g)``; < 2^62 by the law's check.
+def _completion(instance: Instance, schedule: SeparateSchedule, accepted: IntArray) -> IntArray:
+    """Completion of the accepted requests, in their order."""
+    if accepted.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    return schedule.only(accepted).completion(instance.take(accepted))
 
-    It is asked for again and again of the same requests.
-    """
-    if not law.per_kv_token:
-        return (o - 1) * law.token_batch(1, s)
-    work = law.token + law.per_token_job + law.per_kv_token * (s + np.arange(1, o))
-    return int((-(-work // law.divisor)).sum())
+
+def _without_evictions(schedule: SeparateSchedule) -> SeparateSchedule:
+    return schedule
+
+
+def _time_alone(instance: Instance) -> IntArray:
+    return np.array(times_alone(instance), dtype=np.int64)
+
+
+SEPARATE = Regime(
+    name="separate",
+    summary="a batch is all prompt jobs or all token jobs; batches take the time of the law",
+    schedule=SeparateSchedule,
+    require=require_separate,
+    check=check_separate,
+    measure=measure_separate,
+    accepted=_accepted,
+    served=_served,
+    value=_value,
+    without_evictions=_without_evictions,
+    record=SeparateRecord,
+    from_record=from_record,
+    to_record=to_record,
+    time_alone=_time_alone,
+)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...models.errors import DoesNotFinish
 from ...models.instance import Instance
-from ..mixed.judge import Judged
+from ..judged import Judged
 from .moves import neighbour
 from .space import Space
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.instance import Instance, IntArray
-from ..mixed.judge import Judged
+from ..judged import Judged
 from .space import Space
 
 Judge = Callable[[Instance, float], Judged | None]

@@ -14,12 +14,8 @@ import numpy as np
 
 from ...models.disk import read_input, write_atomically
 from ...models.errors import DoesNotFinish, InputError
-from ...models.files import gpu_record, read_gpu
-from ...models.instance import Gpu, Instance
-from ...models.mixed.feasibility import check
-from ...models.mixed.schedule import MixedSchedule
-from ...models.regimes import Schedule, schedule_value
-from ...models.separate.schedule import Batch, SeparateSchedule
+from ...models.instance import Instance
+from ...models.regimes import check, schedule_value
 from ...models.strict import refuse_repeated_keys
 from ...solvers.certificates.certificate import Certificate
 from ...solvers.certificates.strict import (
@@ -33,15 +29,13 @@ from ...solvers.certificates.strict import (
 )
 from ...solvers.certificates.verification import verify
 from ...solvers.replay import REPLAYS
-from ..mixed.judge import Judged
+from ..judged import POLICY_SEED, Judged
 from ..regimes import regime
 from ..separate.rerun import Rerun
+from .regimes import RECORDS, UNNAMED
 
 FORMAT = "batchprophet-witness"
 VERSION = 1
-
-#: Seed of the policy's own draws.
-POLICY_SEED = 0
 
 _KEYS = (
     "format",
@@ -53,12 +47,6 @@ _KEYS = (
     "cost",
     "hindsight",
 )
-
-#: What else a witness has in each regime.
-_MORE_KEYS = {
-    "mixed": ("kv_capacity", "hindsight_start"),
-    "separate": ("model", "gpu", "hindsight_batches"),
-}
 
 #: What proves the bound: a certificate, or where there is none a search to run again.
 _CERTIFIED, _RERUN = ("certificate",), ("bound", "proof")
@@ -83,28 +71,21 @@ class Witness:
         """Return the witness as the object that is written to files."""
         judged, instance = self.judged, self.judged.instance
         columns = (instance.arrival.tolist(), instance.prompt.tolist(), instance.output.tolist())
-        separate = isinstance(judged.hindsight, SeparateSchedule)
         record: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
             "batchprophet": version("batchprophet"),
         }
-        record |= {"model": "separate"} if separate else {}
+        written = RECORDS[judged.model]
+        record |= {} if judged.model == UNNAMED else {"model": judged.model}
         record |= {"policy": self.policy, "policy_seed": POLICY_SEED}
-        if separate:
-            record["gpu"] = gpu_record(instance.gpu)
-        else:
-            record["kv_capacity"] = int(instance.gpu.kv_capacity)
+        record |= written.gpu_to(instance.gpu)
         record |= {
             "requests": [list(row) for row in zip(*columns, strict=True)],
             "cost": judged.cost,
             "hindsight": judged.value,
         }
-        if isinstance(judged.hindsight, SeparateSchedule):
-            batches = [[b.kind, b.start, list(b.requests)] for b in judged.hindsight.batches]
-            record["hindsight_batches"] = batches
-        else:
-            record["hindsight_start"] = judged.hindsight.start.tolist()
+        record |= written.schedule_to(judged.hindsight)
         certificate = judged.certificate()
         if certificate is None:
             return record | {"bound": judged.bound, "proof": judged.proof.to_record()}
@@ -198,11 +179,11 @@ def recheck(path: str | os.PathLike[str], *, time_limit: float | None = None) ->
 
 
 def _recheck(record: dict[str, Any], time_limit: float | None) -> Recheck:
-    model, policy = record.get("model", "mixed"), text("policy", record["policy"])
+    model, policy = record.get("model", UNNAMED), text("policy", record["policy"])
     instance = _instance(record, model)
     claimed_cost = integer("cost", record["cost"], low=1)
     claimed_value = integer("hindsight", record["hindsight"], low=1)
-    hindsight = _hindsight(record, instance, model)
+    hindsight = RECORDS[model].schedule_of(record, instance)
     faults = [f"hindsight schedule: {each.message}" for each in check(instance, hindsight)]
     value = 0 if faults else int(schedule_value(instance, hindsight, "latency"))
     cost, verdict = _simulated(instance, policy, model)
@@ -216,7 +197,6 @@ def _recheck(record: dict[str, Any], time_limit: float | None) -> Recheck:
         known = None if faults else value
         bound = _verify(record, instance, model, known, time_limit, faults)
     else:
-        assert isinstance(hindsight, SeparateSchedule), "as the keys say"
         bound = _search_again(record, instance, hindsight, faults)
     return Recheck(
         policy=policy,
@@ -226,25 +206,6 @@ def _recheck(record: dict[str, Any], time_limit: float | None) -> Recheck:
         bound=bound,
         faults=tuple(faults),
     )
-
-
-def _hindsight(record: dict[str, Any], instance: Instance, model: str) -> Schedule:
-    if model == "separate":
-        batches = []
-        for j, row in enumerate(array("hindsight_batches", record["hindsight_batches"])):
-            place = f"hindsight_batches[{j}]"
-            parts = array(place, row)
-            if len(parts) != 3 or parts[0] not in ("prompt", "token"):
-                raise InputError(f"{place}: expected kind, start and requests, found {shown(row)}")
-            members = tuple(integers(f"{place}[2]", parts[2], low=0))
-            if max(members, default=0) >= instance.n:
-                raise InputError(f"{place}[2]: expected requests below {instance.n}")
-            batches.append(Batch(parts[0], integer(f"{place}[1]", parts[1], low=0), members))
-        return SeparateSchedule(batches)
-    start = integers("hindsight_start", record["hindsight_start"], low=0)
-    if len(start) != instance.n:
-        raise InputError(f"hindsight_start: expected {instance.n} starts, found {len(start)}")
-    return MixedSchedule(np.array(start, dtype=np.int64))
 
 
 def _verify(
@@ -272,7 +233,7 @@ def _verify(
 
 
 def _search_again(
-    record: dict[str, Any], instance: Instance, hindsight: SeparateSchedule, faults: list[str]
+    record: dict[str, Any], instance: Instance, hindsight: Any, faults: list[str]
 ) -> int:
     """Run the search of separate batching again, from the schedule; return the claimed bound.
 
@@ -311,10 +272,7 @@ def _instance(record: dict[str, Any], model: str) -> Instance:
         if len(row) != 3:
             raise InputError(f"requests[{i}]: expected arrival, prompt, output; found {row}")
     arrival, prompt, output = np.array(rows, dtype=np.int64).reshape(-1, 3).T
-    if model == "separate":
-        gpu = read_gpu("gpu", record["gpu"])
-    else:
-        gpu = Gpu(kv_capacity=integer("kv_capacity", record["kv_capacity"], low=2))
+    gpu = RECORDS[model].gpu_of(record)
     return Instance(gpu=gpu, arrival=arrival, prompt=prompt, output=output, name="worst case")
 
 
@@ -327,9 +285,11 @@ def _decode(content: bytes) -> dict[str, Any]:
     for key, expected in (("format", FORMAT), ("version", VERSION), ("policy_seed", POLICY_SEED)):
         if record.get(key, expected) != expected:
             raise InputError(f"{key}: expected {expected!r}, found {shown(record.get(key))}")
-    model = record.get("model", "mixed")
-    if not isinstance(model, str) or model not in _MORE_KEYS or record.get("model") == "mixed":
-        raise InputError(f"model: expected 'separate' or none, found {shown(model)}")
-    rerun = model == "separate" and "certificate" not in record
-    require_keys("", record, (*_KEYS, *_MORE_KEYS[model], *(_RERUN if rerun else _CERTIFIED)))
+    model = record.get("model", UNNAMED)
+    if not isinstance(model, str) or model not in RECORDS or record.get("model") == UNNAMED:
+        known = " or ".join(repr(name) for name in RECORDS if name != UNNAMED)
+        raise InputError(f"model: expected {known} or none, found {shown(model)}")
+    written = RECORDS[model]
+    rerun = written.may_rerun and "certificate" not in record
+    require_keys("", record, (*_KEYS, *written.keys, *(_RERUN if rerun else _CERTIFIED)))
     return record

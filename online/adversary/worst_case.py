@@ -14,16 +14,16 @@ import numpy as np
 
 from ...models.errors import DoesNotFinish, InputError
 from ...models.instance import Gpu, Instance
-from ..mixed.judge import Judged, judge
+from ..judged import POLICY_SEED, Judged
 from ..mixed.policy import Policy
 from ..regimes import regime
 from ..registry import policy_spec
-from ..separate.judge import judge_separate
 from ..separate.policy import SeparatePolicy
+from .regimes import JUDGES
 from .search import Hunt
 from .shrink import shrink
 from .space import Space
-from .witness import POLICY_SEED, Witness
+from .witness import Witness
 
 #: Share of the time limit after which the shrinking begins.
 SEARCH_SHARE = 0.85
@@ -170,7 +170,7 @@ def _check(time_limit: float, work_limit: int | None, seed: int) -> None:
 
 def _judge_of(model: str, policy: Any) -> Callable[[Instance, float], Judged | None]:
     """Return what judges a policy of a regime."""
-    judged: Callable[..., Judged | None] = judge if model == "mixed" else judge_separate
+    judged = JUDGES[model]
     return lambda instance, above: judged(instance, policy, seed=POLICY_SEED, above=above)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from ...models.errors import InputError, PolicyError
 from ...models.families.setting import Setting
 from ...models.instance import Instance
-from ...models.mixed.feasibility import check
-from ...models.regimes import Schedule, schedule_value
+from ...models.regime import Schedule
+from ...models.regimes import check, schedule_value
 from ...solvers.random_stream import Stream, random_stream
 from ..coupling.best_known import Step, best_known, compensations
 from ..coupling.futures import LAWS

@@ -15,7 +15,7 @@ from ...models.mixed.feasibility import check_mixed
 from ...models.mixed.schedule import MixedSchedule
 from ...models.regimes import schedule_value
 from ...solvers.mixed.bounds.combinatorial import best_bound
-from ..adversary.witness import POLICY_SEED
+from ..judged import POLICY_SEED
 from .policy import Policy, make_policy
 from .simulator import simulate
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 
 from ...models.instance import Instance
 from ...models.mixed.schedule import MixedSchedule
-from ...models.regimes import Schedule, schedule_value
-from ...models.separate.schedule import SeparateSchedule
-from ...solvers.certificates.certificate import Certificate, best_certificate
 from ...solvers.certificates.mixed.combinatorial import CombinatorialBound
 from ...solvers.certificates.mixed.configuration_prices import ConfigurationPriceProof
 from ...solvers.certificates.mixed.exhaustive_search import ExhaustiveSearch
@@ -23,75 +19,12 @@ from ...solvers.mixed.exact.proof import is_applicable, prove
 from ...solvers.mixed.list_scheduling.incumbents import list_schedules
 from ...solvers.mixed.proofs.price_tables import price_table
 from ...solvers.mixed.search.recipe import improve_schedule
-from ..separate.rerun import Rerun
+from ..judged import PLACEMENTS, STATES, Judged, latency_of
 from .policy import Policy
 from .simulator import simulate
 
-#: Work on the optimum of a candidate: steps of the prices, states of the exhaustive search, and
-#: placements of the schedule search where no exhaustive search follows.
+#: Steps of the prices.
 PRICE_STEPS = 100
-STATES = 20_000
-PLACEMENTS = 20_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """A policy and the hindsight optimum on one instance.
-
-    Attributes
-    ----------
-    instance : Instance
-        The instance.
-    schedule : MixedSchedule or SeparateSchedule
-        The policy's schedule.
-    cost : int
-        Its total latency.
-    hindsight : MixedSchedule or SeparateSchedule
-        The best schedule known.
-    value : int
-        Its total latency: ``optimum ≤ value``.
-    bound : int
-        ``bound ≤ optimum``.
-    proof : Proof or Rerun
-        What proves the bound: a certificate's, or the search of separate batching to run again
-        where there is none.
-    """
-
-    instance: Instance
-    schedule: Schedule
-    cost: int
-    hindsight: Schedule
-    value: int
-    bound: int
-    proof: Proof | Rerun
-
-    @property
-    def model(self) -> str:
-        """The batching regime."""
-        return "separate" if isinstance(self.hindsight, SeparateSchedule) else "mixed"
-
-    @property
-    def ratio(self) -> Fraction:
-        """The ratio that is certain: ``cost / value``, at most ``cost / optimum``."""
-        return Fraction(self.cost, self.value)
-
-    @property
-    def most(self) -> Fraction:
-        """What the true ratio is at most: ``cost / bound``; the ratio where it is proved."""
-        return Fraction(self.cost, self.bound)
-
-    @property
-    def proved(self) -> bool:
-        """Whether the optimum is."""
-        return self.value == self.bound
-
-    def certificate(self) -> Certificate | None:
-        """Return the bound with its proof, for anyone to verify; None where there is no such."""
-        if isinstance(self.proof, Rerun):
-            return None
-        made = best_certificate(self.instance, "latency", [(self.bound, self.proof)])
-        assert made is not None
-        return made
 
 
 def judge(
@@ -131,7 +64,7 @@ def judge(
     True
     """
     schedule = simulate(instance, policy, seed=seed)
-    cost = int(schedule_value(instance, schedule, "latency"))
+    cost = latency_of(instance, schedule)
     name, cheap = max(all_bounds(instance, "latency"), key=lambda each: each[1])
     bound, proof = math.ceil(cheap), CombinatorialBound(name=name)
     if cost < above * bound:
@@ -205,8 +138,3 @@ class _Optimum:
 def _best_list_schedule(instance: Instance) -> MixedSchedule:
     made = (schedule for _, schedule in list_schedules(instance, "latency"))
     return min(made, key=lambda schedule: latency_of(instance, schedule))
-
-
-def latency_of(instance: Instance, schedule: Schedule) -> int:
-    """Total latency of a schedule of either regime."""
-    return int((schedule.completion(instance) - instance.arrival).sum())

@@ -16,7 +16,7 @@ from ...models.families.arrival_models import (
 from ...models.families.setting import Setting
 from ...models.instance import Instance
 from ...models.mixed.schedule import MixedSchedule
-from ...models.regimes import Schedule
+from ...models.regime import Schedule
 from ...solvers.hindsight import solve
 from ..environments.environment import EnvironmentKind
 from ..environments.latency import Draw, LatencyEnvironment, bayes_options, bayes_settings, best_of

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...models.errors import InputError, PolicyError
 from ...models.instance import Instance
-from ...models.mixed.regime import require_mixed
+from ...models.mixed.problem import require_mixed
 from ...models.mixed.schedule import MixedSchedule
 from ..lengths import Told, told_lengths
 from ..termination import IDLE_WAKE_UPS, stalls

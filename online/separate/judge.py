@@ -15,7 +15,7 @@ from ...solvers.separate.exact.walk_lookahead import search_proof
 from ...solvers.separate.search.list_codes import list_codes
 from ...solvers.separate.search.recipe import improve_separate
 from ...solvers.separate.search.schedule_builder import REJECTED, decode, schedule_of, working_space
-from ..mixed.judge import PLACEMENTS, STATES, Judged, latency_of
+from ..judged import PLACEMENTS, STATES, Judged, latency_of
 from .policy import SeparatePolicy
 from .rerun import Rerun
 from .simulator import simulate_separate

@@ -9,8 +9,8 @@ import numpy as np
 from ...models.families.separate_random import SEPARATE_RANDOM, separate_random
 from ...models.families.setting import Setting
 from ...models.instance import Instance
-from ...models.regimes import Schedule
-from ...models.separate.regime import serial_work
+from ...models.regime import Schedule
+from ...models.separate.problem import serial_work
 from ...models.separate.schedule import SeparateSchedule
 from ...solvers.hindsight import solve
 from ...solvers.separate.bounds.waits_and_stalls import waits_and_stalls, work_of

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...models.durations import Durations, batch_durations
 from ...models.instance import Instance, IntArray
-from ...models.separate.regime import require_separate
+from ...models.separate.problem import require_separate
 from .safety import HeldAndNeeded, plan_fits
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...models.errors import InputError, PolicyError
 from ...models.instance import Instance
-from ...models.separate.regime import require_separate
+from ...models.separate.problem import require_separate
 from ...models.separate.schedule import SeparateSchedule
 from ..lengths import Told, told_lengths
 from .decision import BatchDecision

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ...models.disk import open_input
 from ...models.errors import InputError
 from ...models.families.registry import FAMILIES, make_instance
-from ...models.files import read_instance
+from ...models.files.instance_file import read_instance
 from ...models.instance import Instance
 from ...models.traces import convert_trace
 from ...models.traces.window import Window

@@ -18,9 +18,9 @@ import numpy as np
 
 from ...models.errors import InputError
 from ...models.instance import Instance
-from ...models.mixed.regime import require_mixed
+from ...models.mixed.problem import require_mixed
 from ...models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate, value_step
-from ...models.separate.regime import times_alone
+from ...models.separate.problem import times_alone
 from ..rounding import round_bound
 from .clock import Clock
 from .proof import RecomputedProof

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...models.errors import InputError
 from ...models.families import make_instance
-from ...models.files import encode_instance
+from ...models.files.instance_file import encode_instance
 from ...models.instance import Gpu, Instance
 from ..certificates.strict import array, integer, integers, require_keys, require_object, text
 

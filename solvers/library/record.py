@@ -16,9 +16,9 @@ import zstandard
 
 from ...models.disk import read_input, write_atomically
 from ...models.errors import InputError
-from ...models.files import schedule_record
+from ...models.files.solution_file import schedule_record
 from ...models.mixed.schedule import MixedSchedule
-from ...models.regimes import Schedule
+from ...models.regime import Schedule
 from ...models.separate.schedule import Batch, SeparateSchedule
 from ...models.strict import refuse_repeated_keys
 from ..certificates.certificate import Certificate

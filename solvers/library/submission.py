@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ...models.errors import InputError
 from ...models.mixed.schedule import MixedSchedule
-from ...models.regimes import Schedule, schedule_value
+from ...models.regime import Schedule
+from ...models.regimes import schedule_value
 from ..certificates.certificate import Certificate
 from .catalogue import Library
 from .record import Made

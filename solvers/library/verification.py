@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ...models.errors import InputError
 from ...models.instance import Instance
-from ...models.mixed.feasibility import check
-from ...models.regimes import Schedule, schedule_value
+from ...models.regime import Schedule
+from ...models.regimes import check, schedule_value
 from ..certificates.certificate import Certificate
 from ..certificates.verification import verify
 from ..replay import REPLAYS

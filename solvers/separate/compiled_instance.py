@@ -8,7 +8,7 @@ from numba import njit
 
 from ...models.durations import Durations, batch_durations
 from ...models.instance import Instance, IntArray
-from ...models.separate.regime import require_separate
+from ...models.separate.problem import require_separate
 
 
 class Machine(NamedTuple):

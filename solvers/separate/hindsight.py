@@ -14,7 +14,7 @@ from ...models.instance import Instance
 from ...models.objectives import OBJECTIVES, latest_completion
 from ...models.separate.feasibility import check_separate
 from ...models.separate.milp.from_variables import left_shifted
-from ...models.separate.regime import require_separate
+from ...models.separate.problem import require_separate
 from ...models.separate.schedule import Kind, SeparateSchedule
 from ..best_so_far import BestSoFar
 from ..blocks import fall_apart, solve_blocks

@@ -14,7 +14,7 @@ from ...models.separate.milp.formulation import build_model, default_form
 from ...models.separate.milp.from_variables import decode
 from ...models.separate.milp.horizon import latest_completions
 from ...models.separate.milp.warm_start import set_start
-from ...models.separate.regime import times_alone
+from ...models.separate.problem import times_alone
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
 from ..highs import solve_model

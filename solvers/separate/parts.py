@@ -8,7 +8,7 @@ import numpy as np
 
 from ...models.instance import Instance, IntArray
 from ...models.separate.columns import Columns
-from ...models.separate.regime import times_alone
+from ...models.separate.problem import times_alone
 from ...models.separate.schedule import SeparateSchedule
 from ..blocks import Parts
 from ..certificates.blocks import SeparateBlocksProof

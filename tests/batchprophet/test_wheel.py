@@ -12,7 +12,7 @@ import numpy
 import pytest
 
 from batchprophet.models.families import make_instance
-from batchprophet.models.files import read_instance
+from batchprophet.models.files.instance_file import read_instance
 from tests.paths import ROOT
 
 

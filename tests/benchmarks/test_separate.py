@@ -10,8 +10,7 @@ from batchprophet.models.batch_time import AffineTime, ConstantTime, UnitTime
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check
-from batchprophet.models.regimes import schedule_value
+from batchprophet.models.regimes import check, schedule_value
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.solvers.hindsight import solve
 from tests.brute_force_separate import brute_force_separate

@@ -10,9 +10,9 @@ import pytest
 from batchprophet.models.blocks import blocks, closed_up, moved_to_zero
 from batchprophet.models.errors import InputError
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check
 from batchprophet.models.mixed.schedule import MixedSchedule
-from batchprophet.models.separate.regime import times_alone
+from batchprophet.models.regimes import check
+from batchprophet.models.separate.problem import times_alone
 from batchprophet.solvers.certificates.blocks import BlocksProof, Part, SeparateBlocksProof
 from batchprophet.solvers.certificates.certificate import Certificate
 from batchprophet.solvers.certificates.clock import Clock

@@ -19,7 +19,7 @@ from batchprophet.models.disk import (
     write_atomically,
 )
 from batchprophet.models.errors import InputError
-from batchprophet.models.files import read_instance
+from batchprophet.models.files.instance_file import read_instance
 from batchprophet.models.traces import convert_trace
 from batchprophet.online.adversary.witness import recheck
 from batchprophet.online.environments import make_environment

@@ -9,16 +9,12 @@ from hypothesis import strategies as st
 
 from batchprophet.models import files
 from batchprophet.models.batch_time import AffineTime, ConstantTime, UnitTime
+from batchprophet.models.disk import write_atomically
 from batchprophet.models.errors import InputError
-from batchprophet.models.files import (
-    encode_instance,
-    read_instance,
-    read_schedule,
-    schedule_record,
-    write_atomically,
-    write_instance,
-    write_json,
-)
+from batchprophet.models.files import instance_file
+from batchprophet.models.files.instance_file import encode_instance, read_instance, write_instance
+from batchprophet.models.files.solution_file import read_schedule, schedule_record
+from batchprophet.models.files.writing import write_json
 from batchprophet.models.instance import NO_DEADLINE, Gpu, Instance
 from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
@@ -113,7 +109,7 @@ def test_many_requests_are_written_piece_by_piece(tmp_path, monkeypatch):
         gpu=Gpu(kv_capacity=9), arrival=range(7), prompt=[1] * 7, output=[2] * 7, weight=range(7)
     )
     whole = encode_instance(instance)
-    monkeypatch.setattr(files, "_PIECE", 3)
+    monkeypatch.setattr(instance_file, "_PIECE", 3)
     write_instance(instance, tmp_path / "instance.json")
     assert (tmp_path / "instance.json").read_bytes() == whole
     assert read_instance(tmp_path / "instance.json") == instance

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from batchprophet.cli import run
 from batchprophet.commands.console import one_line
 from batchprophet.models.errors import InputError
-from batchprophet.models.files import read_instance, read_schedule
+from batchprophet.models.files.instance_file import read_instance
+from batchprophet.models.files.solution_file import read_schedule
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.traces import convert_trace
 from batchprophet.online.environments import make_environment

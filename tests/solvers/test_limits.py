@@ -12,7 +12,7 @@ from batchprophet.models.batch_time import AffineTime
 from batchprophet.models.durations import batch_durations
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.regimes import schedule_value
-from batchprophet.models.separate import regime
+from batchprophet.models.separate import problem as regime
 from batchprophet.models.separate import schedule as separate_schedule
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.online import evaluation

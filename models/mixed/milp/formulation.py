@@ -15,7 +15,7 @@ from ...disk import replacing
 from ...errors import InputError
 from ...instance import Instance, IntArray
 from ...objectives import MAXIMISED
-from ..regime import require_mixed
+from ..problem import require_mixed
 from .dense import add_dense_memory
 from .goals import GOALS
 from .horizon import latest_starts

@@ -14,7 +14,7 @@ import pyomo.environ as pyo
 from ...durations import Durations, batch_durations
 from ...instance import Instance, IntArray
 from ...linear import linear
-from ..regime import times_alone
+from ..problem import times_alone
 from .horizon import servable
 from .time_expanded import Term, minus, scaled
 

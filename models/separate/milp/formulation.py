@@ -16,7 +16,7 @@ from ...default_horizon import note_default_horizon
 from ...disk import replacing
 from ...errors import InputError
 from ...instance import Instance, IntArray
-from ..regime import require_separate
+from ..problem import require_separate
 from .batch_sequence import add_batch_sequence
 from .classes import add_classes
 from .horizon import latest_completions

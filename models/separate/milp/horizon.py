@@ -11,7 +11,7 @@ with the smallest sum of batch starts for its sequence.
 the last one. What runs after max a takes no longer than all batches together. A batch takes no
 longer than its jobs one by one: ⌈(c + Σ w_j)/d⌉ ≤ Σ ⌈(c + w_j)/d⌉, where c ≥ 0 is what every batch
 takes and w_j ≥ 0 what job j adds. Hence ``C_max ≤ max a + W`` with W the sum over the requests of
-their times alone (`regime.serial_work`).
+their times alone (`problem.serial_work`).
 
 **With a known schedule of value V.** Request j takes at least its time alone, since its jobs are in
 different batches and a batch takes no less than any job of it alone. For total latency, every
@@ -37,7 +37,7 @@ import numpy as np
 from ...errors import InputError
 from ...instance import Instance, IntArray
 from ...objectives import OBJECTIVES, Exact, evaluate, latest_completion
-from ..regime import times_alone
+from ..problem import times_alone
 
 
 def latest_completions(

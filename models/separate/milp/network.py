@@ -23,7 +23,7 @@ from ...batch_time import AffineTime
 from ...durations import batch_durations
 from ...errors import InputError
 from ...instance import Instance, IntArray
-from ..regime import times_alone
+from ..problem import times_alone
 from .horizon import servable
 
 

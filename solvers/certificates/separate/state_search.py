@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ....models.errors import InputError
 from ....models.instance import Instance, IntArray
-from ....models.separate.regime import times_alone
+from ....models.separate.problem import times_alone
 from ..clock import Clock
 from ..equal_states import States, cheapest_of_equals, require_room
 from ..one_by_one import latency_one_by_one

@@ -17,7 +17,7 @@ from ....models.batch_time import AffineTime, ConstantTime
 from ....models.errors import InputError
 from ....models.instance import Instance, IntArray
 from ....models.objectives import Exact
-from ....models.separate.regime import require_separate, times_alone
+from ....models.separate.problem import require_separate, times_alone
 from ..clock import Clock
 from ..strict import integer, require_keys
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ....models.errors import InputError
 from ....models.instance import FloatArray, Instance, IntArray
-from ....models.mixed.regime import require_mixed
+from ....models.mixed.problem import require_mixed
 from ....models.mixed.schedule import MixedSchedule
 from ....models.objectives import total_latency
 from ...ascent.volume import volume_ascent

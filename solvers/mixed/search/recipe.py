@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ....models.errors import InputError
 from ....models.instance import Instance, IntArray
 from ....models.mixed.feasibility import check_mixed
-from ....models.mixed.regime import require_mixed
+from ....models.mixed.problem import require_mixed
 from ....models.mixed.schedule import MixedSchedule
 from ...limits import Budget, Incumbent
 from ...random_stream import random_stream

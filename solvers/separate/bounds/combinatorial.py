@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ....models.instance import Instance
 from ....models.objectives import Exact
-from ....models.separate.regime import times_alone
+from ....models.separate.problem import times_alone
 from .fluid_machine import shortest_remaining_first, work_bound
 from .reward_knapsack import reward_bound
 from .workloads import MIXES, works

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 
 from ....models.instance import Instance
-from ....models.separate.regime import times_alone
+from ....models.separate.problem import times_alone
 from .workloads import MIXES, works
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ....models.instance import Instance
 from ....models.objectives import latest_completion
-from ....models.separate.regime import times_alone
+from ....models.separate.problem import times_alone
 from .workloads import MIXES, works
 
 

@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 from ....models.batch_time import AffineTime
 from ....models.durations import batch_durations
 from ....models.instance import Instance, IntArray
-from ....models.separate.regime import times_alone
+from ....models.separate.problem import times_alone
 from ...certificates.separate.waits_and_stalls import WaitsAndStallsProof
 
 #: Most numbers in the memory.

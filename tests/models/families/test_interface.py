@@ -6,7 +6,7 @@ import pytest
 
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import FAMILIES, make_instance
-from batchprophet.models.files import encode_instance, read_instance, write_instance
+from batchprophet.models.files.instance_file import encode_instance, read_instance, write_instance
 from batchprophet.models.instance import Instance
 
 ADVERSARIES = {"sqrt-adversary", "fcfs-breaker", "shortest-output-breaker"}

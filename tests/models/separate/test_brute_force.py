@@ -6,8 +6,7 @@ import pytest
 
 from batchprophet.models.batch_time import ConstantTime
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check
-from batchprophet.models.regimes import schedule_value
+from batchprophet.models.regimes import check, schedule_value
 from tests.brute_force_separate import brute_force_separate
 from tests.tiny_instances import OBJECTIVES
 from tests.tiny_separate import random_laws, tiny_separate

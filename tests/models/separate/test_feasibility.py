@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.errors import InputError
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check
 from batchprophet.models.mixed.schedule import MixedSchedule
-from batchprophet.models.regimes import schedule_value
+from batchprophet.models.regimes import check, schedule_value
 from batchprophet.models.separate import feasibility
 from batchprophet.models.separate.feasibility import check_separate
 from batchprophet.models.separate.feasible_columns import surely_feasible

@@ -9,8 +9,7 @@ import pytest
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.errors import InfeasibleError, InputError
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check
-from batchprophet.models.regimes import schedule_value
+from batchprophet.models.regimes import check, schedule_value
 from batchprophet.models.separate.milp.cuts import least_prompt_batches, least_token_batches
 from batchprophet.models.separate.milp.formulation import FORMULATIONS, build_model, write_model
 from batchprophet.models.separate.milp.from_variables import decode

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from batchprophet.models.batch_time import ConstantTime
 from batchprophet.models.durations import batch_durations
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check
-from batchprophet.models.regimes import schedule_value
+from batchprophet.models.regimes import check, schedule_value
 from batchprophet.models.separate.milp.from_variables import left_shifted
 from batchprophet.models.separate.milp.horizon import latest_completions
 from batchprophet.models.separate.milp.network import gpu_network, job_windows

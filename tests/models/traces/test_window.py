@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from batchprophet.models.errors import InputError
-from batchprophet.models.files import read_instance, write_instance
+from batchprophet.models.files.instance_file import read_instance, write_instance
 from batchprophet.models.traces import convert_trace
 
 COLUMNS = "arrival=at,prompt=in,output=out"

@@ -14,14 +14,16 @@ from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.errors import DoesNotFinish, InputError
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check, check_mixed
+from batchprophet.models.mixed.feasibility import check_mixed
 from batchprophet.models.mixed.schedule import MixedSchedule
+from batchprophet.models.regimes import check
 from batchprophet.online.adversary.moves import neighbour
 from batchprophet.online.adversary.search import Hunt
 from batchprophet.online.adversary.shrink import shrink
 from batchprophet.online.adversary.space import Space
-from batchprophet.online.adversary.witness import POLICY_SEED, Witness, recheck, write_witness
+from batchprophet.online.adversary.witness import Witness, recheck, write_witness
 from batchprophet.online.adversary.worst_case import find_worst_case
+from batchprophet.online.judged import POLICY_SEED
 from batchprophet.online.mixed.adaptive_adversaries import play_sqrt_adversary, play_staircase
 from batchprophet.online.mixed.judge import judge
 from batchprophet.online.mixed.simulator import simulate

@@ -12,9 +12,8 @@ from batchprophet.models.batch_time import ConstantTime
 from batchprophet.models.errors import DoesNotFinish, InputError
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check
 from batchprophet.models.mixed.schedule import MixedSchedule
-from batchprophet.models.regimes import schedule_value
+from batchprophet.models.regimes import check, schedule_value
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.online.coupling.best_known import Step, best_known, compensations
 from batchprophet.online.coupling.futures import LAWS

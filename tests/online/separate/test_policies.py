@@ -12,10 +12,10 @@ import pytest
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.errors import DoesNotFinish, InputError, PolicyError
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check, check_mixed
+from batchprophet.models.mixed.feasibility import check_mixed
 from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.objectives import total_latency
-from batchprophet.models.regimes import schedule_value
+from batchprophet.models.regimes import check, schedule_value
 from batchprophet.models.separate.metrics import measure_separate
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.models.separate.timeline import timeline

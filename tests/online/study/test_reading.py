@@ -9,7 +9,7 @@ import pytest
 from batchprophet.cli import run
 from batchprophet.models.errors import InputError
 from batchprophet.models.families.registry import make_instance
-from batchprophet.models.files import write_instance
+from batchprophet.models.files.instance_file import write_instance
 from batchprophet.online.study.cell import PolicyRun
 from batchprophet.online.study.reading import read_study
 from tests.paths import ROOT

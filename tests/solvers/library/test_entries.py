@@ -13,7 +13,8 @@ import zstandard
 
 from batchprophet.cli import run
 from batchprophet.models.errors import InputError
-from batchprophet.models.files import read_instance, write_json
+from batchprophet.models.files.instance_file import read_instance
+from batchprophet.models.files.writing import write_json
 from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.regimes import schedule_value
 from batchprophet.solvers.certificates.certificate import best_certificate

@@ -7,7 +7,7 @@ import pytest
 
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check
+from batchprophet.models.regimes import check
 from batchprophet.models.separate.schedule import SeparateSchedule
 from batchprophet.solvers.separate.compiled_instance import machine_of
 from batchprophet.solvers.separate.search.schedule_builder import (

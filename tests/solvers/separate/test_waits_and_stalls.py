@@ -11,7 +11,7 @@ from batchprophet.models.durations import batch_durations
 from batchprophet.models.errors import InputError
 from batchprophet.models.families.registry import make_instance
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.separate.regime import times_alone
+from batchprophet.models.separate.problem import times_alone
 from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.certificates.file import read_certificate, write_certificate
 from batchprophet.solvers.certificates.separate.waits_and_stalls import WaitsAndStallsProof

@@ -6,7 +6,7 @@ import pytest
 from batchprophet.models.errors import InputError
 from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check
+from batchprophet.models.regimes import check
 from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.certificates.mixed.combinatorial import CombinatorialBound
 from batchprophet.solvers.certificates.mixed.one_long_request import optimum

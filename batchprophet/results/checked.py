@@ -1,0 +1,144 @@
+"""The verdict on a schedule and on a bound, as `check` returns it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..models.files.writing import json_number
+from ..models.instance import Instance
+from ..models.objectives import Exact
+from ..models.regime import Schedule
+from ..models.violation import Violation
+from ..report import table as tables
+from .scheduled import Scheduled, lines
+from .shown import Shown
+
+if TYPE_CHECKING:
+    from ..solvers.certificates.certificate import Certificate
+    from ..solvers.certificates.verification import Verification
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CheckedBound(Shown):
+    """A certificate of a bound, and the verdict on it.
+
+    Attributes
+    ----------
+    certificate : Certificate
+        The claim and its proof.
+    verification : Verification
+        Whether it was proved anew, and why not.
+    """
+
+    certificate: Certificate
+    verification: Verification
+
+    @property
+    def verified(self) -> bool:
+        """Whether the bound was proved anew."""
+        return self.verification.verified
+
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        title, *facts = self.summary().splitlines()
+        return title, [], [tuple(fact.strip().split(maxsplit=1)) for fact in facts]
+
+    def summary(self) -> str:
+        """Return the verdict, the claim, its proof and the reason."""
+        from ..solvers.certificates.registry import kind_text
+
+        certificate = self.certificate
+        facts = [
+            ("claim", f"{tables.number_text(certificate.bound)} ({certificate.objective_name})"),
+            ("proof", kind_text(certificate.proof.kind)),
+            ("reason", self.verification.reason),
+            ("seconds", tables.seconds_text(self.verification.seconds)),
+        ]
+        return lines("bound verified" if self.verified else "bound not verified", facts)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the verdict as the object that ``--json`` prints."""
+        return {
+            "objective_name": self.certificate.objective_name,
+            "bound": json_number(self.certificate.bound),
+            "proof": self.certificate.proof.kind,
+            "verified": self.verified,
+            "replayed": self.verification.replayed,
+            "proved": json_number(self.verification.proved),
+            "reason": self.verification.reason,
+            "seconds": round(self.verification.seconds, 3),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Checked(Scheduled, Shown):
+    """The checker's verdict on a schedule, and on a bound where one is given.
+
+    Attributes
+    ----------
+    instance : Instance
+        The instance.
+    schedule : MixedSchedule or SeparateSchedule
+        The schedule.
+    violations : tuple of Violation
+        Every violated rule; empty for a feasible schedule.
+    values : mapping of str to int or Fraction
+        The schedule's value under each objective that the instance allows; empty unless feasible.
+    bound : CheckedBound or None
+        The verdict on the certificate of a bound.
+    """
+
+    instance: Instance
+    schedule: Schedule
+    violations: tuple[Violation, ...]
+    values: dict[str, Exact]
+    bound: CheckedBound | None = None
+
+    @property
+    def feasible(self) -> bool:
+        """Whether no rule is violated."""
+        return not self.violations
+
+    @property
+    def holds(self) -> bool:
+        """Whether the schedule is feasible, and the bound, if there is one, is verified."""
+        return self.feasible and (self.bound is None or self.bound.verified)
+
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        title, *facts = self._schedule_summary().splitlines()
+        rows: list[tuple[Any, ...]] = [tuple(fact.strip().split(maxsplit=1)) for fact in facts]
+        if self.bound is not None:
+            rows.append(("bound", "verified" if self.bound.verified else "not verified"))
+        return title, [], rows
+
+    def summary(self) -> str:
+        """Return the verdict: the values of a feasible schedule, or every violation, one a line."""
+        if self.bound is None:
+            return self._schedule_summary()
+        return f"{self._schedule_summary()}\n{self.bound.summary()}"
+
+    def _schedule_summary(self) -> str:
+        if self.feasible:
+            values = [(name, tables.number_text(value)) for name, value in self.values.items()]
+            return lines("feasible", values)
+        rules = "1 violation" if len(self.violations) == 1 else f"{len(self.violations)} violations"
+        return lines(f"infeasible: {rules}", [(v.rule, v.message) for v in self.violations])
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the verdict as the object that ``--json`` prints."""
+        record: dict[str, Any] = {
+            "instance": self.instance.name,
+            "feasible": self.feasible,
+            "objectives": {name: json_number(value) for name, value in self.values.items()},
+            "violations": [
+                {
+                    "rule": each.rule,
+                    "time": each.time,
+                    "amount": each.amount,
+                    "request": each.request,
+                    "message": each.message,
+                }
+                for each in self.violations
+            ],
+        }
+        return record if self.bound is None else record | {"bound": self.bound.to_record()}

@@ -1,0 +1,128 @@
+"""The run of a policy, as `simulate` returns it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..models.figures import Figures
+from ..models.files.reading import VERSION
+from ..models.files.solution_file import SOLUTION_FORMAT, schedule_record
+from ..models.files.writing import write_json
+from ..models.instance import Instance
+from ..models.regime import Schedule
+from ..report import table as tables
+from ..report.sentences import units
+from .scheduled import PathLike, Scheduled, lines
+from .shown import Shown
+
+if TYPE_CHECKING:
+    from ..online.separate.latency_breakdown import TimeAccount
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Simulated(Scheduled, Shown):
+    """The run of one policy on an instance.
+
+    Attributes
+    ----------
+    instance : Instance
+        The instance.
+    policy : str
+        The policy's specification.
+    schedule : MixedSchedule or SeparateSchedule
+        What it decided.
+    metrics : Metrics or SeparateMetrics
+        Latencies, KV use and batch sizes.
+    seconds : float
+        Wall-clock time of the simulation.
+    account : TimeAccount or None
+        Where the requests' time goes, under separate batching.
+    """
+
+    instance: Instance
+    policy: str
+    schedule: Schedule
+    metrics: Figures
+    seconds: float
+    account: TimeAccount | None = None
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return the figures of the run, as (term, value)."""
+        m = self.metrics
+        facts = [
+            ("total latency", f"{m.total_latency:,} {units(self.instance)}"),
+            (
+                "latency",
+                f"mean {m.mean_latency:,.2f}, p50 {m.p50_latency:,.1f}, "
+                f"p90 {m.p90_latency:,.1f}, p99 {m.p99_latency:,.1f}, "
+                f"max {m.max_latency:,}",
+            ),
+            ("time to first token", f"mean {m.mean_ttft:,.2f}, p99 {m.p99_ttft:,.1f}"),
+            ("makespan", f"{m.makespan:,}"),
+            ("KV", f"{m.kv_utilisation:.1%} of the capacity used, peak {m.peak_kv:,}"),
+        ]
+        facts += m.facts()
+        if self.account is not None:
+            facts += _account_facts(self.account, m.total_latency)
+        return [*facts, ("seconds", tables.seconds_text(self.seconds))]
+
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        return f"{self.policy} on {self.instance.name}", [], [*self.facts()]
+
+    def summary(self) -> str:
+        """Return latencies, KV use and batch sizes, one a line."""
+        return lines(f"{self.policy} on {self.instance.name}", self.facts())
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the run as the object that is written to ``schedule.json``."""
+        return {
+            "format": SOLUTION_FORMAT,
+            "version": VERSION,
+            "instance": self.instance.name,
+            "model": self.schedule.model,
+            "objective_name": "latency",
+            "objective": self.metrics.total_latency,
+            "status": "feasible",
+            "method": self.policy,
+            "seconds": round(self.seconds, 6),
+            "schedule": schedule_record(self.schedule),
+        }
+
+    def metrics_record(self) -> dict[str, Any]:
+        """Return every figure by name, those of the account under its own."""
+        record = asdict(self.metrics)
+        return record if self.account is None else record | {"account": asdict(self.account)}
+
+    def save(self, path: PathLike) -> None:
+        """Write the schedule as a solution file without a bound."""
+        write_json(self.to_record(), path)
+
+
+def _account_facts(account: TimeAccount, total: int) -> list[tuple[str, str]]:
+    """Say where the requests' time goes, as shares of the total latency."""
+
+    def share(time: int) -> str:
+        return f"{time / max(1, total):.1%}"
+
+    a = account
+    return [
+        (
+            "served",
+            f"{share(a.prompt)} of the latency in prompt, {share(a.token)} in token batches",
+        ),
+        (
+            "paused",
+            f"{share(a.paused_prompts)} behind prompt batches, {share(a.paused_tokens)} left out "
+            f"of token batches, {share(a.paused_idle)} idle",
+        ),
+        (
+            "waiting",
+            f"{share(a.waiting_prompts)} behind prompt batches, {share(a.waiting_tokens)} behind "
+            f"token batches, {share(a.waiting_kv)} for KV, {share(a.waiting_idle)} idle",
+        ),
+        (
+            "stalls",
+            f"{a.blocked_kv:,} blocked by KV, {a.stalled_idle:,} idle though somebody waits",
+        ),
+    ]

@@ -1,0 +1,94 @@
+"""Solutions, and schedules from elsewhere, as JSON."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Union
+
+import msgspec
+
+from ..instance import Instance
+from ..regime import Schedule
+from ..regimes import REGIMES, regime_of
+from ..strict import Strict
+from .reading import read_record
+
+SOLUTION_FORMAT = "batchprophet-solution"
+
+
+class _Solution(Strict, kw_only=True):
+    """A solution, or a schedule from elsewhere: only `model` and `schedule` are needed."""
+
+    format: Literal["batchprophet-solution"] = "batchprophet-solution"
+    version: Literal[1] = 1
+    instance: str | None = None
+    objective_name: str | None = None
+    objective: float | None = None
+    lower_bound: float | None = None
+    upper_bound: float | None = None
+    status: str | None = None
+    gap: float | None = None
+    method: str | None = None
+    seconds: float | None = None
+    provenance: dict[str, Any] | None = None
+
+
+@cache
+def _records(models: tuple[str, ...]) -> Any:
+    """One record per regime: the key "model" tells them apart."""
+    made = [
+        msgspec.defstruct(
+            "Solution",
+            [("schedule", REGIMES[model].record)],
+            bases=(_Solution,),
+            tag=model,
+            tag_field="model",
+            kw_only=True,
+        )
+        for model in models
+    ]
+    return Union[tuple(made)]  # noqa: UP007 (as many as there are)
+
+
+def read_schedule(path: str | os.PathLike[str], instance: Instance) -> Schedule:
+    """Read the schedule in a solution file, or in a schedule file from elsewhere.
+
+    What the schedule violates is for the checker; here it need only be one of this instance.
+
+    Parameters
+    ----------
+    path : path-like
+        A file with at least ``model`` and ``schedule``.
+    instance : Instance
+        The instance that it schedules.
+
+    Returns
+    -------
+    MixedSchedule or SeparateSchedule
+        As the file's ``model`` says.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read as such, or has another number of requests.
+    """
+    models = tuple(REGIMES)
+    known = {"model": " or ".join(models)}
+    record = read_record(Path(path), _records(models), SOLUTION_FORMAT, known)
+    tag: str = type(record).__struct_config__.tag
+    schedule: Schedule = REGIMES[tag].from_record(str(path), record.schedule, instance)
+    return schedule
+
+
+def schedule_record(schedule: Schedule) -> dict[str, Any]:
+    """Return a schedule as the object that stands under ``"schedule"`` in files.
+
+    Examples
+    --------
+    >>> from batchprophet.models.separate.schedule import Batch, SeparateSchedule
+    >>> schedule_record(SeparateSchedule([Batch("prompt", 0, (0, 2))]))
+    {'batches': [{'kind': 'prompt', 'start': 0, 'requests': [0, 2]}]}
+    """
+    return regime_of(schedule).to_record(schedule)

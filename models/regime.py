@@ -1,0 +1,84 @@
+"""The contract of a batching regime: what the models' wing must have of each.
+
+A regime is a room with files of known names (`schedule`, `problem`, `feasibility`, `metrics`,
+`record`, `regime`), and a line in `models.regimes`. All other code takes a schedule of any regime
+and asks its regime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import msgspec
+
+from .figures import Figures
+from .instance import Instance, IntArray
+from .objectives import Exact
+from .violation import Violation
+
+
+class Schedule(Protocol):
+    """What all schedules have: the name of their regime, and when each request is done."""
+
+    model: ClassVar[str]
+
+    def completion(self, instance: Instance) -> IntArray:
+        """Completion of each request, in the batch-time law's unit, shape (n,)."""
+
+
+#: The regime of what is generic in it.
+ScheduleType = TypeVar("ScheduleType", bound=Schedule)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regime(Generic[ScheduleType]):
+    """One batching regime.
+
+    Attributes
+    ----------
+    name : str
+        The value of ``--model`` and of "model" in files.
+    summary : str
+        What a batch is, in one line.
+    schedule : type
+        The class of its schedules; the class attribute ``model`` is the regime's name.
+    require : callable
+        Refuses instances that the regime cannot express, by `InputError`.
+    check : callable
+        The independent checker: ``check(instance, schedule, allow_rejected=False)``.
+    measure : callable
+        Figures of a feasible schedule.
+    accepted : callable
+        ``accepted(instance, schedule)``: the requests that the schedule serves at all, in order.
+    served : callable
+        ``served(instance, schedule)`` gives both without the requests that the schedule leaves
+        out (admission: they were rejected).
+    value : callable
+        Value of a feasible schedule under an objective: ``value(instance, schedule, objective)``.
+    without_evictions : callable
+        The schedule without aborted runs, if it has any: what is left is feasible too.
+    record : type
+        A schedule in files, as a msgspec struct.
+    from_record, to_record : callable
+        ``from_record(where, record, instance)`` and its inverse, which gives plain JSON values.
+    time_alone : callable
+        For each request, the longest that a schedule need spend on it alone, shape (n,): by it an
+        instance falls apart into blocks (`models.blocks`).
+    """
+
+    name: str
+    summary: str
+    schedule: type[ScheduleType]
+    require: Callable[[Instance], None]
+    check: Callable[..., list[Violation]]
+    measure: Callable[[Instance, ScheduleType], Figures]
+    accepted: Callable[[Instance, ScheduleType], IntArray]
+    served: Callable[[Instance, ScheduleType], tuple[Instance, ScheduleType]]
+    value: Callable[[Instance, ScheduleType, str], Exact]
+    without_evictions: Callable[[ScheduleType], ScheduleType]
+    record: type[msgspec.Struct]
+    from_record: Callable[[str, Any, Instance], ScheduleType]
+    to_record: Callable[[ScheduleType], dict[str, Any]]
+    time_alone: Callable[[Instance], IntArray]
