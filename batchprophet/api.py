@@ -97,12 +97,13 @@ def solve(
     _require_seconds(time_limit)
     loaded = load_for(model, instance)
     from .solvers import hindsight
+    from .solvers.regimes import recipe
     from .solvers.warm_up import compile_first
 
     if export is not None:
         read = None if isinstance(instance, Instance) else instance
         require_outputs([("export", export)], [("instance", read)])
-        _write_model(loaded, model, export, objective, formulation)
+        recipe(model).write_model(loaded, export, objective=objective, formulation=formulation)
     if time_limit > 0 and (objective, formulation) == ("latency", "auto"):  # else the MILP solves
         compile_first(model, progress, instance=loaded)
     solution: Solution[Any] = hindsight.solve(
@@ -576,21 +577,6 @@ def load_for(model: str, instance: Instance | PathLike, path: PathLike | None = 
     with _located(path if isinstance(instance, Instance) else instance):
         rules("separate" if model == "both" else model).require(loaded)
     return loaded
-
-
-def _write_model(
-    instance: Instance, model: str, path: PathLike, objective: str, formulation: str
-) -> None:
-    """Write the MILP of a regime, in its default form where none is named."""
-    from .models.mixed.milp import formulation as mixed
-    from .models.separate.milp import formulation as separate
-
-    if model == "mixed":
-        form = "running-sum" if formulation == "auto" else formulation
-        mixed.write_model(instance, path, objective=objective, formulation=form)
-        return
-    form = separate.default_form(instance) if formulation == "auto" else formulation
-    separate.write_model(instance, path, objective=objective, formulation=form)
 
 
 @contextmanager

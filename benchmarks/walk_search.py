@@ -11,12 +11,13 @@ import time
 
 from batchprophet.models.families import make_instance
 from batchprophet.solvers.certificates.clock import Clock
+from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate.bounds.class_relaxation import class_prices
 from batchprophet.solvers.separate.bounds.walk_prices import walk_prices
 from batchprophet.solvers.separate.exact.search import exhaust
 from batchprophet.solvers.separate.exact.walk_lookahead import search_proof, walk_table
-from batchprophet.solvers.separate.hindsight import load_compiled_code, solve_separate
 from batchprophet.solvers.separate.search.recipe import improve_separate
+from batchprophet.solvers.separate.warm_up import load_compiled_code
 
 #: Of the bounds reached every so many-th is verified.
 EVERY = 2
@@ -25,7 +26,7 @@ EVERY = 2
 def main(seed, n, seconds):
     load_compiled_code()
     instance = make_instance("separate-random", seed=seed, settings={"n": n})
-    schedule = solve_separate(instance, time_limit=1).schedule
+    schedule = solve(instance, model="separate", time_limit=1).schedule
     schedule = improve_separate(instance, schedule, time_limit=seconds / 2)
     latency = int((schedule.completion(instance) - instance.arrival).sum())
     begin = class_prices(instance, schedule)

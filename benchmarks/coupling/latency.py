@@ -34,7 +34,8 @@ from batchprophet.online.mixed.decision import Decision
 from batchprophet.online.mixed.observation import Observation
 from batchprophet.online.mixed.policy import REGISTRY, Policy, make_policy, session
 from batchprophet.online.mixed.simulator import simulate
-from batchprophet.solvers.hindsight import load_compiled_code, solve
+from batchprophet.solvers.hindsight import solve
+from batchprophet.solvers.mixed.warm_up import load_compiled_code
 
 COLUMNS = [
     "model",

@@ -31,7 +31,7 @@ from batchprophet.online.separate.policies.bayes import Bayes, BayesRun
 from batchprophet.online.separate.policy import REGISTRY, SeparatePolicy, make_policy, session
 from batchprophet.online.separate.simulator import simulate_separate
 from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.separate.hindsight import load_compiled_code
+from batchprophet.solvers.separate.warm_up import load_compiled_code
 
 BAYES = ["bayes:samples=3,effort=500", "bayes"]
 #: The selector that is told what will come: what is left to hindsight is its search and its vote.

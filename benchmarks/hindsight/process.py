@@ -18,7 +18,7 @@ from methods import METHODS, first_schedule
 
 from batchprophet.models.errors import BatchprophetError
 from batchprophet.models.families import make_instance
-from batchprophet.solvers.separate.hindsight import load_compiled_code
+from batchprophet.solvers.separate.warm_up import load_compiled_code
 from batchprophet.solvers.solution import Solution
 from batchprophet.solvers.warm_up import compile_first
 

@@ -26,14 +26,13 @@ from batchprophet.solvers.certificates.mixed.path_search import PathSearch
 from batchprophet.solvers.certificates.separate.waits_and_stalls import WaitsAndStallsProof
 from batchprophet.solvers.certificates.separate.walk_search import WalkSearch
 from batchprophet.solvers.certificates.verification import verify
-from batchprophet.solvers.hindsight import load_compiled_code, solve
+from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.library.catalogue import DATA, write_catalogue
 from batchprophet.solvers.library.entry import Entry, data_digest
 from batchprophet.solvers.library.record import Made, Record, read_record, write_record
 from batchprophet.solvers.mixed.bounds.memory_prices import memory_price_bound
+from batchprophet.solvers.regimes import recipe
 from batchprophet.solvers.replay import REPLAYS
-from batchprophet.solvers.separate.hindsight import load_compiled_code as load_separate
-from batchprophet.solvers.separate.hindsight import solve_separate
 
 #: Seconds that a quick proof takes to verify at most, and any proof.
 QUICK, LONGEST = 25.0, 900.0
@@ -73,13 +72,9 @@ def record_of(entry, seconds, known):
     """Solve an instance; keep the strongest proof, and a quick one where that takes long."""
     instance = entry.instance()
     warm = None if known is None else known.schedule
-    if entry.model == "mixed":
-        if instance.n < LARGE:
-            load_compiled_code(instance)
-        solution = solve(instance, time_limit=seconds, warm_start=warm)
-    else:
-        load_separate()
-        solution = solve_separate(instance, time_limit=seconds, warm_start=warm)
+    if entry.model != "mixed" or instance.n < LARGE:
+        recipe(entry.model).load(instance)
+    solution = solve(instance, model=entry.model, time_limit=seconds, warm_start=warm)
     made = Made.now(f"solve --model {entry.model} --time-limit {seconds:g}")
     return with_proofs(instance, solution.schedule, solution.method, solution.certificate, made)
 

@@ -12,8 +12,8 @@ from ...models.errors import BatchprophetError
 from ...models.instance import Instance
 from ...models.objectives import Exact
 from ...models.regimes import schedule_value
-from ...solvers.hindsight import load_compiled_code, solve
-from ...solvers.separate.hindsight import load_compiled_code as load_separate
+from ...solvers.hindsight import solve
+from ...solvers.regimes import recipe
 from ..evaluation import run_policy
 from ..regimes import regime
 from .cell import Cell, Limit, PolicyRun, Problem
@@ -117,10 +117,7 @@ def _load_engine(problem: Problem, instance: Instance) -> None:
     """Load the compiled code of a regime's engine, once per process."""
     if problem.model in _loaded:
         return
-    if problem.model == "separate":
-        load_separate()
-    else:
-        load_compiled_code(instance)
+    recipe(problem.model).load(instance)
     _loaded.add(problem.model)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import batchprophet as bp
 from batchprophet.cli import run
-from batchprophet.commands.basic import console
+from batchprophet.commands import console
 from batchprophet.solvers.warm_up import compile_first
 
 INSTANCE = {

@@ -12,13 +12,14 @@ import numba
 import pytest
 
 import batchprophet as bp
-from batchprophet.commands.basic import console
+from batchprophet.commands import console
 from batchprophet.online import evaluation
-from batchprophet.solvers import compiled, hindsight, warm_up
+from batchprophet.solvers import compiled, warm_up
 from batchprophet.solvers.best_so_far import BestSoFar
 from batchprophet.solvers.compiled import PHASE
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.mixed import engine
+from batchprophet.solvers.mixed import warm_up as mixed_warm_up
 from batchprophet.solvers.progress import Progress
 
 #: In a process of its own with a cache of its own: what is compiled while the demo's clock runs.
@@ -78,7 +79,7 @@ def test_without_time_nothing_is_searched_and_nothing_warmed_up(monkeypatch):
     def refuse(instance, paths=True):
         raise AssertionError
 
-    monkeypatch.setattr("batchprophet.solvers.hindsight.load_compiled_code", refuse)
+    monkeypatch.setattr("batchprophet.solvers.mixed.warm_up.load_compiled_code", refuse)
     assert bp.demo(time_limit=0.0).solution.status == "feasible"
 
 
@@ -91,9 +92,11 @@ FOUR = bp.Instance(
 def nothing_compiled(monkeypatch):
     """Pretend that no code is compiled; return what is compiled meanwhile, by requests."""
     loaded = []
-    monkeypatch.setattr(warm_up, "are_compiled", lambda functions: False)
+    monkeypatch.setattr(mixed_warm_up, "are_compiled", lambda functions: False)
     monkeypatch.setattr(
-        hindsight, "load_compiled_code", lambda instance, paths: loaded.append((instance.n, paths))
+        mixed_warm_up,
+        "load_compiled_code",
+        lambda instance, paths: loaded.append((instance.n, paths)),
     )
     return loaded
 
@@ -102,7 +105,7 @@ def test_nothing_is_compiled_where_it_is():
     warm_up.compile_first("mixed")
     told = []
     warm_up.compile_first("mixed", told.append)
-    assert warm_up.is_compiled("mixed")
+    assert mixed_warm_up.is_compiled()
     assert told == []
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -342,8 +343,11 @@ def test_compilation_does_not_count_against_a_time_limit(
     """The engine is loaded before the clock of the first solve of a process starts, and once."""
     happened: list[str] = []
     monkeypatch.setattr(work, "_loaded", set())
-    monkeypatch.setattr(work, "load_compiled_code", lambda instance: happened.append("mixed"))
-    monkeypatch.setattr(work, "load_separate", lambda: happened.append("separate"))
+    monkeypatch.setattr(
+        work,
+        "recipe",
+        lambda model: SimpleNamespace(load=lambda instance: happened.append(model)),
+    )
     real = work.solve
     monkeypatch.setattr(work, "solve", lambda *a, **k: (happened.append("solve"), real(*a, **k))[1])
     family = {"mixed": "arrival-model-1", "separate": "separate-random"}[model]

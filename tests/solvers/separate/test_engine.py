@@ -6,9 +6,9 @@ import pytest
 from batchprophet.models.errors import InputError
 from batchprophet.models.separate.feasibility import check_separate
 from batchprophet.models.separate.schedule import SeparateSchedule
+from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate.bounds.profile_prices import most_running, profile_prices
 from batchprophet.solvers.separate.exact.search import exhaust, is_applicable
-from batchprophet.solvers.separate.hindsight import solve_separate
 from batchprophet.solvers.separate.search.recipe import improve_separate
 from batchprophet.solvers.separate.search.schedule_builder import plain_code, schedule_of
 from tests.brute_force_separate import brute_force_separate
@@ -74,7 +74,7 @@ def test_a_limited_search_keeps_a_valid_bound():
 def test_the_recipe_proves_tiny_instances():
     for seed in range(0, 40, 8):
         instance = tiny_separate(seed)
-        solution = solve_separate(instance, time_limit=20)
+        solution = solve(instance, model="separate", time_limit=20)
         assert solution.status == "optimal"
         assert solution.objective == brute_force_separate(instance)[0]
 
@@ -82,4 +82,4 @@ def test_the_recipe_proves_tiny_instances():
 def test_bad_arguments():
     instance = tiny_separate(1)
     with pytest.raises(InputError, match="warm_start: expected a feasible schedule"):
-        solve_separate(instance, warm_start=SeparateSchedule([]))
+        solve(instance, model="separate", warm_start=SeparateSchedule([]))

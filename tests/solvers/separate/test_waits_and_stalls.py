@@ -16,10 +16,10 @@ from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.certificates.file import read_certificate, write_certificate
 from batchprophet.solvers.certificates.separate.waits_and_stalls import WaitsAndStallsProof
 from batchprophet.solvers.certificates.verification import verify
+from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate import engine
 from batchprophet.solvers.separate.bounds import waits_and_stalls as module
 from batchprophet.solvers.separate.bounds.waits_and_stalls import waits_and_stalls, work_of
-from batchprophet.solvers.separate.hindsight import solve_separate
 from batchprophet.solvers.separate.search.list_codes import codes_by_starts, list_codes
 from batchprophet.solvers.separate.search.schedule_builder import schedule_of
 from tests.brute_force_separate import brute_force_separate
@@ -130,7 +130,7 @@ def test_it_is_below_the_optimum_of_more_requests():
     ratios = []
     for seed in range(12):
         instance = few(seed)
-        solution = solve_separate(instance, time_limit=60)
+        solution = solve(instance, model="separate", time_limit=60)
         assert solution.status == "optimal"
         bounds = [waits_and_stalls(instance, memory).bound for memory in range(3)]
         assert max(bounds) <= solution.objective
@@ -179,7 +179,7 @@ def test_its_walk_is_a_schedule_of_many_requests(monkeypatch):
     lists = min(latency(instance, schedule_of(instance, code)) for _, code in list_codes(instance))
     assert found.bound <= value <= 1.03 * found.bound
     assert value < lists
-    solution = solve_separate(instance, work_limit=100_000)
+    solution = solve(instance, model="separate", work_limit=100_000)
     assert solution.objective <= value
     assert solution.bound >= found.bound
 
@@ -200,7 +200,7 @@ def test_the_verifier_recomputes_it_without_the_code_that_found_it(tmp_path):
 def test_the_engine_certifies_it(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "has_class_bound", lambda instance, end: False)
     instance = many()
-    solution = solve_separate(instance, work_limit=100_000)
+    solution = solve(instance, model="separate", work_limit=100_000)
     assert solution.certificate.proof.kind == "waits-and-stalls"
     assert solution.certificate.bound == solution.lower_bound
     path = tmp_path / "certificate.json"
@@ -242,4 +242,4 @@ def test_times_that_are_not_slots_are_refused():
     late = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 10**9], prompt=[3, 3], output=[2, 2])
     assert work_of(affine, 0) is None
     assert work_of(late, 0) is None
-    assert solve_separate(late, time_limit=5).status == "optimal"
+    assert solve(late, model="separate", time_limit=5).status == "optimal"

@@ -14,6 +14,7 @@ from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.certificates.file import read_certificate, write_certificate
 from batchprophet.solvers.certificates.separate.walk_prices import WalkPriceProof
 from batchprophet.solvers.certificates.verification import verify
+from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate.bounds import class_relaxation as class_bound
 from batchprophet.solvers.separate.bounds.class_relaxation import (
     ClassPrices,
@@ -28,7 +29,6 @@ from batchprophet.solvers.separate.bounds.walk_prices import (
     proof_of,
     walk_prices,
 )
-from batchprophet.solvers.separate.hindsight import solve_separate
 from batchprophet.solvers.separate.search.list_codes import list_codes
 from batchprophet.solvers.separate.search.schedule_builder import schedule_of
 from tests.brute_force_separate import brute_force_separate
@@ -147,7 +147,7 @@ def test_what_is_too_large_or_affine_is_left_out():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_engine_bounds_40_requests_with_it(threads):
     instance = make_instance("separate-random", seed=100, settings={"n": 40})
-    solution = solve_separate(instance, time_limit=20.0, threads=threads)
+    solution = solve(instance, model="separate", time_limit=20.0, threads=threads)
     assert check_separate(instance, solution.schedule) == []
     assert solution.lower_bound >= 370  # the class relaxation; one machine's work alone gives 327
     assert solution.gap < 0.2
@@ -155,7 +155,7 @@ def test_the_engine_bounds_40_requests_with_it(threads):
 
 def test_a_work_limit_gives_the_same_bound_again():
     instance = make_instance("separate-random", seed=100, settings={"n": 32})
-    one, two = (solve_separate(instance, work_limit=20_000) for _ in range(2))
+    one, two = (solve(instance, model="separate", work_limit=20_000) for _ in range(2))
     assert one.lower_bound == two.lower_bound
     assert one.objective == two.objective
     assert dict(one.bounds)["prices of the GPU's walk"] > 256
@@ -180,7 +180,7 @@ def test_the_verifier_recomputes_the_bound_without_the_code_that_found_it(block)
 def certified():
     """An instance of 62 requests, its certificate, and the value of a schedule."""
     instance = make_instance("separate-random", seed=100, settings={"n": 62})
-    solution = solve_separate(instance, work_limit=40_000)
+    solution = solve(instance, model="separate", work_limit=40_000)
     return instance, solution
 
 

@@ -14,6 +14,7 @@ from batchprophet.models.families import make_instance
 from batchprophet.solvers.certificates.clock import Clock, Contradicted
 from batchprophet.solvers.certificates.separate.walk_search import WalkSearch
 from batchprophet.solvers.certificates.verification import verify
+from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate.bounds.class_relaxation import class_prices
 from batchprophet.solvers.separate.bounds.profile_prices import most_running, profile_prices
 from batchprophet.solvers.separate.bounds.walk_costs import SCALE, Prices
@@ -21,7 +22,6 @@ from batchprophet.solvers.separate.bounds.walk_prices import has_walk, unpriced_
 from batchprophet.solvers.separate.exact import search as exhaustion
 from batchprophet.solvers.separate.exact.search import exhaust
 from batchprophet.solvers.separate.exact.walk_lookahead import search_proof, walk_table
-from batchprophet.solvers.separate.hindsight import solve_separate
 from batchprophet.solvers.separate.search.tail_search import improve_endings
 from tests.brute_force_separate import brute_force_separate
 from tests.solvers.separate.test_engine import latency, one_by_one
@@ -164,7 +164,7 @@ def test_the_verifier_agrees_with_brute_force_on_many():
 @pytest.mark.parametrize(("n", "seed"), [(6, 3), (14, 102), (20, 101)])
 def test_the_engine_certifies_the_optimum(n, seed):
     instance = make_instance("separate-random", seed=seed, settings={"n": n})
-    solution = solve_separate(instance, time_limit=30)
+    solution = solve(instance, model="separate", time_limit=30)
     assert solution.status == "optimal"
     certificate = solution.certificate
     assert certificate.bound == solution.objective

@@ -1,0 +1,122 @@
+"""Mixed batching, as `solvers.regimes` has it: list schedules, bounds, engine, MILP.
+
+The MILP, and with it Pyomo, is loaded where it is needed: the package starts twice as fast without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+from types import ModuleType
+
+from ...models.instance import Instance
+from ...models.mixed.regime import MIXED as RULES
+from ...models.mixed.schedule import MixedSchedule
+from ..best_so_far import BestSoFar
+from ..certificates.mixed.combinatorial import CombinatorialBound
+from ..recipe import Options, Recipe
+from .bounds.combinatorial import all_bounds
+from .bounds.one_long_request import ONE_LONG, one_long_request
+from .engine import (
+    UNITS_PER_NODE,
+    has_configurations,
+    improve_and_prove,
+    improve_and_prove_by_work,
+)
+from .list_scheduling.incumbents import list_schedules
+from .milp_size import is_applicable
+from .parts import mixed_parts
+
+Search = BestSoFar[MixedSchedule]
+
+#: The form of the MILP that is written where none is named.
+DEFAULT_FORM = "running-sum"
+
+
+def begin(search: Search, known: MixedSchedule | None, options: Options) -> None:
+    """List schedules, the known one first, and combinatorial bounds."""
+    for name, schedule in list_schedules(search.instance, search.objective, known):
+        search.offer(schedule, name)
+        search.tell("list schedules")
+        if search.seconds_left == 0:
+            break
+    for name, bound in all_bounds(search.instance, search.objective):
+        search.proved_bound(name, bound, CombinatorialBound(name=name))
+    if search.objective == "latency" and not search.proved:
+        found = one_long_request(search.instance)
+        if found is not None:
+            search.offer(found.schedule, ONE_LONG)
+            search.proved_bound(ONE_LONG, found.latency, CombinatorialBound(name=ONE_LONG))
+    search.tell("combinatorial bounds")
+
+
+def _prove(search: Search, options: Options) -> None:
+    """Run the engine for the total latency, the MILP for the rest and where a form is asked for."""
+    work_limit, threads, seed = options.work_limit, options.threads, options.seed
+    if options.ask_for_milp:
+        _milp().try_milp(search, options.formulation, work_limit, threads, seed)
+        return
+    if search.seconds_left == 0:
+        return
+    last_resort = not has_configurations(search) and is_applicable(search)
+    if work_limit is not None:
+        improve_and_prove_by_work(search, work_limit, seed)
+    else:
+        seconds = search.seconds_left * (0.5 if last_resort else 1.0)
+        improve_and_prove(search, time_limit=seconds, threads=threads, seed=seed)
+    if last_resort and not search.proved:
+        nodes = None if work_limit is None else work_limit // UNITS_PER_NODE
+        _milp().try_milp(search, options.formulation, nodes, threads, seed)
+
+
+def _prepare(instance: Instance, options: Options) -> None:
+    if options.ask_for_milp:
+        _milp()
+
+
+def _milp() -> ModuleType:
+    """Return the module of the MILP, loaded where it is not yet."""
+    from . import milp
+
+    return milp
+
+
+def _load(instance: Instance) -> None:
+    from .warm_up import load_compiled_code
+
+    load_compiled_code(instance)
+
+
+def _compiled() -> bool:
+    from .warm_up import is_compiled
+
+    return is_compiled()
+
+
+def _compile(instance: Instance | None, announce: Callable[[], None]) -> None:
+    from .warm_up import compile_engine
+
+    compile_engine(instance, announce)
+
+
+def _write_model(
+    instance: Instance, path: str | PathLike[str], *, objective: str, formulation: str
+) -> None:
+    from ...models.mixed.milp.formulation import write_model
+
+    form = DEFAULT_FORM if formulation == "auto" else formulation
+    write_model(instance, path, objective=objective, formulation=form)
+
+
+MIXED = Recipe(
+    rules=RULES,
+    formulations=("dense", "running-sum"),
+    begin=begin,
+    prove=_prove,
+    parts=mixed_parts,
+    load=_load,
+    compiled=_compiled,
+    compile=_compile,
+    write_model=_write_model,
+    prepare=_prepare,
+)
