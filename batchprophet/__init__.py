@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import moved
+
 if TYPE_CHECKING:
     from .api import (
         check,
@@ -173,6 +175,8 @@ __all__ = [
     "write_certificate",
     "write_instance",
 ]
+
+moved.install()
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import msgspec
 
 from .figures import Figures
-from .instance import Instance, IntArray
+from .instance import Gpu, Instance, IntArray
 from .objectives import Exact
 from .violation import Violation
 
@@ -59,6 +59,10 @@ class Regime(Generic[ScheduleType]):
         Value of a feasible schedule under an objective: ``value(instance, schedule, objective)``.
     without_evictions : callable
         The schedule without aborted runs, if it has any: what is left is feasible too.
+    takes_limits : bool
+        Whether its GPUs have batch limits and a batch-time law.
+    digest : callable
+        What a certificate's digest has of a GPU beside its KV capacity.
     record : type
         A schedule in files, as a msgspec struct.
     from_record, to_record : callable
@@ -78,6 +82,8 @@ class Regime(Generic[ScheduleType]):
     served: Callable[[Instance, ScheduleType], tuple[Instance, ScheduleType]]
     value: Callable[[Instance, ScheduleType, str], Exact]
     without_evictions: Callable[[ScheduleType], ScheduleType]
+    takes_limits: bool
+    digest: Callable[[Gpu], dict[str, Any]]
     record: type[msgspec.Struct]
     from_record: Callable[[str, Any, Instance], ScheduleType]
     to_record: Callable[[ScheduleType], dict[str, Any]]

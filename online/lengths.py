@@ -16,6 +16,9 @@ LENGTH_KINDS = ("exact", "predicted", "interval", "none")
 #: Largest relative error that predictions are drawn with.
 LARGEST_ERROR = 1e6
 
+#: Kinds of lengths that a policy can plan with (an interval's upper end).
+PLANNING_KINDS = ("exact", "predicted", "interval")
+
 
 class Told(NamedTuple):
     """Told output lengths, an interval per request; 0 where nothing is told.

@@ -15,6 +15,9 @@ from ..models.errors import InputError
 from .lengths import LENGTH_KINDS
 from .options import format_options, parse_options
 
+#: The regime of policies that say none.
+UNNAMED = "mixed"
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyRegistry:
@@ -95,7 +98,7 @@ class PolicyRegistry:
             return f"{name}:{attribute}", self._import(f"{name}:{attribute}"), options
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         suggestion = f"; did you mean {close[0]}?" if close else ""
-        policy = "policy" if self.model == "mixed" else f"policy of {self.model} batching"
+        policy = "policy" if self.model == UNNAMED else f"policy of {self.model} batching"
         raise InputError(
             f"{policy}: expected one of {', '.join(known)} or module:Class, found {name!r}"
             f"{suggestion}"
@@ -122,7 +125,7 @@ class PolicyRegistry:
         missing = [attribute for attribute in needed if not hasattr(found, attribute)]
         if missing:
             raise InputError(f"policy {where}: no policy, it lacks {', '.join(missing)}")
-        model = getattr(found, "model", "mixed")
+        model = getattr(found, "model", UNNAMED)
         if model != self.model:
             raise InputError(
                 f"policy {where}: expected a policy of {self.model} batching, found one of {model} "

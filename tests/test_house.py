@@ -13,6 +13,9 @@ import pytest
 
 from tests.paths import ROOT
 
+#: Batching regimes, each with a room of its own in every wing.
+REGIMES = ("mixed", "separate")
+
 #: Rooms from the foundation up: a room imports from itself and from those before it.
 ROOMS = ["models", "solvers", "online", "batchprophet"]
 
@@ -137,7 +140,7 @@ def imported_files(path: Path):
 def test_verifiers_reach_nothing_that_finds_what_they_verify():
     # All that they import, and all that this imports: of the solvers' room nothing but their own
     # folder and the rounding of bounds. The models say what a schedule is; no formulation either.
-    reached, new = set(), set((ROOT / "solvers/certificates").glob("*.py"))
+    reached, new = set(), set((ROOT / "solvers/certificates").rglob("*.py"))
     while new:
         reached |= new
         new = {file for path in new for file in imported_files(path)} - reached
@@ -147,6 +150,84 @@ def test_verifiers_reach_nothing_that_finds_what_they_verify():
     sources = {name: (ROOT / name).read_text() for name in rooms}
     assert not [name for name, source in sources.items() if "pyomo" in source]
     assert not [name for name, source in sources.items() if "highspy" in source]
+
+
+def regimes_of(path: Path) -> set[str]:
+    """Regimes whose room a source is in."""
+    return set(REGIMES) & set(path.relative_to(ROOT).parts)
+
+
+def test_no_regime_imports_another():
+    crossing = [
+        f"{path.relative_to(ROOT)} imports {file.relative_to(ROOT)}"
+        for path in sources()
+        for file in imported_files(path)
+        if regimes_of(path) and regimes_of(file) - regimes_of(path)
+    ]
+    assert not crossing
+
+
+#: Asks which regime something is of, by its type or by its name.
+ASKS = re.compile(
+    r"isinstance\((?!other\b)[^)]*(?:Mixed|Separate)(?:Schedule|Metrics)"
+    r"|[!=]= *[\"'](?:mixed|separate)[\"']"
+)
+
+
+def test_only_the_registries_ask_for_the_regime():
+    asking = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources()
+        if path.name != "regimes.py" and ASKS.search(path.read_text())
+    }
+    assert not asking
+
+
+#: Sources above 450 lines: kernels whose functions call each other, and the public interface.
+LONG = {
+    "batchprophet/api.py",  # the public functions, mostly documentation
+    "online/separate/admission/state.py",
+    "online/separate/kernels.py",
+    "solvers/certificates/separate/state_search.py",
+    "solvers/mixed/path_graphs/expansion.py",
+    "solvers/separate/engine.py",
+    "solvers/separate/exact/expansion.py",
+    "solvers/separate/search/schedule_builder.py",
+}
+
+
+def test_sources_are_of_a_size_that_can_be_read():
+    long = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources()
+        if len(path.read_text().splitlines()) > 450
+    }
+    assert long == LONG
+
+
+#: Functions with more than nine parameters that are no kernels: the options of commands and public
+#: functions, each by name.
+MANY = {
+    "_cost", "adversary", "convert", "convert_trace", "exhaust", "find_worst_case", "prove",
+    "prove_by_paths", "solve", "solve_model",
+}  # fmt: skip
+
+
+def long_functions(path: Path):
+    """Functions, kernels aside, with their lines below the docstring and their parameters."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            kernel = any("njit" in ast.unparse(each) for each in node.decorator_list)
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            if body and not kernel:
+                parameters = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+                yield node.name, node.end_lineno - body[0].lineno + 1, len(parameters)
+
+
+def test_functions_are_short_and_take_few_parameters():
+    found = [each for path in sources() for each in long_functions(path)]
+    assert {name for name, lines, _ in found if lines > 60} == {"convert_trace"}
+    assert {name for name, _, parameters in found if parameters > 9} == MANY
 
 
 #: A reference to code in a docstring or comment: `module.name`.

@@ -124,6 +124,7 @@ def _gpu(
     """Return the GPU of separate batching; None for mixed batching, which has no limits but M."""
     from ..arguments.gpu import parse_batch_time
     from ..models.instance import Gpu
+    from ..models.regimes import regime
 
     limits = {
         "prompt_batch_requests": prompt_batch_requests,
@@ -131,7 +132,7 @@ def _gpu(
         "token_batch_requests": token_batch_requests,
     }
     law = parse_batch_time(batch_time)
-    if model == "separate":
+    if regime(model).takes_limits:
         return Gpu(kv_capacity=max(kv_capacity, 2), batch_time=law, **limits)
     for name, value in ({"batch_time": batch_time} | limits).items():
         if value not in (None, "unit"):

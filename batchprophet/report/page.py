@@ -13,11 +13,10 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from ..models.separate.schedule import SeparateSchedule
 from ..pictures import palette, plots
 from ..pictures.axes import MOST_BINS
 from ..pictures.panels import gantt_over_kv, last_completion, level, shared_order
-from ..pictures.regimes import starts
+from ..pictures.regimes import DRAWINGS, starts
 from ..pictures.svg import to_svg
 from . import table as tables
 from .sentences import facts, provenance, units
@@ -102,7 +101,7 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
         "provenance": provenance(instance),
         "reading": compared.reading(),
         "units": units(instance),
-        "separate": comparison.model == "separate",
+        "separate": DRAWINGS[comparison.model].modes is not None,
         "rows": [
             {"cells": row.cells(), "finished": row.metrics is not None, "top": i == 0}
             for i, row in enumerate(rows)
@@ -147,13 +146,11 @@ def _account_svg(position: int, comparison: Comparison) -> Markup | None:
 
 def _accounts(comparison: Comparison) -> dict[str, TimeAccount]:
     """Return the account of every separate schedule by name, in the order of the table."""
-    from ..online.separate.latency_breakdown import account
+    from ..online.regimes import regime
 
-    return {
-        name: account(comparison.instance, schedule)
-        for name, schedule in tables.schedules(comparison).items()
-        if isinstance(schedule, SeparateSchedule)
-    }
+    rules, schedules = regime(comparison.model), tables.schedules(comparison)
+    made = {name: rules.breakdown(comparison.instance, each) for name, each in schedules.items()}
+    return {name: account for name, account in made.items() if account is not None}
 
 
 def _pictures(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ..instance import Instance, IntArray
+from ..instance import Gpu, Instance, IntArray
 from ..objectives import Exact, evaluate
 from ..regime import Regime
 from ..violation import Violation
@@ -38,6 +40,10 @@ def _without_evictions(schedule: MixedSchedule) -> MixedSchedule:
     return MixedSchedule(schedule.start)
 
 
+def _digest(gpu: Gpu) -> dict[str, Any]:
+    return {}
+
+
 def _time_alone(instance: Instance) -> IntArray:
     return instance.output
 
@@ -53,6 +59,8 @@ MIXED = Regime(
     served=_served,
     value=_value,
     without_evictions=_without_evictions,
+    takes_limits=False,
+    digest=_digest,
     record=MixedRecord,
     from_record=from_record,
     to_record=to_record,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ..instance import Instance, IntArray
+from ..batch_time import AffineTime, ConstantTime
+from ..instance import Gpu, Instance, IntArray
 from ..objectives import Exact, admission_reward, evaluate
 from ..regime import Regime
 from .feasibility import check_separate
@@ -43,6 +46,17 @@ def _without_evictions(schedule: SeparateSchedule) -> SeparateSchedule:
     return schedule
 
 
+def _digest(gpu: Gpu) -> dict[str, Any]:
+    """B_P, C_P and B_D, null where there is no limit, and the law's name and numbers."""
+    law = [gpu.batch_time.name]
+    if isinstance(gpu.batch_time, ConstantTime):
+        law += [str(gpu.batch_time.prompt), str(gpu.batch_time.token)]
+    elif isinstance(gpu.batch_time, AffineTime):
+        law += [repr(getattr(gpu.batch_time, c)) for c in ("c0", "c1", "c2", "c3")]
+    limits = (gpu.prompt_batch_requests, gpu.prompt_batch_tokens, gpu.token_batch_requests)
+    return {"batches": [*limits, *law]}
+
+
 def _time_alone(instance: Instance) -> IntArray:
     return np.array(times_alone(instance), dtype=np.int64)
 
@@ -58,6 +72,8 @@ SEPARATE = Regime(
     served=_served,
     value=_value,
     without_evictions=_without_evictions,
+    takes_limits=True,
+    digest=_digest,
     record=SeparateRecord,
     from_record=from_record,
     to_record=to_record,

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ...models.instance import IntArray
-from ..mixed.observation import Observation, RequestView
+from .history import SeenRequest, SeenSoFar
 
 #: Numbers of requests in a drawn future are cut off here.
 MOST_DRAWN = 500
@@ -35,12 +35,12 @@ class Future(NamedTuple):
 class Law(Protocol):
     """What is assumed of arrivals and lengths."""
 
-    def draw(self, observation: Observation, rng: np.random.Generator) -> Future:
+    def draw(self, observation: SeenSoFar, rng: np.random.Generator) -> Future:
         """Draw what arrives after now."""
         ...
 
     def output(
-        self, view: RequestView, tokens: int, observation: Observation, rng: np.random.Generator
+        self, view: SeenRequest, tokens: int, observation: SeenSoFar, rng: np.random.Generator
     ) -> int:
         """Draw the output length of a request of which nothing is told but ``o > tokens``."""
         ...
@@ -64,7 +64,7 @@ class PublishedLaw:
 
     at_zero: bool = False
 
-    def draw(self, observation: Observation, rng: np.random.Generator) -> Future:
+    def draw(self, observation: SeenSoFar, rng: np.random.Generator) -> Future:
         """Draw λ and T given the arrivals so far, then what follows."""
         t, arrived = observation.time, observation.arrived
         last = max((view.arrival for view in arrived), default=-1)
@@ -84,7 +84,7 @@ class PublishedLaw:
         return Future(arrival.astype(np.int64), prompt, output)
 
     def output(
-        self, view: RequestView, tokens: int, observation: Observation, rng: np.random.Generator
+        self, view: SeenRequest, tokens: int, observation: SeenSoFar, rng: np.random.Generator
     ) -> int:
         """Draw from U{tokens + 1 .. M − s}."""
         return int(rng.integers(tokens + 1, observation.kv_capacity - view.prompt + 1))
@@ -101,7 +101,7 @@ class PastLaw:
     from the requests seen, as pairs.
     """
 
-    def draw(self, observation: Observation, rng: np.random.Generator) -> Future:
+    def draw(self, observation: SeenSoFar, rng: np.random.Generator) -> Future:
         """Draw rate and end, then arrivals, then lengths among those seen."""
         t = observation.time
         seen = [view.arrival for view in observation.arrived if view.arrival > 0]
@@ -120,13 +120,13 @@ class PastLaw:
         prompt = np.array([view.prompt for view in views], np.int64)
         return Future(arrival, prompt, np.array(output, np.int64))
 
-    def _length(self, view: RequestView, observation: Observation, rng: np.random.Generator) -> int:
+    def _length(self, view: SeenRequest, observation: SeenSoFar, rng: np.random.Generator) -> int:
         if view.shortest is None or view.longest is None:
             return self.output(view, 0, observation, rng)
         return int(rng.integers(view.shortest, view.longest + 1))
 
     def output(
-        self, view: RequestView, tokens: int, observation: Observation, rng: np.random.Generator
+        self, view: SeenRequest, tokens: int, observation: SeenSoFar, rng: np.random.Generator
     ) -> int:
         """Draw among the lengths of completed requests that are possible; U{..} without any."""
         longest = observation.kv_capacity - view.prompt

@@ -139,22 +139,5 @@ def without_idle_stretches(
     return closer
 
 
-def merged_order(order: IntArray, planned: IntArray) -> IntArray:
-    """Put those with a planned start (−1: none) in the order of their plan, the others between.
-
-    A request without a plan stays behind the same planned one, or in front.
-
-    Examples
-    --------
-    >>> merged_order(np.array([0, 3, 1, 2]), np.array([9, 5, 7, -1])).tolist()
-    [1, 3, 2, 0]
-    """
-    with_plan = planned[order] >= 0
-    merged = order.copy()
-    known = order[with_plan]
-    merged[with_plan] = known[np.argsort(planned[known], kind="stable")]
-    return merged
-
-
 def _add_run(fixed: IntArray, prompt: int, output: int) -> None:
     add_run(fixed, prompt, output, 0)

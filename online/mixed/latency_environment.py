@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,20 +17,16 @@ from ...models.families.arrival_models import (
 from ...models.families.setting import Setting
 from ...models.instance import Instance
 from ...models.mixed.schedule import MixedSchedule
-from ...models.regime import Schedule
 from ...solvers.hindsight import solve
 from ..environments.environment import EnvironmentKind
 from ..environments.latency import Draw, LatencyEnvironment, bayes_options, bayes_settings, best_of
 from .steps import mixed_steps
 
 
-def _hindsight(
-    instance: Instance, runs: Sequence[Schedule], work: int
-) -> tuple[MixedSchedule, int]:
+def _hindsight(instance: Instance, runs: Sequence[Any], work: int) -> tuple[MixedSchedule, int]:
     """Run the engine from the best of the policies' schedules without evictions."""
-    plain = [run for run in runs if isinstance(run, MixedSchedule) and not run.evicted]
+    plain = [run for run in runs if not run.evicted]
     warm = best_of(instance, plain) if plain else None
-    assert warm is None or isinstance(warm, MixedSchedule)
     solution = solve(instance, work_limit=work, threads=1, warm_start=warm)
     assert solution.bound is not None, "total latency is always bounded"
     return solution.schedule, int(solution.bound)

@@ -23,9 +23,6 @@ from ..lengths import Told
 from .decision import Decision
 from .observation import Observation, RequestView
 
-#: Kinds of lengths that a scanning policy can plan with (an interval's upper end).
-PLANNING_KINDS = ("exact", "predicted", "interval")
-
 
 class Plan:
     """Planned runs from round boundary `t` on: ``(KV tokens at t, planned completion)`` each.

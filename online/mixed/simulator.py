@@ -92,8 +92,8 @@ def prepare(
     instance: Instance, policy: Policy | str, seed: int, model: str
 ) -> tuple[Policy, Told, np.random.Generator]:
     """Check what a simulation is given; return policy, told lengths and the policy's generator."""
-    if model != "mixed":
-        raise InputError(f"model: expected 'mixed', found {model!r}")
+    if model != MixedSchedule.model:
+        raise InputError(f"model: expected {MixedSchedule.model!r}, found {model!r}")
     require_mixed(instance)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InputError(f"seed: expected an integer of at least 0, found {seed!r}")

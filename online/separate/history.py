@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..mixed.observation import Observation, RequestView
+from ..coupling.history import Past, Seen
 from .observation import SeparateObservation
 
 
@@ -29,11 +29,11 @@ class History:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[int, RequestView] = {}
+        self._seen: dict[int, Seen] = {}
         self._tokens: dict[int, int] = {}
 
-    def look(self, observation: SeparateObservation) -> Observation:
-        """Take in a boundary; return the past as mixed batching shows it."""
+    def look(self, observation: SeparateObservation) -> Past:
+        """Take in a boundary; return the past."""
         here = (*observation.running, *observation.waiting)
         tokens = {view.index: view.tokens for view in here}
         for index, before in self._tokens.items():
@@ -44,12 +44,6 @@ class History:
         for view in here:
             self._seen.setdefault(
                 view.index,
-                RequestView(view.index, view.arrival, view.prompt, view.shortest, view.longest),
+                Seen(view.index, view.arrival, view.prompt, view.shortest, view.longest),
             )
-        return Observation(
-            time=observation.time,
-            kv_capacity=observation.gpu.kv_capacity,
-            waiting=(),
-            running=(),
-            arrived=tuple(self._seen.values()),
-        )
+        return Past(observation.time, observation.gpu.kv_capacity, tuple(self._seen.values()))

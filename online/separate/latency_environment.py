@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,8 +38,7 @@ def _hindsight(
     (`solvers.separate.bounds.waits_and_stalls`), the optimum of a GPU that may mix
     (`separate.price`), and what the search of states has excluded.
     """
-    best = best_of(instance, runs)
-    assert isinstance(best, SeparateSchedule)
+    best: Any = best_of(instance, runs)
     plan = improve_separate(instance, best, time_limit=0, work_limit=PLACEMENTS_PER_UNIT * work)
     side = mixed_side(instance)
     mixed = solve(side.instance, work_limit=work, threads=1).bound

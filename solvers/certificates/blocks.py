@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from ...models.errors import InputError
 from ...models.instance import Instance
-from ...models.mixed.problem import require_mixed
 from ...models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate, value_step
-from ...models.separate.problem import times_alone
+from ...models.regimes import regime
 from ..rounding import round_bound
 from .clock import Clock
 from .proof import RecomputedProof
@@ -74,8 +71,7 @@ class BlocksProof:
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
         """Recompute the parts' bounds, each rounded to a value that a schedule can have."""
-        if self.model == "mixed":
-            require_mixed(instance)
+        regime(self.model).require(instance)
         named = sorted(i for part in self.parts for i in part.requests)
         if named != list(range(instance.n)):
             raise InputError(
@@ -91,8 +87,7 @@ class BlocksProof:
     def _bound_of(self, part: Part, instance: Instance, objective: str, clock: Clock) -> Exact:
         kept = instance.take(part.requests)
         if part.proof is None:
-            alone = kept.output if self.model == "mixed" else np.array(times_alone(kept))
-            return evaluate(kept, kept.arrival + alone, objective)
+            return evaluate(kept, kept.arrival + regime(self.model).time_alone(kept), objective)
         if objective not in part.proof.objectives:
             raise InputError(f"proof.parts: {part.proof.kind} proves no bound on {objective}")
         moved, shift = _from_zero(kept)

@@ -6,9 +6,9 @@ import hashlib
 import json
 from typing import Any
 
-from ...models.batch_time import AffineTime, ConstantTime
 from ...models.instance import Instance
 from ...models.objectives import latest_completion
+from ...models.regimes import regime
 
 
 def instance_digest(instance: Instance, objective: str, model: str = "mixed") -> str:
@@ -39,13 +39,5 @@ def instance_digest(instance: Instance, objective: str, model: str = "mixed") ->
     if objective == "reward":
         data["reward"] = [repr(r) for r in instance.reward.tolist()]
         data["latest"] = latest_completion(instance).tolist()
-    if model == "separate":
-        gpu = instance.gpu
-        limits = (gpu.prompt_batch_requests, gpu.prompt_batch_tokens, gpu.token_batch_requests)
-        law = [gpu.batch_time.name]
-        if isinstance(gpu.batch_time, ConstantTime):
-            law += [str(gpu.batch_time.prompt), str(gpu.batch_time.token)]
-        elif isinstance(gpu.batch_time, AffineTime):
-            law += [repr(getattr(gpu.batch_time, c)) for c in ("c0", "c1", "c2", "c3")]
-        data["batches"] = [*limits, *law]
+    data |= regime(model).digest(instance.gpu)
     return hashlib.sha256(json.dumps(data, separators=(",", ":")).encode()).hexdigest()

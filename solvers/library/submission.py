@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...models.errors import InputError
-from ...models.mixed.schedule import MixedSchedule
 from ...models.regime import Schedule
-from ...models.regimes import schedule_value
+from ...models.regimes import regime_of, schedule_value
 from ..certificates.certificate import Certificate
 from .catalogue import Library
 from .record import Made
@@ -68,8 +67,7 @@ def submit(
         raise InputError("submit: expected a schedule, a certificate or both, found neither")
     instance, lines = entry.instance(), []
     if schedule is not None:
-        if isinstance(schedule, MixedSchedule):
-            schedule = MixedSchedule(schedule.start)  # aborted runs only cost
+        schedule = regime_of(schedule).without_evictions(schedule)  # aborted runs only cost
         _refuse(broken_rules(instance, entry.model, schedule))
         value = int(schedule_value(instance, schedule, "latency"))
         if value >= record.value:

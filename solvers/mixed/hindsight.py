@@ -17,12 +17,7 @@ from ..certificates.mixed.combinatorial import CombinatorialBound
 from ..recipe import Options, Recipe
 from .bounds.combinatorial import all_bounds
 from .bounds.one_long_request import ONE_LONG, one_long_request
-from .engine import (
-    UNITS_PER_NODE,
-    has_configurations,
-    improve_and_prove,
-    improve_and_prove_by_work,
-)
+from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
 from .list_scheduling.incumbents import list_schedules
 from .milp_size import is_applicable
 from .parts import mixed_parts

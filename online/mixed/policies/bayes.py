@@ -141,7 +141,8 @@ class BayesRun:
         stream: Stream,
     ) -> World:
         """Draw a future and solve it, from the order of a plan where there is one."""
-        from ..hindsight import REHEAT, World, first_order, merged_order
+        from ...coupling.plans import merged_order
+        from ..hindsight import REHEAT, World, first_order
 
         t, waiting = observation.time, observation.waiting
         future = self._law.draw(observation, rng)

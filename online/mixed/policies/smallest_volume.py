@@ -9,11 +9,11 @@ import numpy as np
 
 from ....models.instance import Instance, IntArray
 from ....models.mixed.schedule import MixedSchedule
-from ...lengths import Told, require_lengths
+from ...lengths import PLANNING_KINDS, Told, require_lengths
 from ...options import require_truth
 from ..decision import Decision
 from ..observation import Observation
-from ..scanning import PLANNING_KINDS, scan, scan_compiled
+from ..scanning import scan, scan_compiled
 
 _Tokens = TypeVar("_Tokens", int, IntArray)
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from ....models.instance import Instance
 from ....models.mixed.schedule import MixedSchedule
-from ...lengths import Told, require_lengths
+from ...lengths import PLANNING_KINDS, Told, require_lengths
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import PLANNING_KINDS, Plan, evict_latest, scan_in_order
+from ..scanning import Plan, evict_latest, scan_in_order
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ import numpy as np
 from ....models.errors import InputError
 from ....models.instance import IntArray
 from ...coupling.futures import LAWS, Future, Law
-from ...lengths import require_lengths
-from ...mixed.observation import Observation
-from ...mixed.scanning import PLANNING_KINDS
+from ...coupling.history import Past
+from ...lengths import PLANNING_KINDS, require_lengths
 from ...options import require_integer
 from ..decision import BatchDecision
 from ..history import History
@@ -72,7 +71,7 @@ class Scene(NamedTuple):
     def code_of(self, plan: Plan) -> Code:
         """Return a plan's code; who has no place in its order takes one by arrival."""
         from ....solvers.separate.search.schedule_builder import Code
-        from ...mixed.hindsight import merged_order
+        from ...coupling.plans import merged_order
 
         who, machine = self.world.without_kv, self.world.machine
         place = {name: at for at, name in enumerate(plan.names[plan.code.order].tolist())}
@@ -217,7 +216,7 @@ class BayesRun:
     def _scene(
         self,
         observation: SeparateObservation,
-        past: Observation,
+        past: Past,
         plan: Plan | None,
         rng: np.random.Generator,
         stream: Stream,

@@ -9,8 +9,7 @@ import numpy as np
 
 from ....models.instance import Instance
 from ....models.separate.schedule import SeparateSchedule
-from ...lengths import Told, require_lengths
-from ...mixed.scanning import PLANNING_KINDS
+from ...lengths import PLANNING_KINDS, Told, require_lengths
 from ..decision import BatchDecision
 from ..observation import SeparateObservation
 from ..serving import admit, serve

@@ -10,8 +10,7 @@ import numpy as np
 from ....models.durations import Durations, batch_durations
 from ....models.instance import Instance, IntArray
 from ....models.separate.schedule import SeparateSchedule
-from ...lengths import Told, require_lengths
-from ...mixed.scanning import PLANNING_KINDS
+from ...lengths import PLANNING_KINDS, Told, require_lengths
 from ..decision import BatchDecision
 from ..observation import SeparateObservation, SeparateView
 from ..serving import admit, serve
