@@ -103,7 +103,10 @@ def solve(
     if export is not None:
         read = None if isinstance(instance, Instance) else instance
         require_outputs([("export", export)], [("instance", read)])
-        recipe(model).write_model(loaded, export, objective=objective, formulation=formulation)
+        write_model = recipe(model).write_model
+        if write_model is None:
+            raise InputError(f"export: {model} batching has no MILP")
+        write_model(loaded, export, objective=objective, formulation=formulation)
     if time_limit > 0 and (objective, formulation) == ("latency", "auto"):  # else the MILP solves
         compile_first(model, progress, instance=loaded)
     solution: Solution[Any] = hindsight.solve(

@@ -42,6 +42,7 @@ MOVED = {
     "online.scanning": "online.mixed.scanning",
     "online.separate.account": "online.separate.latency_breakdown",
     "online.simulator": "online.mixed.simulator",
+    "palette": "pictures.palette",
     "panels": "pictures.panels",
     "plots": "pictures.plots",
     "regret_plots": "pictures.regret",

@@ -71,6 +71,15 @@ class Options:
         return replace(self, work_limit=int(part * self.work_limit))
 
 
+def _nothing(*_: Any) -> None:
+    """Load or compile nothing."""
+
+
+def _always() -> bool:
+    """Say that all is compiled."""
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe(Generic[ScheduleType]):
     """What a regime does in a solve.
@@ -85,8 +94,9 @@ class Recipe(Generic[ScheduleType]):
         ``begin(search, known, options)``: list schedules, the known one first, and quick bounds.
     prove : callable
         ``prove(search, options)``: the engine, or the MILP, until bounds and schedules meet.
-    parts : callable
-        What `blocks.solve_blocks` must know of an instance.
+    parts : callable, optional
+        What `blocks.solve_blocks` must know of an instance; without it nothing is solved block by
+        block.
     load : callable
         Runs the engine on an instance for a moment, so that its code is compiled, or loaded.
     compiled : callable
@@ -94,7 +104,7 @@ class Recipe(Generic[ScheduleType]):
     compile : callable
         ``compile(instance, announce)`` compiles what an instance needs (None: everything), and
         calls `announce` before it does.
-    write_model : callable
+    write_model : callable, optional
         ``write_model(instance, path, objective=…, formulation=…)`` writes a MILP; "auto" is the
         regime's default form.
     prepare : callable, optional
@@ -103,14 +113,14 @@ class Recipe(Generic[ScheduleType]):
     """
 
     rules: Regime[ScheduleType]
-    formulations: tuple[str, ...]
     begin: Callable[[BestSoFar[ScheduleType], ScheduleType | None, Options], None]
     prove: Callable[[BestSoFar[ScheduleType], Options], None]
-    parts: Callable[[Instance], Parts[ScheduleType]]
-    load: Callable[[Instance], None]
-    compiled: Callable[[], bool]
-    compile: Callable[[Instance | None, Callable[[], None]], None]
-    write_model: Callable[..., None]
+    formulations: tuple[str, ...] = ()
+    parts: Callable[[Instance], Parts[ScheduleType]] | None = None
+    load: Callable[[Instance], None] = _nothing
+    compiled: Callable[[], bool] = _always
+    compile: Callable[[Instance | None, Callable[[], None]], None] = _nothing
+    write_model: Callable[..., None] | None = None
     prepare: Callable[[Instance, Options], None] | None = None
 
     def solve(
@@ -166,6 +176,9 @@ class Recipe(Generic[ScheduleType]):
         """Begin, then solve the blocks one by one, or all at once."""
         self.begin(search, known, options)
         if search.proved:
+            return
+        if self.parts is None:
+            self.prove(search, options)
             return
         parts = self.parts(search.instance)
         groups = blocks(search.instance, parts.alone)

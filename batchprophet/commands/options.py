@@ -8,10 +8,17 @@ from typing import Annotated
 import typer
 
 InstanceFile = Annotated[Path, typer.Argument(metavar="INSTANCE", help="An instance.json.")]
-Model = Annotated[str, typer.Option(metavar="mixed|separate", help="Batching regime.")]
+Model = Annotated[
+    str, typer.Option("--model", "--regime", metavar="mixed|separate", help="Batching regime.")
+]
 ModelOrBoth = Annotated[
     str,
-    typer.Option(metavar="mixed|separate|both", help="Batching regime; both: with the price."),
+    typer.Option(
+        "--model",
+        "--regime",
+        metavar="mixed|separate|both",
+        help="Batching regime; both: with the price.",
+    ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Same seed, same result.")]
 TimeLimit = Annotated[float, typer.Option(metavar="S", help="Seconds for the hindsight solve.")]

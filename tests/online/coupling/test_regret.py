@@ -167,7 +167,7 @@ def test_regret_takes_all_policies_of_a_regime(
 ) -> None:
     """Options, and one's own policies of the current folder."""
     module, name = {
-        "mixed": ("policies.mc_sf", "McSf"),
+        "mixed": ("mixed.policies.mc_sf", "McSf"),
         "separate": ("separate.policies.hysteresis", "Hysteresis"),
     }[model]
     (tmp_path / f"my_{model}.py").write_text(

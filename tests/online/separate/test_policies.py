@@ -246,9 +246,7 @@ def test_what_goes_wrong_in_a_policy_says_where():
         def decide(self, observation, rng):
             return 1 // 0
 
-    message = (
-        r"^policy script at 0: decide raised ZeroDivisionError .* in test_separate_policies\.py"
-    )
+    message = r"^policy script at 0: decide raised ZeroDivisionError .* in test_policies\.py"
     with pytest.raises(PolicyError, match=message):
         simulate_separate(burst((1, 1)), Broken())
 
