@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 from tests.paths import ROOT
@@ -150,6 +151,36 @@ def test_verifiers_reach_nothing_that_finds_what_they_verify():
     sources = {name: (ROOT / name).read_text() for name in rooms}
     assert not [name for name, source in sources.items() if "pyomo" in source]
     assert not [name for name, source in sources.items() if "highspy" in source]
+
+
+def name_of(path: Path) -> str:
+    """Dotted name of a source's module."""
+    return package_of(path) if path.stem == "__init__" else f"{package_of(path)}.{path.stem}"
+
+
+def imported_at_once(path: Path):
+    """Modules that are imported while a module is, the packages that they are in included."""
+    inside = package_of(path).split(".")
+    for node in ast.parse(path.read_text()).body:  # not in functions, and not for types alone
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = inside[: len(inside) - node.level + 1] + (node.module or "").split(".")
+            base = ".".join(part for part in base if part)
+            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
+
+
+def test_no_module_needs_itself_to_be_imported():
+    # Whichever module is imported first. A package whose face imports nothing is no obstacle.
+    by_name = {name_of(path): path for path in sources()}
+    graph = nx.DiGraph()
+    for name, path in by_name.items():
+        needed = {each for each in imported_at_once(path) if each in by_name}
+        for each in set(needed):
+            parts = each.split(".")
+            needed |= {".".join(parts[:k]) for k in range(1, len(parts))} & set(by_name)
+        own = {".".join(name.split(".")[:k]) for k in range(1, len(name.split(".")))}
+        graph.add_edges_from((name, each) for each in needed - own - {name})
+    circles = [sorted(each) for each in nx.strongly_connected_components(graph) if len(each) > 1]
+    assert not circles
 
 
 def regimes_of(path: Path) -> set[str]:

@@ -6,13 +6,13 @@ import tomllib
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ...models.disk import read_input
-from ...models.errors import InputError
-from ..mixed.latency_environment import MIXED_LATENCY_KIND
-from ..packing.environment import MULTI_SECRETARY_KIND, ONLINE_PACKING_KIND
-from ..separate.admission.environment import SEPARATE_ADMISSION_KIND
-from ..separate.latency_environment import SEPARATE_LATENCY_KIND
-from .environment import Environment, EnvironmentKind
+from ..models.disk import read_input
+from ..models.errors import InputError
+from .environments.environment import Environment, EnvironmentKind
+from .mixed.latency_environment import MIXED_LATENCY_KIND
+from .packing.environment import MULTI_SECRETARY_KIND, ONLINE_PACKING_KIND
+from .separate.admission.environment import SEPARATE_ADMISSION_KIND
+from .separate.latency_environment import SEPARATE_LATENCY_KIND
 
 #: Environments by name.
 ENVIRONMENTS: Mapping[str, EnvironmentKind] = MappingProxyType(
