@@ -17,6 +17,7 @@ from batchprophet.models.regime import Regime
 from batchprophet.models.strict import Strict
 from batchprophet.models.violation import Violation
 from batchprophet.online import regimes as online
+from batchprophet.online.mixed.regime import MIXED
 from batchprophet.online.regime import OnlineRegime
 from batchprophet.online.registry import PolicyRegistry
 from batchprophet.solvers import regimes as solvers
@@ -128,13 +129,10 @@ def simulate(instance, policy, *, seed=0, compiled=True):
     return in_order(instance, np.argsort(instance.arrival, kind="stable"))
 
 
-def random_instance(rng):
-    raise NotImplementedError
-
-
 ONLINE = OnlineRegime(
     rules=RULES, registry=PolicyRegistry("toy", "toy.policies", {}), simulate=simulate,
-    random_instance=random_instance, decided=tuple, begun=lambda schedule, t: [],
+    random_instance=MIXED.random_instance, decided=tuple,
+    begun=lambda schedule, t: [],
 )  # fmt: skip
 
 

@@ -11,32 +11,40 @@ class SeenRequest(Protocol):
     """A request that has arrived, with what is known of its length (see `Seen`)."""
 
     @property
-    def index(self) -> int: ...  # noqa: D102
+    def index(self) -> int:
+        """Its position in the instance."""
 
     @property
-    def arrival(self) -> int: ...  # noqa: D102
+    def arrival(self) -> int:
+        """When it arrived."""
 
     @property
-    def prompt(self) -> int: ...  # noqa: D102
+    def prompt(self) -> int:
+        """Prompt length, in tokens."""
 
     @property
-    def shortest(self) -> int | None: ...  # noqa: D102
+    def shortest(self) -> int | None:
+        """The least that its output length can be."""
 
     @property
-    def longest(self) -> int | None: ...  # noqa: D102
+    def longest(self) -> int | None:
+        """The most that its output length can be."""
 
 
 class SeenSoFar(Protocol):
     """All that has arrived up to now (see `Past`)."""
 
     @property
-    def time(self) -> int: ...  # noqa: D102
+    def time(self) -> int:
+        """Now."""
 
     @property
-    def kv_capacity(self) -> int: ...  # noqa: D102
+    def kv_capacity(self) -> int:
+        """M, in tokens."""
 
     @property
-    def arrived(self) -> Sequence[SeenRequest]: ...  # noqa: D102
+    def arrived(self) -> Sequence[SeenRequest]:
+        """The requests, in order of arrival."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def load_compiled_code(instance: Instance, *, paths: bool = True) -> None:
         prices = configuration_prices(instance, search.schedule, work_limit=100)
         configuration_prices(instance, search.schedule, begin=prices, work_limit=100)
     else:
-        from . import milp  # noqa: F401  (loaded, that is all)
+        import_module(".milp", __package__)  # the last resort of large instances
     improve_and_prove_by_work(search, WARM_UP_WORK, seed=0, paths=paths)
     search.solution()
     _polish_once()
