@@ -15,7 +15,7 @@ from ..models.errors import InputError
 from .lengths import LENGTH_KINDS
 from .options import format_options, parse_options
 
-#: The regime of policies that say none.
+#: The regime of policies, and of witnesses, that say none.
 UNNAMED = "mixed"
 
 

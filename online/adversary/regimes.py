@@ -18,9 +18,6 @@ from ..judged import Judged
 from ..mixed.judge import judge
 from ..separate.judge import judge_separate
 
-#: The regime of witnesses that name none.
-UNNAMED = "mixed"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessRecord:

@@ -31,8 +31,9 @@ from ...solvers.certificates.verification import verify
 from ...solvers.replay import REPLAYS
 from ..judged import POLICY_SEED, Judged
 from ..regimes import regime
+from ..registry import UNNAMED
 from ..separate.rerun import Rerun
-from .regimes import RECORDS, UNNAMED
+from .regimes import RECORDS
 
 FORMAT = "batchprophet-witness"
 VERSION = 1
