@@ -69,6 +69,8 @@ class ConstantTime:
 class AffineTime:
     """A batch takes ``c0 + c1·p + c2·d + c3·kv`` milliseconds (docs/model.md §1).
 
+    A batch of prompts only takes ``c0_prompt + c1·p`` where it has an intercept of its own.
+
     ``p`` is the number of new prompt tokens, ``d`` the number of token jobs and ``kv`` the number
     of KV tokens read. Durations are rounded up to whole microseconds and arrivals are whole
     microseconds, so that times stay integers.
@@ -79,6 +81,9 @@ class AffineTime:
         Milliseconds per batch, > 5·10⁻¹⁰: coefficients count in whole picoseconds, rounded.
     c1, c2, c3 : float
         Milliseconds per prompt token, per token job, per KV token read; each ≥ 0.
+    c0_prompt : float, optional
+        Milliseconds per batch of prompts only, in place of c0, > 5·10⁻¹⁰. Measured intercepts of
+        prompt and token batches differ by 2 to 19 times (arXiv 2606.00516).
 
     Raises
     ------
@@ -95,12 +100,14 @@ class AffineTime:
     c1: float
     c2: float
     c3: float
+    c0_prompt: float | None = None
 
     name: ClassVar[str] = "affine"
     time_unit: ClassVar[str] = "microsecond"
 
     def __post_init__(self) -> None:
-        for field in ("c0", "c1", "c2", "c3"):
+        own = () if self.c0_prompt is None else ("c0_prompt",)
+        for field in ("c0", "c1", "c2", "c3", *own):
             value = getattr(self, field)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not number or not math.isfinite(value) or value < 0 or value > 1e9:
@@ -109,11 +116,18 @@ class AffineTime:
                     f"found {value!r}"
                 )
             object.__setattr__(self, field, float(value))
-        if self.c0 <= HALF_PICOSECOND:
-            raise InputError(
-                "gpu.batch_time.c0: expected more than half a picosecond, 5e-10 ms (a batch takes "
-                f"time, and whole picoseconds count), found {self.c0:g}"
-            )
+        for field in ("c0", *own):
+            value = getattr(self, field)
+            if value <= HALF_PICOSECOND:
+                raise InputError(
+                    f"gpu.batch_time.{field}: expected more than half a picosecond, 5e-10 ms (a "
+                    f"batch takes time, and whole picoseconds count), found {value:g}"
+                )
+
+    @property
+    def intercept_of_prompts(self) -> float:
+        """Milliseconds per batch of prompts only: c0_prompt, or c0 where there is none."""
+        return self.c0 if self.c0_prompt is None else self.c0_prompt
 
 
 BatchTime = UnitTime | ConstantTime | AffineTime

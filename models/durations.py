@@ -1,4 +1,4 @@
-"""How long a batch takes under separate batching, in whole time units, for every law."""
+"""How long a batch takes, in whole time units, for every law."""
 
 from __future__ import annotations
 
@@ -54,6 +54,11 @@ class Durations(NamedTuple):
         """Time of a prompt batch of p prompt tokens."""
         return -(-(self.prompt + self.per_prompt_token * p) // self.divisor)
 
+    def batch(self, p: int, d: int, kv: int) -> int:
+        """Time of a batch of both: p prompt tokens, d token jobs that read kv KV tokens."""
+        work = (self.token if d else self.prompt) + self.per_prompt_token * p
+        return -(-(work + self.per_token_job * d + self.per_kv_token * kv) // self.divisor)
+
     def token_batch(self, d: int, kv: int) -> int:
         """Time of a token batch of d token jobs that read kv KV tokens."""
         work = self.token + self.per_token_job * d + self.per_kv_token * kv
@@ -66,8 +71,8 @@ def durations(law: UnitTime | ConstantTime | AffineTime) -> Durations:
         return Durations(1, 1, 0, 0, 0, 1)
     if isinstance(law, ConstantTime):
         return Durations(law.prompt, law.token, 0, 0, 0, 1)
-    c0, c1, c2, c3 = (round(Fraction(repr(c)) * 10**9) for c in (law.c0, law.c1, law.c2, law.c3))
-    return Durations(c0, c0, c1, c2, c3, PICOSECONDS)
+    numbers = (law.intercept_of_prompts, law.c0, law.c1, law.c2, law.c3)
+    return Durations(*(round(Fraction(repr(c)) * 10**9) for c in numbers), PICOSECONDS)
 
 
 def batch_durations(instance: Instance) -> Durations:

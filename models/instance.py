@@ -20,6 +20,9 @@ from .shown import elided, html_table
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
+#: Limits that only separate batching has.
+SEPARATE_LIMITS = ("prompt_batch_requests", "prompt_batch_tokens", "token_batch_requests")
+
 #: The deadline of a request that has none (the largest 64-bit integer).
 NO_DEADLINE = int(np.iinfo(np.int64).max)
 
@@ -48,6 +51,16 @@ class Gpu:
         C_P ≥ 1, prompt tokens in a prompt batch; None for no limit.
     token_batch_requests : int or None
         B_D ≥ 1, requests in a token batch; None for no limit.
+    running_requests : int or None
+        B ≥ 1, requests that hold a KV cache at once, of continuous batching (vLLM
+        ``max_num_seqs``); None for no limit.
+    batch_tokens : int or None
+        C ≥ 1, prompt tokens and token jobs in a batch of continuous batching (vLLM
+        ``max_num_batched_tokens``); None for no limit.
+    kv_block : int
+        Tokens in a block of KV memory, ≥ 1, under continuous batching: a cache takes whole blocks.
+    chunked_prefill : bool
+        Whether continuous batching may read a prompt in chunks.
     batch_time : UnitTime or ConstantTime or AffineTime
         The batch-time law.
 
@@ -66,19 +79,34 @@ class Gpu:
     prompt_batch_requests: int | None = None
     prompt_batch_tokens: int | None = None
     token_batch_requests: int | None = None
+    running_requests: int | None = None
+    batch_tokens: int | None = None
+    kv_block: int = 1
+    chunked_prefill: bool = True
     batch_time: BatchTime = field(default_factory=UnitTime)
 
     def __post_init__(self) -> None:
         _require_integer("gpu.kv_capacity", self.kv_capacity, low=2)
-        for name in ("prompt_batch_requests", "prompt_batch_tokens", "token_batch_requests"):
+        for name in (*SEPARATE_LIMITS, "running_requests", "batch_tokens"):
             if getattr(self, name) is not None:
                 _require_integer(f"gpu.{name}", getattr(self, name), low=1)
+        _require_integer("gpu.kv_block", self.kv_block, low=1)
+        if not isinstance(self.chunked_prefill, bool):
+            raise InputError(
+                f"gpu.chunked_prefill: expected true or false, found {self.chunked_prefill!r}"
+            )
 
     @property
     def batch_limits(self) -> tuple[str, ...]:
-        """Names of the batch limits that are set."""
-        names = ("prompt_batch_requests", "prompt_batch_tokens", "token_batch_requests")
-        return tuple(name for name in names if getattr(self, name) is not None)
+        """Names of the limits of separate batching that are set."""
+        return tuple(name for name in SEPARATE_LIMITS if getattr(self, name) is not None)
+
+    @property
+    def continuous_limits(self) -> tuple[str, ...]:
+        """Names of the limits of continuous batching that are set."""
+        blocks = ("kv_block",) if self.kv_block > 1 else ()
+        names = ("running_requests", "batch_tokens")
+        return (*(name for name in names if getattr(self, name) is not None), *blocks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

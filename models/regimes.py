@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from .continuous.regime import CONTINUOUS
 from .errors import InputError
 from .instance import Instance
 from .mixed.regime import MIXED
 from .objectives import Exact
 from .regime import Regime, Schedule
 from .separate.regime import SEPARATE
+from .shown import alternatives
 from .violation import Violation
 
 #: The regimes by name.
-REGIMES: dict[str, Regime[Any]] = {each.name: each for each in (MIXED, SEPARATE)}
+REGIMES: dict[str, Regime[Any]] = {each.name: each for each in (MIXED, SEPARATE, CONTINUOUS)}
 
 
 def regime(name: str) -> Regime[Any]:
@@ -30,7 +32,7 @@ def regime(name: str) -> Regime[Any]:
     'SeparateSchedule'
     """
     if name not in REGIMES:
-        known = " or ".join(map(repr, REGIMES))
+        known = alternatives(map(repr, REGIMES))
         raise InputError(f"model: expected {known}, found {name!r}")
     return REGIMES[name]
 
@@ -45,7 +47,7 @@ def regime_of(schedule: Schedule) -> Regime[Any]:
     """
     found = REGIMES.get(getattr(schedule, "model", ""))
     if found is None or not isinstance(schedule, found.schedule):
-        known = " or ".join(each.schedule.__name__ for each in REGIMES.values())
+        known = alternatives(each.schedule.__name__ for each in REGIMES.values())
         raise InputError(f"schedule: expected a {known}, found {type(schedule).__name__}")
     return found
 

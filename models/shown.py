@@ -14,6 +14,18 @@ MOST_ENTRIES = 5
 MOST_ROWS = 20
 
 
+def alternatives(names: Iterable[str]) -> str:
+    """Return names as a choice.
+
+    Examples
+    --------
+    >>> alternatives(["mixed", "separate", "continuous"])
+    'mixed, separate or continuous'
+    """
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def elided(values: Sequence[Any] | Any) -> str:
     """Write a column in one short piece: the first entries and the last.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..models.errors import InputError
+from ..models.shown import alternatives
 from .mixed.regime import MIXED
 from .regime import OnlineRegime
 from .separate.regime import SEPARATE
@@ -25,6 +26,6 @@ def regime(model: str) -> OnlineRegime:
     'prefill-first'
     """
     if model not in REGIMES:
-        known = " or ".join(map(repr, REGIMES))
+        known = alternatives(map(repr, REGIMES))
         raise InputError(f"model: expected {known}, found {model!r}")
     return REGIMES[model]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..models.errors import InputError
+from ..models.shown import alternatives
 from .recipe import Recipe
 
 
@@ -42,6 +43,6 @@ def recipe(model: str) -> Recipe[Any]:
     ('dense', 'running-sum')
     """
     if model not in RECIPES:
-        known = " or ".join(map(repr, RECIPES))
+        known = alternatives(map(repr, RECIPES))
         raise InputError(f"model: expected {known}, found {model!r}")
     return RECIPES[model]()

@@ -170,12 +170,21 @@ def _gpu(instance: Instance) -> list[tuple[str, str]]:
         found.append(("batch times", f"prompt {_time(law.prompt, 'slot')}, token {law.token:,}"))
     elif isinstance(law, AffineTime):
         terms = f"{law.c0:g} + {law.c1:g}·p + {law.c2:g}·d + {law.c3:g}·kv ms"
+        if law.c0_prompt is not None:
+            terms += f"; prompts only: {law.c0_prompt:g} + {law.c1:g}·p ms"
         found.append(("batch times", terms))
     limits = (
         ("prompt batch", gpu.prompt_batch_requests, "requests"),
         ("prompt batch", gpu.prompt_batch_tokens, "tokens"),
         ("token batch", gpu.token_batch_requests, "requests"),
     )
+    running = (
+        ("running requests", gpu.running_requests, "requests"),
+        ("batch", gpu.batch_tokens, "tokens"),
+    )
+    limits += running
+    if gpu.kv_block > 1:
+        found.append(("KV memory", f"in blocks of {gpu.kv_block:,} tokens"))
     found += [(batch, f"at most {most:,} {what}") for batch, most, what in limits if most]
     return found
 

@@ -26,6 +26,7 @@ class _Affine(Strict, tag="affine", tag_field="law"):
     c1: float
     c2: float
     c3: float
+    c0_prompt: float | None = None
 
 
 class GpuRecord(Strict):
@@ -35,6 +36,10 @@ class GpuRecord(Strict):
     prompt_batch_requests: int | None = None
     prompt_batch_tokens: int | None = None
     token_batch_requests: int | None = None
+    running_requests: int | None = None
+    batch_tokens: int | None = None
+    kv_block: int = 1
+    chunked_prefill: bool = True
     batch_time: _Unit | _Constant | _Affine = msgspec.field(default_factory=_Unit)
 
 
@@ -44,8 +49,8 @@ def to_gpu(record: GpuRecord) -> Gpu:
     match record.batch_time:
         case _Constant(prompt=prompt, token=token):
             law = ConstantTime(prompt=prompt, token=token)
-        case _Affine(c0=c0, c1=c1, c2=c2, c3=c3):
-            law = AffineTime(c0=c0, c1=c1, c2=c2, c3=c3)
+        case _Affine(c0=c0, c1=c1, c2=c2, c3=c3, c0_prompt=c0_prompt):
+            law = AffineTime(c0=c0, c1=c1, c2=c2, c3=c3, c0_prompt=c0_prompt)
         case _:
             law = UnitTime()
     return Gpu(
@@ -53,6 +58,10 @@ def to_gpu(record: GpuRecord) -> Gpu:
         prompt_batch_requests=record.prompt_batch_requests,
         prompt_batch_tokens=record.prompt_batch_tokens,
         token_batch_requests=record.token_batch_requests,
+        running_requests=record.running_requests,
+        batch_tokens=record.batch_tokens,
+        kv_block=record.kv_block,
+        chunked_prefill=record.chunked_prefill,
         batch_time=law,
     )
 
@@ -84,10 +93,20 @@ def gpu_record(gpu: Gpu) -> dict[str, Any]:
             law |= {"prompt": prompt, "token": token}
         case AffineTime(c0=c0, c1=c1, c2=c2, c3=c3):
             law |= {"c0": c0, "c1": c1, "c2": c2, "c3": c3}
-    return {
+            if gpu.batch_time.c0_prompt is not None:
+                law["c0_prompt"] = gpu.batch_time.c0_prompt
+    record: dict[str, Any] = {
         "kv_capacity": gpu.kv_capacity,
         "prompt_batch_requests": gpu.prompt_batch_requests,
         "prompt_batch_tokens": gpu.prompt_batch_tokens,
         "token_batch_requests": gpu.token_batch_requests,
-        "batch_time": law,
     }
+    continuous = {
+        "running_requests": gpu.running_requests,
+        "batch_tokens": gpu.batch_tokens,
+        "kv_block": gpu.kv_block,
+        "chunked_prefill": gpu.chunked_prefill,
+    }
+    unset = {"running_requests": None, "batch_tokens": None, "kv_block": 1, "chunked_prefill": True}
+    record |= {key: value for key, value in continuous.items() if value != unset[key]}
+    return record | {"batch_time": law}

@@ -12,6 +12,7 @@ import msgspec
 from ..instance import Instance
 from ..regime import Schedule
 from ..regimes import REGIMES, regime_of
+from ..shown import alternatives
 from ..strict import Strict
 from .reading import read_record
 
@@ -75,7 +76,7 @@ def read_schedule(path: str | os.PathLike[str], instance: Instance) -> Schedule:
         If the file cannot be read as such, or has another number of requests.
     """
     models = tuple(REGIMES)
-    known = {"model": " or ".join(models)}
+    known = {"model": alternatives(models)}
     record = read_record(Path(path), _records(models), SOLUTION_FORMAT, known)
     tag: str = type(record).__struct_config__.tag
     schedule: Schedule = REGIMES[tag].from_record(str(path), record.schedule, instance)

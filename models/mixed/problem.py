@@ -31,8 +31,9 @@ token_batch_requests from 'instance'
             f"gpu.batch_time: mixed batching takes unit batch times, found the {law.name} law; "
             f"drop batch_time from {instance.name!r}"
         )
-    if instance.gpu.batch_limits:
-        limits = ", ".join(instance.gpu.batch_limits)
+    found = (*instance.gpu.batch_limits, *instance.gpu.continuous_limits)
+    if found:
+        limits = ", ".join(found)
         raise InputError(
             f"gpu: mixed batching knows no batch limits; drop {limits} from {instance.name!r}"
         )

@@ -132,9 +132,9 @@ def _batch_time(law: BatchTime, batch: Batch, read: int) -> int:
         return 1
     if isinstance(law, ConstantTime):
         return law.prompt if batch.kind == "prompt" else law.token
-    c0, c1, c2, c3 = _coefficients(law)
+    c0_prompt, c0, c1, c2, c3 = _coefficients(law)
     if batch.kind == "prompt":
-        picoseconds = c0 + c1 * read
+        picoseconds = c0_prompt + c1 * read
     else:
         picoseconds = c0 + c2 * len(batch.requests) + c3 * read
     return -(-picoseconds // 10**6)
@@ -142,8 +142,10 @@ def _batch_time(law: BatchTime, batch: Batch, read: int) -> int:
 
 @lru_cache(maxsize=8)
 def _coefficients(law: AffineTime) -> list[int]:
-    """Return c0 … c3, milliseconds, as the whole picoseconds that count."""
-    return [round(Fraction(repr(c)) * 10**9) for c in (law.c0, law.c1, law.c2, law.c3)]
+    """Return c0_prompt, c0 … c3, milliseconds, as the whole picoseconds that count."""
+    c0_prompt = law.c0 if law.c0_prompt is None else law.c0_prompt
+    numbers = (c0_prompt, law.c0, law.c1, law.c2, law.c3)
+    return [round(Fraction(repr(c)) * 10**9) for c in numbers]
 
 
 def _malformed(instance: Instance, runs: list[_Run]) -> list[Violation]:

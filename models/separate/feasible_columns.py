@@ -170,10 +170,11 @@ def _picoseconds(instance: Instance) -> tuple[int, int, int, int, int] | None:
     elif isinstance(law, ConstantTime):
         parts = (law.prompt, law.token, 0, 0, 0)
     else:
-        c0, c1, c2, c3 = (
-            round(Fraction(repr(c)) * 10**9) for c in (law.c0, law.c1, law.c2, law.c3)
+        prompts = law.c0 if law.c0_prompt is None else law.c0_prompt
+        c0_prompt, c0, c1, c2, c3 = (
+            round(Fraction(repr(c)) * 10**9) for c in (prompts, law.c0, law.c1, law.c2, law.c3)
         )
-        parts = (c0, c0, c1, c2, c3)
+        parts = (c0_prompt, c0, c1, c2, c3)
     s, o = instance.prompt.tolist(), instance.output.tolist()
     tokens = sum(s) + sum(o)
     largest = max(parts[:2]) + (parts[2] + parts[4]) * tokens + parts[3] * instance.n

@@ -14,8 +14,9 @@ from ..instance import ARITHMETIC_LIMIT, Instance
 def require_separate(instance: Instance) -> None:
     """Refuse an instance whose times under separate batching leave exact 64-bit arithmetic.
 
-    What no GPU can run (a prompt longer than C_P, a request with s_i + o_i > M, a limit or a batch
-    time of 0) is refused already when the instance is made; every law and every limit is taken.
+    Limits of continuous batching are refused; what no GPU can run (a prompt longer than C_P, a
+    request with s_i + o_i > M, a limit or a batch time of 0) is refused already when the instance
+    is made. Every law and every other limit is taken.
     Here: n times a completion of the serial schedule (one job per batch) must stay below 2^62, so
     that total latencies and completions can be computed.
 
@@ -37,6 +38,12 @@ def require_separate(instance: Instance) -> None:
 stay below 2^62 for exact arithmetic, found 3000 × 3000000000009000 in 'instance'; use a coarser \
 time unit
     """
+    if instance.gpu.continuous_limits:
+        limits = ", ".join(instance.gpu.continuous_limits)
+        raise InputError(
+            f"gpu: separate batching knows no limits of continuous batching; drop {limits} from "
+            f"{instance.name!r}"
+        )
     end = int(instance.arrival.max()) + serial_work(instance)
     if instance.n * end >= ARITHMETIC_LIMIT:
         raise InputError(

@@ -53,6 +53,8 @@ def _digest(gpu: Gpu) -> dict[str, Any]:
         law += [str(gpu.batch_time.prompt), str(gpu.batch_time.token)]
     elif isinstance(gpu.batch_time, AffineTime):
         law += [repr(getattr(gpu.batch_time, c)) for c in ("c0", "c1", "c2", "c3")]
+        if gpu.batch_time.c0_prompt is not None:
+            law += [repr(gpu.batch_time.c0_prompt)]
     limits = (gpu.prompt_batch_requests, gpu.prompt_batch_tokens, gpu.token_batch_requests)
     return {"batches": [*limits, *law]}
 

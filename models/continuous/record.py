@@ -1,0 +1,81 @@
+"""A schedule of continuous batching as it stands in files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..errors import InputError
+from ..instance import Instance
+from ..strict import Strict
+from .schedule import Batch, ContinuousSchedule
+
+
+class BatchRecord(Strict):
+    """One batch; lists may be left out where they are empty."""
+
+    start: int
+    prefill: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    decode: list[int] = msgspec.field(default_factory=list)
+    preempt: list[int] = msgspec.field(default_factory=list)
+
+
+class ContinuousRecord(Strict):
+    """The batches, in any order."""
+
+    batches: list[BatchRecord]
+
+
+def from_record(where: str, record: ContinuousRecord, instance: Instance) -> ContinuousSchedule:
+    """Return the schedule of a record; `where` it stands is for errors.
+
+    Raises
+    ------
+    InputError
+        If it is none of this instance.
+    """
+    for position, batch in enumerate(record.batches):
+        place = f"{where}: schedule.batches[{position}]"
+        if abs(batch.start) >= 2**62:
+            raise InputError(f"{place}.start: expected a time below 2^62, found {batch.start}")
+        for key, members in (
+            ("prefill", [i for i, _ in batch.prefill]),
+            ("decode", batch.decode),
+            ("preempt", batch.preempt),
+        ):
+            for k, i in enumerate(members):
+                if not 0 <= i < instance.n:
+                    raise InputError(
+                        f"{place}.{key}[{k}]: expected a request from 0 to {instance.n - 1} "
+                        f"of {instance.name!r}, found {i}"
+                    )
+        for k, (_, tokens) in enumerate(batch.prefill):
+            if not 1 <= tokens < 2**62:
+                raise InputError(
+                    f"{place}.prefill[{k}]: expected at least 1 token, below 2^62, found {tokens}"
+                )
+    return ContinuousSchedule(
+        Batch(
+            batch.start,
+            tuple((i, tokens) for i, tokens in batch.prefill),
+            tuple(batch.decode),
+            tuple(batch.preempt),
+        )
+        for batch in record.batches
+    )
+
+
+def to_record(schedule: ContinuousSchedule) -> dict[str, Any]:
+    """Return what stands under ``"schedule"`` in files."""
+    records = []
+    for batch in schedule.batches:
+        record: dict[str, Any] = {"start": batch.start}
+        if batch.prefill:
+            record["prefill"] = [list(chunk) for chunk in batch.prefill]
+        if batch.decode:
+            record["decode"] = list(batch.decode)
+        if batch.preempt:
+            record["preempt"] = list(batch.preempt)
+        records.append(record)
+    return {"batches": records}
