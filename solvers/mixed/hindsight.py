@@ -17,7 +17,7 @@ from ..certificates.mixed.combinatorial import CombinatorialBound
 from ..recipe import Options, Recipe
 from .bounds.combinatorial import all_bounds
 from .bounds.one_long_request import ONE_LONG, one_long_request
-from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
+from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove
 from .list_scheduling.incumbents import list_schedules
 from .milp_size import is_applicable
 from .parts import mixed_parts
@@ -54,11 +54,8 @@ def _prove(search: Search, options: Options) -> None:
     if search.seconds_left == 0:
         return
     last_resort = not has_configurations(search) and is_applicable(search)
-    if work_limit is not None:
-        improve_and_prove_by_work(search, work_limit, seed)
-    else:
-        seconds = search.seconds_left * (0.5 if last_resort else 1.0)
-        improve_and_prove(search, time_limit=seconds, threads=threads, seed=seed)
+    seconds = search.seconds_left * (0.5 if last_resort else 1.0)
+    improve_and_prove(search, time_limit=seconds, work_limit=work_limit, threads=threads, seed=seed)
     if last_resort and not search.proved:
         nodes = None if work_limit is None else work_limit // UNITS_PER_NODE
         _milp().try_milp(search, options.formulation, nodes, threads, seed)
