@@ -6,6 +6,8 @@ The MILP, and with it Pyomo, is loaded where it is needed: the package starts tw
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from os import PathLike
 from types import ModuleType
 
@@ -49,7 +51,7 @@ def _prove(search: Search, options: Options) -> None:
     """Run the engine for the total latency, the MILP for the rest and where a form is asked for."""
     work_limit, threads, seed = options.work_limit, options.threads, options.seed
     if options.ask_for_milp:
-        _milp().try_milp(search, options.formulation, work_limit, threads, seed)
+        _milp().try_milp(search, options)
         return
     if search.seconds_left == 0:
         return
@@ -58,7 +60,7 @@ def _prove(search: Search, options: Options) -> None:
     improve_and_prove(search, time_limit=seconds, work_limit=work_limit, threads=threads, seed=seed)
     if last_resort and not search.proved:
         nodes = None if work_limit is None else work_limit // UNITS_PER_NODE
-        _milp().try_milp(search, options.formulation, nodes, threads, seed)
+        _milp().try_milp(search, replace(options, work_limit=nodes))
 
 
 def _prepare(instance: Instance, options: Options) -> None:
@@ -94,10 +96,11 @@ def _compile(instance: Instance | None, announce: Callable[[], None]) -> None:
 def _write_model(
     instance: Instance, path: str | PathLike[str], *, objective: str, formulation: str
 ) -> None:
-    from ...models.mixed.milp.formulation import write_model
+    from ...models.mixed.milp.formulation import build_model
+    from ...models.model_file import write_model
 
     form = DEFAULT_FORM if formulation == "auto" else formulation
-    write_model(instance, path, objective=objective, formulation=form)
+    write_model(path, partial(build_model, instance, objective=objective, formulation=form))
 
 
 MIXED = Recipe(
