@@ -233,7 +233,10 @@ def test_batches_may_come_in_any_order_and_violate_rules(tmp_path):
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"model": "best", "schedule": {}}, "model: expected mixed, separate or continuous, found 'best'"),
+        (
+            {"model": "best", "schedule": {}},
+            "model: expected mixed, separate or continuous, found 'best'",
+        ),
         ({"schedule": {"batches": []}}, "object missing required field model"),
         ({"model": "separate"}, "object missing required field schedule"),
         (

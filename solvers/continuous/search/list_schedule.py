@@ -14,7 +14,6 @@ import numpy as np
 from numba import njit
 
 from ....models.continuous.schedule import Columns, ContinuousSchedule
-from ....models.durations import Durations
 from ....models.instance import IntArray
 from ..compiled_instance import CompiledInstance
 
@@ -43,7 +42,7 @@ class Rule(NamedTuple):
     depth: int
 
 
-class _Written(NamedTuple):
+class Written(NamedTuple):
     """Where batches are written to; empty arrays where only the completions are asked for."""
 
     start: IntArray
@@ -76,10 +75,10 @@ def list_schedule(compiled: CompiledInstance, rule: Rule) -> ContinuousSchedule:
     """
     n, ring = compiled.arrival.size, ring_size(compiled, rule)
     nothing = np.zeros(0, np.int64)
-    counted = _Written(nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.int32))
+    counted = Written(nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.int32))
     _, batches, chunks = decode(compiled, rule, ring, counted, False)
     jobs = int(compiled.output.sum()) - n
-    written = _Written(
+    written = Written(
         *(np.zeros(batches, np.int64) for _ in range(3)),
         *(np.zeros(chunks, np.int64) for _ in range(2)),
         np.zeros(jobs, np.int32),
@@ -97,15 +96,15 @@ def unlimited(order: IntArray) -> Rule:
     return Rule(np.asarray(order, dtype=np.int64), most, most, 2**62, order.size)
 
 
-def no_batches() -> _Written:
+def no_batches() -> Written:
     """Return where nothing is written to."""
     nothing = np.zeros(0, np.int64)
-    return _Written(nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.int32))
+    return Written(nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.int32))
 
 
 @njit(cache=True, nogil=True)
 def decode(
-    compiled: CompiledInstance, rule: Rule, ring: int, written: _Written, write: bool
+    compiled: CompiledInstance, rule: Rule, ring: int, written: Written, write: bool
 ) -> tuple[IntArray, int, int]:
     """Play a rule; return the completions, shape (n,), and the numbers of batches and chunks.
 
@@ -260,7 +259,7 @@ def _blocks(tokens: int, block: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _write_chunk(written: _Written, chunks: int, i: int, tokens: int, write: bool) -> int:
+def _write_chunk(written: Written, chunks: int, i: int, tokens: int, write: bool) -> int:
     if write:
         written.chunk_of[chunks] = i
         written.chunk_tokens[chunks] = tokens
