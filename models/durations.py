@@ -72,7 +72,8 @@ def durations(law: UnitTime | ConstantTime | AffineTime) -> Durations:
     if isinstance(law, ConstantTime):
         return Durations(law.prompt, law.token, 0, 0, 0, 1)
     numbers = (law.intercept_of_prompts, law.c0, law.c1, law.c2, law.c3)
-    return Durations(*(round(Fraction(repr(c)) * 10**9) for c in numbers), PICOSECONDS)
+    c0_prompt, c0, c1, c2, c3 = (round(Fraction(repr(c)) * 10**9) for c in numbers)
+    return Durations(c0_prompt, c0, c1, c2, c3, PICOSECONDS)
 
 
 def batch_durations(instance: Instance) -> Durations:

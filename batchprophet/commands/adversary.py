@@ -126,7 +126,7 @@ def _gpu(
     from ..models.instance import Gpu
     from ..models.regimes import regime
 
-    limits = {
+    limits: dict[str, Any] = {
         "prompt_batch_requests": prompt_batch_requests,
         "prompt_batch_tokens": prompt_batch_tokens,
         "token_batch_requests": token_batch_requests,

@@ -177,12 +177,9 @@ def _gpu(instance: Instance) -> list[tuple[str, str]]:
         ("prompt batch", gpu.prompt_batch_requests, "requests"),
         ("prompt batch", gpu.prompt_batch_tokens, "tokens"),
         ("token batch", gpu.token_batch_requests, "requests"),
-    )
-    running = (
         ("running requests", gpu.running_requests, "requests"),
         ("batch", gpu.batch_tokens, "tokens"),
     )
-    limits += running
     if gpu.kv_block > 1:
         found.append(("KV memory", f"in blocks of {gpu.kv_block:,} tokens"))
     found += [(batch, f"at most {most:,} {what}") for batch, most, what in limits if most]

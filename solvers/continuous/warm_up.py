@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from ...models.batch_time import AffineTime
 from ...models.instance import Gpu, Instance
 from ..compiled import are_compiled
@@ -33,7 +35,7 @@ def compile_engine(instance: Instance | None, announce: Callable[[], None]) -> N
 def load_compiled_code() -> None:
     """Run the engine on a small instance for a moment, so that its code is compiled, or loaded."""
     gpu = Gpu(kv_capacity=30, batch_time=AffineTime(c0=1, c1=0.1, c2=0.1, c3=0.01))
-    arrival, prompt, output = [0, 0, 2000], [5, 9, 4], [6, 3, 9]
+    arrival, prompt, output = np.array([[0, 0, 2000], [5, 9, 4], [6, 3, 9]])
     instance = Instance(gpu=gpu, arrival=arrival, prompt=prompt, output=output)
     search = Search(instance, "latency", math.inf)
     options = Options(work_limit=WARM_UP_WORK)

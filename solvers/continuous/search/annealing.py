@@ -49,8 +49,8 @@ class AnnealingState(NamedTuple):
 
     def best(self, width: int, depth: int) -> Rule:
         """Return the best rule, a copy of its own."""
-        parts = (self.best_order, self.best_running, self.best_prompt_tokens)
-        return Rule(*(part.copy() for part in parts), width, depth)
+        order, running = self.best_order.copy(), self.best_running.copy()
+        return Rule(order, running, self.best_prompt_tokens.copy(), width, depth)
 
 
 class Landscape(NamedTuple):
@@ -85,9 +85,16 @@ class Landscape(NamedTuple):
 
 def begin(landscape: Landscape, rule: Rule, written: Written) -> AnnealingState:
     """Return the annealing that stands at a rule."""
-    parts = [np.array(part) for part in (rule.order, rule.running, rule.prompt_tokens)]
     value = cost(landscape, rule, written)
-    return AnnealingState(*parts, *(part.copy() for part in parts), np.array([value, value]))
+    return AnnealingState(
+        order=rule.order.copy(),
+        running=rule.running.copy(),
+        prompt_tokens=rule.prompt_tokens.copy(),
+        best_order=rule.order.copy(),
+        best_running=rule.running.copy(),
+        best_prompt_tokens=rule.prompt_tokens.copy(),
+        cost=np.array([value, value]),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -139,18 +146,18 @@ def anneal(
                 prompt[j] = value
         else:
             _move(order, stream)
-        value = cost(landscape, rule, written)
-        change = value - state.cost[0]
+        found = cost(landscape, rule, written)
+        change = found - state.cost[0]
         if change <= 0.0 or uniform(stream) < math.exp(-change / temperature):
             state.order[:] = order
             state.running[:] = running
             state.prompt_tokens[:] = prompt
-            state.cost[0] = value
-            if value < state.cost[1]:
+            state.cost[0] = found
+            if found < state.cost[1]:
                 state.best_order[:] = order
                 state.best_running[:] = running
                 state.best_prompt_tokens[:] = prompt
-                state.cost[1] = value
+                state.cost[1] = found
         else:
             order[:] = state.order
             running[:] = state.running

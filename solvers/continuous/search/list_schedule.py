@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ....models.continuous.schedule import Columns, ContinuousSchedule
 from ....models.instance import IntArray
@@ -50,7 +51,7 @@ class Written(NamedTuple):
     jobs: IntArray
     chunk_of: IntArray
     chunk_tokens: IntArray
-    job_of: np.ndarray[tuple[int], np.dtype[np.int32]]
+    job_of: NDArray[np.int32]
 
 
 def ring_size(compiled: CompiledInstance, rule: Rule) -> int:
@@ -74,20 +75,22 @@ def list_schedule(compiled: CompiledInstance, rule: Rule) -> ContinuousSchedule:
     [4, 2]
     """
     n, ring = compiled.arrival.size, ring_size(compiled, rule)
-    nothing = np.zeros(0, np.int64)
-    counted = Written(nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.int32))
-    _, batches, chunks = decode(compiled, rule, ring, counted, False)
+    _, batches, chunks = decode(compiled, rule, ring, no_batches(), False)
     jobs = int(compiled.output.sum()) - n
-    written = Written(
-        *(np.zeros(batches, np.int64) for _ in range(3)),
-        *(np.zeros(chunks, np.int64) for _ in range(2)),
-        np.zeros(jobs, np.int32),
-    )
+    written = _room(batches, chunks, jobs)
     decode(compiled, rule, ring, written, True)
-    columns = Columns(
-        *written[:3], np.zeros(batches, np.int64), *written[3:], drop_of=np.zeros(0, np.int64)
+    return ContinuousSchedule.of_columns(
+        Columns(
+            start=written.start,
+            chunks=written.chunks,
+            jobs=written.jobs,
+            drops=np.zeros(batches, np.int64),
+            chunk_of=written.chunk_of,
+            chunk_tokens=written.chunk_tokens,
+            job_of=written.job_of,
+            drop_of=np.zeros(0, np.int64),
+        )
     )
-    return ContinuousSchedule.of_columns(columns)
 
 
 def unlimited(order: IntArray) -> Rule:
@@ -98,8 +101,19 @@ def unlimited(order: IntArray) -> Rule:
 
 def no_batches() -> Written:
     """Return where nothing is written to."""
-    nothing = np.zeros(0, np.int64)
-    return Written(nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.int32))
+    return _room(0, 0, 0)
+
+
+def _room(batches: int, chunks: int, jobs: int) -> Written:
+    """Return room for this many batches, prompt chunks and token jobs."""
+    return Written(
+        start=np.zeros(batches, np.int64),
+        chunks=np.zeros(batches, np.int64),
+        jobs=np.zeros(batches, np.int64),
+        chunk_of=np.zeros(chunks, np.int64),
+        chunk_tokens=np.zeros(chunks, np.int64),
+        job_of=np.zeros(jobs, np.int32),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -320,6 +334,7 @@ def _retry(
             break
         blocks = held[batch & mask] + _blocks(s + max(0, batch - first), limits.block)
         if blocks > limits.blocks:
-            return min(batch, k + (blocks - limits.blocks - 1) * limits.block) + 1
-    last = held[end & mask] + _blocks(s + end - first, limits.block)
+            wait: int = min(batch, k + (blocks - limits.blocks - 1) * limits.block) + 1
+            return wait
+    last: int = held[end & mask] + _blocks(s + end - first, limits.block)
     return k if last <= limits.blocks else k + 1

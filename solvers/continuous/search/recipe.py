@@ -157,7 +157,7 @@ class Search:
     def _landscape(self, rule: Rule, segments: int) -> tuple[annealing.Landscape, Rule]:
         """Return what is annealed over, and the rule with this many segments."""
         limits = self._numbers.limits
-        end = int(self._best_completion(rule).max())
+        end = int(list_schedule(self._numbers, rule).completion(self.instance).max())
         width = max(1, -(-end // segments))
         middle = np.arange(segments) * width + width // 2
         at = np.minimum(middle // rule.width, rule.running.size - 1)
@@ -175,10 +175,6 @@ class Search:
             ring_size(self._numbers, smallest), limits.running, limits.tokens, least,
         )  # fmt: skip
         return landscape, finer
-
-    def _best_completion(self, rule: Rule) -> FloatArray:
-        schedule = list_schedule(self._numbers, rule)
-        return schedule.completion(self.instance)
 
     def _take(self, rule: Rule, ring: int) -> None:
         """Keep a rule if it is the best so far, and hand in its schedule."""

@@ -47,7 +47,10 @@ def least_work(compiled: CompiledInstance) -> IntArray:
     """Work of each request by the batch-time law, without intercepts, shape (n,)."""
     law, s, o = compiled.law, compiled.prompt, compiled.output
     read = (o - 1) * s + (o - 1) * o // 2
-    return law.per_prompt_token * s + law.per_token_job * (o - 1) + law.per_kv_token * read
+    work: IntArray = (
+        law.per_prompt_token * s + law.per_token_job * (o - 1) + law.per_kv_token * read
+    )
+    return work
 
 
 def simple_rules(instance: Instance) -> Iterator[tuple[str, Rule]]:
