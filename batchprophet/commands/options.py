@@ -9,14 +9,17 @@ import typer
 
 InstanceFile = Annotated[Path, typer.Argument(metavar="INSTANCE", help="An instance.json.")]
 Model = Annotated[
-    str, typer.Option("--model", "--regime", metavar="mixed|separate", help="Batching regime.")
+    str,
+    typer.Option(
+        "--model", "--regime", metavar="mixed|separate|continuous", help="Batching regime."
+    ),
 ]
 ModelOrBoth = Annotated[
     str,
     typer.Option(
         "--model",
         "--regime",
-        metavar="mixed|separate|both",
+        metavar="mixed|separate|continuous|both",
         help="Batching regime; both: with the price.",
     ),
 ]
@@ -24,6 +27,9 @@ Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Same seed, same res
 TimeLimit = Annotated[float, typer.Option(metavar="S", help="Seconds for the hindsight solve.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads of the solver.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+ContinuousLimit = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Limit of continuous batching.")
+]
 BatchLimit = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Batch limit, for separate batching.")
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import mixed, separate
+from . import continuous, mixed, separate
 
 if TYPE_CHECKING:
     from ..models.instance import Instance, IntArray
@@ -45,6 +45,13 @@ DRAWINGS: dict[str, Drawing] = {
         counts=separate.draw_counts,
         kv=separate.draw_kv,
         modes=separate.draw_modes,
+    ),
+    "continuous": Drawing(
+        starts=continuous.starts,
+        rows=continuous.draw_rows,
+        counts=continuous.draw_counts,
+        kv=continuous.draw_kv,
+        modes=continuous.draw_modes,
     ),
 }
 

@@ -16,7 +16,8 @@ from ..models.separate.timeline import timeline
 from . import palette
 from .axes import MOST_BINS, count_axis
 from .bins import bin_edges, mean_count
-from .separate_profiles import kv_bins, kv_steps, mode_shares, service
+from .kv_profiles import kv_bins, kv_steps
+from .separate_profiles import mode_shares, service
 from .shapes import bars, staircase
 
 if TYPE_CHECKING:
