@@ -12,9 +12,13 @@ from ..models.objectives import total_latency
 from ..solvers.progress import Progress
 from ..solvers.solution import Solution, certified
 from .evaluation import Comparison, compare
-from .regimes import REGIMES
+from .mixed.regime import MIXED
 from .separate.orca import Orca
 from .separate.price import MixedSide, Price, dropped, mixed_side
+from .separate.regime import SEPARATE
+
+#: The two regimes that are compared, by name.
+SIDES = {each.model: each for each in (MIXED, SEPARATE)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +126,11 @@ def policies_by_regime(policies: Sequence[Any] | None) -> dict[str, list[Any] | 
     {'mixed': ['mc-sf', 'smallest-volume'], 'separate': ['hysteresis:high=2', 'smallest-volume']}
     """
     if policies is None:
-        return dict.fromkeys(REGIMES)
-    chosen: dict[str, list[Any] | None] = {model: [] for model in REGIMES}
+        return dict.fromkeys(SIDES)
+    chosen: dict[str, list[Any] | None] = {model: [] for model in SIDES}
     for policy in policies:
         refusals = []
-        for model, regime in REGIMES.items():
+        for model, regime in SIDES.items():
             try:
                 if policy not in regime.references:
                     regime.registry.make(policy)
@@ -134,7 +138,7 @@ def policies_by_regime(policies: Sequence[Any] | None) -> dict[str, list[Any] | 
                 refusals.append(str(error))
             else:
                 chosen[model] += [policy]  # type: ignore[operator]  # a list here
-        if len(refusals) == len(REGIMES):
+        if len(refusals) == len(SIDES):
             known = [text for text in refusals if ": expected one of" not in text]
             raise InputError((known or refusals)[-1])
     return chosen

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ..models.errors import InputError
 from ..models.shown import alternatives
+from .continuous.regime import CONTINUOUS
 from .mixed.regime import MIXED
 from .regime import OnlineRegime
 from .separate.regime import SEPARATE
 
 #: The regimes by name.
-REGIMES: dict[str, OnlineRegime] = {each.model: each for each in (MIXED, SEPARATE)}
+REGIMES: dict[str, OnlineRegime] = {each.model: each for each in (MIXED, SEPARATE, CONTINUOUS)}
 
 
 def regime(model: str) -> OnlineRegime:

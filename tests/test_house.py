@@ -15,7 +15,7 @@ import pytest
 from tests.paths import ROOT
 
 #: Batching regimes, each with a room of its own in every wing.
-REGIMES = ("mixed", "separate")
+REGIMES = ("mixed", "separate", "continuous")
 
 #: Rooms from the foundation up: a room imports from itself and from those before it.
 ROOMS = ["models", "solvers", "online", "batchprophet"]

@@ -64,7 +64,8 @@ class Simulated(Scheduled, Shown):
         ]
         facts += m.facts()
         if self.account is not None:
-            facts += _account_facts(self.account, m.total_latency)
+            say = getattr(self.account, "facts", None)
+            facts += say() if say else _account_facts(self.account, m.total_latency)
         return [*facts, ("seconds", tables.seconds_text(self.seconds))]
 
     def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:

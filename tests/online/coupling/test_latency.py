@@ -27,7 +27,7 @@ from batchprophet.online.separate.hindsight import in_order, make_world
 from batchprophet.online.separate.history import History
 from batchprophet.online.separate.policy import REGISTRY, make_policy, session
 from batchprophet.online.separate.simulator import prepare, simulate_separate
-from batchprophet.online.separate.state import SeparateMachine
+from batchprophet.online.separate.state import SeparateState
 from batchprophet.online.separate.steps import _Follower, separate_steps
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.random_stream import random_stream
@@ -245,7 +245,7 @@ def test_history_learns_the_lengths_of_who_has_gone() -> None:
         predicted_high=instance.gpu.kv_capacity - instance.prompt,
     )
     policy, told, rng = prepare(instance, "prefill-first:lengths=interval", 0)
-    machine, history = SeparateMachine(instance, policy, told), History()
+    machine, history = SeparateState(instance, policy, told), History()
     while not machine.finished:
         machine.arrive()
         seen = history.look(machine.observe()).arrived
@@ -294,7 +294,7 @@ def test_it_waits_for_a_request_that_is_sure_to_come(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(bayes, "LAWS", {**LAWS, "past": Told(instance)})
     policy = session(make_policy("bayes:samples=1,effort=50"))
     _, told, rng = prepare(instance, policy, 0)
-    machine = SeparateMachine(instance, policy, told)
+    machine = SeparateState(instance, policy, told)
     machine.arrive()
     decision = policy.decide(machine.observe(), rng)
     assert decision == BatchDecision(wake_at=1)

@@ -445,9 +445,9 @@ class Peeking(OneByOne):
 
     def decide(self, observation, rng):
         frame = sys._getframe()
-        while "machine" not in frame.f_locals:
+        while "state" not in frame.f_locals:
             frame = frame.f_back
-        instance = frame.f_locals["machine"]._instance
+        instance = frame.f_locals["state"]._instance
         future = instance.output[instance.arrival > observation.time]
         if observation.waiting and np.any(future < observation.waiting[0].longest):
             return BatchDecision()

@@ -1,0 +1,1 @@
+"""Continuous batching online: policies, simulators, and where the requests' time goes."""

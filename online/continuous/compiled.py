@@ -1,0 +1,54 @@
+"""A rule run on a whole instance as compiled code."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...models.continuous.problem import limits
+from ...models.continuous.schedule import ContinuousSchedule
+from ...models.durations import batch_durations
+from ...models.instance import Instance, IntArray
+from .kernels import Requests, run
+from .rule import Rule
+from .state import stalls
+
+
+def run_rule(
+    instance: Instance, name: str, rule: Rule, rank: IntArray, planned: IntArray
+) -> ContinuousSchedule:
+    """Run a rule.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    name : str
+        The policy's name, for messages.
+    rule : Rule
+        Its rule on the instance's GPU.
+    rank : ndarray of int64, shape (n,)
+        Place of each request in the order in which they are admitted.
+    planned : ndarray of int64, shape (n,)
+        Output lengths to reckon with, ≥ 1.
+
+    Raises
+    ------
+    DoesNotFinish
+        If a request is left that the rule never admits.
+    """
+    gpu = limits(instance)
+    requests = Requests(
+        instance.arrival.copy(),
+        instance.prompt.copy(),
+        instance.output.copy(),
+        planned.astype(np.int64),
+        np.argsort(instance.arrival, kind="stable"),
+        rank,
+        np.argsort(rank),
+    )
+    law = batch_durations(instance)
+    kv = gpu.blocks * gpu.block
+    stalled, since, columns = run(requests, law, kv, gpu.block, gpu.chunked, rule)
+    if stalled >= 0:
+        raise stalls(name, instance.request_id(stalled), since)
+    return ContinuousSchedule.of_columns(columns)

@@ -1,0 +1,1 @@
+"""Policies of continuous batching, a file each."""
