@@ -35,6 +35,10 @@ class OnlineRegime:
         entry without the time, () if nothing; what of a schedule had been decided up to a time.
     latency_breakdown : callable or None
         Where the requests' time goes in one of its schedules.
+    kernels : tuple of (str, str)
+        Compiled functions that stand for those of its policies, by module and name.
+    samples : tuple of str
+        Policies that run them all.
     """
 
     rules: Regime[Any]
@@ -45,6 +49,8 @@ class OnlineRegime:
     begun: Callable[[Any, int], list[tuple[Any, ...]]]
     references: Mapping[str, Callable[[Instance], IntArray]] = field(default_factory=dict)
     latency_breakdown: Callable[[Instance, Any], Any] | None = None
+    kernels: tuple[tuple[str, str], ...] = ()
+    samples: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
