@@ -34,11 +34,17 @@ _LOGS = "fitted to first and last token times of a vLLM 0.19 log (casys-kaist/LL
 #: By name.
 MEASURED: Mapping[str, MeasuredGpu] = MappingProxyType(
     {
+        "a100": MeasuredGpu(
+            gpu="A100",
+            model="Llama-3.1-8B in bf16",
+            law=AffineTime(c0=9.82, c1=0.0442, c2=0.0366, c3=9.4e-5),
+            source="measured elsewhere (docs/how-to/my-gpu.md)",
+        ),
         "h100": MeasuredGpu(
             gpu="H100",
-            model="Llama-3.1-8B",
-            law=AffineTime(c0=9.82, c1=0.0442, c2=0.0366, c3=9.4e-5),
-            source="docs/separate.md",
+            model="Llama-3.1-8B in bf16",
+            law=AffineTime(c0=5.64, c1=0.0127, c2=0.0135, c3=4.5e-5),
+            source="measured elsewhere (docs/how-to/my-gpu.md)",
         ),
         "a800": MeasuredGpu(
             gpu="A800",

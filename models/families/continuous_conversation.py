@@ -35,7 +35,7 @@ def continuous_conversation(
     ...     max_num_batched_tokens=2048, block_size=16, rate=5.0,
     ... )
     >>> instance.n, instance.gpu.batch_time.c0, instance.gpu.kv_block
-    (50, 9.82, 16)
+    (50, 5.64, 16)
     """
     usable = kv_capacity - block_size  # a request takes whole blocks
     drawn = azure_like(
