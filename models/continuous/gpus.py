@@ -46,6 +46,12 @@ MEASURED: Mapping[str, MeasuredGpu] = MappingProxyType(
             law=AffineTime(c0=5.64, c1=0.0127, c2=0.0135, c3=4.5e-5),
             source="measured elsewhere (docs/how-to/my-gpu.md)",
         ),
+        "h200": MeasuredGpu(
+            gpu="H200",
+            model="Llama-3.1-8B in bf16",
+            law=AffineTime(c0=4.25, c1=0.0139, c2=0.0151, c3=3.2e-5),
+            source="measured elsewhere (docs/how-to/my-gpu.md)",
+        ),
         "a800": MeasuredGpu(
             gpu="A800",
             model="Llama-2-7B",
