@@ -1,4 +1,4 @@
-"""What pictures draw of a schedule, by regime: the only place of this room that names them."""
+"""What pictures draw of a schedule, by regime: the only module here that names the regimes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Drawing:
     Attributes
     ----------
     starts : callable
-        When each request is served, shape (n,): the end of its waiting.
+        When each request is served, shape (n,): the end of its wait.
     rows, counts, kv : callable
         One row per request, counts of those that wait and run, and the KV tokens held.
     modes : callable or None

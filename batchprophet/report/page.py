@@ -1,4 +1,4 @@
-"""The report: one self-contained page with facts, table, reading and pictures of a comparison."""
+"""The report: one self-contained page with facts, table, findings and pictures of a comparison."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WIDTH = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What made a report; it stands below the title.
+    """What made a report, shown below the title.
 
     Attributes
     ----------

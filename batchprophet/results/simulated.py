@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..models.figures import Figures
-from ..models.files.reading import VERSION
-from ..models.files.solution_file import SOLUTION_FORMAT, schedule_record
+from ..models.files.solution_file import solution_record
 from ..models.files.writing import write_json
 from ..models.instance import Instance
 from ..models.regime import Schedule
@@ -71,26 +70,23 @@ class Simulated(Scheduled, Shown):
         return f"{self.policy} on {self.instance.name}", [], [*self.facts()]
 
     def summary(self) -> str:
-        """Return latencies, KV use and batch sizes, one a line."""
+        """Return latencies, KV use and batch sizes, one per line."""
         return lines(f"{self.policy} on {self.instance.name}", self.facts())
 
     def to_record(self) -> dict[str, Any]:
         """Return the run as the object that is written to ``schedule.json``."""
-        return {
-            "format": SOLUTION_FORMAT,
-            "version": VERSION,
-            "instance": self.instance.name,
-            "model": self.schedule.model,
-            "objective_name": "latency",
-            "objective": self.metrics.total_latency,
-            "status": "feasible",
-            "method": self.policy,
-            "seconds": round(self.seconds, 6),
-            "schedule": schedule_record(self.schedule),
-        }
+        return solution_record(
+            self.instance.name,
+            self.schedule,
+            objective_name="latency",
+            objective=self.metrics.total_latency,
+            status="feasible",
+            method=self.policy,
+            seconds=round(self.seconds, 6),
+        )
 
     def metrics_record(self) -> dict[str, Any]:
-        """Return every figure by name, those of the account under its own."""
+        """Return every figure by name, with those of the account under "account"."""
         record = asdict(self.metrics)
         return record if self.account is None else record | {"account": asdict(self.account)}
 
@@ -100,7 +96,7 @@ class Simulated(Scheduled, Shown):
 
 
 def _account_facts(account: TimeAccount, total: int) -> list[tuple[str, str]]:
-    """Say where the requests' time goes, as shares of the total latency."""
+    """Say where the time of the requests goes, as shares of the total latency."""
 
     def share(time: int) -> str:
         return f"{time / max(1, total):.1%}"
@@ -109,7 +105,8 @@ def _account_facts(account: TimeAccount, total: int) -> list[tuple[str, str]]:
     return [
         (
             "served",
-            f"{share(a.prompt)} of the latency in prompt, {share(a.token)} in token batches",
+            f"{share(a.prompt)} of the latency in prompt batches, {share(a.token)} in token "
+            "batches",
         ),
         (
             "paused",
@@ -123,6 +120,6 @@ def _account_facts(account: TimeAccount, total: int) -> list[tuple[str, str]]:
         ),
         (
             "stalls",
-            f"{a.blocked_kv:,} blocked by KV, {a.stalled_idle:,} idle though somebody waits",
+            f"{a.blocked_kv:,} blocked by KV, {a.stalled_idle:,} idle while a request waits",
         ),
     ]

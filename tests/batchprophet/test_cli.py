@@ -103,7 +103,7 @@ def test_usage_errors_are_one_line_and_exit_2(fails, words: list[str], expected:
 
 def test_make_refuses_a_setting_that_stands_twice(fails, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
     line = fails("make", "x", "--set", "n=1", "--set", "n=2", "--out", tmp_path / "x.json")
-    assert line == "--set: 'n' stands twice"
+    assert line == "--set: 'n' appears more than once"
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -608,7 +608,7 @@ def test_compare_prints_a_table_and_writes_a_report(
 
 def test_compare_refuses_a_policy_twice(fails, small: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
     words = ["compare", small, "--policies", "mc-sf,vllm", "--policies", "mc-sf"]
-    assert fails(*words) == "policies: 'mc-sf' stands twice"
+    assert fails(*words) == "policies: 'mc-sf' appears more than once"
 
 
 def test_compare_of_several_reads_all_before_it_solves_any(fails, small: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
