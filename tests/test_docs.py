@@ -50,6 +50,20 @@ def test_pages_that_are_not_executed_say_so():
         assert "not executed by the tests" in page.read_text("utf-8"), page.name
 
 
+def test_references_to_the_model_lead_to_sections():
+    # Code, tests and pages cite pages of docs/model by name and number of section.
+    cited = []
+    for path in repository_texts():
+        text = " ".join(re.sub(r"(?m)^ *#:? ?", " ", path.read_text("utf-8")).split())
+        found = re.findall(r"model/(\w+\.md)`?((?:[,;]? (?:and )?§\d+(?:[-–]\d+)?)*)", text)
+        cited += [(path, page, re.findall(r"\d+", sections)) for page, sections in found]
+        assert not re.search(r"(?<![\w/])model\.md", text), path
+    assert len(cited) > 40
+    for path, page, sections in cited:
+        headings = re.findall(r"(?m)^## (\d+)\.", (DOCS / "model" / page).read_text("utf-8"))
+        assert set(sections) <= set(headings), (path, page, sections)
+
+
 def test_files_that_pages_name_are_there():
     for page in repository_texts(".md"):
         if page.name == "CHANGELOG.md":  # names of their time

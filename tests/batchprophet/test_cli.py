@@ -434,7 +434,7 @@ def test_simulate_prints_and_writes(
 
 
 def test_policy_that_cycles_is_the_answer_no(fails, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
-    # Two requests (1, 9), M = 10, α = 0.1 evict each other for ever (docs/model.md §2).
+    # Two requests (1, 9), M = 10, α = 0.1 evict each other for ever (docs/model/mixed.md §5).
     request = {"arrival": 0, "prompt": 1, "output": 9}
     path, out = tmp_path / "cycle.json", tmp_path / "schedule.json"
     path.write_text(json.dumps(document(gpu={"kv_capacity": 10}, requests=[request] * 2)))

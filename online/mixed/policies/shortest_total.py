@@ -48,7 +48,7 @@ class ShortestTotal:
 
     References
     ----------
-    docs/model.md §2 (a baseline of this project).
+    docs/model/mixed.md §5 (a baseline of this project).
     """
 
     skip: bool = False
@@ -57,7 +57,7 @@ class ShortestTotal:
 
     name: ClassVar[str] = "shortest-total"
     summary: ClassVar[str] = "shortest prompt + output first, with the future check"
-    source: ClassVar[str] = "docs/model.md §2 (a baseline of this project)"
+    source: ClassVar[str] = "docs/model/mixed.md §5 (a baseline of this project)"
     length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
     memoryless: ClassVar[bool] = True
 
