@@ -19,7 +19,7 @@ from batchprophet.solvers.separate.exact.walk_lookahead import search_proof, wal
 from batchprophet.solvers.separate.search.recipe import improve_separate
 from batchprophet.solvers.separate.warm_up import load_compiled_code
 
-#: Of the bounds reached every so many-th is verified.
+#: Every how many of the bounds reached one is verified.
 EVERY = 2
 
 

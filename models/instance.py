@@ -111,7 +111,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Instance:
-    """Requests with their arrivals and lengths, and the GPU that serves them (docs/model.md §1).
+    """Requests with their arrivals and lengths, and the GPU that serves them (model/index.md §1).
 
     Request ``i`` arrives at ``arrival[i]``, reads ``prompt[i]`` tokens in one prompt job, which
     emits output token 1, and then needs ``output[i] − 1`` token jobs. Its KV cache holds

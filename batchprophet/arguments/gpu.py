@@ -1,4 +1,4 @@
-"""The GPU of an instance as the command line takes it: batch limits and a batch-time law."""
+"""The GPU as commands and public functions take it: batch limits and a batch-time law."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def parse_batch_time(text: str) -> BatchTime:
     Raises
     ------
     InputError
-        If there is no such law, a key is missing, unknown or stands twice, or a value is no number
-        or out of range.
+        If there is no such law, a key is missing, unknown or given more than once, or a value is
+        not a number or out of range.
 
     Examples
     --------
@@ -55,6 +55,18 @@ def parse_batch_time(text: str) -> BatchTime:
     if name == "unit":
         return UnitTime()
     return ConstantTime(**values) if name == "constant" else AffineTime(**values)  # type: ignore[arg-type]  # integers for the first
+
+
+def length_of_round(batch_time: str, round_ms: float | None) -> float | None:
+    """Return the milliseconds of a round, which is a microsecond under the affine law."""
+    if not isinstance(parse_batch_time(batch_time), AffineTime):
+        return round_ms
+    if round_ms not in (None, MICROSECOND):
+        raise InputError(
+            f"round_ms: the affine law counts microseconds: expected {MICROSECOND}, "
+            f"found {round_ms:g}"
+        )
+    return MICROSECOND
 
 
 def with_gpu(

@@ -1,4 +1,4 @@
-"""The command ``adversary``: search for a worst case of a policy, save it, check it again."""
+"""The command ``adversary``: search for a worst case of a policy, save it, recheck it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FILES = [
 
 def adversary(
     policy: Annotated[
-        str | None, typer.Option(metavar="NAME[:key=value,…]", help="The policy under attack.")
+        str | None, typer.Option(metavar="NAME[:key=value,…]", help="The policy to attack.")
     ] = None,
     n: Annotated[int, typer.Option("--n", metavar="N", help="Most requests.")] = 6,
     kv_capacity: Annotated[int, typer.Option(metavar="M", help="KV capacity in tokens.")] = 12,
@@ -51,25 +51,28 @@ def adversary(
     ] = None,
     work_limit: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Candidates, instead of seconds: reproducible."),
+        typer.Option(metavar="N", min=1, help="Limit on candidates instead of time: reproducible."),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(metavar="RATIO", help="Stop at this ratio, and shrink to it.")
+        str | None,
+        typer.Option(
+            metavar="RATIO", help="Stop at this ratio, and shrink to a smallest instance with it."
+        ),
     ] = None,
     seed: Seed = 0,
     recheck: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Instead: check a witness, or its folder.")
+        Path | None, typer.Option(metavar="PATH", help="Recheck a witness, or its folder, instead.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the witness.")] = Path(
         "batchprophet-adversary"
     ),
     as_json: Json = False,
 ) -> None:
-    """Search for the instance on which a policy costs most over the proved optimum.
+    """Search for the instance with the largest ratio of a policy's cost to the proved optimum.
 
     The worst case is shrunk and saved: witness.json (all of it, for --recheck), and instance.json,
     policy.json, solution.json and certificate.json for the other commands. --recheck runs the
-    policy again, and imports it where it is one of yours (module:Class).
+    policy again, and imports it if it is one of yours (module:Class).
     """
     if (policy is None) == (recheck is None):
         raise InputError("adversary: expected either --policy NAME or --recheck PATH")
@@ -154,8 +157,7 @@ def _ratio(word: str) -> Fraction:
 def _save_parts(worst: WorstCase, out: Path) -> None:
     """Write what the other commands read."""
     from ..models.files.instance_file import write_instance
-    from ..models.files.reading import VERSION
-    from ..models.files.solution_file import SOLUTION_FORMAT, schedule_record
+    from ..models.files.solution_file import solution_record
     from ..models.files.writing import write_json
     from ..solvers.certificates.file import write_certificate
 
@@ -167,14 +169,7 @@ def _save_parts(worst: WorstCase, out: Path) -> None:
     instance = judged.instance.replace(name=f"worst case of {worst.policy}")
     write_instance(instance, folder / "instance.json")
     for name, schedule in (("policy", judged.schedule), ("solution", judged.hindsight)):
-        record = {
-            "format": SOLUTION_FORMAT,
-            "version": VERSION,
-            "instance": instance.name,
-            "model": judged.model,
-            "schedule": schedule_record(schedule),
-        }
-        write_json(record, folder / f"{name}.json")
+        write_json(solution_record(instance.name, schedule), folder / f"{name}.json")
     certificate = judged.certificate()
     if certificate is not None:
         write_certificate(certificate, folder / "certificate.json")
@@ -182,18 +177,17 @@ def _save_parts(worst: WorstCase, out: Path) -> None:
 
 
 def _summary(worst: WorstCase) -> str:
-
     lines = [
         f"{worst.policy}: {worst.candidates:,} instances of up to {_space_text(worst.space)}, "
         f"{worst.seconds:.1f} s"
     ]
     if worst.unfinished is not None:
         lines.append(
-            f"does not finish on an instance of {worst.unfinished.n} requests (unfinished.json): "
-            "no ratio is as bad"
+            f"does not finish on an instance of {worst.unfinished.n} requests (unfinished.json), "
+            "which is worse than any ratio"
         )
     if worst.witness is None:
-        return "\n".join([*lines, "no ratio found: it finished on no instance"])
+        return "\n".join([*lines, "no ratio found: it did not finish on any instance"])
     judged = worst.witness.judged
     lines.append(
         f"ratio {_at_least(judged.ratio)}: cost {judged.cost}, optimum {judged.value} (proved)"

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from . import palette
-from .axes import MOST_BINS, count_axis
+from . import axes, palette
+from .account import Heading
+from .axes import MOST_BINS
 from .bins import bin_edges, mean_count
 from .kv_profiles import busy_time, kv_bins, kv_steps
-from .shapes import bars
+from .shapes import bars, envelope
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..models.continuous.schedule import ContinuousSchedule
-    from ..models.instance import Instance, IntArray
+    from ..models.instance import FloatArray, Instance, IntArray
 
 #: Up to here every batch is a bar of its own; beyond, shares of time are shown.
 MOST_BATCHES = 300
@@ -41,13 +42,13 @@ def draw_modes(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> No
     prompts, jobs = time.prompt_tokens > 0, time.jobs > 0
     if time.start.size <= MOST_BATCHES:
         edge = {"linewidth": 0.3, "edgecolor": palette.INK}
-        for height, below, colour, label in (
+        for height, bottom, colour, label in (
             (time.jobs, 0 * time.jobs, palette.TOKENS, "token jobs"),
             (time.prompt_tokens, time.jobs, palette.PROMPT, "prompt tokens"),
         ):
             some = height > 0
             bars(
-                ax, time.start[some], time.end[some], (below + height / 2)[some], height[some],
+                ax, time.start[some], time.end[some], (bottom + height / 2)[some], height[some],
                 facecolor=colour, label=label, **edge,
             )  # fmt: skip
         ax.set_ylim(0, int((time.jobs + time.prompt_tokens).max()) * 1.05)
@@ -55,7 +56,7 @@ def draw_modes(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> No
         palette.dress(ax, x_label="", y_label="tokens in batch")
         return
     edges = bin_edges(int(time.start[0]), int(time.end[-1]), MOST_BINS)
-    below = np.zeros(edges.size - 1)
+    below: FloatArray = np.zeros(edges.size - 1)
     for kind, colour, label in (
         (prompts & ~jobs, palette.PROMPT, "prompts only"),
         (prompts & jobs, palette.WEDGES[2], "prompts and tokens"),
@@ -99,11 +100,9 @@ def draw_counts(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> N
     """Draw those that wait as an area and those that run as a line, on a scale for both."""
     time = schedule.timeline(instance)
     edges = bin_edges(int(instance.arrival.min()), int(time.completion.max()), MOST_BINS)
-    queued = mean_count(edges, instance.arrival, time.scheduled)
+    waiting = mean_count(edges, instance.arrival, time.scheduled)
     running = mean_count(edges, time.scheduled, time.completion)
-    ax.stairs(queued, edges, fill=True, color=palette.WAITING, label="waiting")
-    ax.stairs(running, edges, color=palette.PROMPT, linewidth=1.4, label="running")
-    count_axis(ax, instance, running, queued)
+    axes.draw_counts(ax, instance, edges, running, waiting)
 
 
 def draw_kv(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> None:
@@ -113,6 +112,21 @@ def draw_kv(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> None:
     if 2 * time.start.size <= MOST_BINS:
         edges, low = kv_steps(time)
         high = low
-    ax.stairs(low, edges, fill=True, color=palette.TOKENS)
-    if (high > low).any():
-        ax.stairs(high, edges, baseline=low, fill=True, color=palette.PROMPT)
+    envelope(ax, edges, low, high)
+
+
+#: Where requests' time goes.
+ACCOUNT: tuple[Heading, ...] = (
+    (("decode_own",), "#0072b2", "", "tokens: own work"),
+    (("decode_fixed",), "#56b4e9", "", "tokens: fixed time of batches"),
+    (("decode_tokens",), "#56b4e9", "//", "tokens: token jobs of others"),
+    (("decode_prompts",), "#56b4e9", "..", "tokens: prompts of others"),
+    (("prefill",), "#009e73", "", "own prompt"),
+    (("paused",), "#e69f00", "", "paused"),
+    (("preempted", "recompute"), "#d55e00", "//", "preempted, read again"),
+    (("waiting_kv",), "#d55e00", "", "waiting: KV is full"),
+    (("waiting_seats",), "#cc79a7", "", "waiting: seats"),
+    (("waiting_tokens",), "#9aa1a9", "//", "waiting: token budget"),
+    (("waiting_turn",), "#9aa1a9", "", "waiting: its turn"),
+    (("arriving", "idle"), "#9aa1a9", "..", "batch in progress, idle"),
+)

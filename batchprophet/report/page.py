@@ -1,4 +1,4 @@
-"""The report: one self-contained page with facts, table, reading and pictures of a comparison."""
+"""The report: one self-contained page with facts, table, findings and pictures of a comparison."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ..pictures import palette, plots
+from ..pictures.account import parts
 from ..pictures.axes import MOST_BINS
 from ..pictures.panels import gantt_over_kv, last_completion, level, shared_order
 from ..pictures.regimes import DRAWINGS, starts
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ..models.instance import Instance
     from ..models.regime import Schedule
     from ..online.evaluation import Comparison
-    from ..online.separate.latency_breakdown import TimeAccount
+    from ..online.regime import LatencyBreakdown
     from ..results.compared import Compared
 
 
@@ -35,7 +36,7 @@ WIDTH = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What made a report; it stands below the title.
+    """What made a report, shown below the title.
 
     Attributes
     ----------
@@ -101,7 +102,9 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
         "provenance": provenance(instance),
         "reading": compared.reading(),
         "units": units(instance),
-        "separate": DRAWINGS[comparison.model].modes is not None,
+        "words": DRAWINGS[comparison.model],
+        "evictions": any(hasattr(row.metrics, "evictions") for row in rows),
+        "references": bool(comparison.references),
         "rows": [
             {"cells": row.cells(), "finished": row.metrics is not None, "top": i == 0}
             for i, row in enumerate(rows)
@@ -128,24 +131,28 @@ def _waiting_svg(position: int, instance: Instance, schedules: Mapping[str, Sche
 
 
 def _account_svg(position: int, comparison: Comparison) -> Markup | None:
-    """Where the latency comes from, per schedule; None under mixed batching."""
+    """Where the latency comes from, per schedule; None where the regime has no account of it."""
     accounts = _accounts(comparison)
     if not accounts:
         return None
     picture = palette.picture(WIDTH, plots.account_height(len(accounts)))
-    plots.latency_account(comparison.instance, accounts, ax=picture.add_subplot())
-    n = comparison.instance.n
+    model, n = comparison.model, comparison.instance.n
+    plots.latency_account(comparison.instance, accounts, model=model, ax=picture.add_subplot())
     shares = "; ".join(
-        f"{name}: served {(each.prompt + each.token) / n:,.1f}, waiting for KV "
-        f"{each.waiting_kv / n:,.1f}"
+        f"{name}: "
+        + ", ".join(
+            f"{label} {time / n:,.1f}"
+            for label, time in parts(each, DRAWINGS[model].account).items()
+            if time
+        )
         for name, each in accounts.items()
     )
     description = f"Mean latency by what happens, in {units(comparison.instance)}. {shares}."
     return Markup(to_svg(picture, name=f"account-{position}", description=description))
 
 
-def _accounts(comparison: Comparison) -> dict[str, TimeAccount]:
-    """Return the account of every separate schedule by name, in the order of the table."""
+def _accounts(comparison: Comparison) -> dict[str, LatencyBreakdown]:
+    """Return the account of every schedule by name, in the order of the table."""
     from ..online.regimes import regime
 
     rules, schedules = regime(comparison.model), tables.schedules(comparison)

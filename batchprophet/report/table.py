@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..models.objectives import Exact
     from ..models.regime import Schedule
     from ..online.evaluation import Comparison, PolicyResult, Reference
-    from ..online.separate.latency_breakdown import TimeAccount
+    from ..online.regime import LatencyBreakdown
     from ..solvers.solution import Solution
 
 HINDSIGHT = "hindsight"
@@ -29,8 +29,8 @@ COLUMNS: Mapping[str, str] = {
     "total latency": "Σ (completion − arrival), in the instance's time unit",
     "mean": "mean latency",
     "p99": "99th percentile of latency",
-    "ratio to best known": "total latency over that of the best schedule known",
-    "ratio to lower bound": "total latency over the proved lower bound: the policy's true ratio to "
+    "ratio to best known": "total latency divided by that of the best schedule known",
+    "ratio to lower bound": "total latency divided by the proved lower bound: the true ratio to "
     "the optimum is at most this",
     "seconds": "time to compute the schedule",
 }
@@ -55,14 +55,14 @@ class Row:
     policy : str
         Its name; `HINDSIGHT` for the hindsight schedule.
     metrics : Figures or ReferenceMetrics or None
-        Its figures; None where `verdict` says why there are none.
+        Its figures; None where there are none, and `verdict` says why.
     ratio_to_best, ratio_to_bound : float or None
         Total latency over that of the best known schedule, and over the lower bound.
     seconds : float
-        Time that it took to compute.
+        Time to compute it.
     verdict : str
-        "optimal" or "gap 2.5 %" for hindsight; "" or "does not finish: …" for a policy; which
-        rule a reference does not keep.
+        "optimal" or "gap 2.5 %" for hindsight; "" or "does not finish: …" for a policy; the rule
+        that a reference breaks.
     """
 
     policy: str
@@ -92,8 +92,8 @@ class Row:
 def rows(comparison: Comparison) -> list[Row]:
     """Return the table of a comparison: hindsight on top, then policies from best to worst.
 
-    Policies of equal total latency keep their order; those that do not finish come behind, and
-    references, which do not keep the regime's rules, last.
+    Policies of equal total latency keep their order; those that do not finish come next, and
+    references, which break the regime's rules, last.
     """
     finished = [result for result in comparison.results if result.metrics is not None]
     finished.sort(key=_total_latency)
@@ -106,7 +106,7 @@ def rows(comparison: Comparison) -> list[Row]:
 
 
 def measure_any(instance: Instance, schedule: Schedule) -> Figures:
-    """Compute the figures of a schedule of any regime; of those whom it serves."""
+    """Compute the figures of a schedule of any regime, over the requests that it serves."""
     rules = regime_of(schedule)
     return rules.measure(*rules.served(instance, schedule))
 
@@ -155,7 +155,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
 
 
 def hindsight_verdict(solution: Solution[Any]) -> str:
-    """Say in two words how good the hindsight schedule is."""
+    """Say how good the hindsight schedule is."""
     if solution.status == "optimal":
         return "optimal"
     return "no bound" if solution.gap is None else f"gap {percent(solution.gap)}"
@@ -246,7 +246,7 @@ def _reference_row(comparison: Comparison, reference: Reference) -> Row:
     )
 
 
-def _account_record(account: TimeAccount | None) -> dict[str, Any]:
+def _account_record(account: LatencyBreakdown | None) -> dict[str, Any]:
     return {} if account is None else {"account": asdict(account)}
 
 

@@ -153,8 +153,8 @@ class ContinuousSchedule:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ContinuousSchedule):
             return NotImplemented
-        mine: tuple[NDArray[Any], ...] = self.columns
-        return self is other or all(map(np.array_equal, mine, other.columns))
+        columns: tuple[tuple[Any, Any], ...] = tuple(zip(self.columns, other.columns, strict=True))
+        return self is other or all(np.array_equal(mine, its) for mine, its in columns)
 
     def __hash__(self) -> int:
         return hash((self.columns.start.size, self.columns.job_of.size))

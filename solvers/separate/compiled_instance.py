@@ -12,7 +12,7 @@ from ...models.separate.problem import require_separate
 
 
 class Machine(NamedTuple):
-    """Requests and GPU under separate batching; the symbols of docs/model.md §1.
+    """Requests and GPU under separate batching; the symbols of docs/model/index.md §1.
 
     Attributes
     ----------

@@ -33,7 +33,7 @@ def build_model(
     formulation: str = "running-sum",
     latest: IntArray | None = None,
 ) -> pyo.ConcreteModel:
-    """Build the hindsight-optimal MILP of mixed batching (docs/model.md §2).
+    """Build the hindsight-optimal MILP of mixed batching (docs/model/mixed.md §2).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Formulation S2: a sequence of batches with start times, for every law (model.md §3).
+"""Formulation S2: a sequence of batches with start times, for every law (model/separate.md §2).
 
 There are B places b = 0 … B − 1 for batches; places that are not used come last and take no time.
 X_{i,b} and Y_{i,b} count the prompt and token jobs of i in places up to b, z_{i,b} = 1 iff all of

@@ -68,7 +68,7 @@ def build_model(
     latest: IntArray | None = None,
     strengthenings: Collection[str] = tuple(STRENGTHENINGS),
 ) -> pyo.ConcreteModel:
-    """Build the hindsight-optimal MILP of separate batching (docs/model.md §3).
+    """Build the hindsight-optimal MILP of separate batching (docs/model/separate.md §2).
 
     Parameters
     ----------

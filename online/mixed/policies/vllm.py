@@ -59,7 +59,7 @@ class Vllm:
 
     References
     ----------
-    vLLM v1, ``vllm/v1/core/sched/scheduler.py`` (schedule); docs/model.md §2.
+    vLLM v1, ``vllm/v1/core/sched/scheduler.py`` (schedule); docs/model/mixed.md §5.
     """
 
     max_requests: int | None = None

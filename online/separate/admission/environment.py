@@ -44,7 +44,7 @@ CASES: Mapping[str, AdmissionLaw] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AdmissionEnvironment:
-    """Admission to a separate-batching GPU (docs/model.md §3, §4).
+    """Admission to a separate-batching GPU (docs/model/coupling.md §3).
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _lengths(name: str, description: str, low: int = 1) -> ListSetting:
 SEPARATE_ADMISSION_KIND = EnvironmentKind(
     name="separate-admission",
     description="accept or reject at arrival, complete by T on a separate-batching GPU",
-    source="docs/model.md §3 (admission version), §4",
+    source="docs/model/separate.md §1 (admission), docs/model/coupling.md §3",
     settings=(
         Setting(
             name="case",

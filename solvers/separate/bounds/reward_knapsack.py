@@ -2,7 +2,7 @@ r"""Upper bound on the reward by a horizon: a greedy over nested constraints, O(
 
 For every time u, what arrives from u on and earns its reward is worked on within [u, T] by the
 machine of `works`, which has speed 1: ``Σ_{i: a_i ≥ u} w_i·x_i ≤ T − u`` (the suffix constraints of
-docs/model.md §4; the mixes of `works` are multipliers of its prompt, token and KV rows). Of all
+model/coupling.md §3; the mixes of `works` are multipliers of its prompt, token and KV rows). Of all
 ``0 ≤ x_i ≤ 1`` with these the greedy by reward per work earns most: sets of suffixes are nested, so
 this is a polymatroid. For another mix the same holds, so the least over the mixes is a bound.
 """
