@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..models.batch_time import AffineTime, ConstantTime, UnitTime
+from ..models.regimes import regime
 from .table import number_text, percent, ratio_text
 
 if TYPE_CHECKING:
     from ..models.instance import Instance, IntArray
+    from ..models.objectives import Exact
+    from ..models.regime import Shown
     from ..online.evaluation import Comparison, PolicyResult
     from ..online.separate.price import Price
 
@@ -100,8 +103,8 @@ def _time(length: int, unit: str) -> str:
 
 def _proof(comparison: Comparison) -> str:
     solution = comparison.solution
-    value = number_text(solution.objective)
-    unit = units(comparison.instance)
+    shown = regime(comparison.model).shown_in(comparison.instance)
+    value, unit = _value(shown, solution.objective), shown.unit
     if solution.status == "optimal":
         return f"The optimum is proved: no schedule has a total latency below {value} {unit}."
     if solution.bound is None or solution.gap is None:
@@ -110,9 +113,13 @@ def _proof(comparison: Comparison) -> str:
             "optimum is known."
         )
     return (
-        f"The optimum is not known exactly: it lies between {number_text(solution.lower_bound)} "
+        f"The optimum is not known exactly: it lies between {_value(shown, solution.bound)} "
         f"and {value} {unit} of total latency (gap {percent(solution.gap)})."
     )
+
+
+def _value(shown: Shown, value: Exact) -> str:
+    return number_text(value) if shown.per == 1 else shown.text(value)
 
 
 def _ratio(comparison: Comparison, result: PolicyResult) -> str:

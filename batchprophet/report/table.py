@@ -11,12 +11,12 @@ import numpy as np
 
 from ..models.figures import Figures
 from ..models.files.writing import json_number
-from ..models.regimes import regime_of
+from ..models.regimes import regime, regime_of
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
     from ..models.objectives import Exact
-    from ..models.regime import Schedule
+    from ..models.regime import Schedule, Shown
     from ..online.evaluation import Comparison, PolicyResult, Reference
     from ..online.regime import LatencyBreakdown
     from ..solvers.solution import Solution
@@ -63,6 +63,8 @@ class Row:
     verdict : str
         "optimal" or "gap 2.5 %" for hindsight; "" or "does not finish: …" for a policy; the rule
         that a reference breaks.
+    shown : Shown
+        The unit in which times are read.
     """
 
     policy: str
@@ -71,6 +73,7 @@ class Row:
     ratio_to_bound: float | None
     seconds: float
     verdict: str
+    shown: Shown
 
     def cells(self) -> tuple[str, ...]:
         """Return the cells as text, one per entry of `COLUMNS`."""
@@ -80,9 +83,9 @@ class Row:
         named = f"{self.policy} ({self.verdict})" if self.verdict else self.policy
         return (
             named,
-            f"{self.metrics.total_latency:,}",
-            f"{self.metrics.mean_latency:,.2f}",
-            f"{self.metrics.p99_latency:,.1f}",
+            self.shown.text(self.metrics.total_latency),
+            f"{self.metrics.mean_latency / self.shown.per:,.2f}",
+            f"{self.metrics.p99_latency / self.shown.per:,.1f}",
             ratio_text(self.ratio_to_best),
             ratio_text(self.ratio_to_bound),
             seconds_text(self.seconds),
@@ -214,6 +217,7 @@ def _hindsight_row(comparison: Comparison) -> Row:
         ratio_to_bound=_ratio(solution.objective, comparison.lower_bound),
         seconds=solution.seconds,
         verdict=hindsight_verdict(solution),
+        shown=_shown_in(comparison),
     )
 
 
@@ -225,6 +229,7 @@ def _policy_row(comparison: Comparison, result: PolicyResult) -> Row:
         ratio_to_bound=comparison.ratio_to_bound(result),
         seconds=result.seconds,
         verdict=result.verdict,
+        shown=_shown_in(comparison),
     )
 
 
@@ -243,7 +248,12 @@ def _reference_row(comparison: Comparison, reference: Reference) -> Row:
         ratio_to_bound=comparison.ratio_to_bound(reference),
         seconds=reference.seconds,
         verdict=reference.verdict,
+        shown=_shown_in(comparison),
     )
+
+
+def _shown_in(comparison: Comparison) -> Shown:
+    return regime(comparison.model).shown_in(comparison.instance)
 
 
 def _account_record(account: LatencyBreakdown | None) -> dict[str, Any]:

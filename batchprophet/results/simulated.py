@@ -10,8 +10,8 @@ from ..models.files.solution_file import solution_record
 from ..models.files.writing import write_json
 from ..models.instance import Instance
 from ..models.regime import Schedule
+from ..models.regimes import regime_of
 from ..report import table as tables
-from ..report.sentences import units
 from .scheduled import PathLike, Scheduled, lines
 from .shown import Shown
 
@@ -48,17 +48,21 @@ class Simulated(Scheduled, Shown):
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the figures of the run, as (term, value)."""
-        m = self.metrics
+        m, shown = self.metrics, regime_of(self.schedule).shown_in(self.instance)
+
         facts = [
-            ("total latency", f"{m.total_latency:,} {units(self.instance)}"),
+            ("total latency", f"{shown.text(m.total_latency)} {shown.unit}"),
             (
                 "latency",
-                f"mean {m.mean_latency:,.2f}, p50 {m.p50_latency:,.1f}, "
-                f"p90 {m.p90_latency:,.1f}, p99 {m.p99_latency:,.1f}, "
-                f"max {m.max_latency:,}",
+                f"mean {m.mean_latency / shown.per:,.2f}, p50 {m.p50_latency / shown.per:,.1f}, "
+                f"p90 {m.p90_latency / shown.per:,.1f}, p99 {m.p99_latency / shown.per:,.1f}, "
+                f"max {shown.text(m.max_latency)}",
             ),
-            ("time to first token", f"mean {m.mean_ttft:,.2f}, p99 {m.p99_ttft:,.1f}"),
-            ("makespan", f"{m.makespan:,}"),
+            (
+                "time to first token",
+                f"mean {m.mean_ttft / shown.per:,.2f}, p99 {m.p99_ttft / shown.per:,.1f}",
+            ),
+            ("makespan", shown.text(m.makespan)),
             ("KV", f"{m.kv_utilisation:.1%} of the capacity used, peak {m.peak_kv:,}"),
         ]
         facts += m.facts()

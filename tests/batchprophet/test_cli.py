@@ -87,7 +87,10 @@ def fails(capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]  
             ["solve", "x.json", "--model", "both"],
             "model: expected 'mixed', 'separate' or 'continuous', found",
         ),
-        (["compare", "x.json", "--model", "all"], "expected 'mixed', 'separate' or 'both', found"),
+        (
+            ["compare", "x.json", "--model", "all"],
+            "expected 'mixed', 'separate', 'continuous' or 'both', found",
+        ),
         (["simulate", "x.json", "--policy", "mc-sf", "--model", "x"], "model: expected 'mixed'"),
         (["solve", "x.json", "--time-limit", "nan"], "time_limit: expected at least 0 seconds"),
         (["solve", "x.json", "--time-limit", "-1"], "time_limit: expected at least 0 seconds"),

@@ -249,7 +249,7 @@ def test_models_and_policies_that_are_none(says, three: Path) -> None:  # type: 
         "model: expected 'mixed', 'separate' or 'continuous', found 'both'"
     )
     assert says("compare", three, "--model", "x", code=2) == (
-        "model: expected 'mixed', 'separate' or 'both', found 'x'"
+        "model: expected 'mixed', 'separate', 'continuous' or 'both', found 'x'"
     )
     compare = ("compare", three, "--model", "both", "--policies")
     assert "found 'nobody'" in says(*compare, "prefill-first,nobody", code=2)
