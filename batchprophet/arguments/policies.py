@@ -46,7 +46,8 @@ def split_policies(texts: Sequence[str]) -> list[str]:
         for part in (each.strip() for each in text.split(",")):
             if not part:
                 raise InputError(f"policies: expected names between commas, found {text!r}")
-            if not _continues_options(part):
+            before, equals, _ = part.partition("=")
+            if not equals or ":" in before:
                 own.append(part)
             elif own:
                 own[-1] = f"{own[-1]},{part}"
@@ -96,8 +97,3 @@ def find_local_modules() -> None:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
-
-
-def _continues_options(part: str) -> bool:
-    before, equals, _ = part.partition("=")
-    return bool(equals) and ":" not in before

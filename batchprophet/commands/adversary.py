@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +16,6 @@ from .options import BatchLimit, Json, Model, Seed
 
 if TYPE_CHECKING:
     from ..models.instance import Gpu
-    from ..online.adversary.space import Space
     from ..online.adversary.witness import Recheck, Witness
     from ..online.adversary.worst_case import WorstCase
 
@@ -177,9 +175,12 @@ def _save_parts(worst: WorstCase, out: Path) -> None:
 
 
 def _summary(worst: WorstCase) -> str:
+    from ..report.table import ratio_down, ratio_up
+
+    space = worst.space
     lines = [
-        f"{worst.policy}: {worst.candidates:,} instances of up to {_space_text(worst.space)}, "
-        f"{worst.seconds:.1f} s"
+        f"{worst.policy}: {worst.candidates:,} instances of up to {space.n} requests, M = "
+        f"{space.kv_capacity:,}, arrivals up to {space.span:,}, {worst.seconds:.1f} s"
     ]
     if worst.unfinished is not None:
         lines.append(
@@ -190,9 +191,9 @@ def _summary(worst: WorstCase) -> str:
         return "\n".join([*lines, "no ratio found: it did not finish on any instance"])
     judged = worst.witness.judged
     lines.append(
-        f"ratio {_at_least(judged.ratio)}: cost {judged.cost}, optimum {judged.value} (proved)"
+        f"ratio {ratio_down(judged.ratio)}: cost {judged.cost}, optimum {judged.value} (proved)"
         if judged.proved
-        else f"ratio {_at_least(judged.ratio)} or more (at most {_at_most(judged.most)}): cost "
+        else f"ratio {ratio_down(judged.ratio)} or more (at most {ratio_up(judged.most)}): cost "
         f"{judged.cost}, optimum from {judged.bound} to {judged.value}"
     )
     instance = judged.instance
@@ -202,18 +203,6 @@ def _summary(worst: WorstCase) -> str:
     for a, s, o, ours, best in zip(*(column.tolist() for column in columns), strict=True):
         lines.append(f"  {a:7}  {s:6}  {o:6} | {ours:14}  {best:9}")
     return "\n".join(lines)
-
-
-def _space_text(space: Space) -> str:
-    return f"{space.n} requests, M = {space.kv_capacity:,}, arrivals up to {space.span:,}"
-
-
-def _at_least(ratio: Fraction) -> str:
-    return f"{math.floor(ratio * 10_000) / 10_000:.4f}"
-
-
-def _at_most(ratio: Fraction) -> str:
-    return f"{math.ceil(ratio * 10_000) / 10_000:.4f}"
 
 
 def _record(worst: WorstCase) -> dict[str, Any]:
@@ -261,11 +250,13 @@ def _recheck_record(found: Recheck) -> dict[str, Any]:
 
 
 def _recheck_text(found: Recheck) -> str:
+    from ..report.table import ratio_down, ratio_up
+
     if not found.holds:
         return "\n".join(["the witness does not hold", *(f"  {fault}" for fault in found.faults)])
     assert found.interval is not None
     low, high = found.interval
-    ratio = _at_least(low) if low == high else f"{_at_least(low)} to {_at_most(high)}"
+    ratio = ratio_down(low) if low == high else f"{ratio_down(low)} to {ratio_up(high)}"
     return (
         f"the witness holds: {found.policy} costs {found.cost}, {ratio} times the optimum "
         f"(n = {found.instance.n}, M = {found.instance.gpu.kv_capacity:,})"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..models.batch_time import AffineTime, ConstantTime, UnitTime
 from ..models.regimes import regime
-from .table import number_text, percent, ratio_text
+from .table import number_text, percent, ratio_down, ratio_text, ratio_up
 
 if TYPE_CHECKING:
     from ..models.instance import Instance, IntArray
@@ -77,11 +76,11 @@ def price_reading(price: Price) -> list[str]:
     unit, bound = price.time_unit, price.mixing_bound
     meaning = "its optimal total latency divided by that of a GPU whose batches may mix"
     if price.high is None:
-        found = f"at least {_down(price.low)}: {meaning}."
+        found = f"at least {ratio_down(price.low)}: {meaning}."
     elif price.exact:
         found = f"{ratio_text(price.low)}: {meaning}, both proved."
     else:
-        found = f"between {_down(price.low)} and {_up(price.high)}: {meaning}."
+        found = f"between {ratio_down(price.low)} and {ratio_up(price.high)}: {meaning}."
     length = _time(price.side.round, unit)
     known = number_text(price.orca)
     if price.side.equal:
@@ -135,15 +134,7 @@ def _ratio(comparison: Comparison, result: PolicyResult) -> str:
             f"at {ratio_text(best)} times the total latency of the best schedule known; without a "
             "bound its ratio to the optimum is not certified"
         )
-    return f"certified to be between {_down(best)} and {_up(bound)} times optimal"
-
-
-def _down(ratio: float) -> str:
-    return ratio_text(math.floor(ratio * 10_000) / 10_000)
-
-
-def _up(ratio: float) -> str:
-    return ratio_text(math.ceil(ratio * 10_000) / 10_000)
+    return f"certified to be between {ratio_down(best)} and {ratio_up(bound)} times optimal"
 
 
 def _spread(values: IntArray) -> str:

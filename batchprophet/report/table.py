@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -195,6 +196,16 @@ def number_text(value: Exact | float | None) -> str:
 def ratio_text(ratio: float | None) -> str:
     """Return a ratio with four decimals; empty where there is none."""
     return "" if ratio is None else f"{ratio:.4f}"
+
+
+def ratio_down(ratio: float | Fraction) -> str:
+    """Return a lower end of a ratio with four decimals, rounded down."""
+    return f"{math.floor(ratio * 10_000) / 10_000:.4f}"
+
+
+def ratio_up(ratio: float | Fraction) -> str:
+    """Return an upper end of a ratio with four decimals, rounded up."""
+    return f"{math.ceil(ratio * 10_000) / 10_000:.4f}"
 
 
 def seconds_text(seconds: float) -> str:
