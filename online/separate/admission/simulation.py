@@ -184,7 +184,7 @@ def run_admission(
         NUMBERS[rule],
         compiled_law(law, workloads),
         make_forecast(law, workloads) if forecast is None else forecast,
-        _Path(arrivals, uniforms, np.zeros_like(arrivals) if wanted is None else wanted),
+        _Path(arrivals, uniforms, arrivals[:0] if wanted is None else wanted),
         resolving_slots(resolving_periods(T)),
         edges,
         counts,
@@ -215,7 +215,8 @@ def _run(
     counts: Counts,
     log: Log,
 ) -> None:
-    T, K = path.arrivals.shape
+    arrivals, uniforms, wanted = path
+    T, K = arrivals.shape
     longest = counts.tokens.shape[2]
     state, batches = empty_state(K, longest), no_batches(K, longest)
     prompts, tokens = batches.prompts, batches.tokens
@@ -244,8 +245,8 @@ def _run(
             resolve += 1
         for k in range(K):
             j = law.order[k]
-            for count in range(path.arrivals[t, j]):
-                u = path.uniforms[drawn]
+            for count in range(arrivals[t, j]):
+                u = uniforms[drawn]
                 drawn += 1
                 wants = True
                 if rule == BAYES:
@@ -259,7 +260,7 @@ def _run(
                     room = T - taken_work / law.unit
                     wants = 2 * fluid_share(law, forecast, room, float(T - t), j) >= 1.0
                 elif rule == CLAIRVOYANT:
-                    wants = path.wanted[t, j] > count
+                    wants = wanted[t, j] > count
                 if wants and never_overcommits(rule):
                     wants = can_complete(law, state, slots, speed, j, batches)
                 if wants:
