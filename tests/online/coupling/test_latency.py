@@ -271,13 +271,13 @@ class Told:
 
 
 def test_knowing_the_future_it_is_nearly_optimal(monkeypatch: pytest.MonkeyPatch) -> None:
-    from batchprophet.online.separate.policies import bayes
+    from batchprophet.online.coupling import bayes_policy
 
     total = best = 0
     for seed in range(25):
         instance = tiny_separate([5, seed])
         laws = {**LAWS, "past": Told(instance)}
-        monkeypatch.setattr(bayes, "LAWS", laws)
+        monkeypatch.setattr(bayes_policy, "LAWS", laws)
         schedule = simulate_separate(instance, "bayes:samples=1,effort=200")
         assert check(instance, schedule) == []
         total += int(schedule_value(instance, schedule))
@@ -287,11 +287,11 @@ def test_knowing_the_future_it_is_nearly_optimal(monkeypatch: pytest.MonkeyPatch
 
 def test_it_waits_for_a_request_that_is_sure_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     # τ_P = 9: alone at 0 the first is done at 9 and the second at 18; together at 1 both at 10.
-    from batchprophet.online.separate.policies import bayes
+    from batchprophet.online.coupling import bayes_policy
 
     gpu = Gpu(kv_capacity=40, batch_time=ConstantTime(prompt=9, token=1))
     instance = Instance(gpu=gpu, arrival=[0, 1], prompt=[3, 2], output=[1, 1])
-    monkeypatch.setattr(bayes, "LAWS", {**LAWS, "past": Told(instance)})
+    monkeypatch.setattr(bayes_policy, "LAWS", {**LAWS, "past": Told(instance)})
     policy = session(make_policy("bayes:samples=1,effort=50"))
     _, told, rng = prepare(instance, policy, 0)
     machine = SeparateState(instance, policy, told)

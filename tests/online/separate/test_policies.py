@@ -472,7 +472,7 @@ class Greedy(OneByOne):
         return super().decide(observation, rng)
 
 
-def test_the_conformity_suite_catches_what_breaks_a_rule():
+def test_the_conformance_suite_catches_what_breaks_a_rule():
     def rules(policy):
         return {finding.rule for finding in check_policy(policy)}
 
