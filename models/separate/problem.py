@@ -1,14 +1,72 @@
-"""Which instances the separate regime takes: times whose sums stay exact."""
+"""What separate batching needs to know of an instance, checked and computed once."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from ..durations import Durations, batch_durations
 from ..errors import InputError
-from ..instance import ARITHMETIC_LIMIT, Instance
+from ..instance import ARITHMETIC_LIMIT, Instance, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class SeparateProblem:
+    """An instance's batch limits and times under separate batching.
+
+    Attributes
+    ----------
+    B_P, C_P, B_D : int
+        Batch limits; where there is none, what no batch can exceed (n, Σ s, n).
+    law : Durations
+        Batch times in whole units.
+    alone : ndarray of int64, shape (n,)
+        Time of each request alone on the GPU (`times_alone`).
+    """
+
+    B_P: int
+    C_P: int
+    B_D: int
+    law: Durations
+    alone: IntArray
+
+
+def separate_problem(instance: Instance) -> SeparateProblem:
+    """Return the problem of an instance; it is checked and computed at the first call.
+
+    Raises
+    ------
+    InputError
+        As `require_separate` does.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> gpu = Gpu(kv_capacity=9, prompt_batch_requests=1)
+    >>> instance = Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> problem = separate_problem(instance)
+    >>> problem.B_P, problem.C_P, problem.B_D, problem.alone.tolist()
+    (1, 4, 2, [4, 2])
+    >>> separate_problem(instance) is problem
+    True
+    """
+    return instance.derived(_problem)
+
+
+def _problem(instance: Instance) -> SeparateProblem:
+    require_separate(instance)
+    gpu, n = instance.gpu, instance.n
+    alone = np.array(times_alone(instance), dtype=np.int64)
+    alone.setflags(write=False)
+    return SeparateProblem(
+        B_P=min(gpu.prompt_batch_requests or n, n),
+        C_P=gpu.prompt_batch_tokens or int(instance.prompt.sum()),
+        B_D=min(gpu.token_batch_requests or n, n),
+        law=batch_durations(instance),
+        alone=alone,
+    )
 
 
 def require_separate(instance: Instance) -> None:
@@ -81,5 +139,4 @@ def _token_batches_alone(law: Durations, s: int, o: int) -> int:
     """
     if not law.per_kv_token:
         return (o - 1) * law.token_batch(1, s)
-    work = law.token + law.per_token_job + law.per_kv_token * (s + np.arange(1, o))
-    return int((-(-work // law.divisor)).sum())
+    return int(law.token_batch(1, s + np.arange(1, o)).sum())

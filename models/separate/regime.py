@@ -12,7 +12,7 @@ from ..objectives import Exact, admission_reward, evaluate
 from ..regime import Regime
 from .feasibility import check_separate
 from .metrics import measure_separate
-from .problem import require_separate, times_alone
+from .problem import require_separate, separate_problem
 from .record import SeparateRecord, from_record, to_record
 from .schedule import SeparateSchedule
 
@@ -58,7 +58,7 @@ def _digest(gpu: Gpu) -> dict[str, Any]:
 
 
 def _time_alone(instance: Instance) -> IntArray:
-    return np.array(times_alone(instance), dtype=np.int64)
+    return separate_problem(instance).alone
 
 
 SEPARATE = Regime(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from numba import njit
 
-from ...models.durations import Durations, batch_durations
+from ...models.durations import Durations
 from ...models.instance import Instance, IntArray
-from ...models.separate.problem import require_separate
+from ...models.separate.problem import separate_problem
 
 
 class Machine(NamedTuple):
@@ -52,27 +53,20 @@ def machine_of(instance: Instance) -> Machine:
     >>> machine.B_P, machine.C_P, machine.B_D
     (1, 4, 2)
     """
-    require_separate(instance)
-    gpu, n = instance.gpu, instance.n
+    problem = separate_problem(instance)
     return Machine(
         arrival=instance.arrival.copy(),
         prompt=instance.prompt.copy(),
         output=instance.output.copy(),
-        B_P=min(gpu.prompt_batch_requests or n, n),
-        C_P=gpu.prompt_batch_tokens or int(instance.prompt.sum()),
-        B_D=min(gpu.token_batch_requests or n, n),
-        M=gpu.kv_capacity,
-        law=batch_durations(instance),
+        B_P=problem.B_P,
+        C_P=problem.C_P,
+        B_D=problem.B_D,
+        M=instance.gpu.kv_capacity,
+        law=problem.law,
     )
 
 
-@njit(cache=True, nogil=True)
-def prompt_time(law: Durations, p: int) -> int:
-    """Time of a prompt batch of p prompt tokens, as `Durations.prompt_batch`."""
-    return -(-(law.prompt + law.per_prompt_token * p) // law.divisor)
-
-
-@njit(cache=True, nogil=True)
-def token_time(law: Durations, d: int, kv: int) -> int:
-    """Time of a token batch of d token jobs that read kv KV tokens, as `Durations.token_batch`."""
-    return -(-(law.token + law.per_token_job * d + law.per_kv_token * kv) // law.divisor)
+#: The batch-time law, compiled. (The types that numba declares know no generic functions.)
+_compiled: Callable[[Callable[..., Any]], Callable[..., int]] = njit(cache=True, nogil=True)
+prompt_time = _compiled(Durations.prompt_batch)
+token_time = _compiled(Durations.token_batch)

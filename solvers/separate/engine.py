@@ -2,12 +2,12 @@
 
 Schedules are found on one thread, by annealing and beams, bounds on the other.
 
-- Where the GPU's walk has a table of costs to go and requests are not too many: prices of the walk,
+- Where the GPU's path has a table of costs to go and requests are not too many: prices of the path,
   then the exhaustive search that they lead; up to `MOST_PROFILED` requests it also gets prices of
   profiles, for all states and for later stages of the best schedule, as soon as they are found.
 - Where it has none (affine batch times) and there are no more than `MOST_PROFILED` requests: prices
   of profiles, beams, prices of stages, exhaustive search.
-- Else: waits and stalls, the class relaxation and prices of the walk, whichever are small enough.
+- Else: waits and stalls, the class relaxation and prices of the path, whichever are small enough.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
 from ..workers import Desk, Found
 from .bounds.class_relaxation import class_prices, end_of_relaxation, has_class_bound
+from .bounds.gpu_path_prices import has_path, path_prices, proof_of
 from .bounds.profile_prices import ProfilePrices, Stage, most_running, profile_prices, stages_of
 from .bounds.waits_and_stalls import MOST_MEMORY, WaitsAndStalls, waits_and_stalls, work_of
-from .bounds.walk_prices import has_walk, proof_of, walk_prices
-from .exact.search import beam, exhaust, is_applicable, may_be_led
-from .exact.walk_lookahead import WalkTable, search_proof, walk_table
-from .search.list_codes import codes_by_starts
+from .exact.gpu_path_lookahead import PathTable, path_table, search_proof
+from .exact.search import beam, is_applicable, may_be_guided, search_states
+from .search.list_encodings import encodings_by_starts
 from .search.recipe import improve_separate
 from .search.schedule_builder import schedule_of
-from .search.tail_search import improve_endings
+from .search.tail_search import improve_tail
 
 #: Most requests for which the costs to go of profiles are worth their time.
 MOST_PROFILED = 30
@@ -43,15 +43,15 @@ FIRST_EXPANSIONS = 3_000
 FIRST_SHARE, BEAM_SHARE, STAGE_SHARE = 0.15, 0.08, 0.2
 LONG_SHARE, GUIDE_SHARE = 0.75, 0.3
 
-#: Shares of the time for the walk's prices, and for those of profiles beside the search that the
-#: walk leads.
-WALK_SHARE, PROFILE_SHARE = 0.25, 0.15
+#: Shares of the time for the path's prices, and for those of profiles beside the search that the
+#: path leads.
+PATH_SHARE, PROFILE_SHARE = 0.25, 0.15
 
 #: Share of the time for one turn of annealing, where best endings come between.
 TURN_SHARE = 0.15
 
-#: Steps of the ascent to the first prices, to those of a stage, and to those of the walk.
-FIRST_STEPS, STAGE_STEPS, WALK_STEPS = 40, 20, 5_000
+#: Steps of the ascent to the first prices, to those of a stage, and to those of the path.
+FIRST_STEPS, STAGE_STEPS, PATH_STEPS = 40, 20, 5_000
 
 #: Stages: shares of the prompts that are done.
 STAGES = (0.25, 0.6)
@@ -60,18 +60,18 @@ STAGES = (0.25, 0.6)
 FIRST_WIDTHS, WIDER = (30, 300, 1000), 3
 
 #: Work units, of about ten microseconds: placements in the annealing, expansions, steps of the
-#: profiles' and of the walk's prices.
+#: profiles' and of the path's prices.
 PLACEMENTS_PER_UNIT, UNITS_PER_EXPANSION = 20, 4
-UNITS_PER_STEP, UNITS_PER_WALK_STEP = 10_000, 400
+UNITS_PER_STEP, UNITS_PER_PATH_STEP = 10_000, 400
 
-#: Steps of the walk from prompt batch to prompt batch, per unit and per second of the time limit:
+#: Steps of the path from prompt batch to prompt batch, per unit and per second of the time limit:
 #: more are not begun.
 STALL_STEPS_PER_UNIT, STALL_STEPS_PER_SECOND = 2_000, 50_000_000
 
 #: Names of what finds schedules and proves bounds.
-ANNEALING, BEAMS, ENDINGS = "annealing", "beams", "best endings"
+ANNEALING, BEAMS, TAILS = "annealing", "beams", "best endings"
 PROFILES, EXHAUSTION = "profile prices", "exhaustive search"
-CLASSES, WALK = "class relaxation", "prices of the GPU's walk"
+CLASSES, PATH = "class relaxation", "prices of the GPU's walk"
 STALLS = "waits and stalls"
 
 Search = BestSoFar[SeparateSchedule]
@@ -93,46 +93,46 @@ def improve_and_prove(search: Search, *, threads: int | None, seed: int) -> None
     work = _Work(desk, both=threads != 1, seed=seed)
     exhaustible = is_applicable(search.instance)
     if exhaustible:
-        desk.run(partial(work.exhaust, FIRST_EXPANSIONS))
+        desk.run(partial(work.search_states, FIRST_EXPANSIONS))
     if search.proved:
         return
     priced = most_running(search.instance) is not None
-    if may_be_led(search.instance) and has_costs_to_go(search.instance, desk.best()):
-        _led_by_walk(work, priced)
+    if may_be_guided(search.instance) and has_costs_to_go(search.instance, desk.best()):
+        _guided_by_path_bound(work, priced)
     elif exhaustible and priced and search.instance.n <= MOST_PROFILED:
-        _led_by_profiles(work)
+        _guided_by_profiles(work)
     else:
         _bounded(work, exhaustible, priced)
 
 
 def has_costs_to_go(instance: Instance, schedule: SeparateSchedule) -> bool:
-    """Whether prices of the GPU's walk can be found, and a table of its costs to go."""
+    """Whether prices of the GPU's path can be found, and a table of its costs to go."""
     end = end_of_relaxation(instance, schedule)
-    return has_class_bound(instance, end) and has_walk(instance, end)
+    return has_class_bound(instance, end) and has_path(instance, end)
 
 
-def _led_by_walk(work: _Work, priced: bool) -> None:
-    """Prices of the GPU's walk, then the exhaustive search; schedules and more prices beside it."""
+def _guided_by_path_bound(work: _Work, priced: bool) -> None:
+    """Prices of the GPU's path, then the exhaustive search; schedules and more prices beside it."""
     desk, n = work.desk, work.desk.search.instance.n
     work.run(*(partial(work.wait_and_stall, memory) for memory in (1, MOST_MEMORY)))
     if work.is_done():
         return
     profiled = priced and n <= MOST_PROFILED
-    schedules = work.price_and_search if profiled else work.anneal_and_end
+    schedules = work.price_and_search if profiled else work.anneal_and_search_tails
     if work.both:
-        desk.run(work.walk_and_exhaust, schedules)
+        desk.run(work.price_path_and_search, schedules)
         return
-    seconds = WALK_SHARE * desk.seconds_left
-    for part in (partial(work.walk, seconds, WALK_STEPS), partial(work.anneal, seconds)):
+    seconds = PATH_SHARE * desk.seconds_left
+    for part in (partial(work.path, seconds, PATH_STEPS), partial(work.anneal, seconds)):
         if not work.is_done():
             desk.run(part)
     if profiled and not work.is_done():
         desk.run(work.price_profiles)
     if not work.is_done() and (work.table is not None or is_applicable(desk.search.instance)):
-        desk.run(work.exhaust)
+        desk.run(work.search_states)
 
 
-def _led_by_profiles(work: _Work) -> None:
+def _guided_by_profiles(work: _Work) -> None:
     """First prices, beams, prices of stages, proof."""
     desk = work.desk
     seconds = FIRST_SHARE * desk.seconds_left
@@ -146,9 +146,9 @@ def _led_by_profiles(work: _Work) -> None:
     seconds = STAGE_SHARE * desk.seconds_left / (1 if work.both else len(stages))
     work.run(*(partial(work.price_stage, stage, seconds) for stage in stages))
     if work.both:
-        desk.run(work.exhaust, partial(work.beams, None, math.inf))
+        desk.run(work.search_states, partial(work.beams, None, math.inf))
     else:
-        desk.run(work.exhaust)
+        desk.run(work.search_states)
 
 
 def _bounded(work: _Work, exhaustible: bool, priced: bool) -> None:
@@ -160,13 +160,13 @@ def _bounded(work: _Work, exhaustible: bool, priced: bool) -> None:
     end = end_of_relaxation(desk.search.instance, desk.best())
     schedules = partial(work.search_schedules, exhaustible, priced)
     if has_class_bound(desk.search.instance, end):
-        work.run(*work.shares(work.walk, schedules))
+        work.run(*work.shares(work.path, schedules))
     elif priced:
         work.run(*work.shares(work.price, work.anneal))
     else:
         desk.run(partial(schedules, (LONG_SHARE if exhaustible else 1.0) * desk.seconds_left))
     if exhaustible and not work.is_done():
-        desk.run(work.exhaust)
+        desk.run(work.search_states)
 
 
 @dataclass(slots=True)
@@ -177,7 +177,7 @@ class _Work:
     both: bool
     seed: int
     profiles: list[ProfilePrices] = field(default_factory=list)
-    table: WalkTable | None = None
+    table: PathTable | None = None
     runs: int = -1
 
     def is_done(self) -> bool:
@@ -218,7 +218,7 @@ class _Work:
             self.beams(None, (1 - GUIDE_SHARE) * (1 - LONG_SHARE) * seconds)
 
     def wait_and_stall(self, memory: int) -> None:
-        """Bound by waits and stalls, and schedules with the prompt batches of its walk."""
+        """Bound by waits and stalls, and schedules with the prompt batches of its path."""
         steps = work_of(self.desk.search.instance, memory)
         if steps is not None and steps < STALL_STEPS_PER_SECOND * self.desk.seconds_left:
             found = waits_and_stalls(self.desk.search.instance, memory)
@@ -226,8 +226,8 @@ class _Work:
             for name, schedule in _schedules_of(self.desk.search.instance, found):
                 self.desk.findings.put(Found(name, schedule))
 
-    def walk(self, seconds: float, most_steps: int | None = None) -> None:
-        """Solve the class relaxation; climb from there to prices of the GPU's walk."""
+    def path(self, seconds: float, most_steps: int | None = None) -> None:
+        """Solve the class relaxation; climb from there to prices of the GPU's path."""
         search = self.desk.search
         deadline = search.seconds + min(seconds, self.desk.seconds_left)
         schedule = self.desk.best()
@@ -235,20 +235,20 @@ class _Work:
         if begin is None:
             return
         self.desk.findings.put(Found(CLASSES, bound=(begin.bound, None)))
-        if self.desk.stop.is_set() or not has_walk(search.instance, begin.end):
+        if self.desk.stop.is_set() or not has_path(search.instance, begin.end):
             return
-        climbed = walk_prices(
+        climbed = path_prices(
             search.instance,
             schedule,
             begin,
             time_limit=max(0.0, deadline - search.seconds),
             most_steps=most_steps,
             stop=self.desk.stop.is_set,
-            found=lambda bound: self.desk.findings.put(Found(WALK, bound=(bound, None))),
+            found=lambda bound: self.desk.findings.put(Found(PATH, bound=(bound, None))),
         )
         proof = proof_of(search.instance, climbed.prices, begin.end)
-        self.desk.findings.put(Found(WALK, bound=(climbed.bound, proof)))
-        self.table = walk_table(search.instance, climbed.prices, begin.end, self.latency())
+        self.desk.findings.put(Found(PATH, bound=(climbed.bound, proof)))
+        self.table = path_table(search.instance, climbed.prices, begin.end, self.latency())
 
     def price(self, seconds: float = math.inf) -> None:
         """Climb to the first prices, or go on from them."""
@@ -276,26 +276,26 @@ class _Work:
         )
         self.profiles.append(prices)
 
-    def walk_and_exhaust(self) -> None:
-        """Prices of the GPU's walk, and the exhaustive search that they lead."""
-        self.walk(WALK_SHARE * self.desk.seconds_left, WALK_STEPS)
+    def price_path_and_search(self) -> None:
+        """Prices of the GPU's path, and the exhaustive search that they lead."""
+        self.path(PATH_SHARE * self.desk.seconds_left, PATH_STEPS)
         if self.table is not None or is_applicable(self.desk.search.instance):
-            self.exhaust()
+            self.search_states()
 
-    def anneal_and_end(self) -> None:
+    def anneal_and_search_tails(self) -> None:
         """Annealing and best endings by turns."""
         seconds = TURN_SHARE * self.desk.seconds_left
         while not self.desk.stop.is_set() and self.desk.seconds_left > 0:
             self.anneal(seconds)
             if self.table is not None:  # found while the annealing went on
-                better = improve_endings(
+                better = improve_tail(
                     self.desk.search.instance,
                     self.desk.best(),
                     self.table,
                     time_limit=self.desk.seconds_left,
                     stop=self.desk.stop.is_set,
                 )
-                self.desk.findings.put(Found(ENDINGS, better))
+                self.desk.findings.put(Found(TAILS, better))
 
     def price_and_search(self) -> None:
         """Schedules, and prices of profiles for the exhaustive search that runs beside."""
@@ -334,15 +334,15 @@ class _Work:
             self.desk.findings.put(Found(BEAMS, schedule))
             k += 1
 
-    def exhaust(self, expansions: int | None = None) -> None:
+    def search_states(self, expansions: int | None = None) -> None:
         """Search the states exhaustively."""
         if self.desk.stop.is_set():
             return
-        outcome = exhaust(
+        outcome = search_states(
             self.desk.search.instance,
             self.desk.best(),
             prices=self.profiles,
-            walk=self.table,
+            path=self.table,
             time_limit=self.desk.seconds_left,
             work_limit=expansions,
             stop=self.desk.stop.is_set,
@@ -365,10 +365,10 @@ class _Work:
 def _schedules_of(
     instance: Instance, found: WaitsAndStalls
 ) -> Iterator[tuple[str, SeparateSchedule]]:
-    """Yield schedules with the prompt batches of the walk, where it is known."""
+    """Yield schedules with the prompt batches of the path, where it is known."""
     if found.starts is not None:
-        for name, code in codes_by_starts(instance, found.starts):
-            yield name, schedule_of(instance, code)
+        for name, encoding in encodings_by_starts(instance, found.starts):
+            yield name, schedule_of(instance, encoding)
 
 
 def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> None:
@@ -376,7 +376,7 @@ def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> Non
     _stall_by_work(search, work_limit)
     improve_by_work(search, work_limit, seed)
     table, prices = price_by_work(search, work_limit)
-    _exhaust_by_work(search, table, prices, work_limit)
+    _search_by_work(search, table, prices, work_limit)
 
 
 def improve_by_work(search: Search, work_limit: int, seed: int) -> None:
@@ -389,11 +389,11 @@ def improve_by_work(search: Search, work_limit: int, seed: int) -> None:
     search.offer(better, ANNEALING)
 
 
-def price_by_work(search: Search, work_limit: int) -> tuple[WalkTable | None, list[ProfilePrices]]:
-    """Bound by prices of the GPU's walk and of profiles; return what the exact search needs."""
+def price_by_work(search: Search, work_limit: int) -> tuple[PathTable | None, list[ProfilePrices]]:
+    """Bound by prices of the GPU's path and of profiles; return what the exact search needs."""
     instance = search.instance
     priced = most_running(instance) is not None
-    table = None if search.proved else walk_by_work(search, work_limit)
+    table = None if search.proved else price_path_by_work(search, work_limit)
     prices: list[ProfilePrices] = []
     if priced and not search.proved and (instance.n <= MOST_PROFILED or table is None):
         steps = max(1, work_limit // UNITS_PER_STEP)
@@ -404,13 +404,13 @@ def price_by_work(search: Search, work_limit: int) -> tuple[WalkTable | None, li
     return table, prices
 
 
-def _exhaust_by_work(
-    search: Search, table: WalkTable | None, prices: list[ProfilePrices], work_limit: int
+def _search_by_work(
+    search: Search, table: PathTable | None, prices: list[ProfilePrices], work_limit: int
 ) -> None:
-    """Search exhaustively, led by the walk and the profiles."""
+    """Search exhaustively, led by the path and the profiles."""
     assert search.schedule is not None
     instance, exhaustible = search.instance, is_applicable(search.instance)
-    if (exhaustible or (table is not None and may_be_led(instance))) and not search.proved:
+    if (exhaustible or (table is not None and may_be_guided(instance))) and not search.proved:
         expansions = work_limit // UNITS_PER_EXPANSION
         for width in FIRST_WIDTHS[:2]:
             if exhaustible:
@@ -418,8 +418,8 @@ def _exhaust_by_work(
                     instance, search.schedule, width, prices=prices, work_limit=expansions
                 )
                 search.offer(schedule, BEAMS)
-        outcome = exhaust(
-            instance, search.schedule, prices=prices, walk=table, work_limit=expansions
+        outcome = search_states(
+            instance, search.schedule, prices=prices, path=table, work_limit=expansions
         )
         search.offer(outcome.schedule, EXHAUSTION)
         proof = search_proof(instance, table, outcome.bound)
@@ -441,8 +441,8 @@ def _stall_by_work(search: Search, work_limit: int) -> None:
     search.tell(STALLS)
 
 
-def walk_by_work(search: Search, work_limit: int) -> WalkTable | None:
-    """Bound the optimum by the class relaxation and prices of the walk, with a limit on work.
+def price_path_by_work(search: Search, work_limit: int) -> PathTable | None:
+    """Bound the optimum by the class relaxation and prices of the path, with a limit on work.
 
     Returns the table of costs to go, if there is one.
     """
@@ -456,11 +456,11 @@ def walk_by_work(search: Search, work_limit: int) -> WalkTable | None:
         return None
     search.better_bound(CLASSES, begin.bound)
     table = None
-    if has_walk(instance, begin.end):
-        steps = min(WALK_STEPS, work_limit // UNITS_PER_WALK_STEP)
-        climbed = walk_prices(instance, schedule, begin, time_limit=math.inf, most_steps=steps)
+    if has_path(instance, begin.end):
+        steps = min(PATH_STEPS, work_limit // UNITS_PER_PATH_STEP)
+        climbed = path_prices(instance, schedule, begin, time_limit=math.inf, most_steps=steps)
         proof = proof_of(instance, climbed.prices, begin.end)
-        search.proved_bound(WALK, climbed.bound, proof)
-        table = walk_table(instance, climbed.prices, begin.end, int(search.value))
-    search.tell(WALK)
+        search.proved_bound(PATH, climbed.bound, proof)
+        table = path_table(instance, climbed.prices, begin.end, int(search.value))
+    search.tell(PATH)
     return table

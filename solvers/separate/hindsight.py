@@ -23,10 +23,10 @@ from .bounds.waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
 from .compiled_instance import machine_of
 from .engine import improve_and_prove, improve_and_prove_by_work
 from .parts import separate_parts
-from .search.list_codes import list_codes
-from .search.schedule_builder import REJECTED, decode, schedule_of, working_space
+from .search.list_encodings import list_encodings
+from .search.schedule_builder import REJECTED, schedule_of, total_latency, working_space
 
-#: Most steps of the walk from prompt batch to prompt batch before the engine begins: some 0.1 s.
+#: Most steps of the path from prompt batch to prompt batch before the engine begins: some 0.1 s.
 MOST_STALL_STEPS = 20_000_000
 
 #: With a limit on work: list schedules of so many batches in all, and one for each unit; and the
@@ -73,14 +73,14 @@ def _list_schedules(
         yield "the warm start", warm_start
     kept = 0.0 if math.isinf(search.time_limit) else (1 - LISTED_SHARE) * search.time_limit
     machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
-    for name, code in list_codes(instance):
+    for name, encoding in list_encodings(instance):
         if search.schedule is not None and search.seconds_left <= kept:
             break
         if search.objective == "latency" and search.value is not None:
             limit = float(search.value - 1)
-            if decode(machine, space, code, limit, no_log) == REJECTED:
+            if total_latency(machine, space, encoding, limit, no_log) == REJECTED:
                 continue
-        yield name, schedule_of(instance, code)
+        yield name, schedule_of(instance, encoding)
 
 
 def wait_and_stall(search: Search) -> None:

@@ -45,7 +45,7 @@ class ClassPrices:
     prompt : ndarray of float64, shape (n,)
         λ_i: what serving request i is worth.
     running : ndarray of float64, shape (classes, T − first arrival + 1)
-        Π_{c,t}: what a request in class c at time t is worth, as in `walk_costs`.
+        Π_{c,t}: what a request in class c at time t is worth, as in `gpu_path_costs`.
     kv : ndarray of float64, shape (T − first arrival + 1,)
         δ_t: the deposit on a KV token at time t, as there.
     """

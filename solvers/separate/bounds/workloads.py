@@ -26,8 +26,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ....models.durations import Durations, batch_durations
+from ....models.durations import Durations
 from ....models.instance import ARITHMETIC_LIMIT, Instance
+from ....models.separate.problem import separate_problem
 
 #: Weights of places, tokens and KV that are tried.
 MIXES = tuple(
@@ -66,7 +67,7 @@ def works(instance: Instance, mix: tuple[Fraction, Fraction, Fraction]) -> tuple
     >>> [str(Fraction(x, unit)) for x in w]  # 2/4 + 3 · 1/4, and 2/4
     ['5/4', '1/2']
     """
-    law, gpu = batch_durations(instance), instance.gpu
+    law, gpu = separate_problem(instance).law, instance.gpu
     quarters = math.lcm(*(weight.denominator for weight in mix))
     p, c, k = (int(weight * quarters) for weight in mix)
     limits = gpu.prompt_batch_requests, gpu.prompt_batch_tokens, gpu.token_batch_requests
@@ -105,5 +106,4 @@ def _kv_area(law: Durations, s: int, o: int) -> int:
     if law.token_batch(1, s + o) * (s + o) * o >= ARITHMETIC_LIMIT:
         return area + sum(law.token_batch(1, s + g) * (s + g + 1) for g in range(1, o))
     read = s + np.arange(1, o)
-    work = law.token + law.per_token_job + law.per_kv_token * read
-    return area + int((-(-work // law.divisor) * (read + 1)).sum())
+    return area + int((law.token_batch(1, read) * (read + 1)).sum())

@@ -11,7 +11,7 @@ from ....models.instance import IntArray
 from ..bounds.profile_costs import SCALE, CostTable
 from ..bounds.profiles import Profiles, drop_longest, profile_number
 from ..compiled_instance import Machine, prompt_time, token_time
-from .walk_lookahead import WalkTable
+from .gpu_path_lookahead import PathTable
 
 #: Tables of costs to go that are looked up, each under prices of its own.
 TABLES = 4
@@ -26,8 +26,8 @@ class Lookahead(NamedTuple):
         Whether there are tables of costs to go of the profile relaxation.
     profiles, tables : Profiles, tuple of `TABLES` CostTable
         If so: its profiles, and the tables; the prices are those of the machine's requests.
-    walk : WalkTable
-        Costs to go of the GPU's walk, of the machine's requests; of no times where there are none.
+    path : PathTable
+        Costs to go of the GPU's path, of the machine's requests; of no times where there are none.
     shortest_prompt, shortest_token : int
         Least time of a prompt batch of each request alone, shape (n,), and of any token batch.
     space : ndarray of int64, shape (R,)
@@ -37,7 +37,7 @@ class Lookahead(NamedTuple):
     has_tables: bool
     profiles: Profiles
     tables: tuple[CostTable, ...]
-    walk: WalkTable
+    path: PathTable
     shortest_prompt: IntArray
     shortest_token: int
     space: IntArray
@@ -53,6 +53,10 @@ def least_times(machine: Machine) -> tuple[IntArray, int]:
     return prompts, token_time(machine.law, 1, machine.prompt.min() + 1)
 
 
+#: Slots of `Rest.counts` and of `Rest.sums`.
+DONE, RUN, ARRIVALS = 0, 1, 0
+
+
 class Rest(NamedTuple):
     """What the costs to go depend on, kept up to date from job to job.
 
@@ -61,9 +65,9 @@ class Rest(NamedTuple):
     profile : ndarray of int64, shape (R,)
         How many run with r = 1 … R tokens to go.
     sums : ndarray of int64, shape (1 + TABLES,)
-        Over the requests whose prompt is not done: Σ arrivals, and Σ prices of each table.
+        Over the requests whose prompt is not done: Σ `ARRIVALS`, and Σ prices of each table.
     counts : ndarray of int64, shape (2,)
-        Prompts done, and requests that run.
+        Prompts done (`DONE`), and requests that run (`RUN`).
     space : ndarray of int64, shape (R,)
         Working space.
     """
@@ -95,15 +99,15 @@ def count_rest(machine: Machine, lookahead: Lookahead, rest: Rest, g: IntArray) 
         if g[i] == 0:
             _add_waiting(machine, lookahead, rest, i, 1)
         else:
-            rest.counts[0] += 1
+            rest.counts[DONE] += 1
             if g[i] < machine.output[i]:
                 rest.profile[machine.output[i] - g[i] - 1] += 1
-                rest.counts[1] += 1
+                rest.counts[RUN] += 1
 
 
 @njit(cache=True, nogil=True)
 def _add_waiting(machine: Machine, lookahead: Lookahead, rest: Rest, i: int, sign: int) -> None:
-    rest.sums[0] += sign * machine.arrival[i]
+    rest.sums[ARRIVALS] += sign * machine.arrival[i]
     if lookahead.has_tables:
         k = 1
         for table in lookahead.tables:
@@ -115,20 +119,20 @@ def _add_waiting(machine: Machine, lookahead: Lookahead, rest: Rest, i: int, sig
 def count_prompt(machine: Machine, lookahead: Lookahead, rest: Rest, i: int, sign: int) -> None:
     """Do the prompt job of a request, or undo it (sign −1)."""
     _add_waiting(machine, lookahead, rest, i, -sign)
-    rest.counts[0] += sign
+    rest.counts[DONE] += sign
     if machine.output[i] > 1:
-        rest.counts[1] += sign
+        rest.counts[RUN] += sign
         rest.profile[machine.output[i] - 2] += sign
 
 
 @njit(cache=True, nogil=True)
 def count_token(rest: Rest, to_go: int, sign: int) -> None:
-    """Give a token to a request with so many to go, or take it back (sign −1)."""
+    """Give a token to a request with `to_go` to go, or take it back (sign −1)."""
     rest.profile[to_go - 1] -= sign
     if to_go > 1:
         rest.profile[to_go - 2] += sign
     else:
-        rest.counts[1] -= sign
+        rest.counts[RUN] -= sign
 
 
 @njit(cache=True, nogil=True)
@@ -147,19 +151,19 @@ def bound_by_profiles(
     best, k = np.int64(0), 1
     for table in tables:
         if time - late >= table.first:
-            row = table.row[time - late - table.first] + rest.counts[0]
+            row = table.row[time - late - table.first] + rest.counts[DONE]
             best = max(best, table.value[row, profile] + rest.sums[k])
         k += 1
-    waiting = machine.output.size - rest.counts[0]
+    waiting = machine.output.size - rest.counts[DONE]
     best += (late * waiting + dropped * machine.law.token) * SCALE
-    return int(cost + rest.counts[1] * time + rest.sums[0] - (-best // SCALE))
+    return int(cost + rest.counts[RUN] * time + rest.sums[ARRIVALS] - (-best // SCALE))
 
 
 @njit(cache=True, nogil=True)
 def bound_alone(machine: Machine, lookahead: Lookahead, g: IntArray, time: int) -> int:
     """Lower bound on Σ completions of the incomplete, given the tokens of all.
 
-    Everybody goes on alone, and those that run share token batches of B_D, shortest first.
+    Each request goes on alone, and those that run share token batches of B_D, shortest first.
 
     With the running requests in order of their tokens to go, the k-th of them to complete does so
     after at least ``⌈(Σ of the k smallest) / B_D⌉`` token batches.

@@ -1,4 +1,4 @@
-"""What a batch of the GPU's walk may do to its counts, and its least cost.
+"""What a batch of the GPU's path may do to its counts, and its least cost.
 
 A *token option* (m, c) is a token batch of m jobs of which c complete their requests. A *prompt
 option* (m, r) is a prompt batch of m prompts, of whose requests r go on to run.

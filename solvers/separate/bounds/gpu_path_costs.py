@@ -1,6 +1,6 @@
-r"""Costs to go of the GPU's walk that knows how many requests run, not who.
+r"""Costs to go of the GPU's path that knows how many requests run, not who.
 
-For the unit and the constant law. A state of the walk is (t, q, k): the time, how many prompts are
+For the unit and the constant law. A state of the path is (t, q, k): the time, how many prompts are
 done, how many requests run. A batch changes these counts as it does in a schedule, within B_P, C_P
 and B_D, and costs what it adds to the total latency: the time from arrival to the end of the batch
 for each of its prompts, and its length for each of the k who run. Who is in it is not tied to the
@@ -12,14 +12,14 @@ class c at t. δ_t ≥ 0, which does not rise with t, is a deposit on KV: s_i + 
 a prompt, δ_t by a token job that starts at t, and ``(s_i + o_i)·δ_t`` is returned when a request
 completes at t. M·δ_0 is returned at once.
 
-**The bound.** A schedule is such a walk. Its prompts earn Σ λ_i once each. Each request that comes
+**The bound.** A schedule is such a path. Its prompts earn Σ λ_i once each. Each request that comes
 into class c at time e leaves it by a token job at some t ≥ e, and pays ``Π_{c,t} − Π_{c,e} ≤ 0``.
 Its deposits, with μ_t = δ_t − δ_{t+1} ≥ 0, come to ``Σ_t μ_t·h_t`` where h_t are the KV tokens that
 it holds at the end of the batch that runs at t; all requests' h_t are at most M together, so they
-pay at most ``Σ_t μ_t·M = M·δ_0``. So the cost of the walk is at most total latency − Σ λ_i, and
-``(cheapest walk) + Σ λ_i`` is a lower bound. ∎
+pay at most ``Σ_t μ_t·M = M·δ_0``. So the cost of the path is at most total latency − Σ λ_i, and
+``(cheapest path) + Σ λ_i`` is a lower bound. ∎
 
-Requests that are not done by the end T are late, at ``T + 1 − a_i`` (`class_bound`): a walk may end
+Requests that are not done by the end T are late, at ``T + 1 − a_i`` (`class_bound`): a path may end
 with n − q of them left out, the cheapest at ``T + 1 − a_i − λ_i``.
 """
 
@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 
 from ....models.instance import IntArray
 from ..compiled_instance import Machine
+from .gpu_path_options import Classes, Options, tabulate
 from .prompt_choices import IMPOSSIBLE
-from .walk_options import Classes, Options, tabulate
 
 #: Prices and costs are in units of 1/SCALE of a time unit.
 SCALE = 1000
@@ -52,7 +52,7 @@ class Prices(NamedTuple):
     kv : ndarray of int64, shape (S + 1,)
         δ ≥ 0; it does not rise.
     left_out : ndarray of int64, shape (n + 1,)
-        Least cost of so many late requests; `IMPOSSIBLE` where a walk must not end with so many.
+        Least cost of so many late requests; `IMPOSSIBLE` where a path must not end with so many.
     """
 
     prompt: IntArray
@@ -62,7 +62,7 @@ class Prices(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """What a walk does: counts, hence a subgradient of the bound.
+    """What a path does: counts, hence a subgradient of the bound.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ def _costs_of(
 
 
 @njit(cache=True, nogil=True)
-def compute_walk(
+def cheapest_path(
     machine: Machine,
     classes: Classes,
     prices: Prices,
@@ -162,7 +162,7 @@ def compute_walk(
 
 
 @njit(cache=True, nogil=True)
-def follow_walk(
+def follow_path(
     machine: Machine,
     classes: Classes,
     prices: Prices,
@@ -171,7 +171,7 @@ def follow_walk(
     value: NDArray[np.int64],
     flow: Flow,
 ) -> int:
-    """Go along a cheapest walk, write what it does, and return how many prompts it has done."""
+    """Go along a cheapest path, write what it does, and return how many prompts it has done."""
     n = machine.arrival.size
     S = value.shape[0] - 1
     tau_P, tau_D = machine.law.prompt, machine.law.token
@@ -193,7 +193,7 @@ def follow_walk(
             t, k = t + tau_D, k - c
             continue
         m, r = _prompt_batch_from(tau_P, arrived, options, value, t, q, k)
-        assert m > 0, "a walk has a cheapest continuation"
+        assert m > 0, "a path has a cheapest continuation"
         _count_prompts(machine, classes, options, m, r, t, t + tau_P, flow)
         t, q, k = t + tau_P, q + m, k + r
     return q
@@ -203,7 +203,7 @@ def follow_walk(
 def _token_batch_from(
     tau_D: int, options: Options, value: NDArray[np.int64], t: int, q: int, k: int
 ) -> tuple[int, int]:
-    """(m, c) of the token batch that a cheapest walk goes on with; m = 0 if it is none."""
+    """(m, c) of the token batch that a cheapest path goes on with; m = 0 if it is none."""
     if t + tau_D < value.shape[0]:
         for m in range(min(k, options.jobs.shape[1] - 1), 0, -1):
             for c in range(m + 1):
