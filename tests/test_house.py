@@ -221,7 +221,6 @@ LONG = {
     "online/separate/kernels.py",
     "solvers/certificates/separate/state_search.py",
     "solvers/mixed/path_graphs/expansion.py",
-    "solvers/separate/engine.py",
 }
 
 

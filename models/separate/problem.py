@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,29 +12,35 @@ from ..errors import InputError
 from ..instance import ARITHMETIC_LIMIT, Instance, IntArray
 
 
-@dataclass(frozen=True, slots=True)
-class SeparateProblem:
-    """An instance's batch limits and times under separate batching.
+class Problem(NamedTuple):
+    """An instance under separate batching, as numbers and columns that compiled code takes.
+
+    The symbols are those of docs/model.md §1.
 
     Attributes
     ----------
+    arrival, prompt, output : ndarray of int64, shape (n,)
+        a, s and o of each request.
     B_P, C_P, B_D : int
         Batch limits; where there is none, what no batch can exceed (n, Σ s, n).
+    M : int
+        KV capacity in tokens.
     law : Durations
         Batch times in whole units.
-    alone : ndarray of int64, shape (n,)
-        Time of each request alone on the GPU (`times_alone`).
     """
 
+    arrival: IntArray
+    prompt: IntArray
+    output: IntArray
     B_P: int
     C_P: int
     B_D: int
+    M: int
     law: Durations
-    alone: IntArray
 
 
-def separate_problem(instance: Instance) -> SeparateProblem:
-    """Return the problem of an instance; it is checked and computed at the first call.
+def separate_problem(instance: Instance) -> Problem:
+    """Return the problem of an instance; it is checked and made at the first call.
 
     Raises
     ------
@@ -47,25 +53,26 @@ def separate_problem(instance: Instance) -> SeparateProblem:
     >>> gpu = Gpu(kv_capacity=9, prompt_batch_requests=1)
     >>> instance = Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
     >>> problem = separate_problem(instance)
-    >>> problem.B_P, problem.C_P, problem.B_D, problem.alone.tolist()
-    (1, 4, 2, [4, 2])
+    >>> problem.B_P, problem.C_P, problem.B_D
+    (1, 4, 2)
     >>> separate_problem(instance) is problem
     True
     """
     return instance.derived(_problem)
 
 
-def _problem(instance: Instance) -> SeparateProblem:
+def _problem(instance: Instance) -> Problem:
     require_separate(instance)
     gpu, n = instance.gpu, instance.n
-    alone = np.array(times_alone(instance), dtype=np.int64)
-    alone.setflags(write=False)
-    return SeparateProblem(
+    return Problem(
+        arrival=instance.arrival.copy(),
+        prompt=instance.prompt.copy(),
+        output=instance.output.copy(),
         B_P=min(gpu.prompt_batch_requests or n, n),
         C_P=gpu.prompt_batch_tokens or int(instance.prompt.sum()),
         B_D=min(gpu.token_batch_requests or n, n),
+        M=gpu.kv_capacity,
         law=batch_durations(instance),
-        alone=alone,
     )
 
 
@@ -129,6 +136,17 @@ def times_alone(instance: Instance) -> list[int]:
     law = batch_durations(instance)
     lengths = zip(instance.prompt.tolist(), instance.output.tolist(), strict=True)
     return [law.prompt_batch(s) + _token_batches_alone(law, s, o) for s, o in lengths]
+
+
+def time_alone(instance: Instance) -> IntArray:
+    """Return the `times_alone` as an array, shape (n,), computed at the first call."""
+    return instance.derived(_time_alone)
+
+
+def _time_alone(instance: Instance) -> IntArray:
+    alone = np.array(times_alone(instance), dtype=np.int64)
+    alone.setflags(write=False)
+    return alone
 
 
 @lru_cache(maxsize=2**16)

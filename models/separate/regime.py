@@ -12,7 +12,7 @@ from ..objectives import Exact, admission_reward, evaluate
 from ..regime import Regime
 from .feasibility import check_separate
 from .metrics import measure_separate
-from .problem import require_separate, separate_problem
+from .problem import require_separate, time_alone
 from .record import SeparateRecord, from_record, to_record
 from .schedule import SeparateSchedule
 
@@ -57,10 +57,6 @@ def _digest(gpu: Gpu) -> dict[str, Any]:
     return {"batches": [*limits, *law]}
 
 
-def _time_alone(instance: Instance) -> IntArray:
-    return separate_problem(instance).alone
-
-
 SEPARATE = Regime(
     name="separate",
     summary="a batch is all prompt jobs or all token jobs; batches take the time of the law",
@@ -77,5 +73,5 @@ SEPARATE = Regime(
     record=SeparateRecord,
     from_record=from_record,
     to_record=to_record,
-    time_alone=_time_alone,
+    time_alone=time_alone,
 )

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...models.instance import Instance, IntArray
 from ...models.separate.columns import Columns
-from ...models.separate.problem import separate_problem
+from ...models.separate.problem import time_alone
 from ...models.separate.schedule import SeparateSchedule
 from ..blocks import Parts
 from ..certificates.blocks import SeparateBlocksProof
@@ -34,7 +34,7 @@ def separate_parts(instance: Instance) -> Parts[SeparateSchedule]:
     [0, 90]
     """
     return Parts(
-        alone=separate_problem(instance).alone,
+        alone=time_alone(instance),
         completion=_completion,
         apart=_apart,
         together=_together,

@@ -13,7 +13,7 @@ from ...models.separate.schedule import Kind, SeparateSchedule, columns_of
 from ..compiled import are_compiled
 from ..compiled_beside import CompiledBeside
 from ..recipe import Options
-from .engine import improve_and_prove_by_work, improve_by_work, price_by_work
+from .engine import improve_and_prove
 from .exact.search import search_states
 from .hindsight import Search, begin, wait_and_stall
 
@@ -47,15 +47,14 @@ def compile_engine(instance: Instance | None, announce: Callable[[], None]) -> N
 def load_compiled_code() -> None:
     """Run the engine on small instances for a moment, so that its code is compiled, or loaded."""
     search = first_steps(make_instance("separate-random", settings={"n": 12}))
-    improve_and_prove_by_work(search, WARM_UP_WORK, seed=0)
+    improve_and_prove(search, work_limit=WARM_UP_WORK, threads=1, seed=0)
     search.solution()
 
 
 def begin_once() -> None:
     """Run all of the engine but the exhaustive search for a moment."""
     search = first_steps(make_instance("separate-random", settings={"n": 12}))
-    improve_by_work(search, WARM_UP_WORK, seed=0)
-    price_by_work(search, WARM_UP_WORK)
+    improve_and_prove(search, work_limit=WARM_UP_WORK, threads=1, seed=0, states=False)
 
 
 def search_states_once() -> None:

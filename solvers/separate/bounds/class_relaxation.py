@@ -25,7 +25,7 @@ from ....models.separate.schedule import SeparateSchedule
 if TYPE_CHECKING:
     import pyomo.environ as pyo
 
-#: The relaxation ends so much after the last completion of the schedule, in parts of its span.
+#: How long after the last completion of the schedule the relaxation ends, in parts of its span.
 BEYOND = 0.2
 
 #: Most token jobs, classes × times, of a relaxation that is built.
@@ -105,6 +105,10 @@ def class_prices(
     -------
     ClassPrices or None
         None if the time was too short, or the solver failed: what is known goes on without it.
+
+    See Also
+    --------
+    bounds.gpu_path_prices.path_prices : Goes on from these prices.
 
     Examples
     --------

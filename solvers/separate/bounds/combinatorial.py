@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ....models.instance import Instance
 from ....models.objectives import Exact
-from ....models.separate.problem import separate_problem
+from ....models.separate.problem import time_alone
 from .fluid_machine import shortest_remaining_first, work_bound
 from .reward_knapsack import reward_bound
 from .workloads import MIXES, works
@@ -28,7 +28,7 @@ def simple_bounds(instance: Instance, objective: str) -> Iterator[tuple[str, Exa
     if objective == "reward":
         yield name, reward_bound(instance)
         return
-    alone = separate_problem(instance).alone
+    alone = time_alone(instance)
     arrivals, earliest = instance.arrival.tolist(), (instance.arrival + alone).tolist()
     if objective == "weighted":
         weights = [Fraction(repr(w)) for w in instance.weight.tolist()]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 
 from ....models.instance import Instance
-from ....models.separate.problem import separate_problem
+from ....models.separate.problem import time_alone
 from .workloads import MIXES, works
 
 
@@ -41,7 +41,7 @@ def work_bound(instance: Instance) -> int:
     Operations Research 16, 1968.
     """
     arrivals = instance.arrival.tolist()
-    latest = sorted((instance.arrival + separate_problem(instance).alone).tolist())
+    latest = sorted((instance.arrival + time_alone(instance)).tolist())
     for mix in MIXES:
         scaled, unit = works(instance, mix)
         completions = shortest_remaining_first(arrivals, scaled, unit)

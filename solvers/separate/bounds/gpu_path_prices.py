@@ -14,9 +14,9 @@ from numba import njit
 from ....models.batch_time import AffineTime
 from ....models.instance import FloatArray, Instance, IntArray
 from ....models.separate.milp.running_classes import running_classes
+from ....models.separate.problem import separate_problem
 from ....models.separate.schedule import SeparateSchedule
 from ...certificates.separate.walk_prices import WalkPriceProof
-from ..compiled_instance import machine_of
 from .class_relaxation import ClassPrices
 from .gpu_path_costs import SCALE, Flow, Prices, cheapest_path, follow_path
 from .gpu_path_options import Classes, empty_options
@@ -68,8 +68,8 @@ def classes_of(instance: Instance, end: int) -> Classes:
     >>> classes.held.tolist(), classes.first.tolist(), classes.last.tolist()
     ([5, 4], [2, 1], [5, 4])
     """
-    machine = machine_of(instance)
-    tau_P, tau_D = machine.law.prompt, machine.law.token
+    problem = separate_problem(instance)
+    tau_P, tau_D = problem.law.prompt, problem.law.token
     begin = int(instance.arrival.min())
     rows, entry = running_classes(instance, "latency", list(range(instance.n)))
     first = [
@@ -85,7 +85,7 @@ def classes_of(instance: Instance, end: int) -> Classes:
     alone = tau_P + (instance.output - 1) * tau_D
     return Classes(
         held=_column([c.held for c in rows]),
-        members=_column([min(len(c.members), machine.M // (c.held + 1)) for c in rows]),
+        members=_column([min(len(c.members), problem.M // (c.held + 1)) for c in rows]),
         following=_column([-1 if c.following is None else c.following for c in rows]),
         first=_column(first),
         last=_column([end - begin - c.to_go * tau_D for c in rows]),
@@ -182,6 +182,11 @@ def path_prices(
     PathPrices
         The best prices met.
 
+    See Also
+    --------
+    bounds.class_relaxation.class_prices : The linear relaxation that gives the first prices.
+    certificates.separate.walk_prices.WalkPriceProof : Verifies the bound.
+
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
@@ -215,10 +220,10 @@ class _Ascent:
 
     def __init__(self, instance: Instance, schedule: SeparateSchedule, begin: ClassPrices) -> None:
         n, (C, times) = instance.n, begin.running.shape
-        self._machine = machine_of(instance)
+        self._problem = separate_problem(instance)
         self._classes = classes_of(instance, begin.end)
         K = most_running(instance)
-        self._options = empty_options(self._machine, K)
+        self._options = empty_options(self._problem, K)
         self._value = np.empty((times, n + 1, K + 1), np.int64)
         clock = int(instance.arrival.min()) + np.arange(times)
         arrived = np.searchsorted(np.sort(instance.arrival), clock, side="right")
@@ -259,14 +264,14 @@ class _Ascent:
         _, prices = self._evaluate(self.point)
         order = np.argsort(self._late - prices.prompt, kind="stable")
         done = follow_path(
-            self._machine, self._classes, prices, self._arrived, self._options, self._value,
+            self._problem, self._classes, prices, self._arrived, self._options, self._value,
             self._flow,
         )  # fmt: skip
         served, running, kv = np.split(self._slope, self._parts)
         served[:] = 1 - self._flow.served
         served[order[: served.size - done]] -= 1
         running[:] = self._flow.passing.ravel()
-        kv[:] = np.cumsum(self._flow.deposits) - self._machine.M
+        kv[:] = np.cumsum(self._flow.deposits) - self._problem.M
         self._steps += 1
         unbiased = length / (1.0 - KEPT**self._steps)
         root = math.sqrt(1.0 - KEPT_SQUARE**self._steps)
@@ -294,7 +299,7 @@ class _Ascent:
             left_out=left_out.astype(np.int64),
         )
         bound = cheapest_path(
-            self._machine, self._classes, prices, self._arrived, self._options, self._value
+            self._problem, self._classes, prices, self._arrived, self._options, self._value
         )
         return int(bound), prices
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ....models.instance import Instance
 from ....models.objectives import latest_completion
-from ....models.separate.problem import separate_problem
+from ....models.separate.problem import time_alone
 from .workloads import MIXES, works
 
 
@@ -44,7 +44,7 @@ def reward_bound(instance: Instance) -> Fraction:
     Fraction(4, 1)
     """
     limit = latest_completion(instance)
-    earliest = instance.arrival + separate_problem(instance).alone
+    earliest = instance.arrival + time_alone(instance)
     may = np.flatnonzero((earliest <= limit) & (instance.reward > 0))
     if may.size == 0:
         return Fraction(0)

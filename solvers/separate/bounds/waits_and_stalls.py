@@ -1,4 +1,4 @@
-r"""Lower bound from the times of prompt batches: who waits for one, and whom each stalls.
+r"""Lower bound from the times of prompt batches: which requests wait for one, which it stalls.
 
 **Waits and stalls.** Let x_1 < x_2 < … be the starts of the prompt batches from a_i on, each of
 which takes τ or more, and d_i what request i takes alone. Then
@@ -20,9 +20,9 @@ by p and is certainly there at S. Who is, depends on the batches before p, named
   S ≥ p + τ, this says that it was there at p); who arrived by p'' if a_i + d_i + 2τ > S.
 - not knowing these: who arrived by p, if a_i + d_i > S.
 
-**Who is left over.** If so many have arrived in (p', p] that by B_P and C_P at least r of them are
-not in the batch at p, these wait for S: instead of a stall of τ or none, S − p each. So
-r · (S − p − τ) are added. Likewise for those of (p'', p] and the two batches p' and p.
+**Leftovers.** If so many requests have arrived in (p', p] that by B_P and C_P at least r of them
+are not in the batch at p, these wait for S: instead of a stall of τ or none, S − p each. So r · (S
+− p − τ) are added. Likewise for those of (p'', p] and the two batches p' and p.
 
 A state of the path is p with the numbers of arrivals in (p', p] and (p'', p']: the *memory*, 0 to 2
 such numbers. Numbers beyond `MOST_REMEMBERED`, and steps longer than the *reach*, lead to states
@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from ....models.batch_time import AffineTime
 from ....models.instance import Instance, IntArray
-from ....models.separate.problem import separate_problem
+from ....models.separate.problem import separate_problem, time_alone
 from ...certificates.separate.waits_and_stalls import WaitsAndStallsProof
 
 #: Most numbers in the memory.
@@ -106,6 +106,11 @@ def waits_and_stalls(instance: Instance, memory: int = 1) -> WaitsAndStalls:
     memory : int
         Numbers in the memory, 0 to `MOST_MEMORY`: with more the bound is better.
 
+    See Also
+    --------
+    certificates.separate.waits_and_stalls.WaitsAndStallsProof : Verifies the bound.
+    bounds.gpu_path_prices.path_prices : A Lagrangian bound that knows KV and batch limits.
+
     Examples
     --------
     The first waits a round for the second, or is stalled by its prompt batch:
@@ -119,7 +124,7 @@ def waits_and_stalls(instance: Instance, memory: int = 1) -> WaitsAndStalls:
     first = int(instance.arrival.min())
     arrival = instance.arrival[order] - first
     problem = separate_problem(instance)
-    alone, tau = problem.alone[order], _shortest_prompt_batch(instance)
+    alone, tau = time_alone(instance)[order], _shortest_prompt_batch(instance)
     W = MOST_REMEMBERED[memory]
     sizes = _Sizes(instance.prompt[order], problem.B_P, problem.C_P)
     reach = _reach(instance, memory)
@@ -177,7 +182,7 @@ class _Calendar(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def _left_over(sizes: _Sizes, most: int, batches: int) -> NDArray[np.int32]:
-    """Least number, ``[x, w]``, of the last w among the first x whom so many batches leave over.
+    """Least number, ``[x, w]``, of the last w among the first x that this many batches leave over.
 
     These are the largest; the tokens of the others may be divided among the batches.
     """
@@ -260,7 +265,7 @@ def _from_afar(
 
 @njit(cache=True, nogil=True)
 def _waits(arrived: IntArray, arrival_sum: IntArray, p: int, S: int) -> int:
-    """Sum of the waits until S of who arrives in (p, S]; nobody does after the last slot."""
+    """Sum of the waits until S of those that arrive in (p, S]; none does after the last slot."""
     now = min(S, arrived.size - 1)
     return int((arrived[now] - arrived[p]) * S - (arrival_sum[now] - arrival_sum[p]))
 

@@ -26,9 +26,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ....models.durations import Durations
+from ....models.durations import Durations, batch_durations
 from ....models.instance import ARITHMETIC_LIMIT, Instance
-from ....models.separate.problem import separate_problem
 
 #: Weights of places, tokens and KV that are tried.
 MIXES = tuple(
@@ -67,7 +66,7 @@ def works(instance: Instance, mix: tuple[Fraction, Fraction, Fraction]) -> tuple
     >>> [str(Fraction(x, unit)) for x in w]  # 2/4 + 3 · 1/4, and 2/4
     ['5/4', '1/2']
     """
-    law, gpu = separate_problem(instance).law, instance.gpu
+    law, gpu = batch_durations(instance), instance.gpu
     quarters = math.lcm(*(weight.denominator for weight in mix))
     p, c, k = (int(weight * quarters) for weight in mix)
     limits = gpu.prompt_batch_requests, gpu.prompt_batch_tokens, gpu.token_batch_requests

@@ -38,13 +38,13 @@ Two requests with as many tokens to go and as much KV are alike: exchanging all 
 changes nothing but the lists, so of them the first by number is served first.
 
 Names of equal requests may be exchanged on the way (`states`): which of two equal states is
-followed changes nothing. (So two equal requests with equal tokens are told apart where somebody is
+followed changes nothing. (So two equal requests with equal tokens are told apart where one is
 tied.) Under the affine law there are no rules.
 
 **Dominance** is said in `labels`. Let the label of the chosen schedule be dominated. What follows
 it there may follow the other label too, at no larger cost: at the same time everything stays, and
 earlier, after the last arrival, everything is shifted. It is left-shifted still, leaves out the
-same requests, and whoever the other label bars was barred here and became free in what follows. So
+same requests, and what the other label bars was barred here and became free in what follows. So
 the search goes on from the other label along a schedule as cheap as the chosen one.
 """
 
@@ -53,7 +53,7 @@ from __future__ import annotations
 from numba import njit
 
 from ....models.instance import IntArray
-from ..compiled_instance import Machine
+from ....models.separate.problem import Problem
 from .labels import (
     AT_LEVEL,
     DOMINATED,
@@ -168,29 +168,29 @@ def _next_label(labels: Labels, limit: int, width: int) -> int:
 @njit(cache=True, nogil=True)
 def _unpack_label(states: StateSpace, space: Workspace, labels: Labels, label: int) -> None:
     """Write a label to the workspace: running requests in order, waiting ones, counts."""
-    machine, g, time = states.machine, space.g, labels.time[label]
+    problem, g, time = states.problem, space.g, labels.time[label]
     unpack(states.packing, labels.state[label], labels.bars[label], g, space.barred)
     running = waiting = held = peaks = 0
     next_arrival = NEVER
     for i in range(g.size):
-        if g[i] < machine.output[i]:
-            peaks += machine.prompt[i] + machine.output[i]
+        if g[i] < problem.output[i]:
+            peaks += problem.prompt[i] + problem.output[i]
         if g[i] == 0:
-            if machine.arrival[i] <= time:
+            if problem.arrival[i] <= time:
                 space.waiting[waiting] = i
                 waiting += 1
             else:
-                next_arrival = min(next_arrival, machine.arrival[i])
-        elif g[i] < machine.output[i]:
-            held += machine.prompt[i] + g[i]
+                next_arrival = min(next_arrival, problem.arrival[i])
+        elif g[i] < problem.output[i]:
+            held += problem.prompt[i] + g[i]
             k = running
-            while k > 0 and _goes_first(machine, g, i, space.running[k - 1]):
+            while k > 0 and _goes_first(problem, g, i, space.running[k - 1]):
                 space.running[k] = space.running[k - 1]
                 k -= 1
             space.running[k] = i
             running += 1
-    count_rest(machine, states.lookahead, space.rest, g)
-    unpack_ties(machine, g, labels.ties[label], space.tied, space.order)
+    count_rest(problem, states.lookahead, space.rest, g)
+    unpack_ties(problem, g, labels.ties[label], space.tied, space.order)
     space.counts[LABEL], space.counts[TIME] = label, time
     space.counts[COST], space.counts[BOUND] = labels.cost[label], labels.bound[label]
     space.counts[RUNNING], space.counts[WAITING], space.counts[HELD] = running, waiting, held
@@ -198,12 +198,12 @@ def _unpack_label(states: StateSpace, space: Workspace, labels: Labels, label: i
 
 
 @njit(cache=True, nogil=True)
-def _goes_first(machine: Machine, g: IntArray, i: int, j: int) -> bool:
+def _goes_first(problem: Problem, g: IntArray, i: int, j: int) -> bool:
     """Whether i is before j in the order of (tokens to go, KV falling)."""
-    r_i, r_j = machine.output[i] - g[i], machine.output[j] - g[j]
+    r_i, r_j = problem.output[i] - g[i], problem.output[j] - g[j]
     if r_i != r_j:
         return bool(r_i < r_j)
-    return bool(machine.prompt[i] + g[i] > machine.prompt[j] + g[j])
+    return bool(problem.prompt[i] + g[i] > problem.prompt[j] + g[j])
 
 
 @njit(cache=True, nogil=True)
@@ -223,15 +223,15 @@ def _idle(states: StateSpace, space: Workspace, labels: Labels) -> None:
     end = space.counts[NEXT_ARRIVAL]
     if end == NEVER:
         return
-    machine = states.machine
+    problem = states.problem
     begin_successor(space)
     gap = end - space.counts[TIME]
     if states.has_rules:
         for k in range(space.counts[RUNNING]):
-            if gap >= machine.law.token:
+            if gap >= problem.law.token:
                 space.next_barred[space.running[k]] = True
         for k in range(space.counts[WAITING]):
-            if gap >= machine.law.prompt:
+            if gap >= problem.law.prompt:
                 space.next_barred[space.waiting[k]] = True
     bound = bound_unchanged(states, space, end)
     offer(states, space, labels, end, space.counts[HELD], bound)

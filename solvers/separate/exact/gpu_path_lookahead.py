@@ -1,10 +1,10 @@
 """Lower bounds on the cost to go of a state: those of the GPU's path, and what its requests paid.
 
-With the prices of `gpu_path_costs`, a schedule goes on from a state at time t like a path from
-(t, q, k). The prompts to come earn Σ λ_i over those that wait. Whoever runs, in class c, has earned
-its price before; it pays Π_{c,t'} at some t' ≥ t when it leaves the class, at most Π_{c,t}, and
-passes through the classes that follow at no gain. Deposits paid from t on, less those returned, are
-at most ``(M − H)·δ_t`` where H is held already. So what is to come is at least
+With the prices of `gpu_path_costs`, a schedule goes on from a state at time t like a path from (t,
+q, k). The prompts to come earn Σ λ_i over those that wait. A running request, in class c, has
+earned its price before; it pays Π_{c,t'} at some t' ≥ t when it leaves the class, at most Π_{c,t},
+and passes through the classes that follow at no gain. Deposits paid from t on, less those returned,
+are at most ``(M − H)·δ_t`` where H is held already. So what is to come is at least
 
 ``value[t, q, k] + Σ λ_i − Σ Π_{c,t} − (M − H)·δ_t``.
 
@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from ....models.instance import Instance, IntArray
 from ....models.separate.milp.running_classes import running_classes
+from ....models.separate.problem import separate_problem
 from ...certificates.separate.walk_search import WalkSearch
 from ..bounds.gpu_path_costs import SCALE, Prices, cheapest_path
 from ..bounds.gpu_path_options import empty_options
 from ..bounds.gpu_path_prices import classes_of, has_path, most_running, proof_of, unpriced_path
 from ..bounds.prompt_choices import IMPOSSIBLE
-from ..compiled_instance import machine_of
 
 #: How often the end of a table is moved on.
 MOST_MOVES = 8
@@ -92,9 +92,9 @@ def path_table(instance: Instance, prices: Prices, end: int, latency: int) -> Pa
     >>> path_table(instance, prices, begin.end, 3).value.shape[1:]
     (3, 2)
     """
-    n, machine, K = instance.n, machine_of(instance), most_running(instance)
+    n, problem, K = instance.n, separate_problem(instance), most_running(instance)
     first = int(instance.arrival.min())
-    options, late = empty_options(machine, K), np.diff(prices.left_out)
+    options, late = empty_options(problem, K), np.diff(prices.left_out)
     none_late = np.full(n + 1, IMPOSSIBLE, np.int64)
     none_late[0] = 0
     more = 0
@@ -111,7 +111,7 @@ def path_table(instance: Instance, prices: Prices, end: int, latency: int) -> Pa
             left_out=left_out.astype(np.int64),
         )
         value = np.empty((S + 1, n + 1, K + 1), np.int64)
-        given = machine, classes_of(instance, end + more)
+        given = problem, classes_of(instance, end + more)
         bound = cheapest_path(*given, longer, arrived.astype(np.int64), options, value)
         if bound > (latency - 1) * SCALE:
             longer = longer._replace(left_out=none_late)
@@ -160,7 +160,7 @@ class Plan(NamedTuple):
     value : ndarray of int64, shape (most + 1,)
         Cost to go by count.
     exact : ndarray of int64, shape (n + 1, most + 1)
-        Least sum of the gains of so many positions from p on.
+        Least sum of the gains of this many positions from p on.
     least : ndarray of int64, shape (n + 1, most + 1)
         Least that one or more positions from p on can add when d are in the batch already.
     """
@@ -172,7 +172,7 @@ class Plan(NamedTuple):
 
 
 def empty_plan(n: int, most: int) -> Plan:
-    """Return room for batches of up to so many jobs."""
+    """Return room for batches of up to `most` jobs."""
     return Plan(
         gain=np.zeros(n, np.int64),
         value=np.zeros(most + 1, np.int64),
@@ -183,7 +183,7 @@ def empty_plan(n: int, most: int) -> Plan:
 
 @njit(cache=True, nogil=True)
 def look_ahead(plan: Plan, positions: int, most: int, counted: bool) -> None:
-    """Fill `least` for batches of at most so many; `counted`: with the cost to go by count."""
+    """Fill `least` for batches of at most `most`; `counted`: with the cost to go by count."""
     exact, least = plan.exact, plan.least
     exact[:, 0] = 0
     for j in range(1, most + 1):

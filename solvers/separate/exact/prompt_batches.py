@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from numba import njit
 
+from ....models.separate.problem import Problem
 from ..bounds.gpu_path_costs import SCALE
-from ..compiled_instance import Machine, prompt_time
+from ..compiled_instance import prompt_time
 from .gpu_path_lookahead import look_ahead
 from .labels import Labels
 from .lookahead import DONE, bound_by_profiles, count_prompt
@@ -27,14 +28,14 @@ from .workspace import (
 @njit(cache=True, nogil=True)
 def add_prompt_batches(states: StateSpace, space: Workspace, labels: Labels) -> None:
     """Prompt batches of all sets of waiting requests within B_P, C_P and KV, depth first."""
-    machine, path, plan = states.machine, states.lookahead.path, space.plan
+    problem, path, plan = states.problem, states.lookahead.path, space.plan
     w, picked = space.counts[WAITING], space.picked
-    most = min(w, machine.B_P, space.most)
-    end = space.counts[TIME] + prompt_time(machine.law, 0)
+    most = min(w, problem.B_P, space.most)
+    end = space.counts[TIME] + prompt_time(problem.law, 0)
     common = bound_in_common(states, space, end)
     _plan_prompts(states, space, common, end)
     free, done, running = (
-        machine.M - space.counts[HELD],
+        problem.M - space.counts[HELD],
         space.rest.counts[DONE],
         space.counts[RUNNING],
     )
@@ -47,40 +48,40 @@ def add_prompt_batches(states: StateSpace, space: Workspace, labels: Labels) -> 
             depth -= 1
             at = picked[depth]
             i = waiting[at]
-            tokens -= machine.prompt[i]
-            complete -= machine.output[i] == 1
+            tokens -= problem.prompt[i]
+            complete -= problem.output[i] == 1
             total -= plan.gain[at]
             if states.lookahead.has_tables:
-                count_prompt(machine, states.lookahead, space.rest, i, -1)
+                count_prompt(problem, states.lookahead, space.rest, i, -1)
             at += 1
             continue
         i = waiting[at]
         if (
             barred[i]
-            or tokens + machine.prompt[i] > machine.C_P
-            or tokens + machine.prompt[i] + depth + 1 > free
-            or _has_equal_before(machine, space, depth, at)
+            or tokens + problem.prompt[i] > problem.C_P
+            or tokens + problem.prompt[i] + depth + 1 > free
+            or _has_equal_before(problem, space, depth, at)
         ):
             at += 1
             continue
         picked[depth] = at
         depth += 1
-        tokens += machine.prompt[i]
-        complete += machine.output[i] == 1
+        tokens += problem.prompt[i]
+        complete += problem.output[i] == 1
         total += plan.gain[at]
         if states.lookahead.has_tables:
-            count_prompt(machine, states.lookahead, space.rest, i, 1)
+            count_prompt(problem, states.lookahead, space.rest, i, 1)
         cost = total
         if common > UNKNOWN:
             after = running + depth - complete
             cost += path.value[end - path.first, done + depth, after]
         if not is_left(counts, cost):
-            bound, over = -(-cost // SCALE), space.counts[TIME] + prompt_time(machine.law, tokens)
+            bound, over = -(-cost // SCALE), space.counts[TIME] + prompt_time(problem.law, tokens)
             if states.lookahead.has_tables:
                 completions = space.counts[COST] + complete * over
                 bound = max(
                     bound,
-                    bound_by_profiles(machine, states.lookahead, space.rest, over, completions),
+                    bound_by_profiles(problem, states.lookahead, space.rest, over, completions),
                 )
             if bound < space.limit[LATENCY]:
                 _prompt_batch(states, space, labels, depth, tokens, over, bound)
@@ -90,16 +91,16 @@ def add_prompt_batches(states: StateSpace, space: Workspace, labels: Labels) -> 
 @njit(cache=True, nogil=True)
 def _plan_prompts(states: StateSpace, space: Workspace, common: int, end: int) -> None:
     """Prepare the bounds of prompt batches."""
-    machine, path, plan = states.machine, states.lookahead.path, space.plan
+    problem, path, plan = states.problem, states.lookahead.path, space.plan
     at, k, waiting = end - path.first, space.counts[RUNNING], space.counts[WAITING]
-    most = min(waiting, machine.B_P, space.most)
+    most = min(waiting, problem.B_P, space.most)
     plan.gain[:waiting] = 0
     plan.value[:] = 0
     for position in range(waiting if common > UNKNOWN else 0):
         i = space.waiting[position]
-        gain = (end - machine.arrival[i]) * SCALE - path.prompt[i]
-        if machine.output[i] > 1:
-            gain += (machine.prompt[i] + 1) * path.kv[at]
+        gain = (end - problem.arrival[i]) * SCALE - path.prompt[i]
+        if problem.output[i] > 1:
+            gain += (problem.prompt[i] + 1) * path.kv[at]
             gain -= path.running[path.stage[i, 1], at]
         plan.gain[position] = gain
     for j in range(1, most + 1 if common > UNKNOWN else 1):
@@ -109,14 +110,14 @@ def _plan_prompts(states: StateSpace, space: Workspace, common: int, end: int) -
 
 
 @njit(cache=True, nogil=True)
-def _has_equal_before(machine: Machine, space: Workspace, depth: int, at: int) -> bool:
+def _has_equal_before(problem: Problem, space: Workspace, depth: int, at: int) -> bool:
     """Whether an equal request that waits, is not barred and comes before has not been picked."""
     if at == 0 or (depth > 0 and space.picked[depth - 1] == at - 1):
         return False
     i, j = space.waiting[at], space.waiting[at - 1]
     return (
-        machine.prompt[i] == machine.prompt[j]
-        and machine.output[i] == machine.output[j]
+        problem.prompt[i] == problem.prompt[j]
+        and problem.output[i] == problem.output[j]
         and not space.barred[j]
     )
 
@@ -131,13 +132,13 @@ def _prompt_batch(
     end: int,
     bound: int,
 ) -> None:
-    machine = states.machine
+    problem = states.problem
     begin_successor(space)
     for k in range(size):
         space.next_g[space.waiting[space.picked[k]]] = 1
-    if states.has_rules and size < machine.B_P:
+    if states.has_rules and size < problem.B_P:
         for k in range(space.counts[WAITING]):
             i = space.waiting[k]
-            if space.next_g[i] == 0 and tokens + machine.prompt[i] <= machine.C_P:
+            if space.next_g[i] == 0 and tokens + problem.prompt[i] <= problem.C_P:
                 space.next_barred[i] = True
     offer(states, space, labels, end, space.counts[HELD] + tokens + size, bound)

@@ -1,4 +1,4 @@
-"""Prove a schedule optimal, or find a better one, by searching the states exhaustively (A*)."""
+"""Prove a schedule optimal, or find a better one: A* label setting with dominance."""
 
 from __future__ import annotations
 
@@ -10,34 +10,33 @@ import numpy as np
 
 from ....models.instance import Instance, IntArray
 from ....models.separate.columns import earlier_jobs
-from ....models.separate.problem import separate_problem
+from ....models.separate.problem import Problem, separate_problem
 from ....models.separate.schedule import Kind, SeparateSchedule, columns_of
 from ...limits import Budget
 from ..bounds.profile_costs import CostTable
 from ..bounds.profile_prices import ProfilePrices
 from ..bounds.profiles import Profiles
-from ..compiled_instance import Machine, machine_of
 from .expansion import EXHAUSTED, FULL, expand
 from .gpu_path_lookahead import PathTable, no_path
 from .labels import BY_TIME, EXPANSIONS, HEAP, Labels, add_label, empty_labels, enlarged
 from .lookahead import TABLES, Lookahead, bound_alone, least_times
-from .states import name_in_order, pack, packing_of, sorted_machine, unpack
+from .states import name_in_order, pack, packing_of, sorted_problem, unpack
 from .workspace import LAST_LABEL, LATENCY, NEVER, StateSpace, empty_workspace
 
 #: Labels that are kept at most (a power of 2), and room for at first.
 MOST_LABELS, FIRST_LABELS = 2**24, 2**15
 
-#: Token batches of up to so many running requests are enumerated, and sets of prompts per state.
+#: Token batches of up to this many running requests are enumerated, and this many sets of prompts
+#: per state.
 MOST_RUNNING, MOST_PROMPT_SETS = 16, 200_000
 
-#: Most requests where the GPU's path leads, and most that may run then: a bit each.
+#: Most requests where the path bound guides the search, and most that may run then: a bit each.
 MOST_GUIDED, MOST_BITS = 60, 60
 
 #: Expansions between two looks at the clock.
 SLICE = 200
 
-
-#: Of what follows a label, that is added at once whose bound is less than so much higher.
+#: Successors of a label are added at once if their bound exceeds its own by less than this.
 WINDOW = 4
 
 Found = Callable[[SeparateSchedule, int], None]
@@ -81,7 +80,7 @@ def is_applicable(instance: Instance) -> bool:
 
 
 def may_be_guided(instance: Instance) -> bool:
-    """Whether the search is worth its time where costs to go of the GPU's path lead it.
+    """Whether the search is worth its time where the bound by the GPU's path guides it.
 
     Examples
     --------
@@ -126,7 +125,7 @@ def search_states(
     schedule : SeparateSchedule
         A feasible schedule: only better ones are searched for.
     kept : int
-        Only among schedules that begin with so many of its batches; the bound is on these.
+        Only among schedules that begin with this many of its batches; the bound is on these.
     prices : sequence of ProfilePrices
         Prices for a stronger lookahead, of this instance, up to `lookahead.TABLES` of them: the
         first for all states, others for those from a stage on. More may be added while the search
@@ -140,7 +139,7 @@ def search_states(
     stop : callable, optional
         Asked now and then whether to end.
     found : callable, optional
-        Called with the best schedule and the lower bound, when either gets better.
+        Called with the best schedule and the lower bound, when either improves.
     known : callable, optional
         Total latency of a schedule that others have found meanwhile: only better ones count.
 
@@ -148,6 +147,11 @@ def search_states(
     -------
     Outcome
         The best schedule, and how far the bound got.
+
+    See Also
+    --------
+    beam : A heuristic search of the same states.
+    search.tail_search.improve_tail : The same search behind the first batches of a schedule.
 
     Examples
     --------
@@ -197,6 +201,10 @@ def beam(
         The one given, or a better one.
     expanded : int
         Labels expanded.
+
+    See Also
+    --------
+    search_states : The exhaustive search.
     """
     run = _Run(instance, schedule, prices, None, width=width)
     run.go_on_until_done(Budget(time_limit, work_limit, stop), None, None)
@@ -220,12 +228,12 @@ class _Run:
         self._kept = schedule.columns.first(kept)
         self._kept_ends = schedule.ends(instance)[:kept]
         self._arrivals = int(instance.arrival.sum())
-        self._machine, self._order = sorted_machine(machine_of(instance))
-        self._packing = packing_of(self._machine)
+        self._problem, self._order = sorted_problem(separate_problem(instance))
+        self._packing = packing_of(self._problem)
         self._width = width
         self._states = self._look_up_tables()
         self._space = empty_workspace(
-            self._machine,
+            self._problem,
             self._packing,
             _most_running(instance),
             int(schedule.completion(instance).sum()),
@@ -238,10 +246,10 @@ class _Run:
         """Make the search look ahead in the tables that there are now."""
         self._tables = self._tables_now()
         return StateSpace(
-            machine=self._machine,
+            problem=self._problem,
             packing=self._packing,
-            lookahead=_lookahead(self._machine, self._order, self._prices, self._path),
-            has_rules=self._machine.law.is_constant,
+            lookahead=_lookahead(self._problem, self._order, self._prices, self._path),
+            has_rules=self._problem.law.is_constant,
             last_arrival=int(self._instance.arrival.max()),
             window=WINDOW if self._path is not None else NEVER // 2,
         )
@@ -259,7 +267,7 @@ class _Run:
         labels.size[BY_TIME] = self._width > 0
         space = self._space
         tokens, time, cost = self._begin()
-        bound = cost + int(bound_alone(self._machine, self._states.lookahead, tokens, time))
+        bound = cost + int(bound_alone(self._problem, self._states.lookahead, tokens, time))
         name_in_order(self._packing, tokens, space.barred, space.tied)
         pack(self._packing, tokens, space.barred, space.state, space.bars)
         add_label(labels, space.state, space.bars, np.uint64(0), time, cost, bound, -1)
@@ -271,7 +279,7 @@ class _Run:
         tokens = np.bincount(who, minlength=self._instance.n)
         complete = earlier_jobs(who) + 1 == self._instance.output[who]
         cost = int(ends[self._kept.batch[complete]].sum())
-        time = int(ends[-1] if ends.size else self._machine.arrival.min())
+        time = int(ends[-1] if ends.size else self._problem.arrival.min())
         return tokens[self._order], time, cost
 
     @property
@@ -342,7 +350,7 @@ class _Run:
         return SeparateSchedule.left_shifted(self._instance, whole)
 
     def _tokens(self, label: int) -> IntArray:
-        n = self._machine.prompt.size
+        n = self._problem.prompt.size
         tokens, barred = np.zeros(n, np.int64), np.zeros(n, np.bool_)
         unpack(self._packing, self._labels.state[label], self._labels.bars[label], tokens, barred)
         return tokens
@@ -365,15 +373,15 @@ class _Run:
 
 
 def _lookahead(
-    machine: Machine, order: IntArray, prices: Sequence[ProfilePrices], path: PathTable | None
+    problem: Problem, order: IntArray, prices: Sequence[ProfilePrices], path: PathTable | None
 ) -> Lookahead:
-    prompts, token = least_times(machine)
-    space = np.zeros(max(machine.prompt.size, int(machine.output.max())), np.int64)
+    prompts, token = least_times(problem)
+    space = np.zeros(max(problem.prompt.size, int(problem.output.max())), np.int64)
     if prices:
         profiles = prices[0].profiles
         tables = [each.table._replace(price=each.table.price[order]) for each in prices]
     else:
-        profiles, table = _no_profiles(machine)
+        profiles, table = _no_profiles(problem)
         tables = [table]
     return Lookahead(
         has_tables=bool(prices),
@@ -388,7 +396,7 @@ def _lookahead(
     )
 
 
-def _no_profiles(machine: Machine) -> tuple[Profiles, CostTable]:
+def _no_profiles(problem: Problem) -> tuple[Profiles, CostTable]:
     """Empty tables, for the compiled code's types only."""
     none, square = np.zeros(0, np.int64), np.zeros((0, 0), np.int64)
     profiles = Profiles(

@@ -45,7 +45,7 @@ def bound_unchanged(states: StateSpace, space: Workspace, time: int) -> int:
         bound = -(-cost // SCALE)
     if states.lookahead.has_tables:
         cost = space.counts[COST]
-        by_profiles = bound_by_profiles(states.machine, states.lookahead, rest, time, cost)
+        by_profiles = bound_by_profiles(states.problem, states.lookahead, rest, time, cost)
         bound = max(bound, by_profiles)
     return int(bound)
 
@@ -61,7 +61,7 @@ def bound_in_common(states: StateSpace, space: Workspace, end: int) -> int:
     if at >= path.kv.size:
         return UNKNOWN
     cost = (space.counts[COST] + space.rest.counts[RUN] * end + space.rest.sums[ARRIVALS]) * SCALE
-    cost += space.counts[WAITING_PRICE] - (states.machine.M - space.counts[HELD]) * path.kv[at]
+    cost += space.counts[WAITING_PRICE] - (states.problem.M - space.counts[HELD]) * path.kv[at]
     for k in range(space.counts[RUNNING]):
         i = space.running[k]
         cost -= path.running[path.stage[i, space.g[i]], at]
@@ -70,32 +70,27 @@ def bound_in_common(states: StateSpace, space: Workspace, end: int) -> int:
 
 @njit(cache=True, nogil=True)
 def offer(
-    states: StateSpace,
-    space: Workspace,
-    labels: Labels,
-    end: int,
-    held: int,
-    bound: int,
+    states: StateSpace, space: Workspace, labels: Labels, end: int, held: int, bound: int
 ) -> None:
     """Add what follows a label, unless it is unsafe, useless, dominated or too expensive.
 
     `held` is the KV at the end of the batch, before the complete ones free theirs, `bound` the
     lower bound on Σ completions by costs to go.
     """
-    machine, g = states.machine, space.next_g
+    problem, g = states.problem, space.next_g
     if labels.size[LABELS] == labels.time.size:  # the label is expanded again when there is room
         space.counts[LEFT] = min(space.counts[BOUND], space.limit[LATENCY] - 1)
         return
     label, cost, complete = space.counts[LABEL], space.counts[COST], True
     for i in range(g.size):
-        if g[i] == machine.output[i]:
+        if g[i] == problem.output[i]:
             if space.g[i] < g[i]:
                 cost += end
             space.next_barred[i] = False
         else:
             complete = False
-            more = machine.prompt[i] + 1 if g[i] == 0 else 1
-            if held + more > machine.M:
+            more = problem.prompt[i] + 1 if g[i] == 0 else 1
+            if held + more > problem.M:
                 space.next_barred[i] = False
             elif space.next_barred[i] and not _may_be_freed(states, space, i, more):
                 return
@@ -109,7 +104,7 @@ def offer(
             )
         return
     if not states.lookahead.has_tables:
-        bound = max(bound, cost + bound_alone(machine, states.lookahead, g, end))
+        bound = max(bound, cost + bound_alone(problem, states.lookahead, g, end))
     bound = max(space.counts[BOUND], bound)
     if bound >= min(space.limit[LATENCY], space.counts[TOP]):
         space.counts[LEFT] = min(space.counts[LEFT], bound)
@@ -118,7 +113,7 @@ def offer(
         return
     name_in_order(states.packing, g, space.next_barred, space.next_tied)
     pack(states.packing, g, space.next_barred, space.state, space.bars)
-    ties = pack_ties(machine, g, space.next_tied, space.order)
+    ties = pack_ties(problem, g, space.next_tied, space.order)
     if not is_dominated(labels, space.state, space.bars, ties, end, cost, states.last_arrival):
         add_label(labels, space.state, space.bars, ties, end, cost, bound, label)
 
@@ -126,23 +121,23 @@ def offer(
 @njit(cache=True, nogil=True)
 def _may_be_freed(states: StateSpace, space: Workspace, i: int, more: int) -> bool:
     """Whether the KV of all the others can ever be so large that i's next job would not fit."""
-    machine, g = states.machine, space.next_g
-    now = 0 if g[i] == 0 else machine.prompt[i] + g[i]
-    peaks = space.counts[PEAKS] - machine.prompt[i] - machine.output[i]
-    return bool(peaks + now + more > machine.M)
+    problem, g = states.problem, space.next_g
+    now = 0 if g[i] == 0 else problem.prompt[i] + g[i]
+    peaks = space.counts[PEAKS] - problem.prompt[i] - problem.output[i]
+    return bool(peaks + now + more > problem.M)
 
 
 @njit(cache=True, nogil=True)
 def _is_safe(states: StateSpace, space: Workspace) -> bool:
     """Whether all that hold KV can finish, one after another by tokens to go."""
-    machine, g, order = states.machine, space.next_g, space.order
+    problem, g, order = states.problem, space.next_g, space.order
     m = held = 0
     for i in range(g.size):
-        if 0 < g[i] < machine.output[i]:
-            held += machine.prompt[i] + g[i]
+        if 0 < g[i] < problem.output[i]:
+            held += problem.prompt[i] + g[i]
             k = m
             while (
-                k > 0 and machine.output[order[k - 1]] - g[order[k - 1]] > machine.output[i] - g[i]
+                k > 0 and problem.output[order[k - 1]] - g[order[k - 1]] > problem.output[i] - g[i]
             ):
                 order[k] = order[k - 1]
                 k -= 1
@@ -150,7 +145,7 @@ def _is_safe(states: StateSpace, space: Workspace) -> bool:
             m += 1
     for k in range(m):
         i = order[k]
-        if held + machine.output[i] - g[i] > machine.M:
+        if held + problem.output[i] - g[i] > problem.M:
             return False
-        held -= machine.prompt[i] + g[i]
+        held -= problem.prompt[i] + g[i]
     return True

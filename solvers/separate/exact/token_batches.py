@@ -11,28 +11,18 @@ from .gpu_path_lookahead import look_ahead
 from .labels import Labels
 from .lookahead import DONE, bound_by_profiles, count_token
 from .successors import begin_successor, bound_in_common, offer
-from .workspace import (
-    COST,
-    HELD,
-    LATENCY,
-    RUNNING,
-    TIME,
-    UNKNOWN,
-    StateSpace,
-    Workspace,
-    is_left,
-)
+from .workspace import COST, HELD, LATENCY, RUNNING, TIME, UNKNOWN, StateSpace, Workspace, is_left
 
 
 @njit(cache=True, nogil=True)
 def add_token_batches(states: StateSpace, space: Workspace, labels: Labels) -> None:
     """Token batches of all sets of running requests that the rules allow, depth first."""
-    machine, plan, picked = states.machine, space.plan, space.picked
+    problem, plan, picked = states.problem, space.plan, space.picked
     m, barred = space.counts[RUNNING], _compare_running(states, space)
-    end = space.counts[TIME] + token_time(machine.law, 1, 0)
+    end = space.counts[TIME] + token_time(problem.law, 1, 0)
     common = bound_in_common(states, space, end)
     ending = _plan_tokens(states, space, common, end)
-    most = min(m, machine.B_D)
+    most = min(m, problem.B_D)
     cheapest = plan.value[: min(ending, most) + 1].min()
     size, at, members, kv, total, complete = 0, 0, 0, 0, common, 0
     while True:
@@ -44,7 +34,7 @@ def add_token_batches(states: StateSpace, space: Workspace, labels: Labels) -> N
             at = picked[size]
             i = space.running[at]
             members ^= 1 << at
-            kv -= machine.prompt[i] + space.g[i]
+            kv -= problem.prompt[i] + space.g[i]
             total -= plan.gain[at]
             complete -= at < ending
             at += 1
@@ -52,7 +42,7 @@ def add_token_batches(states: StateSpace, space: Workspace, labels: Labels) -> N
         i = space.running[at]
         if (
             barred >> at & 1
-            or space.counts[HELD] + size + 1 > machine.M
+            or space.counts[HELD] + size + 1 > problem.M
             or (states.has_rules and space.equal[at] & ~members)
         ):
             at += 1
@@ -60,7 +50,7 @@ def add_token_batches(states: StateSpace, space: Workspace, labels: Labels) -> N
         picked[size] = at
         size += 1
         members |= 1 << at
-        kv += machine.prompt[i] + space.g[i]
+        kv += problem.prompt[i] + space.g[i]
         total += plan.gain[at]
         complete += at < ending
         cost = total + plan.value[complete]
@@ -72,21 +62,21 @@ def add_token_batches(states: StateSpace, space: Workspace, labels: Labels) -> N
 @njit(cache=True, nogil=True)
 def _plan_tokens(states: StateSpace, space: Workspace, common: int, end: int) -> int:
     """Prepare the bounds of token batches; return how many requests would complete in one."""
-    machine, path, plan = states.machine, states.lookahead.path, space.plan
+    problem, path, plan = states.problem, states.lookahead.path, space.plan
     at, m, ending = end - path.first, space.counts[RUNNING], 0
     plan.gain[:m] = 0
     plan.value[:] = 0
     for k in range(m):
         i, g = space.running[k], space.g[space.running[k]]
-        ending += g + 1 == machine.output[i]
+        ending += g + 1 == problem.output[i]
         if common == UNKNOWN:
             continue
         plan.gain[k] = path.running[path.stage[i, g], at]
-        if g + 1 < machine.output[i]:
+        if g + 1 < problem.output[i]:
             plan.gain[k] += path.kv[at] - path.running[path.stage[i, g + 1], at]
         else:
-            plan.gain[k] -= (machine.prompt[i] + g) * path.kv[at]
-    most = min(m, machine.B_D)
+            plan.gain[k] -= (problem.prompt[i] + g) * path.kv[at]
+    most = min(m, problem.B_D)
     look_ahead(plan, m, most, False)
     if common > UNKNOWN:
         for c in range(min(ending, most) + 1):
@@ -104,10 +94,10 @@ def _token_batch(
     kv: int,
     bound: int,
 ) -> None:
-    machine = states.machine
+    problem = states.problem
     if states.has_rules and not _ties_are_kept(space, members):
         return
-    end = space.counts[TIME] + token_time(machine.law, size, kv)
+    end = space.counts[TIME] + token_time(problem.law, size, kv)
     bound = max(bound, _bound_of_tokens(states, space, members, end))
     if bound >= space.limit[LATENCY]:
         return
@@ -116,7 +106,7 @@ def _token_batch(
         i = space.running[k]
         if members >> k & 1:
             space.next_g[i] += 1
-        elif states.has_rules and size < machine.B_D:
+        elif states.has_rules and size < problem.B_D:
             space.next_barred[i] = True
     if states.has_rules and not _tie(states, space, members):
         return
@@ -128,49 +118,49 @@ def _bound_of_tokens(states: StateSpace, space: Workspace, members: int, end: in
     """Lower bound on Σ completions after a token batch; 0 without tables."""
     if not states.lookahead.has_tables:
         return 0
-    machine, cost = states.machine, space.counts[COST]
+    problem, cost = states.problem, space.counts[COST]
     for k in range(space.counts[RUNNING]):
         if members >> k & 1:
-            to_go = machine.output[space.running[k]] - space.g[space.running[k]]
+            to_go = problem.output[space.running[k]] - space.g[space.running[k]]
             count_token(space.rest, to_go, 1)
             if to_go == 1:
                 cost += end
-    bound = bound_by_profiles(machine, states.lookahead, space.rest, end, cost)
+    bound = bound_by_profiles(problem, states.lookahead, space.rest, end, cost)
     for k in range(space.counts[RUNNING]):
         if members >> k & 1:
-            to_go = machine.output[space.running[k]] - space.g[space.running[k]]
+            to_go = problem.output[space.running[k]] - space.g[space.running[k]]
             count_token(space.rest, to_go, -1)
     return bound
 
 
 @njit(cache=True, nogil=True)
 def _compare_running(states: StateSpace, space: Workspace) -> int:
-    """Fill `behind`, `equal` and `bound_to`; return who is barred, as bits."""
-    machine = states.machine
+    """Fill `behind`, `equal` and `bound_to`; return the barred requests, as bits."""
+    problem = states.problem
     m, barred = space.counts[RUNNING], 0
     space.equal[:m] = 0
-    nobody_tied = True
+    untied = True
     for k in range(m):
         i = space.running[k]
         if space.barred[i]:
             barred |= 1 << k
         space.behind[k] = space.bound_to[k] = 0
         if space.tied.size and space.tied[i] != np.uint64(0):
-            nobody_tied = False
+            untied = False
             for other in range(m):
                 if space.tied[i] >> np.uint64(space.running[other]) & np.uint64(1):
                     space.bound_to[k] |= 1 << other
     for k in range(m):
         i = space.running[k]
-        peak, to_go = machine.prompt[i] + machine.output[i], machine.output[i] - space.g[i]
+        peak, to_go = problem.prompt[i] + problem.output[i], problem.output[i] - space.g[i]
         for other in range(k + 1, m):
             j = space.running[other]
-            if machine.prompt[j] + machine.output[j] > peak:
+            if problem.prompt[j] + problem.output[j] > peak:
                 continue
-            if machine.output[j] - space.g[j] > to_go:
+            if problem.output[j] - space.g[j] > to_go:
                 space.behind[k] |= 1 << other
-            elif machine.prompt[j] + machine.output[j] < peak or (
-                not space.barred[i] and (nobody_tied or machine.output[i] != machine.output[j])
+            elif problem.prompt[j] + problem.output[j] < peak or (
+                not space.barred[i] and (untied or problem.output[i] != problem.output[j])
             ):
                 space.equal[other] |= 1 << k
     return barred
@@ -178,7 +168,7 @@ def _compare_running(states: StateSpace, space: Workspace) -> int:
 
 @njit(cache=True, nogil=True)
 def _ties_are_kept(space: Workspace, members: int) -> bool:
-    """Whether all are served whom members are tied to."""
+    """Whether every request that a member is tied to is served."""
     for k in range(space.counts[RUNNING]):
         if members >> k & 1 and space.bound_to[k] & ~members:
             return False
@@ -187,16 +177,16 @@ def _ties_are_kept(space: Workspace, members: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _tie(states: StateSpace, space: Workspace, members: int) -> bool:
-    """Tie those who are overtaken; whether all who are tied can still be served with the others."""
+    """Tie the overtaken requests; whether all that are tied can still be served with the others."""
     if space.tied.size == 0:
         return True
-    machine = states.machine
+    problem = states.problem
     for k in range(space.counts[RUNNING]):
         i = space.running[k]
         others = space.bound_to[k]
         if not members >> k & 1:
             others |= space.behind[k] & members
-        to_go = machine.output[i] - space.next_g[i]
+        to_go = problem.output[i] - space.next_g[i]
         if others == 0 or to_go == 0:
             space.next_tied[i] = 0
             continue
@@ -205,9 +195,9 @@ def _tie(states: StateSpace, space: Workspace, members: int) -> bool:
             if others >> other & 1:
                 j = space.running[other]
                 size += 1
-                if machine.output[j] - space.next_g[j] < to_go:
+                if problem.output[j] - space.next_g[j] < to_go:
                     return False
                 space.next_tied[i] |= np.uint64(1) << np.uint64(j)
-        if size > machine.B_D:
+        if size > problem.B_D:
             return False
     return True

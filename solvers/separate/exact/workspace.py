@@ -9,8 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
+from ....models.separate.problem import Problem
 from ..bounds.gpu_path_costs import SCALE
-from ..compiled_instance import Machine
 from .gpu_path_lookahead import Plan, empty_plan
 from .lookahead import Lookahead, Rest, empty_rest
 from .states import MOST_NAMED, Packing
@@ -37,8 +37,8 @@ class StateSpace(NamedTuple):
 
     Attributes
     ----------
-    machine : Machine
-        The machine, requests sorted.
+    problem : Problem
+        The problem, requests sorted.
     packing : Packing
         How states are packed.
     lookahead : Lookahead
@@ -52,7 +52,7 @@ class StateSpace(NamedTuple):
         stays open for the rest.
     """
 
-    machine: Machine
+    problem: Problem
     packing: Packing
     lookahead: Lookahead
     has_rules: bool
@@ -118,9 +118,9 @@ class Workspace(NamedTuple):
     most: int
 
 
-def empty_workspace(machine: Machine, packing: Packing, most: int, latency: int) -> Workspace:
+def empty_workspace(problem: Problem, packing: Packing, most: int, latency: int) -> Workspace:
     """Return a workspace for batches of up to `most` requests; `latency` is the first limit."""
-    n = machine.prompt.size
+    n = problem.prompt.size
     g, next_g, behind, equal, bound_to, running, waiting, picked, order = np.zeros((9, n), np.int64)
     barred, next_barred = np.zeros((2, n), np.bool_)
     tied, next_tied = np.zeros((2, n if n <= MOST_NAMED else 0), np.uint64)
@@ -142,7 +142,7 @@ def empty_workspace(machine: Machine, packing: Packing, most: int, latency: int)
         counts=np.zeros(12, np.int64),
         limit=np.array([latency, -1], dtype=np.int64),
         order=order,
-        rest=empty_rest(machine),
+        rest=empty_rest(problem),
         plan=empty_plan(n, min(n, most)),
         most=min(n, most),
     )

@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 
 from ....models.instance import IntArray
+from ....models.separate.problem import Problem
 from ...random_stream import Stream, below, uniform
-from ..compiled_instance import Machine
 from .encoding import MOST_URGENT, Encoding
 from .running import Running
 from .schedule_builder import REJECTED, Workspace, latency_from, working_space
@@ -73,19 +73,19 @@ class AnnealingState(NamedTuple):
     space: Workspace
 
 
-def start_annealing(machine: Machine, begin: Begin, encoding: Encoding) -> AnnealingState:
+def start_annealing(problem: Problem, begin: Begin, encoding: Encoding) -> AnnealingState:
     """Return the state of an annealing that starts from an encoding."""
     cost = np.zeros(3, np.int64)
-    space = working_space(machine.arrival.size)
+    space = working_space(problem.arrival.size)
     state = AnnealingState(begin, encoding.copied(), encoding.copied(), cost, space)
-    cost[:2] = cost_of(machine, state, float(REJECTED))
+    cost[:2] = cost_of(problem, state, float(REJECTED))
     cost[2] = space.batches[0]
     return state
 
 
 @njit(cache=True, nogil=True)
 def anneal(
-    machine: Machine,
+    problem: Problem,
     state: AnnealingState,
     stream: Stream,
     steps: tuple[int, int, int],
@@ -100,40 +100,40 @@ def anneal(
     if state.encoding.order.size == state.begin.fixed:
         return
     now, end, total = steps
-    shares = 1.0 if _may_be_too_many(machine) else 1.0 - URGENCIES
+    shares = 1.0 if _may_be_too_many(problem) else 1.0 - URGENCIES
     for step in range(now, end):
         temperature = heat[0] * (heat[1] / heat[0]) ** (step / total)
         limit = state.cost[0] - temperature * np.log(1.0 - uniform(stream))
         move = shares * uniform(stream)
         if move < WAITS:
-            _try_wait(machine, state, stream, limit)
+            _try_wait(problem, state, stream, limit)
         elif move < WAITS + LEASTS:
-            _try_least(machine, state, stream, limit)
+            _try_least(problem, state, stream, limit)
         elif move < WAITS + LEASTS + MOSTS:
-            _try_most(machine, state, stream, limit)
+            _try_most(problem, state, stream, limit)
         elif move < WAITS + LEASTS + MOSTS + FIRM:
-            _try_firm(machine, state, stream, limit)
+            _try_firm(problem, state, stream, limit)
         elif move < 1.0 - URGENCIES:
-            _try_order(machine, state, stream, limit)
+            _try_order(problem, state, stream, limit)
         else:
-            _try_urgency(machine, state, stream, limit)
+            _try_urgency(problem, state, stream, limit)
 
 
 @njit(cache=True, nogil=True)
-def _may_be_too_many(machine: Machine) -> bool:
+def _may_be_too_many(problem: Problem) -> bool:
     """Whether more may run at once, as far as KV goes, than a token batch serves."""
-    held, room = np.sort(machine.prompt + 1), machine.M
+    held, room = np.sort(problem.prompt + 1), problem.M
     for k in range(held.size):
         room -= held[k]
         if room < 0:
             return False
-        if k >= machine.B_D:
+        if k >= problem.B_D:
             return True
     return False
 
 
 @njit(cache=True, nogil=True)
-def _try_wait(machine: Machine, state: AnnealingState, stream: Stream, limit: float) -> None:
+def _try_wait(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
     """Let a prompt batch wait for more token batches, or for fewer."""
     batch = _free_batch(state, stream, min(1, state.begin.fixed))
     before = state.encoding.wait[batch]
@@ -141,27 +141,27 @@ def _try_wait(machine: Machine, state: AnnealingState, stream: Stream, limit: fl
         after = below(stream, 2 * before + 8)
     else:
         after = max(0, before - 2 + below(stream, 5))
-    _try_value(machine, state, state.encoding.wait, batch, after, limit)
+    _try_value(problem, state, state.encoding.wait, batch, after, limit)
 
 
 @njit(cache=True, nogil=True)
-def _try_least(machine: Machine, state: AnnealingState, stream: Stream, limit: float) -> None:
+def _try_least(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
     """Let a prompt batch wait for another number of requests."""
     batch, after = _free_batch(state, stream, min(1, state.begin.fixed)), 1
     if uniform(stream) >= FREED:
-        after = 1 + below(stream, min(machine.B_P, MOST_DRAWN))
-    _try_value(machine, state, state.encoding.least, batch, after, limit)
+        after = 1 + below(stream, min(problem.B_P, MOST_DRAWN))
+    _try_value(problem, state, state.encoding.least, batch, after, limit)
 
 
 @njit(cache=True, nogil=True)
-def _try_most(machine: Machine, state: AnnealingState, stream: Stream, limit: float) -> None:
+def _try_most(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
     """Let a prompt batch hold another number of requests, at least those that are fixed."""
     batch, after = _free_batch(state, stream, 0), state.encoding.order.size
     if uniform(stream) >= FREED:
-        after = 1 + below(stream, min(machine.B_P, MOST_DRAWN))
+        after = 1 + below(stream, min(problem.B_P, MOST_DRAWN))
     if batch == 0:
         after = max(after, state.begin.fixed)
-    _try_value(machine, state, state.encoding.most, batch, after, limit)
+    _try_value(problem, state, state.encoding.most, batch, after, limit)
 
 
 @njit(cache=True, nogil=True)
@@ -172,35 +172,35 @@ def _free_batch(state: AnnealingState, stream: Stream, first: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _try_urgency(machine: Machine, state: AnnealingState, stream: Stream, limit: float) -> None:
+def _try_urgency(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
     """Make a request more urgent, or less."""
     i = below(stream, state.encoding.urgency.size)
     after = below(stream, MOST_URGENT + 1)
-    _try_value(machine, state, state.encoding.urgency, i, after, limit)
+    _try_value(problem, state, state.encoding.urgency, i, after, limit)
 
 
 @njit(cache=True, nogil=True)
-def _try_firm(machine: Machine, state: AnnealingState, stream: Stream, limit: float) -> None:
+def _try_firm(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
     """Let no request overtake a request, or any."""
     i = state.encoding.order[below(stream, state.encoding.order.size)]
-    _try_value(machine, state, state.encoding.firm, i, 1 - state.encoding.firm[i], limit)
+    _try_value(problem, state, state.encoding.firm, i, 1 - state.encoding.firm[i], limit)
 
 
 @njit(cache=True, nogil=True)
 def _try_value(
-    machine: Machine, state: AnnealingState, column: IntArray, at: int, after: int, limit: float
+    problem: Problem, state: AnnealingState, column: IntArray, at: int, after: int, limit: float
 ) -> None:
     """Change one number of the encoding, if it stays within the limit."""
     if at >= column.size or column[at] == after:
         return
     before = column[at]
     column[at] = after
-    if not _accepted(machine, state, limit):
+    if not _accepted(problem, state, limit):
         column[at] = before
 
 
 @njit(cache=True, nogil=True)
-def _try_order(machine: Machine, state: AnnealingState, stream: Stream, limit: float) -> None:
+def _try_order(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
     """Exchange two places of the order, or insert one elsewhere; near more often than far."""
     fixed, end = state.begin.fixed, state.encoding.order.size
     n = end - fixed
@@ -220,7 +220,7 @@ def _try_order(machine: Machine, state: AnnealingState, stream: Stream, limit: f
         order[i], order[j] = order[j], order[i]
     else:
         _insert(order, i, j)
-    if not _accepted(machine, state, limit):
+    if not _accepted(problem, state, limit):
         if swap:
             order[i], order[j] = order[j], order[i]
         else:
@@ -238,9 +238,9 @@ def _insert(order: IntArray, i: int, j: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _accepted(machine: Machine, state: AnnealingState, limit: float) -> bool:
+def _accepted(problem: Problem, state: AnnealingState, limit: float) -> bool:
     """Evaluate the candidate; keep it if its cost is within the limit."""
-    cost = cost_of(machine, state, limit)
+    cost = cost_of(problem, state, limit)
     if cost == REJECTED:
         return False
     state.cost[0], state.cost[2] = cost, state.space.batches[0]
@@ -262,9 +262,9 @@ def take_up(begin: Begin, space: Workspace) -> None:
 
 
 @njit(cache=True, nogil=True)
-def cost_of(machine: Machine, state: AnnealingState, limit: float) -> int:
+def cost_of(problem: Problem, state: AnnealingState, limit: float) -> int:
     """Latencies from the beginning on under the present encoding; `REJECTED` above the limit."""
     take_up(state.begin, state.space)
     return latency_from(
-        machine, state.space, state.begin.now, state.encoding, limit, np.zeros(0, np.int64)
+        problem, state.space, state.begin.now, state.encoding, limit, np.zeros(0, np.int64)
     )

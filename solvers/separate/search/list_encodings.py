@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ....models.instance import Instance, IntArray
 from ....models.separate.columns import Columns, earlier_jobs
+from ....models.separate.problem import Problem, separate_problem
 from ....models.separate.schedule import Kind, SeparateSchedule
-from ..compiled_instance import Machine, machine_of, prompt_time, token_time
+from ..compiled_instance import prompt_time, token_time
 from .encoding import MOST_URGENT, Encoding, plain_encoding
 from .schedule_builder import REJECTED, total_latency, working_space
 
@@ -36,10 +37,12 @@ def list_encodings(instance: Instance) -> Iterator[tuple[str, Encoding]]:
     >>> name, encoding.order.tolist(), encoding.wait.tolist(), encoding.least.tolist()
     ('list schedule by arrival', [0, 1], [0, 0], [1, 1])
     """
-    return first_encodings(machine_of(instance), np.arange(instance.n), int(instance.arrival.min()))
+    return first_encodings(
+        separate_problem(instance), np.arange(instance.n), int(instance.arrival.min())
+    )
 
 
-def first_encodings(machine: Machine, who: IntArray, now: int) -> Iterator[tuple[str, Encoding]]:
+def first_encodings(problem: Problem, who: IntArray, now: int) -> Iterator[tuple[str, Encoding]]:
     """Yield such encodings of some requests, from a time on.
 
     An order sorts by arrival + α·output + β·prompt, with the `WEIGHTS`. Each is tried with prompt
@@ -47,10 +50,10 @@ def first_encodings(machine: Machine, who: IntArray, now: int) -> Iterator[tuple
     `LEASTS`.
     """
     if who.size == 0:
-        yield "nobody", plain_encoding(who, machine.arrival.size)
+        yield "nobody", plain_encoding(who, problem.arrival.size)
         return
-    a = np.maximum(machine.arrival[who], now).astype(float)
-    s, o = machine.prompt[who].astype(float), machine.output[who].astype(float)
+    a = np.maximum(problem.arrival[who], now).astype(float)
+    s, o = problem.prompt[who].astype(float), problem.output[who].astype(float)
     spread = (float(np.ptp(a)) + 1.0) / who.size
     for alpha, beta in WEIGHTS:
         key = a + spread * (alpha * o / o.mean() + beta * s / s.mean())
@@ -60,11 +63,11 @@ def first_encodings(machine: Machine, who: IntArray, now: int) -> Iterator[tuple
             tokens = round(gap * float(o.mean()))
             suffix = f", prompt batches {tokens} token batches apart" if gap else ""
             for firm, how in enumerate(("", ", strictly")):
-                encoding = plain_encoding(order, machine.arrival.size, wait=tokens, firm=firm)
+                encoding = plain_encoding(order, problem.arrival.size, wait=tokens, firm=firm)
                 yield f"list schedule by {name}{how}{suffix}", encoding
         for least in LEASTS:
-            if least <= machine.B_P:
-                encoding = plain_encoding(order, machine.arrival.size, least=least)
+            if least <= problem.B_P:
+                encoding = plain_encoding(order, problem.arrival.size, least=least)
                 yield f"list schedule by {name}, prompt batches for {least} or more", encoding
 
 
@@ -81,14 +84,14 @@ def encodings_by_starts(instance: Instance, starts: IntArray) -> Iterator[tuple[
     >>> name, encoding.order.tolist(), encoding.wait.tolist(), encoding.least.tolist()
     ('prompt batches of the walk', [0, 1], [0, 2], [1, 1])
     """
-    machine = machine_of(instance)
+    problem = separate_problem(instance)
     order = np.argsort(instance.arrival, kind="stable")
     starts = starts[: instance.n]
-    between = np.diff(starts) - prompt_time(machine.law, 0)
+    between = np.diff(starts) - prompt_time(problem.law, 0)
     arrived = np.searchsorted(instance.arrival[order], starts, side="right")
     for firm, how in enumerate(("", ", strictly")):
         encoding = plain_encoding(order, instance.n, firm=firm)
-        encoding.wait[1 : starts.size] = between // token_time(machine.law, 1, 0)
+        encoding.wait[1 : starts.size] = between // token_time(problem.law, 1, 0)
         encoding.least[: starts.size] = np.maximum(np.diff(arrived, prepend=0), 1)
         yield f"prompt batches of the walk{how}", encoding
 
@@ -128,9 +131,13 @@ def encoding_of(instance: Instance, schedule: SeparateSchedule) -> Encoding:
     urgency, ones = _urgency(instance, schedule.columns), np.ones(instance.n, np.int64)
     encodings = [encoding, encoding._replace(urgency=urgency)]
     encodings += [each._replace(firm=ones) for each in encodings]
-    machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
+    problem, space, no_log = (
+        separate_problem(instance),
+        working_space(instance.n),
+        np.zeros(0, np.int64),
+    )
     return min(
-        encodings, key=lambda each: total_latency(machine, space, each, float(REJECTED), no_log)
+        encodings, key=lambda each: total_latency(problem, space, each, float(REJECTED), no_log)
     )
 
 

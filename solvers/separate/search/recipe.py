@@ -11,10 +11,10 @@ import numpy as np
 from ....models.errors import InputError
 from ....models.instance import Instance
 from ....models.separate.feasibility import check_separate
+from ....models.separate.problem import Problem, separate_problem
 from ....models.separate.schedule import SeparateSchedule
 from ...limits import Budget
 from ...random_stream import Stream, random_stream
-from ..compiled_instance import Machine, machine_of
 from .annealing import anneal, empty_begin, start_annealing
 from .encoding import Encoding
 from .list_encodings import encoding_of, list_encodings
@@ -84,6 +84,10 @@ def improve_separate(
     InputError
         If the schedule violates a rule, or a limit or the seed is out of range.
 
+    See Also
+    --------
+    exact.search.search_states : Proves a schedule optimal, or finds a better one.
+
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
@@ -95,9 +99,9 @@ def improve_separate(
     ([3, 6], [4, 4])
     """
     _check_arguments(instance, schedule, time_limit, work_limit, seed)
-    machine = machine_of(instance)
+    problem = separate_problem(instance)
     budget = Budget(time_limit, work_limit, stop)
-    best = _Best(instance, machine, schedule, found)
+    best = _Best(instance, problem, schedule, found)
     starts = _starts(instance, best, budget)
     stream = random_stream(seed)
     run = 0
@@ -115,13 +119,9 @@ class _Best:
     """The best encoding so far, and the best schedule; reports better ones, not too often."""
 
     def __init__(
-        self,
-        instance: Instance,
-        machine: Machine,
-        schedule: SeparateSchedule,
-        found: Found | None,
+        self, instance: Instance, problem: Problem, schedule: SeparateSchedule, found: Found | None
     ) -> None:
-        self.instance, self.machine = instance, machine
+        self.instance, self.problem = instance, problem
         self.schedule = schedule
         self.latency = int((schedule.completion(instance) - instance.arrival).sum())
         self.encoding = encoding_of(instance, schedule)
@@ -132,7 +132,7 @@ class _Best:
     def value(self, encoding: Encoding) -> int:
         """Total latency of an encoding's schedule."""
         space, no_log = working_space(self.instance.n), np.zeros(0, np.int64)
-        return int(total_latency(self.machine, space, encoding, float(REJECTED), no_log))
+        return int(total_latency(self.problem, space, encoding, float(REJECTED), no_log))
 
     def offer(self, encoding: Encoding, latency: int) -> None:
         """Keep an encoding if it is the best so far."""
@@ -178,14 +178,14 @@ def _run(
 ) -> None:
     """One run of annealing from an encoding."""
     n = best.instance.n
-    state = start_annealing(best.machine, empty_begin(), encoding)
+    state = start_annealing(best.problem, empty_begin(), encoding)
     mean = best.encoding_latency / n
     steps = max(1, min(n * per_request, MOST_PLACEMENTS // n))
     reheat *= math.sqrt(steps / (n * per_request))
 
     def go_on(now: int, end: int) -> None:
         anneal(
-            best.machine,
+            best.problem,
             state,
             stream,
             (now, end, steps),

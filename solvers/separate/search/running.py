@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from ....models.instance import IntArray
-from ..compiled_instance import Machine
+from ....models.separate.problem import Problem
 from .encoding import MOST_URGENT
 
 #: Slots of `Running.counts`.
@@ -39,10 +39,10 @@ class Running(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def admit(machine: Machine, running: Running, i: int) -> bool:
+def admit(problem: Problem, running: Running, i: int) -> bool:
     """Add a request to those that run if that is safe; say whether it is."""
-    to_go, held = machine.output[i] - 1, machine.prompt[i] + 1
-    if running.counts[KV] + held > machine.M:
+    to_go, held = problem.output[i] - 1, problem.prompt[i] + 1
+    if running.counts[KV] + held > problem.M:
         return False
     m = running.counts[REQUESTS]
     at = m
@@ -52,7 +52,7 @@ def admit(machine: Machine, running: Running, i: int) -> bool:
     running.who[at], running.to_go[at], running.held[at] = i, to_go, held
     running.counts[REQUESTS] += 1
     running.counts[KV] += held
-    if _is_safe(machine, running):
+    if _is_safe(problem, running):
         return True
     running.counts[REQUESTS] = m
     running.counts[KV] -= held
@@ -79,23 +79,23 @@ def _copy(running: Running, source: int, target: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _is_safe(machine: Machine, running: Running) -> bool:
+def _is_safe(problem: Problem, running: Running) -> bool:
     """Whether all can finish one after another in their order, within the KV capacity."""
     total = running.counts[KV]
-    if total > machine.M:
+    if total > problem.M:
         return False
     for k in range(running.counts[REQUESTS]):
-        if total + running.to_go[k] > machine.M:
+        if total + running.to_go[k] > problem.M:
             return False
         total -= running.held[k]
     return True
 
 
 @njit(cache=True, nogil=True)
-def urgency_counts(machine: Machine, running: Running, urgency: IntArray) -> bool:
+def urgency_counts(problem: Problem, running: Running, urgency: IntArray) -> bool:
     """Whether a token batch has no room for all, and they are not equally urgent."""
     m = running.counts[REQUESTS]
-    if m > machine.B_D:
+    if m > problem.B_D:
         for k in range(1, m):
             if urgency[running.who[k]] != urgency[running.who[0]]:
                 return True
@@ -104,7 +104,7 @@ def urgency_counts(machine: Machine, running: Running, urgency: IntArray) -> boo
 
 @njit(cache=True, nogil=True)
 def urgent_steps(
-    machine: Machine, running: Running, urgency: IntArray, most: int
+    problem: Problem, running: Running, urgency: IntArray, most: int
 ) -> tuple[IntArray, int]:
     """Advance the most urgent requests that may be; which they are, and by how many tokens each.
 
@@ -113,12 +113,12 @@ def urgent_steps(
     tokens to go still needs on top of all KV.
     """
     who = running.who[: running.counts[REQUESTS]].copy()
-    members = np.empty(machine.B_D, np.int64)
+    members = np.empty(problem.B_D, np.int64)
     count, refused = 0, False
     for level in range(MOST_URGENT, -1, -1):
         for i in who:
-            if urgency[i] == level and count < machine.B_D:
-                if _advance_one(machine, running, int(i)):
+            if urgency[i] == level and count < problem.B_D:
+                if _advance_one(problem, running, int(i)):
                     members[count] = i
                     count += 1
                 else:
@@ -126,7 +126,7 @@ def urgent_steps(
     members = members[:count]
     if refused or count == 0:
         return members, 1
-    spare = machine.M - running.counts[KV] - running.to_go[running.counts[REQUESTS] - 1]
+    spare = problem.M - running.counts[KV] - running.to_go[running.counts[REQUESTS] - 1]
     more = min(most - 1, spare // count)
     for i in members:
         more = min(more, running.to_go[place_of(running, int(i))])
@@ -138,10 +138,10 @@ def urgent_steps(
 
 
 @njit(cache=True, nogil=True)
-def _advance_one(machine: Machine, running: Running, i: int) -> bool:
+def _advance_one(problem: Problem, running: Running, i: int) -> bool:
     """Give a request a token if that is safe; say whether it is."""
     at = _move_up(running, place_of(running, i), 1)
-    if _is_safe(machine, running):
+    if _is_safe(problem, running):
         return True
     to_go, held, m = running.to_go[at] + 1, running.held[at] - 1, running.counts[REQUESTS]
     while at + 1 < m and not _is_before(i, to_go, held, running, at + 1):
@@ -174,25 +174,25 @@ def place_of(running: Running, i: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def most_served(machine: Machine, running: Running) -> int:
+def most_served(problem: Problem, running: Running) -> int:
     """How many of the first ones can get a token each such that the state stays safe, ≥ 1.
 
     A token for each of the first d raises the sum of KV and tokens to go of the k-th of them, which
     is counted in `_is_safe`, by d − k: those from it on hold d − k + 1 more, and it has one less to
     go. Others' sums stay.
     """
-    d = min(running.counts[REQUESTS], machine.B_D)
+    d = min(running.counts[REQUESTS], problem.B_D)
     total = running.counts[KV]
     for k in range(running.counts[REQUESTS]):
         if k >= d:
             break
-        d = min(d, k + 1 + machine.M - total - running.to_go[k])
+        d = min(d, k + 1 + problem.M - total - running.to_go[k])
         total -= running.held[k]
     return int(d)
 
 
 @njit(cache=True, nogil=True)
-def most_steps(machine: Machine, running: Running, d: int) -> int:
+def most_steps(problem: Problem, running: Running, d: int) -> int:
     """How many token batches of the first d stay safe, till one completes (see `most_served`).
 
     As sums never fall, no other request can be served meanwhile that cannot be at first.
@@ -200,7 +200,7 @@ def most_steps(machine: Machine, running: Running, d: int) -> int:
     steps = running.to_go[0]
     total = running.counts[KV]
     for k in range(d - 1):
-        steps = min(steps, (machine.M - total - running.to_go[k]) // (d - 1 - k))
+        steps = min(steps, (problem.M - total - running.to_go[k]) // (d - 1 - k))
         total -= running.held[k]
     return int(steps)
 
@@ -215,12 +215,12 @@ def advance(running: Running, end: int, steps: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def complete(machine: Machine, running: Running, now: int) -> int:
+def complete(problem: Problem, running: Running, now: int) -> int:
     """Take out those that are complete at `now`, the first ones; return their latencies' sum."""
     done = latency = 0
     m = running.counts[REQUESTS]
     while done < m and running.to_go[done] == 0:
-        latency += now - machine.arrival[running.who[done]]
+        latency += now - problem.arrival[running.who[done]]
         running.counts[KV] -= running.held[done]
         done += 1
     if done:

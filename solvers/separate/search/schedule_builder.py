@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from ....models.instance import Instance, IntArray
 from ....models.separate.columns import Columns
+from ....models.separate.problem import Problem, separate_problem
 from ....models.separate.schedule import SeparateSchedule
-from ..compiled_instance import Machine, machine_of, prompt_time, token_time
+from ..compiled_instance import prompt_time, token_time
 from .encoding import Encoding
 from .running import (
     KV,
@@ -98,9 +99,9 @@ def schedule_of(instance: Instance, encoding: Encoding) -> SeparateSchedule:
     token 1 (1, 0)
     token 2 (0,)
     """
-    machine = machine_of(instance)
+    problem = separate_problem(instance)
     log = np.zeros(log_size(instance.output), np.int64)
-    total_latency(machine, working_space(instance.n), encoding, float(REJECTED), log)
+    total_latency(problem, working_space(instance.n), encoding, float(REJECTED), log)
     return SeparateSchedule.left_shifted(instance, _columns(log))
 
 
@@ -131,7 +132,7 @@ def _read(log: IntArray, kind: IntArray, size: IntArray, member: IntArray) -> tu
 
 @njit(cache=True, nogil=True)
 def total_latency(
-    machine: Machine, space: Workspace, encoding: Encoding, limit: float, log: IntArray
+    problem: Problem, space: Workspace, encoding: Encoding, limit: float, log: IntArray
 ) -> int:
     """Total latency of an encoding's schedule, or `REJECTED` as soon as it exceeds `limit`.
 
@@ -139,12 +140,12 @@ def total_latency(
     each is its kind, its size and its members.
     """
     space.running.counts[:] = 0
-    return latency_from(machine, space, 0, encoding, limit, log)
+    return latency_from(problem, space, 0, encoding, limit, log)
 
 
 @njit(cache=True, nogil=True)
 def latency_from(
-    machine: Machine, space: Workspace, now: int, encoding: Encoding, limit: float, log: IntArray
+    problem: Problem, space: Workspace, now: int, encoding: Encoding, limit: float, log: IntArray
 ) -> int:
     """Do the same from a boundary `now` on, at which some requests run: latencies of the rest.
 
@@ -160,14 +161,14 @@ def latency_from(
         if left > 0 and running.counts[REQUESTS] > 0 and since < encoding.wait[batch]:
             most = encoding.wait[batch] - since
         elif left > 0:
-            here, coming = _look(machine, encoding.order, space.following, now)
+            here, coming = _look(problem, encoding.order, space.following, now)
             blocked = False
             if here > 0 and (here >= encoding.least[batch] or coming == REJECTED):
-                joined, now = _prompt_batch(machine, space, encoding, batch, now, log)
+                joined, now = _prompt_batch(problem, space, encoding, batch, now, log)
                 if joined > 0:
                     left -= joined
                     batch, since = batch + 1, 0
-                    cost += complete(machine, running, now)
+                    cost += complete(problem, running, now)
                     if cost > limit:
                         return REJECTED
                     continue
@@ -175,12 +176,12 @@ def latency_from(
             if running.counts[REQUESTS] == 0:
                 now = coming
                 continue
-            most = _steps_until(machine, now, coming)
+            most = _steps_until(problem, now, coming)
             if blocked:
-                most = min(most, _while_they_wait(machine, space, encoding, now))
-        steps, now = _token_batches(machine, running, encoding.urgency, most, now, log)
+                most = min(most, _while_they_wait(problem, space, encoding, now))
+        steps, now = _token_batches(problem, running, encoding.urgency, most, now, log)
         since += steps
-        cost += complete(machine, running, now)
+        cost += complete(problem, running, now)
         if cost > limit:
             return REJECTED
     space.batches[0] = batch
@@ -195,14 +196,14 @@ def _all_waiting(following: IntArray, m: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _look(machine: Machine, order: IntArray, following: IntArray, now: int) -> tuple[int, int]:
+def _look(problem: Problem, order: IntArray, following: IntArray, now: int) -> tuple[int, int]:
     """Count the requests that have arrived; the next arrival (or `REJECTED`), within reach."""
     here, coming, m = 0, REJECTED, order.size
     at = following[m]
     for _ in range(REACH):
         if at == m:
             break
-        a = machine.arrival[order[at]]
+        a = problem.arrival[order[at]]
         if a <= now:
             here += 1
         else:
@@ -212,23 +213,23 @@ def _look(machine: Machine, order: IntArray, following: IntArray, now: int) -> t
 
 
 @njit(cache=True, nogil=True)
-def _steps_until(machine: Machine, now: int, coming: int) -> int:
+def _steps_until(problem: Problem, now: int, coming: int) -> int:
     """Token batches that start before an arrival; under the affine law at most this many."""
     if coming == REJECTED:
         return REJECTED
-    law = machine.law
+    law = problem.law
     if law.per_token_job == 0 and law.per_kv_token == 0:
         return int(-(-(coming - now) // token_time(law, 1, 0)))
-    return int(max(1, (coming - now) // token_time(law, machine.B_D, machine.M)))
+    return int(max(1, (coming - now) // token_time(law, problem.B_D, problem.M)))
 
 
 @njit(cache=True, nogil=True)
 def _prompt_batch(
-    machine: Machine, space: Workspace, encoding: Encoding, batch: int, now: int, log: IntArray
+    problem: Problem, space: Workspace, encoding: Encoding, batch: int, now: int, log: IntArray
 ) -> tuple[int, int]:
     """Do a prompt batch of requests that have arrived and fit; return how many, and its end."""
     order, following, m = encoding.order, space.following, encoding.order.size
-    most = min(machine.B_P, encoding.most[batch])
+    most = min(problem.B_P, encoding.most[batch])
     tokens = joined = 0
     before, at = m, following[m]
     for _ in range(REACH):
@@ -236,11 +237,11 @@ def _prompt_batch(
             break
         i = order[at]
         if (
-            machine.arrival[i] <= now
-            and tokens + machine.prompt[i] <= machine.C_P
-            and admit(machine, space.running, i)
+            problem.arrival[i] <= now
+            and tokens + problem.prompt[i] <= problem.C_P
+            and admit(problem, space.running, i)
         ):
-            tokens += machine.prompt[i]
+            tokens += problem.prompt[i]
             following[before] = following[at]
             if log.size:
                 log[log[0] + 2 + joined] = i
@@ -255,22 +256,22 @@ def _prompt_batch(
     if log.size:
         log[log[0]], log[log[0] + 1] = _PROMPT, joined
         log[0] += 2 + joined
-    return joined, now + prompt_time(machine.law, tokens)
+    return joined, now + prompt_time(problem.law, tokens)
 
 
 @njit(cache=True, nogil=True)
-def _while_they_wait(machine: Machine, space: Workspace, encoding: Encoding, now: int) -> int:
+def _while_they_wait(problem: Problem, space: Workspace, encoding: Encoding, now: int) -> int:
     """For how many token batches, if none completes, no request that has arrived may join."""
     running, order, following = space.running, encoding.order, space.following
-    if urgency_counts(machine, running, encoding.urgency):
+    if urgency_counts(problem, running, encoding.urgency):
         return 1
     least, m = REJECTED, order.size
     at = following[m]
     for _ in range(REACH):
         if at == m:
             break
-        if machine.arrival[order[at]] <= now:
-            least = min(least, _while_it_waits(machine, running, order[at]))
+        if problem.arrival[order[at]] <= now:
+            least = min(least, _while_it_waits(problem, running, order[at]))
         if encoding.firm[order[at]] == 1:
             break
         at = following[at]
@@ -278,16 +279,16 @@ def _while_they_wait(machine: Machine, space: Workspace, encoding: Encoding, now
 
 
 @njit(cache=True, nogil=True)
-def _while_it_waits(machine: Machine, running: Running, i: int) -> int:
+def _while_it_waits(problem: Problem, running: Running, i: int) -> int:
     """For how many token batches, if none completes, a request that may not join yet may not.
 
     In the order of the running requests no sum of KV and tokens to go (`running`) falls while the
     first ones of them advance. So it may join at the earliest when another comes before it. Nor is
     there more room for its prompt.
     """
-    if running.counts[KV] + machine.prompt[i] + 1 > machine.M:
+    if running.counts[KV] + problem.prompt[i] + 1 > problem.M:
         return REJECTED
-    to_go = machine.output[i] - 1
+    to_go = problem.output[i] - 1
     for k in range(running.counts[REQUESTS]):
         if running.to_go[k] >= to_go:
             return int(max(1, running.to_go[k] - to_go))
@@ -296,28 +297,28 @@ def _while_it_waits(machine: Machine, running: Running, i: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _token_batches(
-    machine: Machine, running: Running, urgency: IntArray, most: int, now: int, log: IntArray
+    problem: Problem, running: Running, urgency: IntArray, most: int, now: int, log: IntArray
 ) -> tuple[int, int]:
     """Do at most `most` equal token batches, till one completes; their number, and the end."""
-    if urgency_counts(machine, running, urgency):
-        members, steps = urgent_steps(machine, running, urgency, most)
+    if urgency_counts(problem, running, urgency):
+        members, steps = urgent_steps(problem, running, urgency, most)
         if members.size > 0:
             kv = 0
             for i in members:
                 kv += running.held[place_of(running, int(i))]
-            return steps, _end(machine, members, kv - members.size * steps, steps, now, log)
+            return steps, _end(problem, members, kv - members.size * steps, steps, now, log)
         most = 1
-    d = most_served(machine, running)
-    steps = min(most, most_steps(machine, running, d))
+    d = most_served(problem, running)
+    steps = min(most, most_steps(problem, running, d))
     advance(running, d, steps)
     kv = running.held[:d].sum() - d * steps
-    return steps, _end(machine, running.who[:d], kv, steps, now, log)
+    return steps, _end(problem, running.who[:d], kv, steps, now, log)
 
 
 @njit(cache=True, nogil=True)
-def _end(machine: Machine, members: IntArray, kv: int, steps: int, now: int, log: IntArray) -> int:
+def _end(problem: Problem, members: IntArray, kv: int, steps: int, now: int, log: IntArray) -> int:
     """End of `steps` batches of these members, which hold `kv` KV tokens before; log them."""
-    law, d = machine.law, members.size
+    law, d = problem.law, members.size
     if law.per_kv_token == 0:
         now += steps * token_time(law, d, 0)
     else:

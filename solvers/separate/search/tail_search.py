@@ -1,7 +1,7 @@
-"""Better a schedule by the best way to go on from it: exhaustive searches that keep its beginning.
+"""Re-optimise the tail of a schedule: exhaustive searches that keep its first batches.
 
-What follows the first batches of a good schedule has few requests to deal with, so the best ending
-is found in a moment. Ever more of the schedule is searched, until a search takes too long.
+What follows the first batches of a good schedule has few requests to deal with, so the best tail is
+found in a moment. Ever longer tails are searched, until a search takes too long.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def improve_tail(
     time_limit: float = math.inf,
     stop: Callable[[], bool] | None = None,
 ) -> SeparateSchedule:
-    """Replace ever longer endings of a schedule by the best ones.
+    """Replace ever longer tails of a schedule by the best ones.
 
     Parameters
     ----------
@@ -50,6 +50,10 @@ def improve_tail(
     -------
     SeparateSchedule
         The schedule, or a better one.
+
+    See Also
+    --------
+    search.recipe.improve_separate : Simulated annealing.
 
     Examples
     --------

@@ -8,8 +8,8 @@ import pytest
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.regimes import check
+from batchprophet.models.separate.problem import separate_problem
 from batchprophet.models.separate.schedule import SeparateSchedule
-from batchprophet.solvers.separate.compiled_instance import machine_of
 from batchprophet.solvers.separate.search.encoding import Encoding
 from batchprophet.solvers.separate.search.schedule_builder import (
     REACH,
@@ -124,7 +124,7 @@ def random_case(rng, n=None, **gpu):
 def decoded(instance, code):
     log = np.zeros(log_size(instance.output), np.int64)
     space = working_space(instance.n)
-    latency = total_latency(machine_of(instance), space, code, float(REJECTED), log)
+    latency = total_latency(separate_problem(instance), space, code, float(REJECTED), log)
     columns = _columns(log)
     batches = SeparateSchedule.of_columns(np.arange(columns.size.size), columns).batches
     return latency, [(batch.kind, batch.requests) for batch in batches]
