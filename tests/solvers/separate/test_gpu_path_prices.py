@@ -149,7 +149,7 @@ def test_the_engine_bounds_40_requests_with_it(threads):
     instance = make_instance("separate-random", seed=100, settings={"n": 40})
     solution = solve(instance, model="separate", time_limit=20.0, threads=threads)
     assert check_separate(instance, solution.schedule) == []
-    assert solution.lower_bound >= 370  # the class relaxation; one problem's work alone gives 327
+    assert solution.lower_bound >= 370  # the class relaxation; one machine's work alone gives 327
     assert solution.gap < 0.2
 
 
