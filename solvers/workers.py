@@ -107,7 +107,3 @@ class Mailbox(Generic[ScheduleType]):
         """Return the best schedule so far."""
         assert self.search.schedule is not None
         return self.search.schedule
-
-
-#: The name that the engine of separate batching has it by still.
-Desk = Mailbox

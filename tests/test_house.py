@@ -219,9 +219,6 @@ LONG = {
     "batchprophet/api.py",  # the public functions, mostly documentation
     "solvers/certificates/separate/state_search.py",
     "solvers/mixed/path_graphs/expansion.py",
-    "solvers/separate/engine.py",
-    "solvers/separate/exact/expansion.py",
-    "solvers/separate/search/schedule_builder.py",
 }
 
 
@@ -237,8 +234,8 @@ def test_sources_are_of_a_size_that_can_be_read():
 #: Functions with more than nine parameters that are no kernels: the options of commands and public
 #: functions, each by name.
 MANY = {
-    "_cost", "adversary", "convert", "convert_trace", "exhaust", "find_worst_case", "prove",
-    "prove_by_paths", "solve", "solve_model",
+    "_cost", "adversary", "convert", "convert_trace", "find_worst_case", "prove",
+    "prove_by_paths", "search_states", "solve", "solve_model",
 }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from batchprophet.models.separate.milp.tidy import tidied
 from batchprophet.models.separate.milp.warm_start import set_start
 from batchprophet.models.separate.schedule import SeparateSchedule
 from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.separate.search.list_codes import list_codes
+from batchprophet.solvers.separate.search.list_encodings import list_encodings
 from batchprophet.solvers.separate.search.schedule_builder import schedule_of
 from batchprophet.solvers.solution import Solution
 
@@ -60,7 +60,7 @@ def first_schedule(instance: Instance) -> SeparateSchedule:
     def value(schedule: SeparateSchedule) -> int:
         return int(schedule_value(instance, schedule))
 
-    schedules = (schedule_of(instance, code) for _, code in list_codes(instance))
+    schedules = (schedule_of(instance, code) for _, code in list_encodings(instance))
     return tidied(instance, min(schedules, key=value))
 
 

@@ -60,6 +60,10 @@ def check_separate(
     InputError
         If a batch is of an unknown kind, or holds a request that the instance does not have.
 
+    See Also
+    --------
+    models.separate.metrics.measure_separate : Figures of a feasible schedule.
+
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
@@ -127,7 +131,7 @@ def _runs(instance: Instance, schedule: SeparateSchedule) -> list[_Run]:
 
 
 def _batch_time(law: BatchTime, batch: Batch, read: int) -> int:
-    """Time of a batch whose jobs read so many tokens: of prompts, or of KV caches."""
+    """Time of a batch whose jobs read this many tokens: of prompts, or of KV caches."""
     if isinstance(law, UnitTime):
         return 1
     if isinstance(law, ConstantTime):

@@ -12,11 +12,16 @@ from ...models.separate.schedule import SeparateSchedule
 from ...solvers.best_so_far import BestSoFar
 from ...solvers.separate.bounds.combinatorial import simple_bounds
 from ...solvers.separate.compiled_instance import machine_of
-from ...solvers.separate.exact.search import exhaust, is_applicable
-from ...solvers.separate.exact.walk_lookahead import search_proof
-from ...solvers.separate.search.list_codes import list_codes
+from ...solvers.separate.exact.gpu_path_lookahead import search_proof
+from ...solvers.separate.exact.search import is_applicable, search_states
+from ...solvers.separate.search.list_encodings import list_encodings
 from ...solvers.separate.search.recipe import improve_separate
-from ...solvers.separate.search.schedule_builder import REJECTED, decode, schedule_of, working_space
+from ...solvers.separate.search.schedule_builder import (
+    REJECTED,
+    schedule_of,
+    total_latency,
+    working_space,
+)
 from ..judged import PLACEMENTS, STATES, Judged, judged
 from .policy import SeparatePolicy
 from .rerun import Rerun
@@ -73,8 +78,8 @@ def _begin(search: BestSoFar[SeparateSchedule]) -> None:
     """
     instance = search.instance
     machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
-    codes = [code for _, code in list_codes(instance)]
-    best = min(codes, key=lambda code: decode(machine, space, code, float(REJECTED), no_log))
+    codes = [code for _, code in list_encodings(instance)]
+    best = min(codes, key=lambda code: total_latency(machine, space, code, float(REJECTED), no_log))
     search.offer(schedule_of(instance, best), "list schedules")
 
 
@@ -95,7 +100,7 @@ def _prove(
         nonlocal told
         told = enough(bound)
 
-    outcome = exhaust(instance, known, work_limit=STATES, stop=lambda: told, found=look)
+    outcome = search_states(instance, known, work_limit=STATES, stop=lambda: told, found=look)
     search.offer(outcome.schedule, "search of states")
     bound = max(outcome.bound, 1)
     proof = None if enough(bound) else search_proof(instance, None, bound)

@@ -223,7 +223,10 @@ BAD_BYTES = {
     "not utf-8": (TEXT.replace("small", "sm\xe4ll").encode("latin-1"), "found byte 0xe4"),
     "byte order mark": (b"\xef\xbb\xbf" + TEXT.encode(), "without a byte order mark"),
     "utf-16": (TEXT.encode("utf-16"), "expected UTF-8 text"),
-    "key twice": (TEXT.replace('"version"', '"name": "x", "version"').encode(), "stands twice"),
+    "key twice": (
+        TEXT.replace('"version"', '"name": "x", "version"').encode(),
+        "appears more than once",
+    ),
     "deep": (b'{"provenance": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not valid JSON"),
     "ten thousand digits": (
         TEXT.replace('"arrival": 2', f'"arrival": {"9" * 10_000}').encode(),

@@ -39,7 +39,7 @@ def most_batches(instance: Instance, latest: IntArray) -> int:
     possible = servable(instance, latest)
     s = instance.prompt.tolist()
     jobs = sum(int(instance.output[i]) for i in possible)
-    shortest = min(
+    shortest: int = min(
         min(law.prompt_batch(s[i]), law.token_batch(1, s[i] + 1)) for i in possible
     )  # fmt: skip
     span = max(int(latest[i]) for i in possible) - min(int(instance.arrival[i]) for i in possible)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ....models.instance import Instance
 from ....models.objectives import latest_completion
-from ....models.separate.problem import times_alone
+from ....models.separate.problem import time_alone
 from .workloads import MIXES, works
 
 
@@ -44,8 +44,8 @@ def reward_bound(instance: Instance) -> Fraction:
     Fraction(4, 1)
     """
     limit = latest_completion(instance)
-    alone = np.array(times_alone(instance), dtype=np.int64)
-    may = np.flatnonzero((instance.arrival + alone <= limit) & (instance.reward > 0))
+    earliest = instance.arrival + time_alone(instance)
+    may = np.flatnonzero((earliest <= limit) & (instance.reward > 0))
     if may.size == 0:
         return Fraction(0)
     return min(_greedy(instance.take(may), mix) for mix in MIXES)
