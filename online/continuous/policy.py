@@ -39,6 +39,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "smallest-volume": f"{_HERE}.smallest_volume:SmallestVolume",
         "shortest-total": f"{_HERE}.shortest_total:ShortestTotal",
         "least-work": f"{_HERE}.least_work:LeastWork",
+        "sorted-f": f"{_HERE}.sorted_f:SortedF",
     }
 )
 
