@@ -63,6 +63,11 @@ class BatchBuilder:
             tuple(self._read.items()), tuple(self._served), tuple(self._dropped)
         )
 
+    @property
+    def full(self) -> bool:
+        """Whether the batch takes no more prompt tokens."""
+        return min(self._tokens, self._prompt_tokens) == 0
+
     def _reserved(self, view: ContinuousView, planned: int) -> int:
         """KV tokens that are set aside for a request that holds a cache."""
         held = in_blocks(view.cached, self._gpu.block)
