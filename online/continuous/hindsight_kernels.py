@@ -104,6 +104,7 @@ def cost_of(scene: Scene, order: IntArray, most: int, admitted: IntArray) -> int
             spare -= min(spare, unread[reading[place]])
         while head < order.size and inside[order[head]]:
             head += 1
+        wait = 0
         for turn in range(head, order.size):
             i = order[turn]
             if inside[i] or scene.arrival[i] > now:
@@ -112,7 +113,8 @@ def cost_of(scene: Scene, order: IntArray, most: int, admitted: IntArray) -> int
                 break
             _plan(i, s, o, tokens, unread, base, last, batch, per)
             active[k] = i
-            if not _fits(active, k + 1, last, base, kv, block, batch):
+            wait = _waits(active, k + 1, last, base, kv, block, batch)
+            if wait > 0:
                 break
             inside[i] = True
             k += 1
@@ -156,8 +158,9 @@ def cost_of(scene: Scene, order: IntArray, most: int, admitted: IntArray) -> int
             work += law.per_kv_token * (held + ready * batch)
             now -= -work // law.divisor
         else:
-            ends = last[active[0]]
-            m = max(1, ends - batch)
+            m = max(1, last[active[0]] - batch)
+            if wait > 0:
+                m = min(m, wait)
             step = law.token + law.per_token_job * ready
             if later < 2**62:
                 m = _batches_until(
@@ -209,27 +212,32 @@ def _sort(active: IntArray, k: int, last: IntArray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _fits(
+def _waits(
     active: IntArray, k: int, last: IntArray, base: IntArray, kv: int, block: int, batch: int
-) -> bool:
-    """Whether the last of `k` requests fits with the others, sorted, at all their completions."""
+) -> int:
+    """Return how many batches the last of `k` requests has to wait for, at the least; 0 if none.
+
+    With the others, sorted, it must fit at all their completions. At one where it does not, each
+    batch that it waits makes its cache smaller by a token.
+    """
     newcomer = active[k - 1]
     alive, held, counted = 0, 0, False
     for place in range(k - 2, -2, -1):
-        i = active[place] if place >= 0 else newcomer
-        if not counted and (place < 0 or last[newcomer] >= last[i]):
+        if not counted and (place < 0 or last[newcomer] >= last[active[place]]):
             counted = True
             alive += 1
             held += base[newcomer]
-            if held + alive * last[newcomer] + alive * (block - 1) // 2 > kv:
-                return False
-        if place < 0:
-            return True
-        alive += 1
-        held += base[i]
-        if held + alive * last[i] + alive * (block - 1) // 2 > kv:
-            return False
-    return True
+            over = held + alive * last[newcomer] + alive * (block - 1) // 2 - kv
+            if over > 0:
+                return max(1, min(over, last[newcomer] - batch))
+        if place >= 0:
+            i = active[place]
+            alive += 1
+            held += base[i]
+            over = held + alive * last[i] + alive * (block - 1) // 2 - kv
+            if over > 0:
+                return max(1, min(over, last[i] - batch))
+    return 0
 
 
 @njit(cache=True, nogil=True)
