@@ -8,7 +8,8 @@ from ...models.continuous.problem import limits
 from ...models.continuous.schedule import ContinuousSchedule
 from ...models.durations import batch_durations
 from ...models.instance import Instance, IntArray
-from .kernels import Requests, run
+from .kernel_state import Requests
+from .kernels import run
 from .rule import Rule
 from .state import stalls
 
