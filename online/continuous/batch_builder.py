@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...models.continuous.problem import Limits
 from .decision import ContinuousDecision
 from .observation import ContinuousView, in_blocks
@@ -25,12 +27,12 @@ class BatchBuilder:
         The rule.
     running : list of (ContinuousView, int)
         Requests that hold a cache, in the order in which they began, with planned lengths.
-    queue : list of (ContinuousView, int)
+    queue : iterable of (ContinuousView, int)
         Waiting requests, the first in turn first, with planned lengths.
     """
 
     def __init__(
-        self, gpu: Limits, rule: Rule, running: list[Planned], queue: list[Planned]
+        self, gpu: Limits, rule: Rule, running: list[Planned], queue: Iterable[Planned]
     ) -> None:
         self._gpu, self._rule = gpu, rule
         self._running, self._queue = list(running), queue
@@ -60,6 +62,11 @@ class BatchBuilder:
         return ContinuousDecision(
             tuple(self._read.items()), tuple(self._served), tuple(self._dropped)
         )
+
+    @property
+    def full(self) -> bool:
+        """Whether the batch takes no more prompt tokens."""
+        return min(self._tokens, self._prompt_tokens) == 0
 
     def _reserved(self, view: ContinuousView, planned: int) -> int:
         """KV tokens that are set aside for a request that holds a cache."""

@@ -8,13 +8,14 @@ from ...models.continuous.problem import limits
 from ...models.continuous.schedule import ContinuousSchedule
 from ...models.durations import batch_durations
 from ...models.instance import Instance, IntArray
-from .kernels import Requests, run
+from .kernel_state import Requests
+from .kernels import run
 from .rule import Rule
 from .state import stalls
 
 
 def run_rule(
-    instance: Instance, name: str, rule: Rule, rank: IntArray, planned: IntArray
+    instance: Instance, name: str, rule: Rule, ranks: IntArray, planned: IntArray
 ) -> ContinuousSchedule:
     """Run a rule.
 
@@ -26,8 +27,8 @@ def run_rule(
         The policy's name, for messages.
     rule : Rule
         Its rule on the instance's GPU.
-    rank : ndarray of int64, shape (n,)
-        Place of each request in the order in which they are admitted.
+    ranks : ndarray of int64, shape (1, n) or (3, n)
+        Place of each request in the order in which they are admitted; in three orders for Sorted-F.
     planned : ndarray of int64, shape (n,)
         Output lengths to reckon with, ≥ 1.
 
@@ -43,8 +44,8 @@ def run_rule(
         instance.output.copy(),
         planned.astype(np.int64),
         np.argsort(instance.arrival, kind="stable"),
-        rank,
-        np.argsort(rank),
+        ranks,
+        np.argsort(ranks, axis=1),
     )
     law = batch_durations(instance)
     kv = gpu.blocks * gpu.block

@@ -6,8 +6,6 @@ began; those that wait are a heap by rank, since the order of the waiting reques
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -15,74 +13,27 @@ from numpy.typing import NDArray
 from ...models.continuous.schedule import Columns
 from ...models.durations import Durations
 from ...models.instance import IntArray
-from .rule import CHUNK, PEAK, PLAN, PROMPT, PROMPTS_FIRST, TOGETHER, Rule
-
-
-class Requests(NamedTuple):
-    """The requests, shape (n,) each.
-
-    Attributes
-    ----------
-    arrival, prompt, output, planned : ndarray of int64
-        The planned output lengths are those that the rule reckons with.
-    by_arrival : ndarray of int64
-        Requests in order of arrival.
-    rank, of_rank : ndarray of int64
-        Place of each request among all in the order in which they are admitted, and its inverse.
-    """
-
-    arrival: IntArray
-    prompt: IntArray
-    output: IntArray
-    planned: IntArray
-    by_arrival: IntArray
-    rank: IntArray
-    of_rank: IntArray
-
-
-class State(NamedTuple):
-    """What the GPU does; shape (n,) where nothing is said.
-
-    Attributes
-    ----------
-    cached, tokens, room : ndarray of int64
-        Cache, output tokens so far, and KV tokens set aside (whole blocks), of each request.
-    ready : ndarray of bool
-        Whether all that is to be read is read.
-    running, waiting : ndarray of int64
-        The running requests in order, and a heap of the ranks of those that wait.
-    chunk_of, chunk_tokens, drop_of : ndarray of int64
-        The batch: its chunks and its dropped caches.
-    start, last : ndarray of int64
-        The plan: where each running request's cache is on its line at 0, and when it completes.
-    residues : ndarray of int64, shape (block,)
-        Requests of the plan by their start, modulo a block.
-    at : ndarray of int64, shape (12,)
-        Numbers, by the constants below.
-    """
-
-    cached: IntArray
-    tokens: IntArray
-    room: IntArray
-    ready: NDArray[np.bool_]
-    running: IntArray
-    waiting: IntArray
-    chunk_of: IntArray
-    chunk_tokens: IntArray
-    drop_of: IntArray
-    start: IntArray
-    last: IntArray
-    residues: IntArray
-    at: IntArray
-
-
-#: Places in `State.at`: how many run and wait; free KV tokens; tokens and prompt tokens that the
-#: batch can still take; its chunks, drops and token jobs; KV tokens that it reads; its number; the
-#: request that last did not fit the plan, and the batch in which it did not.
-(
-    RUNNING, WAITING, FREE, LEFT, PROMPT_LEFT, CHUNKS, DROPS, JOBS, READ, NUMBER, REFUSED,
+from .kernel_state import (
+    CHUNKS,
+    DROPS,
+    FREE,
+    JOBS,
+    LEFT,
+    NUMBER,
+    PROMPT_LEFT,
+    READ,
+    REFUSED,
     REFUSED_AT,
-) = range(12)  # fmt: skip
+    RUNNING,
+    WAITING,
+    Requests,
+    State,
+    begin,
+    head,
+    pop,
+    push,
+)
+from .rule import CHUNK, PEAK, PLAN, PROMPT, PROMPTS_FIRST, TOGETHER, Rule
 
 
 @njit(cache=True, nogil=True)
@@ -91,7 +42,7 @@ def run(
 ) -> tuple[int, int, Columns]:
     """Run a rule; return which request stalls and when (−1 if none does), and the batches."""
     n = requests.arrival.size
-    state = _begin(n, kv, block)
+    state = begin(n, requests.ranks.shape[0], kv, block)
     at = state.at
     start, chunks, jobs, drops = (
         np.empty(4 * n, np.int64), np.empty(4 * n, np.int64),
@@ -104,7 +55,7 @@ def run(
     now, stalled, since = requests.arrival[requests.by_arrival[0]], np.int64(-1), np.int64(-1)
     while completed < n:
         while arrived < n and requests.arrival[requests.by_arrival[arrived]] <= now:
-            _push(state, requests.rank[requests.by_arrival[arrived]])
+            push(requests, state, requests.by_arrival[arrived])
             arrived += 1
         done = _build(requests, state, kv, block, chunked, rule, job_of[d:])
         read = state.chunk_tokens[: at[CHUNKS]].sum()
@@ -145,18 +96,6 @@ def _first_unfinished(requests: Requests, state: State) -> int:
     while state.tokens[requests.by_arrival[place]] == requests.output[requests.by_arrival[place]]:
         place += 1
     return requests.by_arrival[place]
-
-
-@njit(cache=True, nogil=True)
-def _begin(n: int, kv: int, block: int) -> State:
-    """Return the state before the first batch."""
-    numbers = np.zeros((10, n), np.int64)
-    at = np.zeros(12, np.int64)
-    at[FREE], at[REFUSED] = kv, -1
-    return State(
-        numbers[0], numbers[1], numbers[2], np.zeros(n, np.bool_), numbers[3], numbers[4],
-        numbers[5], numbers[6], numbers[7], numbers[8], numbers[9], np.zeros(block, np.int64), at,
-    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -280,7 +219,7 @@ def _drop_last(requests: Requests, state: State) -> None:
     state.ready[i] = False
     state.drop_of[at[DROPS]] = i
     at[DROPS] += 1
-    _push(state, requests.rank[i])
+    push(requests, state, i)
 
 
 @njit(cache=True, nogil=True)
@@ -310,7 +249,7 @@ def _admit(
     """Admit waiting requests in turn, up to the first that does not fit."""
     at, done = state.at, 0
     while at[WAITING] > 0 and at[RUNNING] < rule.seats:
-        i = requests.of_rank[state.waiting[0]]
+        i = head(requests, state, kv // block, block, rule.seats)
         tokens = _chunk(requests, state, i, chunked, rule)
         if tokens == 0:
             return done
@@ -326,7 +265,7 @@ def _admit(
             return done
         if rule.reserve == PLAN and not all_complete(requests, state, kv, block, rule, i, tokens):
             return done
-        _pop(state)
+        pop(requests, state, i)
         state.running[at[RUNNING]] = i
         at[RUNNING] += 1
         state.room[i] = needed
@@ -393,37 +332,3 @@ def _line(requests: Requests, state: State, per: int, i: int, cached: int, place
     reads = -(-(s + g - cached) // per)
     state.start[place] = s + g - reads - 1
     state.last[place] = reads + max(1, planned - g)
-
-
-@njit(cache=True, nogil=True)
-def _push(state: State, rank: int) -> None:
-    """Put a rank into the heap of those that wait."""
-    heap, at = state.waiting, state.at[WAITING]
-    state.at[WAITING] += 1
-    while at > 0:
-        above = (at - 1) // 2
-        if heap[above] <= rank:
-            break
-        heap[at] = heap[above]
-        at = above
-    heap[at] = rank
-
-
-@njit(cache=True, nogil=True)
-def _pop(state: State) -> None:
-    """Take the least rank out of the heap."""
-    heap = state.waiting
-    state.at[WAITING] -= 1
-    size = state.at[WAITING]
-    rank, at = heap[size], 0
-    while True:
-        below = 2 * at + 1
-        if below >= size:
-            break
-        if below + 1 < size and heap[below + 1] < heap[below]:
-            below += 1
-        if heap[below] >= rank:
-            break
-        heap[at] = heap[below]
-        at = below
-    heap[at] = rank

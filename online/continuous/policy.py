@@ -39,6 +39,8 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "smallest-volume": f"{_HERE}.smallest_volume:SmallestVolume",
         "shortest-total": f"{_HERE}.shortest_total:ShortestTotal",
         "least-work": f"{_HERE}.least_work:LeastWork",
+        "sorted-f": f"{_HERE}.sorted_f:SortedF",
+        "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
 
@@ -58,7 +60,7 @@ class ContinuousPolicy(protocol.Policy[ContinuousObservation, ContinuousDecision
 
 #: The policies of continuous batching.
 REGISTRY: PolicyRegistry[ContinuousPolicy] = PolicyRegistry(
-    "continuous", ENTRY_POINT_GROUP, BUILT_IN
+    "continuous", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("bayes",)
 )
 
 registered_policies = REGISTRY.registered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -35,9 +36,22 @@ class RulePolicy:
         """Return what waiting requests are ranked by, least first, ties by arrival; shape (m,)."""
         return np.zeros(prompt.size, np.int64)
 
+    def keys(self, prompt: IntArray, planned: IntArray, law: Durations) -> list[IntArray]:
+        """Return the keys of all orders that the waiting requests are kept in."""
+        return [self.key(prompt, planned, law)]
+
+    def order(
+        self, prompt: IntArray, planned: IntArray, observation: ContinuousObservation
+    ) -> Iterable[int]:
+        """Return the waiting requests in turn, by position, those given in order of arrival."""
+        order: list[int] = np.argsort(
+            self.key(prompt, planned, observation.law), kind="stable"
+        ).tolist()
+        return order
+
     def unknown(self, prompt: IntArray, gpu: Limits) -> IntArray:
         """Return the output lengths to plan with where nothing is told: the longest; shape (m,)."""
-        return gpu.blocks * gpu.block - prompt + 1
+        return longest(prompt, gpu)
 
     def decide(
         self, observation: ContinuousObservation, rng: np.random.Generator
@@ -45,8 +59,8 @@ class RulePolicy:
         """Build the next batch by the rule."""
         gpu, waiting, running = observation.limits, observation.waiting, observation.running
         prompt, planned = self._lengths(waiting, gpu)
-        order = np.argsort(self.key(prompt, planned, observation.law), kind="stable").tolist()
-        queue = [(waiting[k], int(planned[k])) for k in order]
+        order = self.order(prompt, planned, observation)
+        queue = ((waiting[k], int(planned[k])) for k in order)
         active = list(zip(running, self._lengths(running, gpu)[1].tolist(), strict=True))
         return BatchBuilder(gpu, self.rule(gpu), active, queue).build()
 
@@ -56,15 +70,26 @@ class RulePolicy:
         from .compiled import run_rule
 
         gpu, law = limits(instance), batch_durations(instance)
-        planned = np.where(told.high == 0, self.unknown(instance.prompt, gpu), told.high)
+        planned = self._planned(instance.prompt, told.high, gpu)
         by_arrival = np.argsort(instance.arrival, kind="stable")
-        key = self.key(instance.prompt, planned, law)
-        rank = np.empty(instance.n, np.int64)
-        rank[by_arrival[np.argsort(key[by_arrival], kind="stable")]] = np.arange(instance.n)
-        return run_rule(instance, self.name, self.rule(gpu), rank, planned)
+        keys = self.keys(instance.prompt, planned, law)
+        ranks = np.empty((len(keys), instance.n), np.int64)
+        for rank, key in zip(ranks, keys, strict=True):
+            rank[by_arrival[np.argsort(key[by_arrival], kind="stable")]] = np.arange(instance.n)
+        return run_rule(instance, self.name, self.rule(gpu), ranks, planned)
 
     def _lengths(self, views: tuple[ContinuousView, ...], gpu: Limits) -> tuple[IntArray, IntArray]:
         """Return prompt and planned output lengths."""
         prompt = np.array([view.prompt for view in views], np.int64)
         told = np.array([view.longest or 0 for view in views], np.int64)
-        return prompt, np.where(told == 0, self.unknown(prompt, gpu), told)
+        return prompt, self._planned(prompt, told, gpu)
+
+    def _planned(self, prompt: IntArray, told: IntArray, gpu: Limits) -> IntArray:
+        """Return what is told, 0 where nothing is, or what is reckoned with; none too long."""
+        planned = np.where(told == 0, self.unknown(prompt, gpu), told)
+        return np.minimum(planned, longest(prompt, gpu))
+
+
+def longest(prompt: IntArray, gpu: Limits) -> IntArray:
+    """Return the longest outputs whose caches fit the GPU, shape (m,)."""
+    return gpu.blocks * gpu.block - prompt + 1

@@ -11,7 +11,7 @@ from ....models.continuous.problem import Limits
 from ....models.instance import IntArray
 from ...lengths import LENGTH_KINDS, require_lengths
 from ..rule import PEAK, Rule, require_limits, rule_of
-from ..rule_policy import RulePolicy
+from ..rule_policy import RulePolicy, longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,6 @@ class Orca(RulePolicy):
 
     def unknown(self, prompt: IntArray, gpu: Limits) -> IntArray:
         """Return what is reserved where nothing is told."""
-        longest = RulePolicy.unknown(self, prompt, gpu)
         if self.max_model_len is None:
-            return longest
-        return np.clip(self.max_model_len - prompt, 1, longest)
+            return longest(prompt, gpu)
+        return np.maximum(self.max_model_len - prompt, 1)
