@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from os import PathLike
 
 import numpy as np
@@ -114,7 +115,7 @@ def _prove(search: Search, options: Options) -> None:
     if options.ask_for_milp:
         from .milp import try_milp
 
-        try_milp(search, options.formulation, options.work_limit, options.threads, options.seed)
+        try_milp(search, options)
     elif options.work_limit is not None:
         improve_and_prove_by_work(search, options.work_limit, options.seed)
     elif search.seconds_left > 0:
@@ -160,10 +161,11 @@ def _compile(instance: Instance | None, announce: Callable[[], None]) -> None:
 def _write_model(
     instance: Instance, path: str | PathLike[str], *, objective: str, formulation: str
 ) -> None:
-    from ...models.separate.milp.formulation import default_form, write_model
+    from ...models.model_file import write_model
+    from ...models.separate.milp.formulation import build_model, default_form
 
     form = default_form(instance) if formulation == "auto" else formulation
-    write_model(instance, path, objective=objective, formulation=form)
+    write_model(path, partial(build_model, instance, objective=objective, formulation=form))
 
 
 SEPARATE = Recipe(
