@@ -1,0 +1,1 @@
+"""Continuous batching: bounds, schedules, proofs."""
