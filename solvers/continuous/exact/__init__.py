@@ -1,0 +1,1 @@
+"""Exhaustive search under continuous batching, for small instances."""

@@ -1,0 +1,258 @@
+"""Prove a schedule optimal, or find a better one, by searching the states exhaustively (A*)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ....models.continuous.milp.from_variables import left_shifted
+from ....models.continuous.schedule import Batch, ContinuousSchedule
+from ....models.errors import InputError
+from ....models.instance import Instance
+from ....models.objectives import Exact
+from ...limits import Budget
+from .first_schedule import first_schedule
+from .problem import Problem, is_applicable, problem_of, weights_in_units
+
+#: Labels that are kept at most (a power of 2), and room for at first.
+MOST_LABELS, FIRST_LABELS = 2**23, 2**14
+
+#: Share of the time, and expansions, for a first search without drops and needless chunks.
+FIRST_SHARE, MOST_PLAIN = 0.3, 50_000
+
+#: Expansions between two looks at the clock.
+SLICE = 200
+
+#: Objectives that the search takes.
+OBJECTIVES = ("latency", "weighted", "makespan")
+
+Found = Callable[[ContinuousSchedule | None, Exact], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an exhaustive search came to.
+
+    Attributes
+    ----------
+    schedule : ContinuousSchedule or None
+        A schedule better than the value that was known; None if there is none, or none was found.
+    bound : int or Fraction
+        Lower bound on the objective: the optimum itself if it is proved.
+    proved : bool
+        Whether the schedule, or else the value that was known, is proved optimal.
+    expanded : int
+        Labels expanded.
+    """
+
+    schedule: ContinuousSchedule | None
+    bound: Exact
+    proved: bool
+    expanded: int
+
+
+def search(
+    instance: Instance,
+    value: Exact | None = None,
+    *,
+    objective: str = "latency",
+    time_limit: float = math.inf,
+    work_limit: int | None = None,
+    stop: Callable[[], bool] | None = None,
+    found: Found | None = None,
+) -> Outcome:
+    """Search the states of an instance in order of a lower bound until the best is proved.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance: any law, any limits, `problem.is_applicable`.
+    value : int or Fraction, optional
+        Value of a schedule that is known: only better ones are searched for, beginning with the
+        list schedules of `first_schedule`.
+    objective : {"latency", "weighted", "makespan"}
+        The objective.
+    time_limit : float
+        Seconds.
+    work_limit : int, optional
+        Labels to expand; with it the clock is not looked at.
+    stop : callable, optional
+        Asked now and then whether to end.
+    found : callable, optional
+        Called with the best schedule and the lower bound, when either gets better.
+
+    Returns
+    -------
+    Outcome
+        A better schedule if one was found, and how far the bound got.
+
+    Raises
+    ------
+    InputError
+        If the objective is another one, or the instance is too large for the states' integers.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[4, 3], output=[3, 3])
+    >>> outcome = search(instance)
+    >>> outcome.bound, outcome.proved, outcome.schedule.completion(instance).tolist()
+    (8, True, [3, 5])
+    """
+    if objective not in OBJECTIVES:
+        known = ", ".join(OBJECTIVES)
+        raise InputError(f"objective: expected one of {known}; found {objective!r}")
+    if not is_applicable(instance):
+        raise InputError(f"requests: too many or too long for an exhaustive search ({instance.n})")
+    budget = Budget(time_limit, work_limit, stop)
+    schedule, least = first_schedule(instance, objective)
+    if value is not None and value <= least:
+        schedule, least = None, value
+    order = np.argsort(instance.arrival, kind="stable")
+    problem = problem_of(instance, objective, order)
+    plain = _without_extras(problem)
+    expanded = 0
+    if (plain.drops, plain.chunked) != (problem.drops, problem.chunked):
+        part = budget.part(FIRST_SHARE)
+        run = _Run(instance, objective, plain, schedule, least)
+        run.until_done(part, None, most=MOST_PLAIN)
+        budget.settle(part)
+        schedule, expanded = run.schedule, run.expanded
+        least = run.value
+    run = _Run(instance, objective, problem, schedule, least)
+    proved = run.until_done(budget, found)
+    return Outcome(run.schedule, run.bound, proved, expanded + run.expanded)
+
+
+def _without_extras(problem: Problem) -> Problem:
+    """Return the problem without drops, and without chunks where all prompts fit a batch.
+
+    Its schedules are schedules of the problem; many times fewer batches follow a state.
+    """
+    whole = not problem.chunked or int(problem.prompt.max()) <= problem.tokens
+    return problem._replace(drops=False, chunked=not whole)
+
+
+class _Run:
+    """One search: its labels, its limit, the best schedule."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        objective: str,
+        problem: Problem,
+        schedule: ContinuousSchedule | None,
+        value: Exact,
+    ) -> None:
+        from . import expansion, labels, rules  # compiled code is loaded where it is used
+        from .bound import least_cost
+
+        self._code, self._labels_code = expansion, labels
+        self._instance, self._problem = instance, problem
+        self._order = np.argsort(instance.arrival, kind="stable")
+        self._unit = weights_in_units(instance, objective)[1]
+        self._offset = int(instance.arrival.sum()) if objective == "latency" else 0
+        self._here = rules.workspace(problem)
+        self._labels = labels.empty_labels(FIRST_LABELS, instance.n)
+        self.schedule = schedule
+        cost = math.ceil(Fraction(value) / self._unit) + self._offset
+        self._limit = np.array([cost], dtype=np.int64)
+        first = np.zeros(instance.n, dtype=np.int64)
+        time = int(instance.arrival.min())
+        self._labels.size[labels.LABELS] = 1
+        self._labels.time[0] = time
+        self._labels.bound[0] = least_cost(problem, first, time, 0, self._here.space)
+        self._labels.table[labels.slot_of(self._labels, first)] = 0
+        labels.push(self._labels, 0)
+        self._bound = min(int(self._labels.bound[0]), cost)
+
+    @property
+    def expanded(self) -> int:
+        """Labels expanded so far."""
+        return int(self._labels.size[self._labels_code.EXPANSIONS])
+
+    @property
+    def bound(self) -> Exact:
+        """The lower bound, in the objective's unit."""
+        return self._out_of_units(self._bound)
+
+    @property
+    def value(self) -> Exact:
+        """Value of the best schedule that is known, in the objective's unit."""
+        return self._out_of_units(int(self._limit[0]))
+
+    def _out_of_units(self, cost: int) -> Exact:
+        value = self._unit * (cost - self._offset)
+        return int(value) if value.denominator == 1 else value
+
+    def until_done(self, budget: Budget, found: Found | None, most: int = 2**62) -> bool:
+        """Expand labels until none is left that counts, or the budget or the room is spent.
+
+        At most so many; returns whether none is left.
+        """
+        while not budget.is_spent and self.expanded < most:
+            before = self.expanded
+            size = SLICE if budget.affords(SLICE) else 1
+            cost, bound = int(self._limit[0]), self._bound
+            ended = self._code.expand(self._problem, self._here, self._labels, self._limit, size)
+            budget.work += self.expanded - before
+            if self._limit[0] < cost:
+                self.schedule = self._schedule_of(int(self._labels.size[self._labels_code.BEST]))
+            self._bound = int(self._limit[0])
+            if ended != self._code.EXHAUSTED:
+                self._bound = max(bound, min(self._bound, self._least()))
+            if found is not None and (self._limit[0] < cost or self._bound > bound):
+                found(self.schedule, self.bound)
+            if ended == self._code.EXHAUSTED:
+                return True
+            if ended == self._code.FULL and not self._make_room():
+                return False
+        return False
+
+    def _least(self) -> int:
+        """Least bound of the labels that wait."""
+        return int(self._labels.bound[self._labels.heap[0]])
+
+    def _make_room(self) -> bool:
+        """Enlarge the arrays; return whether that is still possible."""
+        if 2 * self._labels.time.size > MOST_LABELS:
+            return False
+        self._labels = self._labels_code.enlarged(self._labels)
+        return True
+
+    def _schedule_of(self, label: int) -> ContinuousSchedule:
+        """Follow a label back to the first one."""
+        batches = []
+        while label > 0:
+            batches.append(self._batch_of(label))
+            label = int(self._labels.parent[label])
+        return left_shifted(self._instance, batches[::-1])
+
+    def _batch_of(self, label: int) -> Batch:
+        """Return the batch that leads to a label, from the states before and after it."""
+        labels, parent = self._labels, int(self._labels.parent[label])
+        chunks, jobs, drops = [], [], []
+        for k, i in enumerate(self._order.tolist()):
+            before, after = _parts(labels.state[parent, k]), _parts(labels.state[label, k])
+            cache, ready = before[1], before[2]
+            if int(labels.drops[label]) >> k & 1:
+                drops.append(i)
+                cache, ready = 0, False
+            emitted = after[0] > before[0]
+            if emitted and ready:
+                jobs.append(i)
+            elif emitted:
+                chunks.append((i, int(self._instance.prompt[i]) + before[0] - cache))
+            elif after[1] > cache:
+                chunks.append((i, after[1] - cache))
+        return Batch(0, tuple(chunks), tuple(jobs), tuple(drops))
+
+
+def _parts(state: int) -> tuple[int, int, bool]:
+    """Tokens, cache, and whether the prompt is complete."""
+    number = int(state)
+    return number & 1023, number >> 10 & 16383, bool(number >> 24 & 1)
