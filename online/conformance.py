@@ -1,4 +1,4 @@
-"""The conformity suite: the rules that every online policy must keep, tried on instances.
+"""The conformance suite: the rules that every online policy must keep, tried on instances.
 
 Run it on your own policy: ``check_policy("my_package.my_module:MyPolicy")`` lists what it finds;
 an empty list means that the policy conforms on all instances tried. What is particular to a regime
@@ -20,7 +20,8 @@ from ..models.errors import DoesNotFinish, InputError, PolicyError
 from ..models.instance import Instance
 from ..models.regime import Schedule
 from ..models.regimes import check
-from .mixed.policy import Policy, session
+from .mixed.policy import Policy
+from .protocol import session
 from .regime import OnlineRegime
 from .regimes import regime
 from .separate.policy import SeparatePolicy

@@ -38,7 +38,7 @@ class OnlineRegime:
     """
 
     rules: Regime[Any]
-    registry: PolicyRegistry
+    registry: PolicyRegistry[Any]
     simulate: Callable[..., Schedule]
     random_instance: Callable[[np.random.Generator], Instance]
     decided: Callable[[Any], tuple[Any, ...]]

@@ -9,18 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Generic
 
 from ..models.errors import InputError
 from .lengths import LENGTH_KINDS
 from .options import format_options, parse_options
+from .protocol import PolicyType
 
 #: The regime of policies, and of witnesses, that say none.
 UNNAMED = "mixed"
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyRegistry:
+class PolicyRegistry(Generic[PolicyType]):
     """The policies of one regime.
 
     Attributes
@@ -52,6 +53,12 @@ class PolicyRegistry:
         ------
         InputError
             If one cannot be imported, is no policy of this regime, or takes a name that is in use.
+
+        Examples
+        --------
+        >>> from batchprophet.online.separate.policy import REGISTRY
+        >>> list(REGISTRY.registered())[:2]
+        ['prefill-first', 'decode-first']
         """
         return {name: self._import(where) for name, where in self._places().items()}
 
@@ -59,14 +66,25 @@ class PolicyRegistry:
         """Return the policies that come with the package, by name."""
         return {name: self._import(where) for name, where in self.built_in.items()}
 
-    def make(self, spec: Any) -> Any:
-        """Make a policy from its specification ``NAME[:key=value,…]``; return a policy as it is.
+    def make(self, spec: str | PolicyType) -> PolicyType:
+        """Make a policy from its specification ``NAME[:key=value,…]``.
+
+        Parameters
+        ----------
+        spec : str or Policy
+            NAME is that of a registered policy or ``module:Class``; a policy is returned as it is.
 
         Raises
         ------
         InputError
             If the policy or an option is unknown, a value is out of range, or the module or class
             cannot be imported or is no policy of this regime.
+
+        Examples
+        --------
+        >>> from batchprophet.online.mixed.policy import REGISTRY
+        >>> REGISTRY.make("mc-sf:skip=true")
+        McSf(skip=True, lengths='exact', error=None)
         """
         if not isinstance(spec, str):
             self._require_policy(spec, type(spec).__name__)
@@ -74,7 +92,7 @@ class PolicyRegistry:
             return spec
         name, kind, options = self._split(spec.strip())
         try:
-            policy = kind(**parse_options(kind, name, options))
+            policy: PolicyType = kind(**parse_options(kind, name, options))
         except TypeError as error:
             raise InputError(f"policy {name}: cannot be made from its options ({error})") from error
         except InputError as error:

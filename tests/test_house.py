@@ -217,8 +217,6 @@ def test_only_the_registries_ask_for_the_regime():
 #: Sources above 450 lines: kernels whose functions call each other, and the public interface.
 LONG = {
     "batchprophet/api.py",  # the public functions, mostly documentation
-    "online/separate/admission/state.py",
-    "online/separate/kernels.py",
     "solvers/certificates/separate/state_search.py",
     "solvers/mixed/path_graphs/expansion.py",
 }

@@ -1,7 +1,7 @@
 """Futures that an online decision can be judged by: what may arrive, how long requests may be.
 
-A law is asked for one future at a time. It sees what a policy sees, all that has arrived so far
-included, and draws the rest from its posterior.
+A law is asked for one future at a time. It sees what a policy sees, including all that has arrived
+so far, and draws the rest from its posterior.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ...models.instance import IntArray
-from .history import SeenRequest, SeenSoFar
+from ..view import View
+from .history import Past
 
 #: Numbers of requests in a drawn future are cut off here.
 MOST_DRAWN = 500
@@ -35,13 +36,11 @@ class Future(NamedTuple):
 class Law(Protocol):
     """What is assumed of arrivals and lengths."""
 
-    def draw(self, observation: SeenSoFar, rng: np.random.Generator) -> Future:
+    def draw(self, past: Past, rng: np.random.Generator) -> Future:
         """Draw what arrives after now."""
         ...
 
-    def output(
-        self, view: SeenRequest, tokens: int, observation: SeenSoFar, rng: np.random.Generator
-    ) -> int:
+    def output(self, view: View, tokens: int, past: Past, rng: np.random.Generator) -> int:
         """Draw the output length of a request of which nothing is told but ``o > tokens``."""
         ...
 
@@ -59,14 +58,14 @@ class PublishedLaw:
     Parameters
     ----------
     at_zero : bool
-        Arrival model 1: everybody is there at round 0, and nobody comes later.
+        Arrival model 1: all requests are there at round 0, and none comes later.
     """
 
     at_zero: bool = False
 
-    def draw(self, observation: SeenSoFar, rng: np.random.Generator) -> Future:
+    def draw(self, past: Past, rng: np.random.Generator) -> Future:
         """Draw λ and T given the arrivals so far, then what follows."""
-        t, arrived = observation.time, observation.arrived
+        t, arrived = past.time, past.arrived
         last = max((view.arrival for view in arrived), default=-1)
         ends = np.arange(max(40, last + 1), 61)
         if self.at_zero or ends.size == 0:
@@ -78,21 +77,19 @@ class PublishedLaw:
         rate, end = rates[drawn // ends.size], int(ends[drawn % ends.size])
         rounds = np.arange(t + 1, end)
         arrival = np.repeat(rounds, rng.poisson(rate, size=rounds.size))[:MOST_DRAWN]
-        longest = min(5, observation.kv_capacity - 1)  # a request holds its prompt and a token
+        longest = min(5, past.kv_capacity - 1)  # a request holds its prompt and a token
         prompt = rng.integers(1, longest + 1, size=arrival.size)
-        output = rng.integers(1, observation.kv_capacity - prompt + 1)
+        output = rng.integers(1, past.kv_capacity - prompt + 1)
         return Future(arrival.astype(np.int64), prompt, output)
 
-    def output(
-        self, view: SeenRequest, tokens: int, observation: SeenSoFar, rng: np.random.Generator
-    ) -> int:
+    def output(self, view: View, tokens: int, past: Past, rng: np.random.Generator) -> int:
         """Draw from U{tokens + 1 .. M − s}."""
-        return int(rng.integers(tokens + 1, observation.kv_capacity - view.prompt + 1))
+        return int(rng.integers(tokens + 1, past.kv_capacity - view.prompt + 1))
 
 
 @dataclass(frozen=True, slots=True)
 class PastLaw:
-    """What the past suggests: its rate, its lengths, and an end that nobody knows.
+    """What the past suggests: its rate, its lengths, and an unknown end.
 
     What arrives at round 0 is a stock and says nothing of the rate. With N arrivals in rounds
     1 … t the rate is Gamma(N) / t. The arrivals end at an unknown round E of prior density 1/E²
@@ -101,10 +98,10 @@ class PastLaw:
     from the requests seen, as pairs.
     """
 
-    def draw(self, observation: SeenSoFar, rng: np.random.Generator) -> Future:
+    def draw(self, past: Past, rng: np.random.Generator) -> Future:
         """Draw rate and end, then arrivals, then lengths among those seen."""
-        t = observation.time
-        seen = [view.arrival for view in observation.arrived if view.arrival > 0]
+        t = past.time
+        seen = [view.arrival for view in past.arrived if view.arrival > 0]
         if t == 0 or not seen:
             return _nothing()
         rate = rng.gamma(len(seen)) / t
@@ -114,25 +111,18 @@ class PastLaw:
         count = min(int(rng.poisson(rate * (end - t))), MOST_DRAWN)
         arrival = t + 1 + np.floor(rng.random(count) * (end - t)).astype(np.int64)
         arrival.sort()
-        models = rng.integers(0, len(observation.arrived), size=count)
-        views = [observation.arrived[int(j)] for j in models]
-        output = [self._length(view, observation, rng) for view in views]
+        models = rng.integers(0, len(past.arrived), size=count)
+        views = [past.arrived[int(j)] for j in models]
+        output = [draw_length(view, 0, self, past, rng) for view in views]
         prompt = np.array([view.prompt for view in views], np.int64)
         return Future(arrival, prompt, np.array(output, np.int64))
 
-    def _length(self, view: SeenRequest, observation: SeenSoFar, rng: np.random.Generator) -> int:
-        if view.shortest is None or view.longest is None:
-            return self.output(view, 0, observation, rng)
-        return int(rng.integers(view.shortest, view.longest + 1))
-
-    def output(
-        self, view: SeenRequest, tokens: int, observation: SeenSoFar, rng: np.random.Generator
-    ) -> int:
+    def output(self, view: View, tokens: int, past: Past, rng: np.random.Generator) -> int:
         """Draw among the lengths of completed requests that are possible; U{..} without any."""
-        longest = observation.kv_capacity - view.prompt
+        longest = past.kv_capacity - view.prompt
         known = [
             other.longest
-            for other in observation.arrived
+            for other in past.arrived
             if other.longest is not None
             and other.longest == other.shortest
             and tokens < other.longest <= longest
@@ -140,6 +130,17 @@ class PastLaw:
         if known:
             return known[int(rng.integers(len(known)))]
         return int(rng.integers(tokens + 1, longest + 1))
+
+
+def draw_length(view: View, tokens: int, law: Law, past: Past, rng: np.random.Generator) -> int:
+    """Draw the output length of a request that has `tokens` tokens and is not complete.
+
+    As told, drawn from the interval that is told, or from the law where nothing is.
+    """
+    if view.shortest is None or view.longest is None:
+        return law.output(view, tokens, past, rng)
+    least = min(max(view.shortest, tokens + 1), view.longest)
+    return int(rng.integers(least, view.longest + 1))
 
 
 def _ended(rate: float, last: int, t: int) -> float:
@@ -154,8 +155,8 @@ def _ended(rate: float, last: int, t: int) -> float:
 
 
 def _nothing() -> Future:
-    nobody = np.zeros(0, np.int64)
-    return Future(nobody, nobody, nobody)
+    none = np.zeros(0, np.int64)
+    return Future(none, none, none)
 
 
 #: Laws by the name that a policy's option takes.

@@ -70,11 +70,16 @@ class World:
         started: IntArray = self.who[(self.start == 0) & (self.who >= 0)]
         return started
 
+    def first_to_start(self) -> int:
+        """Index of the request, of those that have arrived, that the schedule starts first."""
+        arrived = self.who >= 0
+        return int(self.who[arrived][np.argmin(self.start[arrived])])
+
     def commit(self, request: int, steps: int, stream: Stream) -> None:
         """Start a request now; solve again if the schedule did not."""
         place = int(np.flatnonzero(self.who == request)[0])
         agreed = int(self.start[place]) == 0
-        _add_run(self.fixed, int(self.prompt[place]), int(self.output[place]))
+        add_run(self.fixed, int(self.prompt[place]), int(self.output[place]), 0)
         kept = np.arange(self.who.size) != place
         self.who, self.release = self.who[kept], self.release[kept]
         self.prompt, self.output = self.prompt[kept], self.output[kept]
@@ -137,7 +142,3 @@ def without_idle_stretches(
         end = max(left, now) + (members - 1) * longest + total
         closer[i] = now
     return closer
-
-
-def _add_run(fixed: IntArray, prompt: int, output: int) -> None:
-    add_run(fixed, prompt, output, 0)

@@ -4,46 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..view import View
+
 
 @dataclass(frozen=True, slots=True)
-class RequestView:
+class RequestView(View):
     """One request as a policy sees it.
+
+    Its length is told as in `View`; a running request that outlives its interval shows it: both
+    ends are at least its tokens so far + 1.
 
     Attributes
     ----------
-    index : int
-        Position in the instance; decisions name requests by it.
-    arrival : int
-        Round boundary at which it arrived.
-    prompt : int
-        Prompt length s, in tokens.
-    shortest, longest : int or None
-        What the policy is told of the output length: an interval of tokens, with equal ends for
-        an exact or predicted length, None where it is told nothing. A running request that
-        outlives its interval shows it: both ends are at least its tokens so far + 1.
+    index, arrival, prompt, shortest, longest
+        As in `View`; times are round boundaries.
     start : int or None
         Round boundary at which it started; None while it waits.
     """
 
-    index: int
-    arrival: int
-    prompt: int
-    shortest: int | None = None
-    longest: int | None = None
     start: int | None = None
-
-    @property
-    def planned(self) -> int:
-        """Output length to reckon with, the upper end of what is told, in tokens.
-
-        Raises
-        ------
-        ValueError
-            If the policy is told nothing of lengths.
-        """
-        if self.longest is None:
-            raise ValueError("planned: this policy is told nothing of lengths (lengths=none)")
-        return self.longest
 
     def size(self, t: int) -> int:
         """KV tokens held in round `t`, ``s + (t − start)``, of a running request."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ...models.instance import Instance
 from ...models.mixed.schedule import MixedSchedule
-from .policy import Policy, session
-from .simulator import ask, prepare, require_life
-from .state import Machine
+from ..protocol import session
+from ..simulation import ask
+from .policy import Policy
+from .simulator import prepare, require_life
+from .state import MixedState
 
 
 def simulate_by_round(
@@ -26,14 +28,13 @@ def simulate_by_round(
     [0, 3]
     """
     policy, told, rng = prepare(instance, policy, seed, model)
-    machine = Machine(instance, policy, told)
-    policy = session(policy)
+    state, player = MixedState(instance, policy, told), session(policy)
     t, idle = 0, 0
     while True:
-        machine.advance(t)
-        if machine.finished:
-            return machine.schedule()
-        decision = ask(machine, policy, rng)
-        machine.apply(decision)
-        idle = require_life(machine, policy.name, decision, idle)
+        state.advance(t)
+        if state.finished:
+            return state.schedule()
+        decision = ask(player, state.observe(), rng, state.where)
+        state.apply(decision)
+        idle = require_life(state, player.name, decision, idle)
         t += 1

@@ -1,4 +1,4 @@
-"""What the scanning policies share: the future check, the scan by priority, the compiled run.
+"""Scanning policies: the future check, the scan by rank, the compiled run.
 
 A scanning policy ranks the waiting requests and starts them in that order while they pass the
 future check of arXiv 2502.07115: with what runs and what has just been started, at planned
@@ -6,22 +6,90 @@ lengths, every future completion round must stay within the KV capacity (between
 occupancy only grows). At one that does not pass it stops, or with ``skip`` goes on.
 
 Planned lengths may be too short (``lengths=predicted`` or ``interval`` from the instance). A
-running request that outlives its plan is reckoned with one token more than it has, in every round
-anew, and if the next round would overflow all the same, the most recently started requests are
-evicted until it fits; nothing starts in such a round.
+running request that outlives its plan is then planned with one token more than it has, anew in
+every round, and if the next round would overflow all the same, the most recently started requests
+are evicted until it fits; nothing starts in such a round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
 from ...models.instance import Instance, IntArray
 from ...models.mixed.schedule import MixedSchedule
-from ..lengths import Told
+from ..lengths import PLANNING_KINDS, Told, require_lengths
+from ..options import require_truth
 from .decision import Decision
 from .observation import Observation, RequestView
+
+#: A number, or one per request.
+Numbers = TypeVar("Numbers", int, IntArray)
+
+
+def volume(prompt: Numbers, output: Numbers) -> Numbers:
+    """KV area of a request in token-rounds, ``Σ_{j=1..o} (s + j)``."""
+    return prompt * output + output * (output + 1) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class ScanningPolicy(ABC):
+    """Scan by rank ascending (ties by arrival), start while the future check passes.
+
+    Parameters
+    ----------
+    skip : bool
+        Go on scanning after a request that does not fit, instead of stopping.
+    lengths : {"exact", "predicted", "interval"}
+        What the rank and the future check plan with (of an interval its upper end).
+    error : float, optional
+        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range.
+    """
+
+    skip: bool = False
+    lengths: str = "exact"
+    error: float | None = None
+
+    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
+    memoryless: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_truth("skip", self.skip)
+        require_lengths(self.length_kinds, self.lengths, self.error)
+
+    @staticmethod
+    @abstractmethod
+    def rank(arrival: Numbers, prompt: Numbers, planned: Numbers) -> Numbers:
+        """Return what the scan goes by, of a request or of each."""
+
+    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
+        """Scan the waiting requests by rank; on overflow evict."""
+        if observation.overflows:
+            return evict_latest(observation)
+        order = sorted(
+            observation.waiting, key=lambda view: self.rank(view.arrival, view.prompt, view.planned)
+        )
+        return scan_in_order(observation, order, skip=self.skip)
+
+    def run_compiled(
+        self, instance: Instance, told: Told, rng: np.random.Generator
+    ) -> MixedSchedule | None:
+        """Run the whole instance as compiled code; None where a planned length is too short."""
+        if np.any(told.high < instance.output):
+            return None
+        from ...solvers.mixed.list_scheduling.list_schedule import list_schedule
+
+        rank = self.rank(instance.arrival, instance.prompt, told.high)
+        return list_schedule(instance, rank, skip=self.skip, planned=told.high)
 
 
 class Plan:
@@ -53,13 +121,6 @@ class Plan:
         self._runs.append((prompt, self._t + planned))
 
 
-def scan(observation: Observation, rank: Callable[[RequestView], int], *, skip: bool) -> Decision:
-    """Start waiting requests by rank (ties by arrival) while they pass the future check."""
-    if observation.overflows:
-        return evict_latest(observation)
-    return scan_in_order(observation, sorted(observation.waiting, key=rank), skip=skip)
-
-
 def scan_in_order(
     observation: Observation, order: Iterable[RequestView], *, skip: bool
 ) -> Decision:
@@ -85,14 +146,3 @@ def evict_latest(observation: Observation) -> Decision:
         held -= view.size(observation.time + 1)
         evict.append(view.index)
     return Decision(evict=tuple(evict))
-
-
-def scan_compiled(
-    instance: Instance, told: Told, rank: IntArray, *, skip: bool
-) -> MixedSchedule | None:
-    """Run a scanning policy as compiled code; None where a planned length is too short."""
-    if np.any(told.high < instance.output):
-        return None
-    from ...solvers.mixed.list_scheduling.list_schedule import list_schedule
-
-    return list_schedule(instance, rank, skip=skip, planned=told.high)

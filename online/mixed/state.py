@@ -9,18 +9,17 @@ from bisect import bisect_left, insort
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from ...models.errors import PolicyError
 from ...models.instance import Instance
 from ...models.mixed.schedule import Eviction, MixedSchedule
 from ..lengths import Told
+from ..state import SimulatorState
 from ..termination import cycles, eviction_budget, exceeds_budget
 from .decision import Decision
 from .observation import Observation, RequestView
 
 
-class Machine:
+class MixedState(SimulatorState[RequestView]):
     """The state at a round boundary, and the rules by which decisions change it.
 
     Call, at each boundary visited in increasing order: `advance`, `observe`, `apply`.
@@ -30,35 +29,25 @@ class Machine:
     instance : Instance
         What is to be scheduled.
     policy : Policy
-        Who decides; only its name, ``memoryless`` and ``remembers`` are read here.
+        What decides; only its name, ``memoryless`` and ``remembers`` are read here.
     told : Told
         What it is told of lengths.
     """
 
+    at = "round "
+
     def __init__(self, instance: Instance, policy: Any, told: Told) -> None:
-        self._instance = instance
-        self._name: str = policy.name
+        super().__init__(instance, policy, told, RequestView)
         # A rule without memory or randomness repeats itself from the same state.
         self._memoryless: bool = getattr(policy, "memoryless", False)
         self._remembers: bool = getattr(policy, "remembers", False)
-        self._output: list[int] = instance.output.tolist()
-        self._views = _first_views(instance, told)
-        self._queue: list[int] = np.argsort(instance.arrival, kind="stable").tolist()
         self._place = {i: place for place, i in enumerate(self._queue)}
-        self._arrived = 0
         self._waiting: list[int] = []  # places in the queue, increasing
         self._running: dict[int, int] = {}  # request to start, in order of start
         self._start = [-1] * instance.n
         self._evicted: list[Eviction] = []
-        self._completed = 0
         self._evicted_since_completion = 0
         self._cleared_at_completed = -1
-        self.time = -1
-
-    @property
-    def finished(self) -> bool:
-        """Whether all requests have completed."""
-        return self._completed == self._instance.n
 
     @property
     def running(self) -> int:
@@ -74,13 +63,6 @@ class Machine:
     def first_waiting(self) -> str:
         """Name of the request that has waited longest."""
         return self._instance.request_id(self._queue[self._waiting[0]])
-
-    @property
-    def next_arrival(self) -> int | None:
-        """Boundary of the next arrival; None if all have arrived."""
-        if self._arrived == self._instance.n:
-            return None
-        return self._views[self._queue[self._arrived]].arrival
 
     @property
     def next_completion(self) -> int | None:
@@ -161,27 +143,17 @@ class Machine:
     def _require_form(self, decision: object) -> None:
         """Refuse what no rule can be applied to: other types than those of `Decision`."""
         if not isinstance(decision, Decision):
-            raise PolicyError(f"{self._where}: decide must return a Decision, found {decision!r}")
-        for field, requests in (("start", decision.start), ("evict", decision.evict)):
-            if not isinstance(requests, (tuple, list)) or not all(map(_is_integer, requests)):
-                raise PolicyError(
-                    f"{self._where}: {field} must be a tuple of request indices, found {requests!r}"
-                )
-        if decision.wake_at is not None and not _is_integer(decision.wake_at):
-            raise PolicyError(
-                f"{self._where}: wake_at must be a round or None, found {decision.wake_at!r}"
-            )
-
-    @property
-    def _where(self) -> str:
-        return f"policy {self._name} at round {self.time}"
+            raise PolicyError(f"{self.where}: decide must return a Decision, found {decision!r}")
+        self._require_indices("start", decision.start)
+        self._require_indices("evict", decision.evict)
+        self._require_time(decision.wake_at)
 
     def _evict(self, i: int) -> None:
         start = self._running.pop(i, None)
         if start is None:
-            raise PolicyError(f"{self._where}: evicts request {self._id(i)}, which does not run")
+            raise PolicyError(f"{self.where}: evicts request {self._id(i)}, which does not run")
         if start == self.time:
-            raise PolicyError(f"{self._where}: evicts request {self._id(i)}, which it just started")
+            raise PolicyError(f"{self.where}: evicts request {self._id(i)}, which it just started")
         self._evicted.append(Eviction(i, start, self.time))
         self._views[i] = replace(self._views[i], start=None)
         insort(self._waiting, self._place[i])
@@ -191,20 +163,17 @@ class Machine:
         where = bisect_left(self._waiting, place)
         waits = where < len(self._waiting) and self._waiting[where] == place
         if not waits or i in evicted:
-            raise PolicyError(f"{self._where}: starts request {self._id(i)}, which does not wait")
+            raise PolicyError(f"{self.where}: starts request {self._id(i)}, which does not wait")
         del self._waiting[where]
         self._running[i] = self.time
         self._views[i] = replace(self._views[i], start=self.time)
-
-    def _id(self, i: Any) -> str:
-        return self._instance.request_id(i) if i in self._place else repr(i)
 
     def _require_fit(self) -> None:
         M, t = self._instance.gpu.kv_capacity, self.time + 1
         held = sum(self._views[i].size(t) for i in self._running)
         if held > M:
             raise PolicyError(
-                f"{self._where}: round {t} would hold {held} KV tokens, {held - M} over the "
+                f"{self.where}: round {t} would hold {held} KV tokens, {held - M} over the "
                 f"capacity {M}; it must evict more or start less"
             )
 
@@ -223,16 +192,3 @@ class Machine:
         """Return what was decided, once all requests have completed."""
         assert self.finished
         return MixedSchedule(self._start, self._evicted)
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _first_views(instance: Instance, told: Told) -> list[RequestView]:
-    columns = (instance.arrival, instance.prompt, told.low, told.high)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [
-        RequestView(i, arrival, prompt, low or None, high or None)
-        for i, (arrival, prompt, low, high) in enumerate(rows)
-    ]

@@ -1,4 +1,4 @@
-"""What the conformity suite needs to know of separate batching."""
+"""What the conformance suite needs to know of separate batching."""
 
 from __future__ import annotations
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..coupling.history import Past, Seen
+from ..coupling.history import Past
+from ..view import View
 from .observation import SeparateObservation
 
 
 class History:
     """All requests that have arrived, with what is known of their lengths by now.
 
-    Call `look` at every decision: who arrives waits at the next one, and who is there no more has
-    completed with the token of the batch between.
+    Call `look` at every decision: a request that arrives waits at the next one, and one that is no
+    longer there has completed with the token of the batch between.
 
     Examples
     --------
@@ -29,7 +30,7 @@ class History:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[int, Seen] = {}
+        self._seen: dict[int, View] = {}
         self._tokens: dict[int, int] = {}
 
     def look(self, observation: SeparateObservation) -> Past:
@@ -44,6 +45,6 @@ class History:
         for view in here:
             self._seen.setdefault(
                 view.index,
-                Seen(view.index, view.arrival, view.prompt, view.shortest, view.longest),
+                View(view.index, view.arrival, view.prompt, view.shortest, view.longest),
             )
         return Past(observation.time, observation.gpu.kv_capacity, tuple(self._seen.values()))

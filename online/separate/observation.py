@@ -7,23 +7,17 @@ from dataclasses import dataclass
 from ...models.durations import Durations
 from ...models.instance import Gpu
 from ...models.separate.schedule import Kind
+from ..view import View
 
 
 @dataclass(frozen=True, slots=True)
-class SeparateView:
+class SeparateView(View):
     """One request as a policy sees it.
 
     Attributes
     ----------
-    index : int
-        Position in the instance; decisions name requests by it.
-    arrival : int
-        When it arrived, in the batch-time law's unit.
-    prompt : int
-        Prompt length s, in tokens.
-    shortest, longest : int or None
-        What the policy is told of the output length: an interval of tokens that holds it, with
-        equal ends for an exact length; None where it is told nothing.
+    index, arrival, prompt, shortest, longest
+        As in `View`; the interval holds the output length.
     tokens : int
         Output tokens so far; 0 until its prompt batch has ended.
 
@@ -34,25 +28,7 @@ class SeparateView:
     (5, 2)
     """
 
-    index: int
-    arrival: int
-    prompt: int
-    shortest: int | None = None
-    longest: int | None = None
     tokens: int = 0
-
-    @property
-    def planned(self) -> int:
-        """Output length to reckon with, the upper end of what is told, in tokens.
-
-        Raises
-        ------
-        ValueError
-            If the policy is told nothing of lengths.
-        """
-        if self.longest is None:
-            raise ValueError("planned: this policy is told nothing of lengths (lengths=none)")
-        return self.longest
 
     @property
     def remaining(self) -> int:

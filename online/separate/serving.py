@@ -22,8 +22,13 @@ Service = Callable[[SeparateView], int]
 
 
 def in_admission_order(view: SeparateView) -> int:
-    """Serve first who was admitted first."""
+    """Serve first what was admitted first."""
     return 0
+
+
+def tokens_left(view: SeparateView) -> int:
+    """Serve first what has the fewest tokens to go."""
+    return view.remaining
 
 
 class Admission(NamedTuple):

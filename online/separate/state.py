@@ -12,13 +12,14 @@ from ...models.errors import DoesNotFinish, InputError, PolicyError
 from ...models.instance import Instance
 from ...models.separate.schedule import Batch, Kind, SeparateSchedule
 from ..lengths import Told
+from ..state import SimulatorState
 from ..termination import IDLE_WAKE_UPS
 from .decision import BatchDecision
 from .observation import SeparateObservation, SeparateView
 from .safety import all_can_finish
 
 
-class SeparateMachine:
+class SeparateState(SimulatorState[SeparateView]):
     """The state at a batch boundary, and the rules by which decisions change it.
 
     Call in turn: `arrive`, `observe`, `apply`. Every state that it lets a policy reach is safe
@@ -30,39 +31,21 @@ class SeparateMachine:
     instance : Instance
         What is to be scheduled; any batch-time law, any batch limits.
     policy : SeparatePolicy
-        Who decides; only its name is read here.
+        What decides; only its name is read here.
     told : Told
         What it is told of lengths, upper ends no smaller than the true ones.
     """
 
     def __init__(self, instance: Instance, policy: Any, told: Told) -> None:
-        self._instance = instance
-        self._name: str = policy.name
+        super().__init__(instance, policy, told, SeparateView)
         self._gpu = instance.gpu
         self._law = batch_durations(instance)
-        self._output: list[int] = instance.output.tolist()
-        self._views = _first_views(instance, told)
-        self._queue: list[int] = np.argsort(instance.arrival, kind="stable").tolist()
-        self._arrived = 0
         self._waiting: dict[int, None] = {}  # in order of arrival
         self._running: dict[int, None] = {}  # in order of admission
         self._batches: list[Batch] = []
         self._last: Kind | None = None
-        self._completed = 0
         self._idle_wake_ups = 0
         self.time = self._views[self._queue[0]].arrival
-
-    @property
-    def finished(self) -> bool:
-        """Whether all requests have completed."""
-        return self._completed == self._instance.n
-
-    @property
-    def next_arrival(self) -> int | None:
-        """Time of the next arrival; None if all have arrived."""
-        if self._arrived == self._instance.n:
-            return None
-        return self._views[self._queue[self._arrived]].arrival
 
     def arrive(self) -> None:
         """Let those who have arrived by now wait; pass to the next arrival if nobody is here."""
@@ -136,7 +119,7 @@ class SeparateMachine:
         over = held - self._gpu.kv_capacity
         if over > 0:
             raise PolicyError(
-                f"{self._where}: the batch would end with {held} KV tokens, {over} over the "
+                f"{self.where}: the batch would end with {held} KV tokens, {over} over the "
                 f"capacity {self._gpu.kv_capacity}"
             )
         for i in members:
@@ -151,14 +134,14 @@ class SeparateMachine:
         ]
         if not all_can_finish(state, self._gpu.kv_capacity):
             raise PolicyError(
-                f"{self._where}: after the batch the {len(state)} running requests cannot all "
+                f"{self.where}: after the batch the {len(state)} running requests cannot all "
                 f"finish within the KV capacity {self._gpu.kv_capacity}, in whatever order"
             )
 
     def _idle(self, wake_at: int | None) -> None:
         arrival = self.next_arrival
         if wake_at is not None and wake_at <= self.time:
-            raise PolicyError(f"{self._where}: wake_at must be later than now, found {wake_at}")
+            raise PolicyError(f"{self.where}: wake_at must be later than now, found {wake_at}")
         if arrival is None and (wake_at is None or self._idle_wake_ups >= IDLE_WAKE_UPS):
             i = next(iter({**self._running, **self._waiting}))
             raise DoesNotFinish(
@@ -172,43 +155,29 @@ class SeparateMachine:
         """Refuse what no rule can be applied to: other types than those of `BatchDecision`."""
         if not isinstance(decision, BatchDecision):
             raise PolicyError(
-                f"{self._where}: decide must return a BatchDecision, found {decision!r}"
+                f"{self.where}: decide must return a BatchDecision, found {decision!r}"
             )
         if decision.kind not in (None, "prompt", "token"):
             raise PolicyError(
-                f"{self._where}: kind must be 'prompt', 'token' or None, found {decision.kind!r}"
+                f"{self.where}: kind must be 'prompt', 'token' or None, found {decision.kind!r}"
             )
-        requests = decision.requests
-        if not isinstance(requests, (tuple, list)) or not all(map(_is_integer, requests)):
-            raise PolicyError(
-                f"{self._where}: requests must be a tuple of request indices, found {requests!r}"
-            )
-        if decision.wake_at is not None and not _is_integer(decision.wake_at):
-            raise PolicyError(
-                f"{self._where}: wake_at must be a time or None, found {decision.wake_at!r}"
-            )
+        self._require_indices("requests", decision.requests)
+        self._require_time(decision.wake_at)
 
     def _require_members(
         self, members: tuple[int, ...], pool: dict[int, None], reason: str
     ) -> None:
         if not members:
-            raise PolicyError(f"{self._where}: a batch needs at least one request, found none")
+            raise PolicyError(f"{self.where}: a batch needs at least one request, found none")
         for position, i in enumerate(members):
             if i not in pool:
-                raise PolicyError(f"{self._where}: batches request {self._id(i)}, which {reason}")
+                raise PolicyError(f"{self.where}: batches request {self._id(i)}, which {reason}")
             if i in members[:position]:
-                raise PolicyError(f"{self._where}: batches request {self._id(i)} twice")
+                raise PolicyError(f"{self.where}: batches request {self._id(i)} twice")
 
     def _require_limit(self, size: int, limit: int | None, what: str) -> None:
         if limit is not None and size > limit:
-            raise PolicyError(f"{self._where}: the batch holds {size} {what}, more than {limit}")
-
-    @property
-    def _where(self) -> str:
-        return f"policy {self._name} at {self.time}"
-
-    def _id(self, i: int) -> str:
-        return self._instance.request_id(i) if 0 <= i < self._instance.n else repr(i)
+            raise PolicyError(f"{self.where}: the batch holds {size} {what}, more than {limit}")
 
     def schedule(self) -> SeparateSchedule:
         """Return what was decided, once all requests have completed."""
@@ -240,16 +209,3 @@ def _with_token(view: SeparateView) -> SeparateView:
     if view.shortest is None or view.shortest > tokens or view.longest == tokens:
         return replace(view, tokens=tokens)
     return replace(view, tokens=tokens, shortest=tokens + 1)
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _first_views(instance: Instance, told: Told) -> list[SeparateView]:
-    columns = (instance.arrival, instance.prompt, told.low, told.high)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [
-        SeparateView(i, arrival, prompt, low or None, high or None)
-        for i, (arrival, prompt, low, high) in enumerate(rows)
-    ]

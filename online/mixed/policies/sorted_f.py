@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +14,10 @@ from ....models.mixed.schedule import MixedSchedule
 from ...lengths import PLANNING_KINDS, Told, require_lengths
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import Plan, evict_latest, scan_in_order
+from ..scanning import Plan, ScanningPolicy, evict_latest, scan_in_order
+from .mc_sf import McSf
+from .shortest_total import ShortestTotal
+from .smallest_volume import SmallestVolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +121,10 @@ def _best_set(requests: Sequence[RequestView], M: int) -> list[RequestView]:
 def _good_set(requests: Sequence[RequestView], M: int) -> list[RequestView]:
     """Grow a set in each of three orders; take the best met on the way."""
     least, best = np.inf, [requests[0]]
-    for rank in (_output, _peak, _volume):
+    for policy in (McSf, ShortestTotal, SmallestVolume):
         plan = Plan(M, t=0)
         grown: list[RequestView] = []
-        for view in sorted(requests, key=rank):
+        for view in sorted(requests, key=partial(_rank, policy)):
             if not plan.fits(view.prompt, view.planned):
                 break
             plan.add(view.prompt, view.planned)
@@ -142,13 +146,5 @@ def _F(chosen: Sequence[RequestView]) -> float:  # noqa: N802 - F as in the pape
     return sum(view.planned for view in chosen) / len(chosen) ** 2
 
 
-def _output(view: RequestView) -> int:
-    return view.planned
-
-
-def _peak(view: RequestView) -> int:
-    return view.prompt + view.planned
-
-
-def _volume(view: RequestView) -> int:
-    return view.prompt * view.planned + view.planned * (view.planned + 1) // 2
+def _rank(policy: type[ScanningPolicy], view: RequestView) -> int:
+    return policy.rank(view.arrival, view.prompt, view.planned)

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from ....models.errors import InputError
 from ....models.instance import IntArray
-from ...coupling.futures import LAWS, Future, Law
+from ...coupling.bayes_policy import BayesPolicy, BayesSession
+from ...coupling.bayes_selector import elected, most_wanted
+from ...coupling.futures import Future, Law, draw_length
 from ...coupling.history import Past
-from ...lengths import PLANNING_KINDS, require_lengths
-from ...options import require_integer
+from ...lengths import PLANNING_KINDS
 from ..decision import BatchDecision
 from ..history import History
 from ..observation import SeparateObservation, SeparateView
 from ..safety import all_can_finish
-from ..serving import serve
+from ..serving import serve, tokens_left
 
 if TYPE_CHECKING:  # compiled code is loaded where it is run
     from ....solvers.random_stream import Stream
     from ....solvers.separate.search.encoding import Encoding
     from ..hindsight import First, World
 
-#: Drawn futures are cut off after so many arrivals: what comes later hardly matters now.
+#: Drawn futures are cut off after this many arrivals: what comes later hardly matters now.
 MOST_TO_COME = 30
 
 
@@ -89,40 +89,18 @@ class Scene(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Bayes:
+class Bayes(BayesPolicy[SeparateObservation, BatchDecision]):
     """Do next what most hindsight schedules of sampled futures do next.
 
-    At each boundary at which a waiting request could be admitted, each of `samples` futures, drawn
-    from the law given what has arrived, gets a hindsight schedule of all that runs, waits and is to
-    come (annealing of `effort` steps). Futures and schedules are kept from decision to decision,
-    less what has not come true, and one of them is drawn anew each time, in turn. The schedules
-    vote first on the kind of batch: prompt, token, or to wait for somebody. If prompts win, the
-    request that most of them have in that batch is put there, the other schedules are made to
-    agree, and they vote on another while at least half of them want one. A token batch serves those
-    that most of them serve. Whatever they say, the batch leaves all a way to finish
-    (`safety.all_can_finish`); the GPU is never left idle twice in a row without an arrival.
-
-    No constant regret is claimed for latency.
-
-    Parameters
-    ----------
-    law : {"past", "arrival-model-1", "arrival-model-2"}
-        What futures are drawn from: an estimate from what has arrived, or a published law, whose
-        rounds are then units of time.
-    samples : int
-        K ≥ 1 futures per decision.
-    effort : int
-        Annealing steps per future, ≥ 0.
-    lengths : {"exact", "predicted", "interval"}
-        What is known of output lengths; within an interval they are drawn. Never too short, or the
-        simulation is refused.
-    error : float, optional
-        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
-
-    Raises
-    ------
-    InputError
-        If an option is out of range.
+    At each boundary at which a waiting request could be admitted, each of `samples` futures gets a
+    hindsight schedule (annealing of `effort` steps). Futures and schedules are kept from decision
+    to decision, less what has not come true, and one of them is drawn anew each time, in turn. The
+    schedules vote first on the kind of batch: prompt, token, or to wait for an arrival. If prompts
+    win, the members of the batch are elected in turn (`bayes_selector.elected`). A token batch
+    serves the requests that most of them serve. Whatever they say, the batch leaves all running
+    requests a way to finish (`safety.all_can_finish`); the GPU is never left idle twice in a row
+    without an arrival. The options are those of `BayesPolicy`, a law's rounds being units of time;
+    lengths may be "exact", "predicted" or "interval", and never too short.
 
     Examples
     --------
@@ -142,81 +120,46 @@ class Bayes:
     Vera, Banerjee, *The Bayesian Prophet*, arXiv 1901.05028, §3; docs/coupling.md.
     """
 
-    law: str = "past"
     samples: int = 9
     effort: int = 2000
-    lengths: str = "exact"
-    error: float | None = None
 
     model: ClassVar[str] = "separate"
-    name: ClassVar[str] = "bayes"
     summary: ClassVar[str] = "hindsight schedules of sampled futures vote on the next batch"
-    source: ClassVar[str] = "arXiv 1901.05028 (Bayes selector), with sampled hindsight"
     length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
-
-    def __post_init__(self) -> None:
-        if self.law not in LAWS:
-            raise InputError(f"law: expected one of {', '.join(LAWS)}; found {self.law!r}")
-        require_integer("samples", self.samples, low=1)
-        require_integer("effort", self.effort, low=0)
-        require_lengths(self.length_kinds, self.lengths, self.error)
-
-    def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
-        """Decide once, without a past and without plans from before."""
-        return self.session().decide(observation, rng)
 
     def session(self) -> BayesRun:
         """Return the policy for one run: it keeps the past, and its plans."""
         return BayesRun(self)
 
 
-class BayesRun:
-    """One run of `Bayes`: the schedules that it keeps are where the next annealings begin.
-
-    Parameters
-    ----------
-    policy : Bayes
-        Its options.
-    law : Law, optional
-        What futures are drawn from, instead of the law that the options name.
-    """
+class BayesRun(BayesSession[SeparateObservation, BatchDecision, Scene, Plan]):
+    """One run of `Bayes`; its parameters are those of `BayesSession`."""
 
     model: ClassVar[str] = Bayes.model
-    name: ClassVar[str] = Bayes.name
     summary: ClassVar[str] = Bayes.summary
-    source: ClassVar[str] = Bayes.source
     length_kinds: ClassVar[tuple[str, ...]] = Bayes.length_kinds
 
     def __init__(self, policy: Bayes, law: Law | None = None) -> None:
-        self.policy = policy
-        self._law = LAWS[policy.law] if law is None else law
+        super().__init__(policy, law)
         self._history = History()
-        self._plans: list[Plan | None] = [None] * policy.samples
+        self._past = Past(0, 0, ())
         self._turn = 0
         self._idled_with = 0
 
-    def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
-        """Draw futures and let their hindsight schedules vote."""
-        from ....solvers.random_stream import random_stream
-
-        past = self._history.look(observation)
+    def without_vote(self, observation: SeparateObservation) -> BatchDecision | None:
+        """Serve where no waiting request may be admitted; else prepare to draw one future anew."""
+        self._past = self._history.look(observation)
         if not any(_may_join(observation, [], view) for view in observation.waiting):
-            decision = serve(observation, _tokens_left)
-            self._plans = [plan and plan.after(decision) for plan in self._plans]
+            decision = serve(observation, tokens_left)
+            self.plans = [plan and plan.after(decision) for plan in self.plans]
             return decision
-        self._plans[self._turn] = None
-        self._turn = (self._turn + 1) % len(self._plans)
-        stream = random_stream(int(rng.integers(2**63)))
-        scenes = [self._scene(observation, past, plan, rng, stream) for plan in self._plans]
-        worlds = [scene.world for scene in scenes]
-        decision = self._vote(observation, worlds, len(past.arrived), stream)
-        self._plans = [scene.plan().after(decision) for scene in scenes]
-        return decision
+        self.plans[self._turn] = None
+        self._turn = (self._turn + 1) % len(self.plans)
+        return None
 
-    def _scene(
+    def solved(
         self,
         observation: SeparateObservation,
-        past: Past,
         plan: Plan | None,
         rng: np.random.Generator,
         stream: Stream,
@@ -225,31 +168,31 @@ class BayesRun:
         from ....solvers.separate.search.list_encodings import first_encodings
         from ..hindsight import REHEAT
 
-        future = plan.future if plan else _possible(self._law.draw(past, rng), observation)
-        scene = _unsolved(observation, future, rng)
+        future = plan.future if plan else _possible(self.law.draw(self._past, rng), observation)
+        scene = _unsolved(observation, future, self.law, self._past, rng)
         world = scene.world
         codes = first_encodings(world.machine, world.without_kv, observation.time)
         world.try_codes(code for _, code in codes)
         if plan:
             world.try_codes([scene.code_of(plan)])
-        world.solve(self.policy.effort, REHEAT if plan else 1.0, stream)
+        world.solve(self.effort, REHEAT if plan else 1.0, stream)
         return scene
 
-    def _vote(
-        self, observation: SeparateObservation, worlds: list[World], arrived: int, stream: Stream
+    def vote(
+        self, observation: SeparateObservation, worlds: list[Scene], stream: Stream
     ) -> BatchDecision:
         """Vote on the kind of batch, then on its members."""
-        now = observation.time
-        firsts = [world.first() for world in worlds]
-        votes = Counter(_kind(first, now) for first in firsts)
+        now, arrived = observation.time, len(self._past.arrived)
+        firsts = [scene.world.first() for scene in worlds]
+        kinds = [_kind(first, now) for first in firsts]
         possible = {"prompt": True, "token": bool(observation.running)}
         possible["wait"] = self._idled_with < arrived
-        kind = max(filter(possible.get, possible), key=lambda kind: votes[kind])
+        kind = most_wanted(filter(possible.get, possible), [[each] for each in kinds])
         if kind == "wait":
             self._idled_with = arrived
             return BatchDecision(wake_at=min(f.start for f in firsts if f.start > now))
-        if kind == "prompt" and (votes["prompt"] or not observation.running):
-            chosen = self._members(observation, worlds, firsts, stream)
+        if kind == "prompt" and ("prompt" in kinds or not observation.running):
+            chosen = self._members(observation, [s.world for s in worlds], firsts, stream)
             if chosen:
                 return BatchDecision("prompt", tuple(observation.waiting[i].index for i in chosen))
         return _token_batch(observation, firsts)
@@ -261,23 +204,27 @@ class BayesRun:
         firsts: list[First],
         stream: Stream,
     ) -> list[int]:
-        """Choose whom the prompt batch holds, by position, while most worlds want one more."""
-        chosen: list[int] = []
-        while ballots := _ballots(observation, worlds, firsts, chosen):
-            if chosen and 2 * len(ballots) < len(worlds):
-                return chosen
-            votes = Counter(i for ballot in ballots for i in ballot)
-            chosen.append(min(votes, key=lambda i: (-votes[i], i)))
+        """Elect the requests of the prompt batch, by position among the waiting."""
+
+        def ballots(chosen: list[int]) -> list[list[int]]:
+            return _ballots(observation, worlds, firsts, chosen)
+
+        def commit(chosen: list[int]) -> None:
             for world, first in zip(worlds, firsts, strict=True):
-                world.commit(chosen, first, self.policy.effort, stream)
-            firsts = [world.first() for world in worlds]
-        return chosen
+                world.commit(chosen, first, self.effort, stream)
+            firsts[:] = [world.first() for world in worlds]
+
+        return elected(ballots, commit, at_least_one=True)
+
+    def plan(self, observation: SeparateObservation, world: Scene, decision: BatchDecision) -> Plan:
+        """Return the world's schedule as it goes on after the decision."""
+        return world.plan().after(decision)
 
 
 def _ballots(
     observation: SeparateObservation, worlds: list[World], firsts: list[First], chosen: list[int]
 ) -> list[list[int]]:
-    """Whom each world wants in a prompt batch now beside those chosen, where it wants anybody.
+    """Which requests each world wants in a prompt batch now besides those chosen.
 
     If nothing runs and no world wants a prompt batch now, each wants the first in its order.
     """
@@ -289,10 +236,10 @@ def _ballots(
         return [i for i in here if _may_join(observation, batch, waiting[i])]
 
     now = observation.time
-    wanted = [possible(first.members) for first in firsts if _kind(first, now) == "prompt"]
-    if not any(wanted) and not observation.running and not chosen:
-        wanted = [possible(world.code.order.tolist())[:1] for world in worlds]
-    return [ballot for ballot in wanted if ballot]
+    wanted = [possible(f.members) if _kind(f, now) == "prompt" else [] for f in firsts]
+    if any(wanted) or observation.running or chosen:
+        return wanted
+    return [possible(world.code.order.tolist())[:1] for world in worlds]
 
 
 def _token_batch(observation: SeparateObservation, firsts: list[First]) -> BatchDecision:
@@ -302,10 +249,6 @@ def _token_batch(observation: SeparateObservation, firsts: list[First]) -> Batch
     votes = Counter(i for first in firsts if first.kind == "token" for i in first.members)
     longest = observation.gpu.kv_capacity
     return serve(observation, lambda view: view.remaining - longest * votes[place[view.index]])
-
-
-def _tokens_left(view: SeparateView) -> int:
-    return view.remaining
 
 
 def _kind(first: First, now: int) -> str:
@@ -339,14 +282,20 @@ def _possible(future: Future, observation: SeparateObservation) -> Future:
     return Future(future.arrival[kept], future.prompt[kept], future.output[kept])
 
 
-def _unsolved(observation: SeparateObservation, future: Future, rng: np.random.Generator) -> Scene:
-    """A world: who waits, who runs, who is to come; lengths as told, or drawn from what is told."""
+def _unsolved(
+    observation: SeparateObservation,
+    future: Future,
+    law: Law,
+    past: Past,
+    rng: np.random.Generator,
+) -> Scene:
+    """A world of what waits, runs and is to come, without a schedule yet."""
     from ....solvers.separate.compiled_instance import Machine
     from ..hindsight import in_order, make_world
 
     here = (*observation.waiting, *observation.running)
     to_come = np.flatnonzero(future.arrival > observation.time)
-    drawn = [int(rng.integers(_least(view), view.planned + 1)) for view in here]
+    drawn = [draw_length(view, view.tokens, law, past, rng) for view in here]
     columns = (
         [view.arrival for view in here],
         [view.prompt for view in here],
@@ -372,12 +321,6 @@ def _unsolved(observation: SeparateObservation, future: Future, rng: np.random.G
     running = in_order(run, output[run] - tokens, prompt[run] + tokens)
     names = np.append([view.index for view in here], -1 - to_come).astype(np.int64)
     return Scene(future, names, make_world(machine, running, observation.time))
-
-
-def _least(view: SeparateView) -> int:
-    """The least output length that is possible, in tokens."""
-    assert view.shortest is not None, "every kind of lengths that it takes has ends"
-    return min(max(view.shortest, view.tokens + 1), view.planned)
 
 
 def _fitted(column: IntArray, size: int, more: int) -> IntArray:

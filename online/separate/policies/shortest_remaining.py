@@ -13,7 +13,7 @@ from ....models.separate.schedule import SeparateSchedule
 from ...lengths import PLANNING_KINDS, Told, require_lengths
 from ..decision import BatchDecision
 from ..observation import SeparateObservation, SeparateView
-from ..serving import admit, serve
+from ..serving import admit, serve, tokens_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,13 @@ class ShortestRemaining:
         """Admit if the least waiting request is among the B_D with the least left, else serve."""
         law, B_D = observation.law, observation.gpu.token_batch_requests
         waiting = sorted(observation.waiting, key=lambda view: _time_left(view, law))
-        admission = admit(observation, waiting, _tokens_left)
+        admission = admit(observation, waiting, tokens_left)
         if not admission.requests:
-            return serve(observation, _tokens_left)
+            return serve(observation, tokens_left)
         if B_D is not None and len(observation.running) >= B_D:
             left = sorted(_time_left(view, law) for view in observation.running)
             if _time_left(waiting[0], law) >= left[B_D - 1]:
-                return serve(observation, _tokens_left)
+                return serve(observation, tokens_left)
         return admission.batch()
 
     def run_compiled(self, instance: Instance, told: Told) -> SeparateSchedule | None:
@@ -90,10 +90,6 @@ class ShortestRemaining:
             return None
         rank = _times_alone(law, instance.prompt, told.high)
         return run_rule(instance, told, Rule(WHEN_SHORTEST, REMAINING), rank)
-
-
-def _tokens_left(view: SeparateView) -> int:
-    return view.remaining
 
 
 def _time_left(view: SeparateView, law: Durations) -> int:

@@ -27,7 +27,7 @@ from batchprophet.online.separate.hindsight import in_order, make_world
 from batchprophet.online.separate.history import History
 from batchprophet.online.separate.policy import REGISTRY, make_policy, session
 from batchprophet.online.separate.simulator import prepare, simulate_separate
-from batchprophet.online.separate.state import SeparateMachine
+from batchprophet.online.separate.state import SeparateState
 from batchprophet.online.separate.steps import _Follower, separate_steps
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.random_stream import random_stream
@@ -244,7 +244,7 @@ def test_history_learns_the_lengths_of_who_has_gone() -> None:
         predicted_high=instance.gpu.kv_capacity - instance.prompt,
     )
     policy, told, rng = prepare(instance, "prefill-first:lengths=interval", 0)
-    machine, history = SeparateMachine(instance, policy, told), History()
+    machine, history = SeparateState(instance, policy, told), History()
     while not machine.finished:
         machine.arrive()
         seen = history.look(machine.observe()).arrived
@@ -270,13 +270,13 @@ class Told:
 
 
 def test_knowing_the_future_it_is_nearly_optimal(monkeypatch: pytest.MonkeyPatch) -> None:
-    from batchprophet.online.separate.policies import bayes
+    from batchprophet.online.coupling import bayes_policy
 
     total = best = 0
     for seed in range(25):
         instance = tiny_separate([5, seed])
         laws = {**LAWS, "past": Told(instance)}
-        monkeypatch.setattr(bayes, "LAWS", laws)
+        monkeypatch.setattr(bayes_policy, "LAWS", laws)
         schedule = simulate_separate(instance, "bayes:samples=1,effort=200")
         assert check(instance, schedule) == []
         total += int(schedule_value(instance, schedule))
@@ -286,14 +286,14 @@ def test_knowing_the_future_it_is_nearly_optimal(monkeypatch: pytest.MonkeyPatch
 
 def test_it_waits_for_a_request_that_is_sure_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     # τ_P = 9: alone at 0 the first is done at 9 and the second at 18; together at 1 both at 10.
-    from batchprophet.online.separate.policies import bayes
+    from batchprophet.online.coupling import bayes_policy
 
     gpu = Gpu(kv_capacity=40, batch_time=ConstantTime(prompt=9, token=1))
     instance = Instance(gpu=gpu, arrival=[0, 1], prompt=[3, 2], output=[1, 1])
-    monkeypatch.setattr(bayes, "LAWS", {**LAWS, "past": Told(instance)})
+    monkeypatch.setattr(bayes_policy, "LAWS", {**LAWS, "past": Told(instance)})
     policy = session(make_policy("bayes:samples=1,effort=50"))
     _, told, rng = prepare(instance, policy, 0)
-    machine = SeparateMachine(instance, policy, told)
+    machine = SeparateState(instance, policy, told)
     machine.arrive()
     decision = policy.decide(machine.observe(), rng)
     assert decision == BatchDecision(wake_at=1)

@@ -445,9 +445,9 @@ class Peeking(OneByOne):
 
     def decide(self, observation, rng):
         frame = sys._getframe()
-        while "machine" not in frame.f_locals:
+        while "state" not in frame.f_locals:
             frame = frame.f_back
-        instance = frame.f_locals["machine"]._instance
+        instance = frame.f_locals["state"]._instance
         future = instance.output[instance.arrival > observation.time]
         if observation.waiting and np.any(future < observation.waiting[0].longest):
             return BatchDecision()
@@ -472,7 +472,7 @@ class Greedy(OneByOne):
         return super().decide(observation, rng)
 
 
-def test_the_conformity_suite_catches_what_breaks_a_rule():
+def test_the_conformance_suite_catches_what_breaks_a_rule():
     def rules(policy):
         return {finding.rule for finding in check_policy(policy)}
 
