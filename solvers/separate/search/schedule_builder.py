@@ -92,6 +92,7 @@ def schedule_of(instance: Instance, encoding: Encoding) -> SeparateSchedule:
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
+    >>> from batchprophet.solvers.separate.search.encoding import plain_encoding
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[3, 2])
     >>> for batch in schedule_of(instance, plain_encoding(np.array([0, 1]), 2)).batches:
     ...     print(batch.kind, batch.start, batch.requests)
