@@ -461,6 +461,10 @@ def convert(
     prompt_batch_requests: int | None = None,
     prompt_batch_tokens: int | None = None,
     token_batch_requests: int | None = None,
+    max_num_seqs: int | None = None,
+    max_num_batched_tokens: int | None = None,
+    block_size: int = 1,
+    chunked_prefill: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Converted:
     """Convert a window of a real trace into an instance.
@@ -476,6 +480,12 @@ def convert(
     batch_time : str
         ``unit``, ``constant:prompt=4,token=1`` (a slot is `round_ms`) or
         ``affine:c0=…,c1=…,c2=…,c3=…`` (milliseconds; `round_ms` is 0.001 then and may be left out).
+    max_num_seqs, max_num_batched_tokens : int, optional
+        Limits of continuous batching, ≥ 1: running requests, tokens in a batch; none by default.
+    block_size : int
+        Tokens in a block of KV memory under continuous batching, ≥ 1.
+    chunked_prefill : bool
+        Whether continuous batching may read a prompt in chunks.
     prompt_batch_requests, prompt_batch_tokens, token_batch_requests : int, optional
         Batch limits, ≥ 1; none by default.
 
@@ -522,6 +532,10 @@ def convert(
         prompt_batch_requests=prompt_batch_requests,
         prompt_batch_tokens=prompt_batch_tokens,
         token_batch_requests=token_batch_requests,
+        running_requests=max_num_seqs,
+        batch_tokens=max_num_batched_tokens,
+        kv_block=block_size,
+        chunked_prefill=chunked_prefill,
     )
     return Converted(instance=instance, report=converted.report)
 

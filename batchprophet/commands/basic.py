@@ -20,6 +20,7 @@ from .options import (
     BatchLimit,
     BoundFile,
     CertificateFile,
+    ContinuousLimit,
     InstanceFile,
     Json,
     Model,
@@ -307,12 +308,20 @@ def convert(
         typer.Option(
             metavar="LAW",
             help="unit, constant:prompt=4,token=1 (in rounds of --round-ms) or "
-            "affine:c0=…,c1=…,c2=…,c3=… (milliseconds; with --round-ms 0.001).",
+            "affine:c0=…,c1=…,c2=…,c3=…[,c0_prompt=…] (milliseconds; with --round-ms 0.001).",
         ),
     ] = "unit",
     prompt_batch_requests: BatchLimit = None,
     prompt_batch_tokens: BatchLimit = None,
     token_batch_requests: BatchLimit = None,
+    max_num_seqs: ContinuousLimit = None,
+    max_num_batched_tokens: ContinuousLimit = None,
+    block_size: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Tokens in a KV block, continuous batching.")
+    ] = 1,
+    chunked_prefill: Annotated[
+        bool, typer.Option(help="Read prompts in chunks, under continuous batching.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Convert a window of a real trace into an instance."""
@@ -343,6 +352,10 @@ def convert(
             prompt_batch_requests=prompt_batch_requests,
             prompt_batch_tokens=prompt_batch_tokens,
             token_batch_requests=token_batch_requests,
+            max_num_seqs=max_num_seqs,
+            max_num_batched_tokens=max_num_batched_tokens,
+            block_size=block_size,
+            chunked_prefill=chunked_prefill,
             progress=progress,
         )
     lines = [*converted.report.lines(), f"a round is {converted.round_ms:g} ms"]

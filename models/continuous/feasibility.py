@@ -1,8 +1,8 @@
 """The independent checker of continuous batching: every violated rule, when, and by how much.
 
 It shares no code with formulations, decoders and simulators, nor with the durations and the
-timeline that they use: it knows only the rules of docs/model/continuous.md and computes batch times from the
-law itself, in whole picoseconds.
+timeline that they use: it knows only the rules of docs/model/continuous.md §1 and computes batch
+times from the law itself, in whole picoseconds.
 """
 
 from __future__ import annotations
