@@ -6,14 +6,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...models.continuous.schedule import ContinuousSchedule
+from ...models.objectives import Exact
 from ..best_so_far import BestSoFar
 from ..recipe import Options
 from ..stages import Driver, Limits, Stage
 from ..workers import Found
+from .exact.problem import is_applicable
+from .exact.search import OBJECTIVES, search
 from .search.recipe import Search
 
 #: Names of what finds schedules and proves bounds.
 SCHEDULES = "annealed list rules"
+EXACT = "search of states"
+
+#: Up to this many requests the optimum is sought.
+MOST_EXACT = 16
+
+#: Share of the time for the search of states, if it does not end before.
+EXACT_SHARE = 0.7
+
+#: Work units of an expanded label.
+UNITS_PER_LABEL = 1
 
 #: Share of the time for schedules on the only thread.
 ALONE_SHARE = 0.5
@@ -22,9 +35,9 @@ ALONE_SHARE = 0.5
 STEPS_PER_UNIT = 1
 
 
-def improve_and_prove(search: BestSoFar[ContinuousSchedule], options: Options) -> None:
+def improve_and_prove(known: BestSoFar[ContinuousSchedule], options: Options) -> None:
     """Search for schedules and bounds until they meet or the limits are reached."""
-    driver = Driver(search, options.seconds, options.work_limit, options.threads)
+    driver = Driver(known, options.seconds, options.work_limit, options.threads)
     engine = _Engine(driver, options.seed)
     driver.run([engine.schedules()], engine.proofs())
 
@@ -49,13 +62,36 @@ class _Engine:
         return Stage(SCHEDULES, self.improve, seconds=seconds)
 
     def proofs(self) -> Iterator[Stage]:
-        """Yield what proves bounds."""
-        yield from ()
+        """Yield what proves bounds: the search of states where there are few requests."""
+        seconds = EXACT_SHARE * self.driver.mailbox.seconds_left
+        yield Stage(EXACT, self.search_states, self._is_small, seconds=seconds)
+
+    def _is_small(self) -> bool:
+        known = self.driver.search
+        small = known.instance.n <= MOST_EXACT and is_applicable(known.instance)
+        return small and known.objective in OBJECTIVES
 
     def improve(self, limits: Limits) -> None:
         """Try rules, then anneal the best."""
         self.search.try_rules(self.driver.search.schedule, limits)
         self.search.improve(limits)
+
+    def search_states(self, limits: Limits) -> None:
+        """Search states exhaustively."""
+        known = self.driver.search
+        outcome = search(
+            known.instance,
+            known.value,
+            objective=known.objective,
+            time_limit=limits.seconds,
+            work_limit=limits.steps(units=UNITS_PER_LABEL),
+            stop=limits.stop,
+            found=self._hand_in_bound,
+        )
+        self._hand_in_bound(outcome.schedule, outcome.bound)
+
+    def _hand_in_bound(self, schedule: ContinuousSchedule | None, bound: Exact) -> None:
+        self.driver.mailbox.put(Found(EXACT, schedule, (bound, None)))
 
     def _hand_in(self, schedule: ContinuousSchedule) -> None:
         self.driver.mailbox.put(Found(SCHEDULES, schedule))

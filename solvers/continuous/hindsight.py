@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from os import PathLike
 
 import numpy as np
 
@@ -59,12 +61,36 @@ def without_late(instance: Instance, schedule: ContinuousSchedule) -> Continuous
 
 
 def _prove(search: Search, options: Options) -> None:
-    """Run the engine."""
+    """Run the engine; the MILP for the reward, and where a form is asked for."""
+    if _asks_for_milp(options):
+        from .milp import try_milp
+
+        try_milp(search, options)
+        return
     if search.seconds_left == 0:
         return
     from .engine import improve_and_prove
 
     improve_and_prove(search, options)
+
+
+def _asks_for_milp(options: Options) -> bool:
+    return options.objective == "reward" or options.formulation != "auto"
+
+
+def _prepare(instance: Instance, options: Options) -> None:
+    if _asks_for_milp(options):
+        from . import milp  # noqa: F401 - loaded before the clock starts
+
+
+def _write_model(
+    instance: Instance, path: str | PathLike[str], *, objective: str, formulation: str
+) -> None:
+    from ...models.continuous.milp.formulation import build_model, default_form
+    from ...models.model_file import write_model
+
+    form = default_form(instance) if formulation == "auto" else formulation
+    write_model(path, partial(build_model, instance, objective=objective, formulation=form))
 
 
 def _load(instance: Instance) -> None:
@@ -86,5 +112,13 @@ def _compile(instance: Instance | None, announce: Callable[[], None]) -> None:
 
 
 CONTINUOUS = Recipe(
-    rules=RULES, begin=begin, prove=_prove, load=_load, compiled=_compiled, compile=_compile
+    rules=RULES,
+    formulations=("batch-sequence",),
+    begin=begin,
+    prove=_prove,
+    prepare=_prepare,
+    load=_load,
+    compiled=_compiled,
+    compile=_compile,
+    write_model=_write_model,
 )
