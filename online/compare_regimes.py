@@ -66,7 +66,7 @@ def compare_both(
     Raises
     ------
     InputError
-        If the instance or a parameter is no good, or neither regime has a policy.
+        If the instance or a parameter is invalid, or neither regime has a policy.
 
     Examples
     --------

@@ -226,12 +226,12 @@ def compare(
     Returns
     -------
     Comparison
-        All schedules have passed the checker; a policy that goes on for ever has a verdict.
+        All schedules have passed the checker; a policy that goes on forever has a verdict.
 
     Raises
     ------
     InputError
-        If instance, policies or options are no good.
+        If instance, policies or options are invalid.
     PolicyError
         If a policy decides what the rules do not allow.
 

@@ -1,4 +1,4 @@
-"""When a policy would go on for ever: it stalls, cycles, or evicts without end."""
+"""When a policy would go on forever: it stalls, cycles, or evicts without end."""
 
 from __future__ import annotations
 

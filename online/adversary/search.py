@@ -18,10 +18,10 @@ from .space import Space
 CANDIDATES = 600
 WARM, COLD = 0.04, 0.001
 
-#: One descent in so many begins at the worst case known; the others at a new draw.
+#: One descent in this many begins at the worst case known; the others at a new draw.
 AGAIN = 3
 
-#: A new descent begins at the worst of so many draws.
+#: A new descent begins at the worst of this many draws.
 DRAWS = 20
 
 
@@ -40,7 +40,7 @@ class Hunt:
     worst : Judged or None
         The worst case so far.
     unfinished : Instance or None
-        The first instance on which the policy would go on for ever.
+        The first instance on which the policy would go on forever.
     candidates : int
         Instances looked at.
     """

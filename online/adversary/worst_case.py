@@ -42,7 +42,7 @@ class WorstCase:
     witness : Witness or None
         The worst case, shrunk; None if the policy finishes on no candidate.
     unfinished : Instance or None
-        An instance on which the policy would go on for ever: no ratio is as bad.
+        An instance on which the policy would go on forever: no ratio is as bad.
     candidates : int
         Instances looked at by the search.
     seconds : float

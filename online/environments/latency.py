@@ -67,7 +67,7 @@ class LatencyEnvironment:
     parts : tuple of str
         The parts of its steps.
     on_demand : tuple of str
-        Policies that may go on for ever on such paths: they run only where named.
+        Policies that may go on forever on such paths: they run only where named.
     bayes : str
         Options of the policy ``bayes``.
     work : int

@@ -119,7 +119,7 @@ def without_idle_stretches(
     left : int
         Rounds that the longest of the running requests still takes, ≥ 0.
     least : int
-        Stretches of up to so many rounds stay as they are, ≥ 0.
+        Stretches of up to this many rounds stay as they are, ≥ 0.
 
     Examples
     --------

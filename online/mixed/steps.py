@@ -39,7 +39,7 @@ def mixed_steps(
     Returns
     -------
     list of Step
-        Three kinds of parts: ``wait`` (that nobody else started before), ``start``, ``evict``.
+        Three kinds of parts: ``wait`` (that no other request started before), ``start``, ``evict``.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class _Follower:
         self.valid = True
 
     def wait(self, t: int) -> int | None:
-        """Nobody starts before t."""
+        """Start none before t."""
         self.release = np.maximum(self.release, t)
         return self._value(bool(np.all(self.plan[~self.started] >= t)))
 
@@ -120,7 +120,7 @@ class _Follower:
     def _value(self, agreed: bool) -> int | None:
         """Total latency of the plan, searched again unless it agreed; None where none is known."""
         instance, rest = self.instance, np.flatnonzero(~self.started)
-        if int(self.held.max()) > instance.gpu.kv_capacity:  # somebody will have to be evicted
+        if int(self.held.max()) > instance.gpu.kv_capacity:  # a request will have to be evicted
             self.valid = False
             return None
         if rest.size and not (agreed and self.valid):

@@ -32,7 +32,7 @@ def exact_value(problem: PackingProblem, rule: str) -> float:
     rule : {"dp", "bayes", "resolve", "static", "irt"}
         The optimal online policy; the Bayes selector with the fluid estimate (accept iff
         ``x_j ≥ t·p_j/2``, x of the LP with t periods to go); accept with probability
-        ``x_j/(t·p_j)``; the same with the probabilities of the first period for ever; infrequent
+        ``x_j/(t·p_j)``; the same with the probabilities of the first period forever; infrequent
         re-solving with thresholds.
 
     Returns
@@ -181,7 +181,7 @@ def _recursion(
     inverse: IntArray,
     full: IntArray,
 ) -> FloatArray:
-    """Values from each budget, for ever more periods to go."""
+    """Values from each budget, for more and more periods to go."""
     W, n = chances.sum(), chances.size
     value = np.zeros((budgets[0] + 1, budgets[1] + 1))
     new = np.zeros_like(value)

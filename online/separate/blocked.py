@@ -1,4 +1,4 @@
-"""Which token batches run because the KV cache keeps everybody who waits out."""
+"""Which token batches run because the KV cache keeps all waiting requests out."""
 
 from __future__ import annotations
 

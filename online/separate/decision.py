@@ -19,8 +19,8 @@ class BatchDecision:
         Whose jobs it holds, by index: waiting requests in a prompt batch, running ones in a token
         batch. Their order in a prompt batch is their order among the running.
     wake_at : int or None
-        While idle: when to be asked again if nobody arrives before; None for not before the next
-        arrival.
+        While idle: when to be asked again if no request arrives before; None for not
+        before the next arrival.
 
     Examples
     --------

@@ -46,7 +46,7 @@ class First(NamedTuple):
     members : tuple of int
         Positions of its requests in the machine's columns.
     start : int
-        When it starts; later than now if it waits for somebody who is to come.
+        When it starts; later than now if it waits for a request that is to come.
     """
 
     kind: Kind
@@ -97,7 +97,7 @@ class World:
         self.code, self.cost = walk.best, int(walk.cost[1])
 
     def first(self) -> First:
-        """Return the first batch of the schedule; somebody must be there, or to come."""
+        """Return the first batch of the schedule; a request must be there, or to come."""
         machine, now = self.machine, self.begin.now
         log = np.zeros(log_size(machine.output), np.int64)
         self._decode(self.code, log)

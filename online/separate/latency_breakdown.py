@@ -28,9 +28,9 @@ class TimeAccount:
     waiting_prompts : int
         Time of requests that wait for their prompt batch while a prompt batch serves others.
     waiting_tokens : int
-        … while a token batch runs that did not have to: somebody who waits could be admitted.
+        … while a token batch runs that did not have to: a waiting request could be admitted.
     waiting_kv : int
-        … while a token batch runs because of the KV cache: nobody who waits could be admitted and
+        … while a token batch runs because of the KV cache: no waiting request could be admitted and
         all still finish.
     waiting_idle : int
         … while the GPU idles.
@@ -41,7 +41,7 @@ class TimeAccount:
     paused_idle : int
         … while the GPU idles.
     stalled_idle : int
-        Time in which the GPU idles though somebody is present.
+        Time in which the GPU idles though a request is present.
     blocked_kv : int
         Time of token batches that start while somebody waits whom the KV cache keeps out.
     """
@@ -92,7 +92,7 @@ class TimeAccount:
 
 
 def account(instance: Instance, schedule: SeparateSchedule) -> TimeAccount:
-    """Split the total latency of a feasible schedule that serves everybody.
+    """Split the total latency of a feasible schedule that serves all requests.
 
     A request that arrives during a batch waits for the rest of it under that batch's heading.
 
@@ -154,7 +154,7 @@ def _passed(start: IntArray, end: IntArray, moments: IntArray) -> int:
 
 
 def _idle_though_present(instance: Instance, time: Timeline) -> int:
-    """Time between batches in which somebody has arrived and is not done."""
+    """Time between batches in which a request has arrived and is not done."""
     begin = np.concatenate([[int(instance.arrival.min())], time.end[:-1]])
     arrived, done = np.sort(instance.arrival), np.sort(time.completion)
     present = np.searchsorted(arrived, begin, "right") > np.searchsorted(done, begin, "right")

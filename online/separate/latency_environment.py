@@ -32,7 +32,7 @@ UNITS_PER_LABEL = 10
 def _hindsight(
     instance: Instance, runs: Sequence[Schedule], work: int
 ) -> tuple[SeparateSchedule, int]:
-    """Better the best of the policies' schedules; search states if they can be enumerated.
+    """Improve the best of the policies' schedules; search states if they can be enumerated.
 
     Below the optimum are the requests' waits and stalls
     (`solvers.separate.bounds.waits_and_stalls`), the optimum of a GPU that may mix

@@ -4,7 +4,7 @@ It is the least total latency of separate batching over that of a *mixing GPU*, 
 hold prompt and token jobs together and know no limits but the KV capacity. A batch of the mixing
 GPU takes one round under the unit law; under the constant law the larger of τ_P (if it reads
 prompts) and τ_D (if it gives tokens); under the affine law ``c0 + c1·p + c2·d + c3·kv``, with c0
-paid once. The price is at least 1: nobody must mix.
+paid once. The price is at least 1: mixing is never forced.
 
 The mixing GPU's optimum is known from two sides.
 

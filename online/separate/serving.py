@@ -2,7 +2,7 @@
 
 Both go by an order of service. Admission takes waiting requests in turn while the batch limits
 hold and the plan of all running requests still fits with them (`safety.plan_fits`); a token batch
-serves the first B_D in that order. Lengths are reckoned with at the upper ends of what is told. A
+serves the first B_D in that order. Lengths are planned at the upper ends of what is told. A
 request that ends earlier than that only makes room, but lets those behind it start earlier than
 planned; where B_D makes some wait and the plan no longer fits for this reason, the batch takes, in
 the order, those with whom all can still finish.
@@ -32,7 +32,7 @@ def tokens_left(view: SeparateView) -> int:
 
 
 class Admission(NamedTuple):
-    """Whom a prompt batch would admit.
+    """What a prompt batch would admit.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Admission(NamedTuple):
         In the order in which they were taken; empty if the first does not fit.
     stopped_by : {"requests", "tokens", "kv"} or None
         What the next in turn would exceed: B_P (or the seats), C_P, or the KV capacity; None if
-        nobody is left.
+        none is left.
     """
 
     requests: tuple[SeparateView, ...]

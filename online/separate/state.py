@@ -48,7 +48,7 @@ class SeparateState(SimulatorState[SeparateView]):
         self.time = self._views[self._queue[0]].arrival
 
     def arrive(self) -> None:
-        """Let those who have arrived by now wait; pass to the next arrival if nobody is here."""
+        """Let what has arrived by now wait; pass to the next arrival if no request is here."""
         upcoming = self.next_arrival
         if not self._waiting and not self._running and upcoming is not None:
             self.time = max(self.time, upcoming)

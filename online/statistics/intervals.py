@@ -22,7 +22,7 @@ RESAMPLES = 2000
 #: Numbers drawn at once by a bootstrap: bounds its memory.
 _BLOCK = 2_000_000
 
-#: Up to so many draws, those of the last bootstrap are kept for the next: a study has many of one
+#: Up to this many draws, those of the last bootstrap are kept for the next: a study has many of one
 #: size and seed.
 _KEPT = 4_000_000
 

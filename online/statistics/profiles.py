@@ -30,7 +30,7 @@ class Profile:
         most that factor times the best cost. It ends below 1 if the policy does not finish
         everywhere.
     wins : int
-        Instances on which nobody costs less.
+        Instances on which no policy costs less.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def performance_profiles(
     least = table.min(axis=0) if best is None else np.asarray(best, dtype=np.float64)
     if not (least > 0).all():
         raise InputError(f"costs: expected positive best costs, found {least.min():g}")
-    with np.errstate(invalid="ignore"):  # an instance on which nobody finishes: inf/inf
+    with np.errstate(invalid="ignore"):  # an instance on which no policy finishes: inf/inf
         ratios = np.where(np.isinf(table), np.inf, table / least)
     return {name: _profile(ratio) for name, ratio in zip(names, ratios, strict=True)}
 

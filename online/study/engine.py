@@ -226,7 +226,7 @@ def _begin_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it has: nobody waits for its results."""
+    """End this process when the one that started it has: nothing waits for its results."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])

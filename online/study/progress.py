@@ -90,7 +90,7 @@ class Pace:
         return self.mean.get(cell.group)
 
     def seconds_left(self, slots: int) -> float | None:
-        """Estimate of the time left on so many slots; None before the first cell."""
+        """Estimate of the time left on the given slots; None before the first cell."""
         if not self.mean:
             return None
         overall = sum(self.mean.values()) / len(self.mean)

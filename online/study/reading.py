@@ -45,7 +45,7 @@ def read_study(path: str | Path) -> Study:
     Raises
     ------
     InputError
-        If it cannot be read, a key is unknown or missing, or a value is no good.
+        If it cannot be read, a key is unknown or missing, or a value is invalid.
 
     Examples
     --------

@@ -24,7 +24,7 @@ MOST_IN_CHUNK = 256
 #: Chunks handed out per slot: one runs, one waits, so that no slot idles.
 CHUNKS_PER_SLOT = 2
 
-#: A cell whose process ended is run alone; after so many of these ends it is given up.
+#: A cell whose process ended is run alone; after this many of these ends it is given up.
 MOST_ENDS = 3
 
 #: Seconds between looks at what is out, and between reports of progress.
@@ -161,7 +161,7 @@ class _Run:
             self._keep(chunk, found)
 
     def _suspect(self, chunk: list[Cell]) -> None:
-        """Blame nobody yet: run each alone, and give up one that ends its process every time."""
+        """Blame none yet: run each alone, and give up one that ends its process every time."""
         ends = self.alone + 1
         if ends <= MOST_ENDS:
             self.suspects.extend((cell, ends) for cell in chunk)

@@ -100,7 +100,7 @@ def told_spec(model: str, policy: str, predictions: Predictions) -> str | None:
     Raises
     ------
     InputError
-        If the policy is no good, or says itself what it is told.
+        If the policy is invalid, or says itself what it is told.
 
     Examples
     --------

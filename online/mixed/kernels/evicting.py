@@ -229,7 +229,7 @@ def _current(ends: Ends, runs: Flags, start: IntArray, output: IntArray) -> Ends
 
 @njit(cache=True)
 def _next_end(ends: Ends, runs: Flags, start: IntArray, output: IntArray) -> int:
-    """Next completion, where somebody runs; stale entries before it are dropped."""
+    """Next completion, where a request runs; stale entries before it are dropped."""
     while True:
         end, i = ends[0]
         if runs[i] and start[i] + output[i] == end:

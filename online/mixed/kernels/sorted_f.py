@@ -1,7 +1,7 @@
 """Sorted-F, event-driven and compiled; the rule is that of `online.mixed.policies.sorted_f`.
 
 Waiting requests are kept in three orders (by output, by prompt + output, by volume), each as a tree
-over ranks. The best set depends on who waits alone, so it is kept until somebody arrives or starts.
+over ranks. The best set depends only on what waits, so it is kept until one arrives or starts.
 Its first request, the head, is all that matters between events: the machine sleeps until the head
 passes the future check. So an event takes as long as the sets that it looks at, however many wait.
 """
@@ -73,7 +73,7 @@ def _run(
     start = np.full(n, -1, dtype=np.int64)
     running = nothing_running(min(n, M // 2) + 1)  # each holds 2 tokens or more
     trial = nothing_running(min(n, M // 2) + 1)
-    line = _nobody_waits(order)
+    line = _none_waits(order)
     grown = np.empty((3, n), dtype=np.int64)
     chosen = grown[0, :0].copy()  # the best set, empty where it is not known
     W, m, arrived, t = 0, 0, 0, 0
@@ -114,7 +114,7 @@ def _run(
 
 
 @njit(cache=True)
-def _nobody_waits(order: Table) -> _Line:
+def _none_waits(order: Table) -> _Line:
     n = order.shape[1]
     size = 1
     while size < n:
@@ -143,7 +143,7 @@ def _set(line: _Line, i: int, waits: bool) -> None:
 
 @njit(cache=True)
 def _next(line: _Line, row: int, rank: int) -> int:
-    """First rank in an order, at or after one, at which somebody waits; −1 for none."""
+    """First rank in an order, at or after one, at which a request waits; −1 for none."""
     some = line.some[row]
     size: int = some.size // 2
     if rank >= size:

@@ -22,9 +22,9 @@ class AlphaBeta:
     """Admit as `AlphaGreedy` does; on overflow evict each running request with probability β.
 
     The draw is repeated among the survivors until the next round fits; nothing is admitted until
-    the next round boundary. (A draw that evicts nobody changes nothing, so each draw is made under
-    the condition that it evicts somebody, which takes one pass even for tiny β.) With β = 1 it is
-    `AlphaGreedy`.
+    the next round boundary. (A draw that evicts none changes nothing, so each draw is made under
+    the condition that it evicts at least one, which takes one pass even for tiny β.) With β = 1 it
+    is `AlphaGreedy`.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class AlphaBeta:
 
 
 def _draw(running: list[RequestView], beta: float, rng: np.random.Generator) -> list[RequestView]:
-    """Draw each with probability β, under the condition that somebody is drawn."""
+    """Draw each with probability β, under the condition that at least one is drawn."""
     drawn: list[RequestView] = []
     for j, view in enumerate(running):
         p = beta if drawn else beta / some_of(len(running) - j, beta)

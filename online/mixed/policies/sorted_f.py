@@ -39,7 +39,7 @@ class SortedF:
     Parameters
     ----------
     lengths : {"exact", "predicted", "interval"}
-        What it reckons with (of an interval the upper end).
+        What it plans with (of an interval the upper end).
     error : float, optional
         With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
 

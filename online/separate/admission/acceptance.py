@@ -117,7 +117,7 @@ def fluid_share(law: CompiledLaw, forecast: Forecast, room: float, span: float, 
 
 @njit(cache=True, nogil=True)
 def trimmed(share: float, left: int) -> float:
-    """IRT's thresholds at a re-solve with so many slots to go."""
+    """IRT's thresholds at a re-solve with `left` slots to go."""
     margin = math.pow(max(left, 1), -THRESHOLD_EXPONENT)
     if share < margin:
         return 0.0

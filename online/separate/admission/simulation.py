@@ -149,7 +149,7 @@ def run_admission(
     edges : ndarray of int64, shape (segments + 1,)
         Segments of time, from 0 to T, increasing.
     forecast : Forecast, optional
-        What the rules reckon with; that of the law by default.
+        What the rules plan with; that of the law by default.
     wanted : ndarray of int64, shape (T, K), optional
         The requests that the clairvoyant wants to accept.
     log : Log, optional

@@ -28,7 +28,7 @@ class DecodeFirst:
     Parameters
     ----------
     lengths : {"exact", "predicted", "interval"}
-        What it reckons with (of an interval its upper end); never too short, or the simulation is
+        What it plans with (of an interval its upper end); never too short, or the simulation is
         refused.
     error : float, optional
         With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
@@ -65,7 +65,7 @@ class DecodeFirst:
         require_lengths(self.length_kinds, self.lengths, self.error)
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
-        """Serve while anybody runs, else admit in order of arrival."""
+        """Serve while any request runs, else admit in order of arrival."""
         if observation.running:
             return serve(observation)
         return admit(observation, observation.waiting).batch()

@@ -29,7 +29,7 @@ class FullPromptBatch:
     requests : int, optional
         Size from which a prompt batch counts as full, ≥ 1; B_P by default.
     lengths : {"exact", "predicted", "interval"}
-        What it reckons with (of an interval its upper end); never too short, or the simulation is
+        What it plans with (of an interval its upper end); never too short, or the simulation is
         refused.
     error : float, optional
         With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.

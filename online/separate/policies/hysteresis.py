@@ -33,7 +33,7 @@ class Hysteresis:
     low : int
         Waiting requests that end the prompt batches, from 0 to ``high − 1``.
     lengths : {"exact", "predicted", "interval"}
-        What it reckons with (of an interval its upper end); never too short, or the simulation is
+        What it plans with (of an interval its upper end); never too short, or the simulation is
         refused.
     error : float, optional
         With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.

@@ -1,4 +1,4 @@
-"""Prefill first: a prompt batch whenever somebody can be admitted."""
+"""Prefill first: a prompt batch whenever a request can be admitted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PrefillFirst:
     Parameters
     ----------
     lengths : {"exact", "predicted", "interval"}
-        What it reckons with (of an interval its upper end); never too short, or the simulation is
+        What it plans with (of an interval its upper end); never too short, or the simulation is
         refused.
     error : float, optional
         With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
@@ -67,7 +67,7 @@ class PrefillFirst:
         require_lengths(self.length_kinds, self.lengths, self.error)
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
-        """Admit in order of arrival if anybody fits, else serve all."""
+        """Admit in order of arrival if any fits, else serve all."""
         admission = admit(observation, observation.waiting, seated=True)
         return admission.batch() if admission.requests else serve(observation)
 

@@ -30,7 +30,7 @@ class ShortestRemaining:
     Parameters
     ----------
     lengths : {"exact", "predicted", "interval"}
-        What it reckons with (of an interval its upper end); never too short, or the simulation is
+        What it plans with (of an interval its upper end); never too short, or the simulation is
         refused.
     error : float, optional
         With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.

@@ -26,7 +26,7 @@ class SmallestVolume:
     Parameters
     ----------
     lengths : {"exact", "predicted", "interval"}
-        What it reckons with (of an interval its upper end); never too short, or the simulation is
+        What it plans with (of an interval its upper end); never too short, or the simulation is
         refused.
     error : float, optional
         With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
@@ -64,7 +64,7 @@ class SmallestVolume:
         require_lengths(self.length_kinds, self.lengths, self.error)
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
-        """Admit by planned volume if anybody fits, else serve all."""
+        """Admit by planned volume if any fits, else serve all."""
         waiting = sorted(observation.waiting, key=_volume)
         admission = admit(observation, waiting, seated=True)
         return admission.batch() if admission.requests else serve(observation)
