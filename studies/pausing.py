@@ -1,8 +1,8 @@
 """What pausing and dropping are worth: optima of tiny instances with and without them.
 
 Exhaustive search (`tests.brute_force_continuous`) on random instances of three requests, for each
-kind of law of `tests.tiny_continuous`. A paused request keeps its cache and skips batches; a dropped
-one loses it and reads its prompt and its tokens again. Run from the repository:
+kind of law of `tests.tiny_continuous`. A paused request keeps its cache and skips batches; a
+dropped one loses it and reads its prompt and its tokens again. Run from the repository:
 
     python -m studies.pausing 60
 """

@@ -160,9 +160,11 @@ def reference(instance, schedule, *, allow_rejected):
             found.append(("kv-capacity", end, None))
         for i in complete:
             state[i] = (state[i][0], 0, False)
-    for i in range(instance.n):
-        if state[i][0] < instance.output[i] and not (allow_rejected and i not in touched):
-            found.append(("unserved", max(free_from, 0), i))
+    found += [
+        ("unserved", max(free_from, 0), i)
+        for i in range(instance.n)
+        if state[i][0] < instance.output[i] and not (allow_rejected and i not in touched)
+    ]
     return sorted(found, key=repr)
 
 
