@@ -101,7 +101,7 @@ def search(
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[4, 3], output=[3, 3])
     >>> outcome = search(instance)
     >>> outcome.bound, outcome.proved, outcome.schedule.completion(instance).tolist()
-    (8, True, [3, 5])
+    (7, True, [4, 3])
     """
     if objective not in OBJECTIVES:
         known = ", ".join(OBJECTIVES)
