@@ -18,53 +18,63 @@ from typing import TYPE_CHECKING, Any
 
 from . import moved
 
-if TYPE_CHECKING:
-    from .api import (
-        check,
-        compare,
-        compare_both,
-        convert,
-        demo,
-        load,
-        make,
-        policies,
-        simulate,
-        solve,
-    )
-    from .models.batch_time import AffineTime, ConstantTime, UnitTime
-    from .models.errors import (
-        BatchprophetError,
-        DoesNotFinish,
-        InfeasibleError,
-        InputError,
-        PolicyError,
-    )
-    from .models.files.instance_file import read_instance, write_instance
-    from .models.files.solution_file import read_schedule
-    from .models.instance import Gpu, Instance
-    from .models.mixed.metrics import Metrics
-    from .models.mixed.schedule import Eviction, MixedSchedule
-    from .models.separate.metrics import SeparateMetrics
-    from .models.separate.schedule import Batch, SeparateSchedule
-    from .models.violation import Violation
-    from .online.evaluation import Comparison, PolicyResult
-    from .online.mixed.policy import Decision, Observation, Policy, RequestView
-    from .online.separate.decision import BatchDecision
-    from .online.separate.latency_breakdown import TimeAccount
-    from .online.separate.observation import SeparateObservation, SeparateView
-    from .online.separate.policy import SeparatePolicy
-    from .online.separate.price import Price
-    from .results.checked import Checked, CheckedBound
-    from .results.compared import Compared, ComparedBoth
-    from .results.converted import Converted
-    from .results.simulated import Simulated
-    from .results.solved import Solved
-    from .solvers.certificates.certificate import Certificate
-    from .solvers.certificates.file import read_certificate, write_certificate
-    from .solvers.certificates.verification import Verification
-    from .solvers.progress import Progress
-    from .solvers.solution import Solution
-    from .versions import show_versions
+if TYPE_CHECKING:  # `as` makes names public for type checkers
+    from .api import check as check
+    from .api import compare as compare
+    from .api import compare_both as compare_both
+    from .api import convert as convert
+    from .api import demo as demo
+    from .api import load as load
+    from .api import make as make
+    from .api import policies as policies
+    from .api import simulate as simulate
+    from .api import solve as solve
+    from .models.batch_time import AffineTime as AffineTime
+    from .models.batch_time import ConstantTime as ConstantTime
+    from .models.batch_time import UnitTime as UnitTime
+    from .models.errors import BatchprophetError as BatchprophetError
+    from .models.errors import DoesNotFinish as DoesNotFinish
+    from .models.errors import InfeasibleError as InfeasibleError
+    from .models.errors import InputError as InputError
+    from .models.errors import PolicyError as PolicyError
+    from .models.files.instance_file import read_instance as read_instance
+    from .models.files.instance_file import write_instance as write_instance
+    from .models.files.solution_file import read_schedule as read_schedule
+    from .models.instance import Gpu as Gpu
+    from .models.instance import Instance as Instance
+    from .models.mixed.metrics import Metrics as Metrics
+    from .models.mixed.schedule import Eviction as Eviction
+    from .models.mixed.schedule import MixedSchedule as MixedSchedule
+    from .models.separate.metrics import SeparateMetrics as SeparateMetrics
+    from .models.separate.schedule import Batch as Batch
+    from .models.separate.schedule import SeparateSchedule as SeparateSchedule
+    from .models.violation import Violation as Violation
+    from .online.evaluation import Comparison as Comparison
+    from .online.evaluation import PolicyResult as PolicyResult
+    from .online.mixed.policy import Decision as Decision
+    from .online.mixed.policy import Observation as Observation
+    from .online.mixed.policy import Policy as Policy
+    from .online.mixed.policy import RequestView as RequestView
+    from .online.separate.decision import BatchDecision as BatchDecision
+    from .online.separate.latency_breakdown import TimeAccount as TimeAccount
+    from .online.separate.observation import SeparateObservation as SeparateObservation
+    from .online.separate.observation import SeparateView as SeparateView
+    from .online.separate.policy import SeparatePolicy as SeparatePolicy
+    from .online.separate.price import Price as Price
+    from .results.checked import Checked as Checked
+    from .results.checked import CheckedBound as CheckedBound
+    from .results.compared import Compared as Compared
+    from .results.compared import ComparedBoth as ComparedBoth
+    from .results.converted import Converted as Converted
+    from .results.simulated import Simulated as Simulated
+    from .results.solved import Solved as Solved
+    from .solvers.certificates.certificate import Certificate as Certificate
+    from .solvers.certificates.file import read_certificate as read_certificate
+    from .solvers.certificates.file import write_certificate as write_certificate
+    from .solvers.certificates.verification import Verification as Verification
+    from .solvers.progress import Progress as Progress
+    from .solvers.solution import Solution as Solution
+    from .versions import show_versions as show_versions
 
 #: Public names by the module that has them.
 _NAMES = {
@@ -116,65 +126,7 @@ _NAMES = {
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = [
-    "AffineTime",
-    "Batch",
-    "BatchDecision",
-    "BatchprophetError",
-    "Certificate",
-    "Checked",
-    "CheckedBound",
-    "Compared",
-    "ComparedBoth",
-    "Comparison",
-    "ConstantTime",
-    "Converted",
-    "Decision",
-    "DoesNotFinish",
-    "Eviction",
-    "Gpu",
-    "InfeasibleError",
-    "InputError",
-    "Instance",
-    "Metrics",
-    "MixedSchedule",
-    "Observation",
-    "Policy",
-    "PolicyError",
-    "PolicyResult",
-    "Price",
-    "Progress",
-    "RequestView",
-    "SeparateMetrics",
-    "SeparateObservation",
-    "SeparatePolicy",
-    "SeparateSchedule",
-    "SeparateView",
-    "Simulated",
-    "Solution",
-    "Solved",
-    "TimeAccount",
-    "UnitTime",
-    "Verification",
-    "Violation",
-    "__version__",
-    "check",
-    "compare",
-    "compare_both",
-    "convert",
-    "demo",
-    "load",
-    "make",
-    "policies",
-    "read_certificate",
-    "read_instance",
-    "read_schedule",
-    "show_versions",
-    "simulate",
-    "solve",
-    "write_certificate",
-    "write_instance",
-]
+__all__ = ["__version__", *sorted(_MODULES)]
 
 moved.install()
 

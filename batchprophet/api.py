@@ -1,25 +1,23 @@
-"""The verbs: what the command line does, as functions that return objects."""
+"""The public functions: what the command line does, as functions that return objects."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from .arguments.outputs import require_outputs
-from .arguments.policies import split_policies
+from .arguments.instances import load_for, located, require_model, require_seconds
+from .arguments.outputs import PathLike, require_outputs
+from .arguments.policies import policy_specifications
 from .models.errors import BatchprophetError, InputError
 from .models.files.instance_file import read_instance
 from .models.files.solution_file import read_schedule
 from .models.instance import Instance
-from .models.objectives import MAXIMISED, OBJECTIVES, Exact
+from .models.objectives import MAXIMISED, OBJECTIVES
 from .models.regime import Schedule
-from .models.regimes import REGIMES, regime_of, schedule_value
 from .models.regimes import check as violations_of
-from .models.regimes import regime as rules
-from .report.table import HINDSIGHT
+from .models.regimes import regime_of, schedule_value
 from .results.checked import Checked, CheckedBound
 from .results.compared import Compared, ComparedBoth
 from .results.converted import Converted
@@ -33,11 +31,15 @@ if TYPE_CHECKING:
     from .solvers.progress import Progress
     from .solvers.solution import Solution
 
-PathLike = str | os.PathLike[str]
-
 
 def load(path: PathLike) -> Instance:
-    """Read an ``instance.json``; see `batchprophet.models.files.instance_file.read_instance`."""
+    """Read an ``instance.json``.
+
+    See Also
+    --------
+    batchprophet.models.files.instance_file.read_instance : What the file must hold.
+    convert, make : Instances from traces and from named families.
+    """
     return read_instance(path)
 
 
@@ -66,14 +68,14 @@ def solve(
     objective : {"latency", "weighted", "makespan", "reward"}
         What to optimise.
     time_limit : float
-        Seconds, ≥ 0; with 0 only list schedules and combinatorial bounds. Compilation, at first
-        use, comes before and is not counted.
+        Seconds, ≥ 0; with 0 only list schedules and combinatorial bounds. Compilation at first use
+        comes first and is not counted.
     work_limit, threads, seed, formulation, warm_start, progress
         As in `batchprophet.solvers.hindsight.solve`.
     export : path-like, optional
-        Write the MILP here first, for any solver; a name that ends in ``.lp`` or ``.mps``. Where
-        `formulation` is "auto" its form is "running-sum", under separate batching "stages", or
-        "batch-sequence" for the affine law.
+        Write the MILP to this ``.lp`` or ``.mps`` file first, for any solver. With the formulation
+        "auto" it is "running-sum", under separate batching "stages", or "batch-sequence" for the
+        affine law.
 
     Returns
     -------
@@ -85,6 +87,11 @@ def solve(
     InputError
         If the instance or a parameter cannot be used.
 
+    See Also
+    --------
+    compare : The hindsight optimum and online policies side by side.
+    check : Verify a schedule, and a bound by its certificate.
+
     Examples
     --------
     >>> import batchprophet as bp
@@ -94,7 +101,7 @@ def solve(
     'optimal'
     """
     require_model(model)
-    _require_seconds(time_limit)
+    require_seconds(time_limit)
     loaded = load_for(model, instance)
     from .solvers import hindsight
     from .solvers.regimes import recipe
@@ -156,7 +163,12 @@ def simulate(
     PolicyError
         If the policy decides what the rules do not allow.
     DoesNotFinish
-        If the policy would go on for ever.
+        If the policy never finishes.
+
+    See Also
+    --------
+    policies : What there is to choose from.
+    compare : Several policies against the hindsight optimum.
 
     Examples
     --------
@@ -174,15 +186,16 @@ def simulate(
     online = regime(model)
     if policy in online.references:
         raise InputError(
-            f"policy {policy}: a reference, whose batches mix, makes no schedule of {model} "
-            "batching; compare shows what it reaches"
+            f"policy {policy}: expected a policy of {model} batching, found a reference, whose "
+            "batches mix; compare shows what it reaches"
         )
     made = online.registry.make(policy)
     name = policy if isinstance(policy, str) else policy_spec(made)
     began = time.perf_counter()
     schedule = online.simulate(loaded, made, seed=seed)
     seconds = time.perf_counter() - began
-    _require_feasible(loaded, schedule, name)
+    if violations := violations_of(loaded, schedule):  # a defect of the policy or the simulator
+        raise BatchprophetError(f"{name}: made an infeasible schedule: {violations[0].message}")
     return Simulated(
         instance=loaded,
         policy=name,
@@ -230,6 +243,11 @@ def compare(
     PolicyError
         If a policy decides what the rules do not allow.
 
+    See Also
+    --------
+    compare_both : Separate against mixed batching.
+    simulate : One policy alone.
+
     Examples
     --------
     >>> import batchprophet as bp
@@ -239,7 +257,7 @@ def compare(
     [1.0, 1.0]
     """
     require_model(model)
-    _require_seconds(time_limit)
+    require_seconds(time_limit)
     loaded = load_for(model, instance)
     chosen = policy_specifications(policies, model)
     from .online import evaluation
@@ -277,14 +295,10 @@ def compare_both(
     ----------
     instance : Instance or path-like
         An instance, or its file; any batch-time law, any batch limits. The mixed side has neither:
-        its rounds are as long as the shortest batch here (`batchprophet.online.separate.price`
-        says what follows for the price).
-    policies : str or sequence, optional
-        As in `compare`; each is run in the regimes that have it.
-    time_limit : float
-        Seconds for each of the two hindsight solves, ≥ 0, without compilation at first use.
-    threads, seed, progress
-        As in `batchprophet.online.evaluation.compare`.
+        its rounds are as long as the shortest batch here.
+    policies, time_limit, threads, seed, progress
+        As in `compare`; each policy is run in the regimes that have it, and each regime has the
+        whole time limit.
 
     Returns
     -------
@@ -293,10 +307,13 @@ def compare_both(
 
     Raises
     ------
-    InputError
-        If the instance, a policy or a parameter cannot be used.
-    PolicyError
-        If a policy decides what the rules do not allow.
+    InputError, PolicyError
+        As in `compare`.
+
+    See Also
+    --------
+    compare : One regime alone.
+    batchprophet.online.separate.price : What the price is, and how it is bounded.
 
     Examples
     --------
@@ -307,16 +324,16 @@ def compare_both(
     >>> round(both.price.low, 3), both.price.exact
     (1.167, True)
     """
-    _require_seconds(time_limit)
+    require_seconds(time_limit)
     loaded = load_for("both", instance)
     chosen = policy_specifications(policies, "both")
-    from .online import compare_regimes as both
+    from .online import compare_regimes
     from .solvers.warm_up import compile_first
 
     if time_limit > 0:
         for model in ("mixed", "separate"):
             compile_first(model, progress)
-    found = both.compare_both(
+    found = compare_regimes.compare_both(
         loaded, chosen, time_limit=time_limit, threads=threads, seed=seed, progress=progress
     )
     return ComparedBoth(
@@ -339,11 +356,11 @@ def check(
     instance : Instance or path-like
         An instance, or its file.
     schedule : MixedSchedule or SeparateSchedule or path-like
-        A schedule, or a file with ``model`` and ``schedule``; it says the regime. Where the
-        instance has a horizon, a separate schedule may leave requests out: they were rejected, and
+        A schedule, or a file with ``model`` and ``schedule``; it states the regime. Where the
+        instance has a horizon, a separate schedule may leave requests out: they are rejected, and
         only the reward has a value.
     certificate : Certificate or path-like, optional
-        The proof of a bound, or its file: it is recomputed without the solver that found it.
+        The proof of a bound, or its file; the bound is recomputed without the solver.
     time_limit : float, optional
         Seconds for the certificate, ≥ 0; as long as it takes by default.
 
@@ -355,7 +372,11 @@ def check(
     Raises
     ------
     InputError
-        If a file cannot be read, or schedule or certificate are those of another instance.
+        If a file cannot be read, or the schedule or certificate is of another instance.
+
+    See Also
+    --------
+    Solved.save_certificate : Write the proof of a bound.
 
     Examples
     --------
@@ -367,13 +388,14 @@ def check(
       kv-capacity  KV capacity 9 exceeded by 1 token in round 4 (10 tokens held)
     """
     loaded = instance if isinstance(instance, Instance) else read_instance(instance)
-    where = schedule if isinstance(schedule, (str, os.PathLike)) else None
     planned = (
         read_schedule(schedule, loaded) if isinstance(schedule, (str, os.PathLike)) else schedule
     )
     load_for(planned.model, loaded, None if isinstance(instance, Instance) else instance)
-    rejects = _rejects(loaded, planned)
-    with _located(where):
+    rejects = (  # rewards need a horizon
+        loaded.horizon is not None and len(regime_of(planned).accepted(loaded, planned)) < loaded.n
+    )
+    with located(schedule):
         violations = tuple(violations_of(loaded, planned, allow_rejected=rejects))
     names = [name for name in OBJECTIVES if name not in MAXIMISED or loaded.horizon is not None]
     if rejects:
@@ -381,17 +403,12 @@ def check(
     values = {} if violations else {name: schedule_value(loaded, planned, name) for name in names}
     bound = None
     if certificate is not None:
-        bound = _verified(loaded, certificate, planned, values, time_limit)
+        bound = CheckedBound.verify(
+            certificate, loaded, planned.model, values=values, time_limit=time_limit
+        )
     return Checked(
         instance=loaded, schedule=planned, violations=violations, values=values, bound=bound
     )
-
-
-def _rejects(instance: Instance, schedule: Schedule) -> bool:
-    """Whether a schedule leaves requests out that it may reject: rewards need a horizon."""
-    if instance.horizon is None:
-        return False
-    return len(regime_of(schedule).accepted(instance, schedule)) < instance.n
 
 
 def make(
@@ -406,12 +423,16 @@ def make(
     seed : int
         ≥ 0; the same seed gives the same instance.
     settings : mapping, optional
-        The family's settings that are not to stay at their defaults.
+        Settings of the family that differ from their defaults.
 
     Raises
     ------
     InputError
         If the family, a setting or the seed cannot be used.
+
+    See Also
+    --------
+    convert : An instance from a trace.
     """
     from .models.families import make_instance
 
@@ -461,27 +482,24 @@ def convert(
     Returns
     -------
     Converted
-        The instance, and the account of what was read, taken and left out.
+        The instance, and a report of what was read, taken and left out.
 
     Raises
     ------
     InputError
         If the file, a value in it, or a choice cannot be used.
+
+    See Also
+    --------
+    batchprophet.models.traces.convert_trace : The parameters that describe the trace.
+    make : An instance from a named family.
     """
-    from .arguments.gpu import MICROSECOND, parse_batch_time, with_gpu
-    from .models.batch_time import AffineTime
+    from .arguments.gpu import length_of_round, with_gpu
     from .models.traces import convert_trace
 
-    if isinstance(parse_batch_time(batch_time), AffineTime):
-        round_ms = MICROSECOND if round_ms is None else round_ms
-        if round_ms != MICROSECOND:
-            raise InputError(
-                f"round_ms: the affine law counts microseconds: expected {MICROSECOND}, "
-                f"found {round_ms:g}"
-            )
     converted = convert_trace(
         trace,
-        round_ms=round_ms,
+        round_ms=length_of_round(batch_time, round_ms),
         kv_capacity=kv_capacity,
         format=format,
         columns=columns,
@@ -516,15 +534,15 @@ def demo(
     Parameters
     ----------
     time_limit : float
-        Seconds for the hindsight solve, ≥ 0. The compilation of its code, up to a minute at first
-        use, comes before and is not counted.
+        Seconds for the hindsight solve, ≥ 0. Compilation, up to a minute at first use, comes first
+        and is not counted.
     progress : callable, optional
-        Told of the compilation, then as in `compare`.
+        As in `compare`.
 
     Returns
     -------
     Compared
-        As of `compare`; the optimum is proved in about a second.
+        As from `compare`; the optimum is proved in about a second.
 
     Examples
     --------
@@ -538,12 +556,16 @@ def demo(
 
 
 def policies(model: str = "mixed") -> dict[str, type]:
-    """Return all policies of a regime by name, those that installed packages register last.
+    """Return all policies of a regime by name; those of other installed packages come last.
 
     Parameters
     ----------
     model : {"mixed", "separate"}
         The batching regime.
+
+    See Also
+    --------
+    batchprophet.online.conformance.check_policy : Check a policy of your own.
 
     Examples
     --------
@@ -554,113 +576,3 @@ def policies(model: str = "mixed") -> dict[str, type]:
     from .online.regimes import regime
 
     return regime(model).registry.registered()
-
-
-def require_model(model: str, *, both: bool = False) -> None:
-    """Refuse a batching regime that there is not; "both" is one only where it is allowed."""
-    known = [*REGIMES, *(["both"] if both else [])]
-    if model not in known:
-        *first, last = map(repr, known)
-        raise InputError(f"model: expected {', '.join(first)} or {last}, found {model!r}")
-
-
-def load_for(model: str, instance: Instance | PathLike, path: PathLike | None = None) -> Instance:
-    """Read an instance if it is a file, and refuse what the regime cannot schedule.
-
-    Parameters
-    ----------
-    model : {"mixed", "separate", "both"}
-        The regime; what separate batching takes, both take.
-    instance : Instance or path-like
-        An instance, or its file.
-    path : path-like, optional
-        The file that the instance comes from, for messages.
-    """
-    loaded = instance if isinstance(instance, Instance) else read_instance(instance)
-    with _located(path if isinstance(instance, Instance) else instance):
-        rules("separate" if model == "both" else model).require(loaded)
-    return loaded
-
-
-@contextmanager
-def _located(path: PathLike | None) -> Iterator[None]:
-    """Put the file's name before what is refused in it."""
-    try:
-        yield
-    except InputError as error:
-        if path is None:
-            raise
-        raise InputError(f"{os.fspath(path)}: {error}") from error
-
-
-def policy_specifications(
-    policies: str | Sequence[str | Policy | SeparatePolicy] | None, model: str = "mixed"
-) -> list[str | Policy | SeparatePolicy] | None:
-    """Return policies one by one, all usable and each with a name of its own; None stays None.
-
-    With the model "both", a policy is one of either regime.
-
-    Raises
-    ------
-    InputError
-        If there is none, one cannot be made, or two have the same name.
-    """
-    from .online.compare_regimes import policies_by_regime
-    from .online.regimes import regime
-    from .online.registry import policy_spec
-
-    if policies is None:
-        return None
-    listed = split_policies([policies]) if isinstance(policies, str) else list(policies)
-    if not listed:
-        raise InputError("policies: expected at least one, found none")
-    names = {HINDSIGHT}
-    for each in listed:
-        if model == "both":
-            policies_by_regime([each])
-        elif each not in regime(model).references:
-            regime(model).registry.make(each)
-        name = each if isinstance(each, str) else policy_spec(each)
-        if name in names:
-            raise InputError(f"policies: {name!r} stands twice")
-        names.add(name)
-    return list(listed)
-
-
-def _verified(
-    instance: Instance,
-    certificate: Certificate | PathLike,
-    schedule: Schedule,
-    values: Mapping[str, Exact],
-    time_limit: float | None,
-) -> CheckedBound:
-    """Verify a certificate, which must not contradict the values of a feasible schedule either."""
-    from .solvers.certificates.certificate import Certificate
-    from .solvers.certificates.file import read_certificate
-    from .solvers.certificates.verification import verify
-    from .solvers.replay import REPLAYS
-
-    read = certificate if isinstance(certificate, Certificate) else read_certificate(certificate)
-    if read.model != schedule.model:
-        raise InputError(
-            f"bound: the certificate is of {read.model} batching, found a schedule of "
-            f"{schedule.model} batching"
-        )
-    value = values.get(read.objective_name)
-    with _located(None if isinstance(certificate, Certificate) else certificate):
-        verification = verify(read, instance, value=value, time_limit=time_limit, replays=REPLAYS)
-    return CheckedBound(certificate=read, verification=verification)
-
-
-def _require_seconds(time_limit: float) -> None:
-    if not time_limit >= 0:
-        raise InputError(f"time_limit: expected at least 0 seconds, found {time_limit}")
-
-
-def _require_feasible(
-    instance: Instance, schedule: Schedule, maker: str, *, allow_rejected: bool = False
-) -> None:
-    """Run the checker; a violation here is a defect of whatever made the schedule."""
-    violations = violations_of(instance, schedule, allow_rejected=allow_rejected)
-    if violations:
-        raise BatchprophetError(f"{maker}: made an infeasible schedule: {violations[0].message}")

@@ -1,4 +1,4 @@
-"""The command line's door: every failure is one line on standard error and an exit code.
+"""The entry point of the command line: every failure is one line on stderr and an exit code.
 
 0 done; 1 the answer is no (a schedule violates a rule, a policy does not finish); 2 bad input or
 usage; 130 interrupted, or terminated.
@@ -72,7 +72,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        The words after ``batchprophet``; those of the process by default.
+        The words after ``batchprophet``; by default those of the process.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), 1)
     except BatchprophetError as error:
         return _fail(str(error), 2)
-    except BrokenPipeError:  # whoever read our output has gone: nothing is left to say
+    except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (KeyboardInterrupt, typer.Abort):
@@ -101,7 +101,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # what a terminal cannot write is spelled out
+    if isinstance(sys.stdout, io.TextIOWrapper):  # characters that it lacks are escaped
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run())
 

@@ -9,7 +9,7 @@ from .models.instance import Instance
 def demo_instance() -> Instance:
     """Return twelve requests of arrival model 2 of arXiv 2502.07115 on a GPU of 16 KV tokens.
 
-    Always the same ones: the seed is one where no policy finds the optimum.
+    The seed is fixed, and such that no policy finds the optimum.
 
     Examples
     --------

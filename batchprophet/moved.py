@@ -1,6 +1,6 @@
-"""Modules by the names that they had before version 0.2: still importable, with a warning.
+"""Modules under the names that they had before version 0.2: still importable, with a warning.
 
-Only what documentation and notebooks named. To be removed in version 0.3.
+Only those that documentation and notebooks named. To be removed in version 0.3.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import ModuleType
 
 _PACKAGE = __name__.partition(".")[0]
 
-#: New names by old ones, relative to the package; what is inside a folder has moved with it.
+#: New names by old ones, relative to the package; the contents of a folder have moved with it.
 MOVED = {
     "models.metrics": "models.mixed.metrics",
     "models.mixed.decode": "models.mixed.milp.from_variables",
@@ -52,7 +52,7 @@ MOVED = {
 
 
 def new_name(old: str) -> str | None:
-    """Return where a module of an old name is now; None if it has not moved.
+    """Return the new name of a module; None if it has not moved.
 
     Examples
     --------
@@ -77,13 +77,13 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Puts the module of a new name in the place of an old one."""
+    """Loads the module of the new name under the old one."""
 
     def __init__(self, new: str) -> None:
         self.new = f"{_PACKAGE}.{new}"
 
     def exec_module(self, module: ModuleType) -> None:
-        message = f"{module.__name__} is now {self.new}; the old name goes in version 0.3"
+        message = f"{module.__name__} is now {self.new}; the old name is removed in version 0.3"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         sys.modules[module.__name__] = import_module(self.new)
 

@@ -13,7 +13,7 @@ def show_versions() -> str:
     Returns
     -------
     str
-        One ``name  version`` a line: what to put into a bug report.
+        One ``name  version`` per line, for bug reports.
 
     Examples
     --------

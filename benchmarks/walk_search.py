@@ -1,6 +1,6 @@
-"""How the bound of separate batching rises with the search that the GPU's walk leads.
+"""How the bound of separate batching rises with the search that the GPU's path leads.
 
-On one instance of the family ``separate-random``: prices of the walk, then the search on one
+On one instance of the family ``separate-random``: prices of the path, then the search on one
 thread, and for some of the bounds it reached the time that the certificate's own search takes.
 
     python benchmarks/walk_search.py [SEED [REQUESTS [SECONDS]]]
@@ -13,13 +13,13 @@ from batchprophet.models.families import make_instance
 from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate.bounds.class_relaxation import class_prices
-from batchprophet.solvers.separate.bounds.walk_prices import walk_prices
-from batchprophet.solvers.separate.exact.search import exhaust
-from batchprophet.solvers.separate.exact.walk_lookahead import search_proof, walk_table
+from batchprophet.solvers.separate.bounds.gpu_path_prices import path_prices
+from batchprophet.solvers.separate.exact.gpu_path_lookahead import path_table, search_proof
+from batchprophet.solvers.separate.exact.search import search_states
 from batchprophet.solvers.separate.search.recipe import improve_separate
 from batchprophet.solvers.separate.warm_up import load_compiled_code
 
-#: Of the bounds reached every so many-th is verified.
+#: Every how many of the bounds reached one is verified.
 EVERY = 2
 
 
@@ -30,15 +30,15 @@ def main(seed, n, seconds):
     schedule = improve_separate(instance, schedule, time_limit=seconds / 2)
     latency = int((schedule.completion(instance) - instance.arrival).sum())
     begin = class_prices(instance, schedule)
-    walk = walk_prices(instance, schedule, begin, time_limit=seconds)
+    path = path_prices(instance, schedule, begin, time_limit=seconds)
     print(f"{instance.name}: schedule {latency}, class relaxation {begin.bound:.1f}, ", end="")
-    print(f"walk {float(walk.bound):.1f} in {seconds:g} s", flush=True)
-    table = walk_table(instance, walk.prices, begin.end, latency)
+    print(f"path {float(path.bound):.1f} in {seconds:g} s", flush=True)
+    table = path_table(instance, path.prices, begin.end, latency)
     reached, began = {}, time.perf_counter()
-    outcome = exhaust(
+    outcome = search_states(
         instance,
         schedule,
-        walk=table,
+        path=table,
         time_limit=seconds,
         found=lambda _, bound: reached.setdefault(bound, time.perf_counter() - began),
     )

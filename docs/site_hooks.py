@@ -31,7 +31,7 @@ SOURCES = ROOT / "build" / "sources"
 
 
 def on_startup(command: str, dirty: bool) -> None:
-    """Lay out the sources before anybody looks for them."""
+    """Lay out the sources before the site is built."""
     lay_out_sources()
 
 

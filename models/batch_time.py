@@ -16,7 +16,7 @@ HALF_PICOSECOND = 5e-10
 class UnitTime:
     """Every batch takes one round, whatever it holds ("stable environment").
 
-    Times are rounds. The law of mixed batching (docs/model.md §2; arXiv 2502.07115, §2); under
+    Times are rounds. The law of mixed batching (model/mixed.md §1; arXiv 2502.07115, §2); under
     separate batching it means ``τ_P = τ_D = 1``.
 
     Examples
@@ -67,7 +67,7 @@ class ConstantTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AffineTime:
-    """A batch takes ``c0 + c1·p + c2·d + c3·kv`` milliseconds (docs/model.md §1).
+    """A batch takes ``c0 + c1·p + c2·d + c3·kv`` milliseconds (docs/model/index.md §1).
 
     A batch of prompts only takes ``c0_prompt + c1·p`` where it has an intercept of its own.
 

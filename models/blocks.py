@@ -44,7 +44,7 @@ def blocks(instance: Instance, alone: Sequence[int] | IntArray) -> list[IntArray
         The instance.
     alone : sequence of int, shape (n,)
         Time of each request alone on the GPU: ``output`` under mixed batching,
-        `separate.regime.times_alone` under separate batching.
+        `separate.problem.time_alone` under separate batching.
 
     Returns
     -------

@@ -18,10 +18,10 @@ from .errors import InputError
 
 PathLike = str | os.PathLike[str]
 
-#: A file that is read whole has at most so many bytes.
+#: A file that is read whole has at most this many bytes.
 MOST_BYTES = 2**30
 
-#: A pipe, whose length is not known, is read up to so many bytes.
+#: A pipe, whose length is not known, is read up to this many bytes.
 MOST_OF_PIPE = 2**32
 
 _CHUNK = 1 << 20

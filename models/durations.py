@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .batch_time import AffineTime, ConstantTime, UnitTime
 from .errors import InputError
-from .instance import Instance
+from .instance import Instance, IntArray
 
-#: Affine durations are computed in picoseconds, of which a microsecond has so many.
+#: Affine durations are computed in picoseconds, of which a microsecond has this many.
 PICOSECONDS = 10**6
 
 #: Numerators of durations must fit the exact 64-bit arithmetic of the compiled code.
 NUMERATOR_LIMIT = 2**62
+
+
+#: One batch, or an array of batches.
+Amount = TypeVar("Amount", int, IntArray)
 
 
 class Durations(NamedTuple):
@@ -22,7 +26,7 @@ class Durations(NamedTuple):
     A prompt batch of p prompt tokens takes ``⌈(prompt + per_prompt_token·p) / divisor⌉`` and a
     token batch of d token jobs that read kv KV tokens
     ``⌈(token + per_token_job·d + per_kv_token·kv) / divisor⌉`` time units: rounds, slots or
-    microseconds. Numbers only, so that compiled code can take it.
+    microseconds. Numbers only: compiled code takes it, and its methods can be compiled.
 
     Attributes
     ----------
@@ -50,7 +54,12 @@ class Durations(NamedTuple):
     per_kv_token: int
     divisor: int
 
-    def prompt_batch(self, p: int) -> int:
+    @property
+    def is_constant(self) -> bool:
+        """Whether batches take the same time whatever they hold."""
+        return not (self.per_prompt_token or self.per_token_job or self.per_kv_token)
+
+    def prompt_batch(self, p: Amount) -> Amount:
         """Time of a prompt batch of p prompt tokens."""
         return -(-(self.prompt + self.per_prompt_token * p) // self.divisor)
 
@@ -59,7 +68,7 @@ class Durations(NamedTuple):
         work = (self.token if d else self.prompt) + self.per_prompt_token * p
         return -(-(work + self.per_token_job * d + self.per_kv_token * kv) // self.divisor)
 
-    def token_batch(self, d: int, kv: int) -> int:
+    def token_batch(self, d: Amount | int, kv: Amount) -> Amount:
         """Time of a token batch of d token jobs that read kv KV tokens."""
         work = self.token + self.per_token_job * d + self.per_kv_token * kv
         return -(-work // self.divisor)
@@ -72,7 +81,8 @@ def durations(law: UnitTime | ConstantTime | AffineTime) -> Durations:
     if isinstance(law, ConstantTime):
         return Durations(law.prompt, law.token, 0, 0, 0, 1)
     numbers = (law.intercept_of_prompts, law.c0, law.c1, law.c2, law.c3)
-    return Durations(*(round(Fraction(repr(c)) * 10**9) for c in numbers), PICOSECONDS)
+    c0_prompt, c0, c1, c2, c3 = (round(Fraction(repr(c)) * 10**9) for c in numbers)
+    return Durations(c0_prompt, c0, c1, c2, c3, PICOSECONDS)
 
 
 def batch_durations(instance: Instance) -> Durations:

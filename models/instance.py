@@ -2,116 +2,39 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
 from dataclasses import replace as dataclass_replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .batch_time import BatchTime, UnitTime
+from .arrays import (
+    ARITHMETIC_LIMIT,
+    NO_DEADLINE,
+    FloatArray,
+    IntArray,
+    integers,
+    numbers,
+    require_integer,
+    require_printable,
+    strings,
+)
 from .errors import InputError
+from .gpu import Gpu
 from .shown import elided, html_table
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
+__all__ = ["ARITHMETIC_LIMIT", "NO_DEADLINE", "FloatArray", "Gpu", "Instance", "IntArray"]
 
-#: Limits that only separate batching has.
-SEPARATE_LIMITS = ("prompt_batch_requests", "prompt_batch_tokens", "token_batch_requests")
-
-#: The deadline of a request that has none (the largest 64-bit integer).
-NO_DEADLINE = int(np.iinfo(np.int64).max)
-
-#: Times and token counts must fit the exact 64-bit arithmetic of the compiled code:
-#: n · (last arrival + Σ output + kv_capacity) stays below this.
-ARITHMETIC_LIMIT = 2**62
-
-#: Rewards, weights and penalties each sum up to at most this: their products with times are finite.
-LARGEST_SUM = 1e280
-
-#: What no name may have: controls, line ends, halves of surrogate pairs.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gpu:
-    """One GPU: its KV capacity, batch limits and batch-time law.
-
-    Parameters
-    ----------
-    kv_capacity : int
-        M ≥ 2, in tokens.
-    prompt_batch_requests : int or None
-        B_P ≥ 1, requests in a prompt batch; None for no limit.
-    prompt_batch_tokens : int or None
-        C_P ≥ 1, prompt tokens in a prompt batch; None for no limit.
-    token_batch_requests : int or None
-        B_D ≥ 1, requests in a token batch; None for no limit.
-    running_requests : int or None
-        B ≥ 1, requests that hold a KV cache at once, of continuous batching (vLLM
-        ``max_num_seqs``); None for no limit.
-    batch_tokens : int or None
-        C ≥ 1, prompt tokens and token jobs in a batch of continuous batching (vLLM
-        ``max_num_batched_tokens``); None for no limit.
-    kv_block : int
-        Tokens in a block of KV memory, ≥ 1, under continuous batching: a cache takes whole blocks.
-    chunked_prefill : bool
-        Whether continuous batching may read a prompt in chunks.
-    batch_time : UnitTime or ConstantTime or AffineTime
-        The batch-time law.
-
-    Raises
-    ------
-    InputError
-        If a limit is not an integer in its range.
-
-    Examples
-    --------
-    >>> Gpu(kv_capacity=47).batch_time.name
-    'unit'
-    """
-
-    kv_capacity: int
-    prompt_batch_requests: int | None = None
-    prompt_batch_tokens: int | None = None
-    token_batch_requests: int | None = None
-    running_requests: int | None = None
-    batch_tokens: int | None = None
-    kv_block: int = 1
-    chunked_prefill: bool = True
-    batch_time: BatchTime = field(default_factory=UnitTime)
-
-    def __post_init__(self) -> None:
-        _require_integer("gpu.kv_capacity", self.kv_capacity, low=2)
-        for name in (*SEPARATE_LIMITS, "running_requests", "batch_tokens"):
-            if getattr(self, name) is not None:
-                _require_integer(f"gpu.{name}", getattr(self, name), low=1)
-        _require_integer("gpu.kv_block", self.kv_block, low=1)
-        if not isinstance(self.chunked_prefill, bool):
-            raise InputError(
-                f"gpu.chunked_prefill: expected true or false, found {self.chunked_prefill!r}"
-            )
-
-    @property
-    def batch_limits(self) -> tuple[str, ...]:
-        """Names of the limits of separate batching that are set."""
-        return tuple(name for name in SEPARATE_LIMITS if getattr(self, name) is not None)
-
-    @property
-    def continuous_limits(self) -> tuple[str, ...]:
-        """Names of the limits of continuous batching that are set."""
-        blocks = ("kv_block",) if self.kv_block > 1 else ()
-        names = ("running_requests", "batch_tokens")
-        return (*(name for name in names if getattr(self, name) is not None), *blocks)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Instance:
-    """Requests with their arrivals and lengths, and the GPU that serves them (docs/model.md §1).
+    """Requests with their arrivals and lengths, and the GPU that serves them (model/index.md §1).
 
     Request ``i`` arrives at ``arrival[i]``, reads ``prompt[i]`` tokens in one prompt job, which
     emits output token 1, and then needs ``output[i] − 1`` token jobs. Its KV cache holds
@@ -173,30 +96,33 @@ class Instance:
     horizon: int | None = None
     name: str = "instance"
     provenance: Mapping[str, Any] | None = None
+    _derived: dict[Callable[[Instance], Any], Any] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
-        self._freeze("arrival", _integers("arrival", self.arrival, None, low=0))
+        self._freeze("arrival", integers("arrival", self.arrival, None, low=0))
         n = self.arrival.size
         if n == 0:
             raise InputError("requests: expected at least one request, found none")
-        self._freeze("prompt", _integers("prompt", self.prompt, n, low=1))
-        self._freeze("output", _integers("output", self.output, n, low=1))
+        self._freeze("prompt", integers("prompt", self.prompt, n, low=1))
+        self._freeze("output", integers("output", self.output, n, low=1))
         self._check_fits_gpu()
         self._check_arithmetic()
         ones = np.ones(n)
-        self._freeze("reward", _numbers("reward", ones if self.reward is None else self.reward, n))
-        self._freeze("weight", _numbers("weight", ones if self.weight is None else self.weight, n))
+        self._freeze("reward", numbers("reward", ones if self.reward is None else self.reward, n))
+        self._freeze("weight", numbers("weight", ones if self.weight is None else self.weight, n))
         penalty = self.reward if self.penalty is None else self.penalty
-        self._freeze("penalty", _numbers("penalty", penalty, n))
+        self._freeze("penalty", numbers("penalty", penalty, n))
         if self.deadline is not None:
-            self._freeze("deadline", _integers("deadline", self.deadline, n, low=0))
+            self._freeze("deadline", integers("deadline", self.deadline, n, low=0))
         self._check_predictions(n)
         self._check_names(n)
         if self.horizon is not None:
-            _require_integer("horizon", self.horizon, low=1)
+            require_integer("horizon", self.horizon, low=1)
         if not isinstance(self.name, str):
             raise InputError(f"name: expected a string, found {self.name!r}")
-        _require_printable("name", self.name)
+        require_printable("name", self.name)
         if self.provenance is not None:
             object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
 
@@ -245,8 +171,8 @@ class Instance:
             raise InputError("predicted: predicted_low and predicted_high go together")
         if self.predicted_low is None or self.predicted_high is None:
             return
-        self._freeze("predicted_low", _integers("predicted", self.predicted_low, n, low=0))
-        self._freeze("predicted_high", _integers("predicted", self.predicted_high, n, low=0))
+        self._freeze("predicted_low", integers("predicted", self.predicted_low, n, low=0))
+        self._freeze("predicted_high", integers("predicted", self.predicted_high, n, low=0))
         low, high = self.predicted_low, self.predicted_high
         wrong = np.flatnonzero((low > high) | ((low == 0) != (high == 0)))
         if wrong.size:
@@ -255,11 +181,11 @@ class Instance:
                 f"requests[{i}].predicted: expected 1 ≤ low ≤ high, "
                 f"found [{int(low[i])}, {int(high[i])}]"
             )
-        _require_integer("predicted", int(high.max()), low=0)
+        require_integer("predicted", int(high.max()), low=0)
 
     def _check_names(self, n: int) -> None:
         if self.id is not None:
-            object.__setattr__(self, "id", _strings("id", self.id, n))
+            object.__setattr__(self, "id", strings("id", self.id, n))
             assert self.id is not None
             name, count = Counter(self.id).most_common(1)[0]
             if count > 1:
@@ -269,7 +195,7 @@ class Instance:
                     f"(first in requests[{first}])"
                 )
         if self.label is not None:
-            object.__setattr__(self, "label", _strings("class", self.label, n))
+            object.__setattr__(self, "label", strings("class", self.label, n))
 
     @property
     def n(self) -> int:
@@ -289,6 +215,13 @@ class Instance:
     def request_id(self, i: int) -> str:
         """Name of request `i`."""
         return f"r{i}" if self.id is None else self.id[i]
+
+    def derived(self, derive: Callable[[Instance], T]) -> T:
+        """Return what a function gives for this instance, computed at the first call."""
+        if derive not in self._derived:
+            self._derived[derive] = derive(self)
+        found: T = self._derived[derive]
+        return found
 
     def replace(self, **changes: Any) -> Instance:
         """Return a copy with some fields changed, checked anew."""
@@ -310,7 +243,7 @@ class Instance:
         """
         picked = np.asarray(indices, dtype=np.int64)
         changes: dict[str, Any] = {}
-        for column in fields(self):
+        for column in _columns():
             value = getattr(self, column.name)
             if isinstance(value, np.ndarray):
                 changes[column.name] = value[picked]
@@ -332,7 +265,7 @@ class Instance:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Instance):
             return NotImplemented
-        for column in fields(self):
+        for column in _columns():
             mine, theirs = getattr(self, column.name), getattr(other, column.name)
             if isinstance(mine, np.ndarray):
                 if not np.array_equal(mine, theirs):
@@ -344,92 +277,16 @@ class Instance:
     __hash__ = None  # type: ignore[assignment]  # compared by value, held by arrays
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = {column.name: getattr(self, column.name) for column in fields(self)}
+        state = {column.name: getattr(self, column.name) for column in _columns()}
         if self.provenance is not None:
             state["provenance"] = dict(self.provenance)
         return _rebuild, (state,)
 
 
+def _columns() -> list[Field[Any]]:
+    """Fields that an instance is made of."""
+    return [each for each in fields(Instance) if each.init]
+
+
 def _rebuild(state: dict[str, Any]) -> Instance:
     return Instance(**state)
-
-
-def _require_integer(name: str, value: object, *, low: int) -> None:
-    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not integer or not low <= int(value) < ARITHMETIC_LIMIT:  # type: ignore[call-overload]
-        raise InputError(f"{name}: expected an integer from {low} to 2^62, found {_shown(value)}")
-
-
-def _integers(name: str, values: ArrayLike, n: int | None, *, low: int) -> IntArray:
-    """Copy `values` into an int64 array of shape (n,), refusing what is not an integer ≥ low."""
-    array = _one_dimensional(name, values, n)
-    if array.dtype == object or not np.issubdtype(array.dtype, np.integer):
-        for i, value in enumerate(array.tolist()):
-            _require_integer(f"requests[{i}].{name}", value, low=low)
-    wrong = np.flatnonzero((array < low) | (array > NO_DEADLINE))
-    if wrong.size:
-        i = int(wrong[0])
-        raise InputError(
-            f"requests[{i}].{name}: expected an integer of at least {low}, found {array[i]}"
-        )
-    return array.astype(np.int64, copy=True)
-
-
-def _numbers(name: str, values: ArrayLike, n: int) -> FloatArray:
-    """Copy `values` into a float64 array of shape (n,), refusing what is not finite and ≥ 0."""
-    array = _one_dimensional(name, values, n)
-    if not np.issubdtype(array.dtype, np.integer) and not np.issubdtype(array.dtype, np.floating):
-        raise InputError(f"{name}: expected numbers, found values of type {array.dtype}")
-    array = array.astype(np.float64, copy=True)
-    wrong = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
-    if wrong.size:
-        i = int(wrong[0])
-        raise InputError(
-            f"requests[{i}].{name}: expected a finite number of at least 0, found {array[i]}"
-        )
-    with np.errstate(over="ignore"):
-        total = float(np.sum(array))
-    if total > LARGEST_SUM:
-        raise InputError(
-            f"{name}: expected numbers whose sum is at most 10^280, so that their products with "
-            f"times are finite, found {total:g}"
-        )
-    return array
-
-
-def _one_dimensional(name: str, values: ArrayLike, n: int | None) -> NDArray[Any]:
-    try:
-        array = np.asarray(values)
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{name}: expected one number per request ({error})") from error
-    if array.ndim != 1 or (n is not None and array.size != n):
-        expected = "(n,)" if n is None else f"({n},)"
-        raise InputError(f"{name}: expected shape {expected}, found {array.shape}")
-    return array
-
-
-def _strings(name: str, values: Sequence[str], n: int) -> tuple[str, ...]:
-    strings = tuple(values)
-    if len(strings) != n:
-        raise InputError(f"{name}: expected {n} strings, found {len(strings)}")
-    for i, value in enumerate(strings):
-        if not isinstance(value, str):
-            raise InputError(f"requests[{i}].{name}: expected a string, found {value!r}")
-    if _UNPRINTABLE.search("".join(strings)):
-        for i, value in enumerate(strings):
-            _require_printable(f"requests[{i}].{name}", value)
-    return strings
-
-
-def _require_printable(where: str, text: str) -> None:
-    """Refuse a name that would break a line or steer a terminal."""
-    if _UNPRINTABLE.search(text):
-        raise InputError(
-            f"{where}: expected text without line ends and control characters, found {_shown(text)}"
-        )
-
-
-def _shown(value: object) -> str:
-    """Return a value for a message: on one line, and not long."""
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"

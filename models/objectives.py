@@ -44,7 +44,7 @@ def admission_reward(instance: Instance, accepted: IntArray, completion: IntArra
     """Reward of accepted requests, less the penalties of those that are late (maximised).
 
     ``Σ_{i accepted} (r_i·1{c_i ≤ min(T, deadline_i)} − penalty_i·1{c_i > min(T, deadline_i)})``; a
-    rejected request earns nothing and costs nothing (docs/model.md §3, admission version).
+    rejected request earns nothing and costs nothing (docs/model/separate.md §1, admission version).
 
     Parameters
     ----------

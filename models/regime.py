@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from fractions import Fraction
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -30,6 +31,27 @@ class Schedule(Protocol):
 
 #: The regime of what is generic in it.
 ScheduleType = TypeVar("ScheduleType", bound=Schedule)
+
+
+class Shown(NamedTuple):
+    """A unit of time for people: its name in the plural, and how many of the law's units it has."""
+
+    unit: str
+    per: int = 1
+
+    def text(self, value: float | Fraction) -> str:
+        """Return a time in this unit, with one decimal unless it is the law's own.
+
+        Examples
+        --------
+        >>> Shown("ms", 1000).text(1234567), Shown("rounds").text(47)
+        ('1,234.6', '47')
+        """
+        return f"{value:,}" if self.per == 1 else f"{float(value) / self.per:,.1f}"
+
+
+def _of_law(instance: Instance) -> Shown:
+    return Shown(f"{instance.gpu.batch_time.time_unit}s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +89,9 @@ class Regime(Generic[ScheduleType]):
         A schedule in files, as a msgspec struct.
     from_record, to_record : callable
         ``from_record(where, record, instance)`` and its inverse, which gives plain JSON values.
+    shown_in : callable
+        The unit in which people read its times, and how many of the law's units it has:
+        ``shown_in(instance)``, by default the law's own.
     time_alone : callable
         For each request, the longest that a schedule need spend on it alone, shape (n,): by it an
         instance falls apart into blocks (`models.blocks`).
@@ -88,3 +113,4 @@ class Regime(Generic[ScheduleType]):
     from_record: Callable[[str, Any, Instance], ScheduleType]
     to_record: Callable[[ScheduleType], dict[str, Any]]
     time_alone: Callable[[Instance], IntArray]
+    shown_in: Callable[[Instance], Shown] = _of_law

@@ -88,7 +88,7 @@ def schedule_value(instance: Instance, schedule: Schedule, objective: str = "lat
 
     Under the reward objective a request in no batch of a separate schedule counts as rejected, and
     one that is served counts as accepted: it pays its penalty if it is late
-    (`objectives.admission_reward`). Mixed schedules serve everybody and pay no penalties.
+    (`objectives.admission_reward`). Mixed schedules serve every request and pay no penalties.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ def refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If a key stands twice, where `json` would silently keep the last.
+        If a key appears more than once, where `json` would silently keep the last.
 
     Examples
     --------
@@ -32,13 +32,13 @@ def refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     >>> json.loads('{"n": 1, "n": 2}', object_pairs_hook=refuse_repeated_keys)
     Traceback (most recent call last):
     ...
-    batchprophet.models.errors.InputError: key 'n' stands twice in one object
+    batchprophet.models.errors.InputError: key 'n' appears more than once in one object
     """
     record = dict(pairs)
     if len(record) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise InputError(f"key {key!r} stands twice in one object")
+                raise InputError(f"key {key!r} appears more than once in one object")
             seen.add(key)
     return record

@@ -20,10 +20,9 @@ from ..solvers.hindsight import solve
 from ..solvers.progress import Progress
 from ..solvers.solution import Solution
 from .mixed.policy import Policy
-from .regime import OnlineRegime
+from .regime import LatencyBreakdown, OnlineRegime
 from .regimes import regime
 from .registry import policy_spec
-from .separate.latency_breakdown import TimeAccount
 from .separate.policy import SeparatePolicy
 
 
@@ -43,7 +42,7 @@ class PolicyResult:
         "" or "does not finish: …".
     seconds : float
         Wall-clock time of the simulation.
-    account : TimeAccount or None
+    account : LatencyBreakdown or None
         Where the requests' time goes, of a separate schedule.
     """
 
@@ -52,7 +51,7 @@ class PolicyResult:
     metrics: Figures | None
     verdict: str
     seconds: float
-    account: TimeAccount | None = None
+    account: LatencyBreakdown | None = None
 
     def __repr__(self) -> str:
         total = None if self.metrics is None else self.metrics.total_latency

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -13,6 +13,15 @@ from ..models.instance import Instance, IntArray
 from ..models.regime import Regime, Schedule
 from ..models.violation import Violation
 from .registry import PolicyRegistry
+
+
+class LatencyBreakdown(Protocol):
+    """Where the requests' time goes in a schedule: fields that add up to the total latency."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Say where the time goes, as (term, value)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +44,10 @@ class OnlineRegime:
         entry without the time, () if nothing; what of a schedule had been decided up to a time.
     latency_breakdown : callable or None
         Where the requests' time goes in one of its schedules.
+    kernels : tuple of (str, str)
+        Compiled functions that stand for those of its policies, by module and name.
+    samples : tuple of str
+        Policies that run them all.
     """
 
     rules: Regime[Any]
@@ -44,7 +57,9 @@ class OnlineRegime:
     decided: Callable[[Any], tuple[Any, ...]]
     begun: Callable[[Any, int], list[tuple[Any, ...]]]
     references: Mapping[str, Callable[[Instance], IntArray]] = field(default_factory=dict)
-    latency_breakdown: Callable[[Instance, Any], Any] | None = None
+    latency_breakdown: Callable[[Instance, Any], LatencyBreakdown] | None = None
+    kernels: tuple[tuple[str, str], ...] = ()
+    samples: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
@@ -63,7 +78,7 @@ class OnlineRegime:
         """Compute the figures of one of its schedules."""
         return self.rules.measure(instance, schedule)
 
-    def breakdown(self, instance: Instance, schedule: Schedule) -> Any:
+    def breakdown(self, instance: Instance, schedule: Schedule) -> LatencyBreakdown | None:
         """Return where the requests' time goes; None where the regime has no account of it."""
         if self.latency_breakdown is None:
             return None

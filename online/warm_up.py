@@ -5,25 +5,13 @@ from __future__ import annotations
 from ..solvers.compiled import are_compiled
 from ..solvers.compiled_beside import CompiledBeside
 
-#: Compiled functions that stand for the kernels of a regime's policies, by module.
-KERNELS = {
-    "mixed": (("online.mixed.kernels.evicting", "_run"), ("online.mixed.kernels.sorted_f", "_run")),
-    "separate": (("online.separate.kernels", "_run"), ("online.separate.blocked", "_blocked")),
-}
-
-#: Policies that run them all, and a family whose instances they are run on.
-SAMPLES = {
-    "mixed": (("sorted-f", "vllm"), "arrival-model-1"),
-    "separate": (("prefill-first",), "separate-random"),
-}
-
 
 def policies_compiled_beside(model: str | None) -> CompiledBeside:
     """Compile what the default policies need in a second process, unless that is done.
 
     Parameters
     ----------
-    model : {"mixed", "separate"} or None
+    model : str or None
         The regime; None for nothing.
 
     Returns
@@ -36,27 +24,20 @@ def policies_compiled_beside(model: str | None) -> CompiledBeside:
     >>> with policies_compiled_beside("mixed"):
     ...     pass
     """
-    needed = model is not None and not are_compiled(KERNELS[model])
-    return CompiledBeside("online.warm_up", f"run_{model}_policies", needed=needed)
+    from .regimes import regime
+
+    needed = model is not None and not are_compiled(regime(model).kernels)
+    return CompiledBeside("online.warm_up", "run_policies", str(model), needed=needed)
 
 
-def run_mixed_policies() -> None:
-    """Run policies of mixed batching on a small instance."""
-    _run_policies("mixed")
+def run_policies(model: str) -> None:
+    """Run the policies that stand for all of a regime on a small instance."""
+    import numpy as np
 
-
-def run_separate_policies() -> None:
-    """Run policies of separate batching on a small instance."""
-    _run_policies("separate")
-
-
-def _run_policies(model: str) -> None:
-    from ..models.families.registry import make_instance
     from .evaluation import run_policy
     from .regimes import regime
 
-    registry = regime(model).registry
-    policies, family = SAMPLES[model]
-    instance = make_instance(family, settings={"n": 8})
-    for name in policies:
-        run_policy(instance, registry.make(name), name, model=model)
+    side = regime(model)
+    instance = side.random_instance(np.random.default_rng(0))
+    for name in side.samples:
+        run_policy(instance, side.registry.make(name), name, model=model)

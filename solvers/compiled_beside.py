@@ -20,7 +20,9 @@ class CompiledBeside:
     Parameters
     ----------
     module, function : str
-        A module, relative to ``batchprophet``, and a function in it that takes nothing.
+        A module, relative to ``batchprophet``, and a function in it.
+    *arguments : str
+        What the function takes.
     needed : bool
         False: nothing is started.
 
@@ -30,9 +32,10 @@ class CompiledBeside:
     ...     beside.join()
     """
 
-    def __init__(self, module: str, function: str, *, needed: bool = True) -> None:
+    def __init__(self, module: str, function: str, *arguments: str, needed: bool = True) -> None:
         package = __name__.partition(".")[0]
-        self._code = f"from {package}.{module} import {function}; {function}()"
+        taken = ", ".join(map(repr, arguments))
+        self._code = f"from {package}.{module} import {function}; {function}({taken})"
         self._needed = needed
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -1,4 +1,4 @@
-"""What the MILPs of both regimes share as a stage of a search: its failures, and its result.
+"""The MILP as a stage of a search, for all regimes: build, start, bound, branch and bound.
 
 A MILP comes after schedules and bounds that are known already. Whatever happens to it, these stay:
 a failure, or an answer that contradicts them, goes to the account.
@@ -6,20 +6,95 @@ a failure, or an answer that contradicts them, goes to the account.
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import TypeVar
 
+import pyomo.environ as pyo
+
 from ..models.errors import BatchprophetError, InfeasibleError
-from ..models.objectives import MAXIMISED, Exact
+from ..models.instance import Instance
+from ..models.objectives import MAXIMISED, Exact, value_step
 from ..models.regime import ScheduleType
 from ..models.regimes import check
 from .best_so_far import BestSoFar
-from .highs import HighsResult, SolverError, SolverState, Status, UnboundedError
-from .units import out_of_units
+from .highs import HighsResult, SolverError, SolverState, Status, UnboundedError, solve_model
+from .matrix_form import MatrixForm, compile_model
+from .recipe import Options
+from .units import in_units, out_of_units
 
 Found = TypeVar("Found")
+
+#: Gives a model of an instance, and whether its variables have the values of a schedule.
+Builder = Callable[[Instance], tuple[pyo.ConcreteModel, bool]]
+
+#: Reads the schedule off a model and the values of its variables.
+Decoder = Callable[[Instance, pyo.ConcreteModel, Callable[[object], float]], ScheduleType]
+
+#: Bounds the optimum by the LP relaxation, with the unit of its objective and the seconds left.
+Relaxation = Callable[[BestSoFar[ScheduleType], MatrixForm, Fraction, float | None], None]
+
+
+def solve_milp(
+    search: BestSoFar[ScheduleType],
+    name: str,
+    options: Options,
+    build: Builder,
+    decode: Decoder[ScheduleType],
+    relaxation: Relaxation[ScheduleType] | None = None,
+) -> None:
+    """Build a MILP and solve it with the time left, or with a limit on nodes.
+
+    Parameters
+    ----------
+    search : BestSoFar
+        Has a schedule; what is found and proved goes there.
+    name : str
+        What the account calls the MILP.
+    options : Options
+        Work (branch-and-bound nodes), threads and seed of the solver.
+    build, decode : callable
+        From the instance, its objective in a unit of its own (`units`), to the model and back.
+    relaxation : callable, optional
+        Comes before the branch and bound: the LP has a bound sooner than its root has.
+    """
+    instance, limited = search.instance, options.work_limit is None and search.time_limit < math.inf
+    small, unit = in_units(instance, search.objective)
+
+    def compiled() -> tuple[pyo.ConcreteModel, bool, MatrixForm]:
+        model, started = build(small)
+        return model, started, compile_model(model)
+
+    built = attempted(search, name, compiled)
+    if built is None:
+        return
+    model, started, form = built
+    if relaxation is not None:
+        relaxation(search, form, unit, search.seconds_left if limited else None)
+        search.tell("LP relaxation")
+        if search.seconds_left == 0:
+            search.account.append("no time left for branch and bound")
+            return
+    result = solved(
+        search,
+        name,
+        lambda: solve_model(
+            form,
+            time_limit=search.seconds_left if limited else None,
+            work_limit=options.work_limit,
+            threads=options.threads,
+            seed=options.seed,
+            absolute_gap=float(value_step(instance, search.objective) / unit) / 2,
+            warm_start=started,
+            progress=partial(tell, search, unit),
+        ),
+    )
+    if result is not None:
+        take(search, name, result, unit, lambda: decode(small, model, result.value))
+    search.tell("done")
 
 
 def attempted(

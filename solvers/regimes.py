@@ -25,8 +25,18 @@ def _separate() -> Recipe[Any]:
     return SEPARATE
 
 
+def _continuous() -> Recipe[Any]:
+    from .continuous.hindsight import CONTINUOUS
+
+    return CONTINUOUS
+
+
 #: What loads the recipe of a regime, by its name.
-RECIPES: dict[str, Callable[[], Recipe[Any]]] = {"mixed": _mixed, "separate": _separate}
+RECIPES: dict[str, Callable[[], Recipe[Any]]] = {
+    "mixed": _mixed,
+    "separate": _separate,
+    "continuous": _continuous,
+}
 
 
 def recipe(model: str) -> Recipe[Any]:

@@ -29,13 +29,33 @@ class Found(Generic[ScheduleType]):
 
 
 @dataclass(slots=True)
-class Desk(Generic[ScheduleType]):
-    """Where the workers' findings arrive; only the caller's thread touches the search."""
+class Mailbox(Generic[ScheduleType]):
+    """Where the workers' findings arrive; only the caller's thread touches the search.
+
+    Attributes
+    ----------
+    search : BestSoFar
+        Where the findings go.
+    deadline : float
+        Seconds since the search began.
+    at_once : bool
+        Whether whoever hands in runs in the caller's thread: what is found is taken at once.
+    stop : threading.Event
+        Set when workers have to end: all is proved, the time is up, or one of them has failed.
+    """
 
     search: BestSoFar[ScheduleType]
     deadline: float
+    at_once: bool = False
     findings: queue.SimpleQueue[Found[ScheduleType]] = field(default_factory=queue.SimpleQueue)
     stop: threading.Event = field(default_factory=threading.Event)
+
+    def put(self, found: Found[ScheduleType]) -> None:
+        """Hand in a finding."""
+        if self.at_once:
+            self._take(found)
+        else:
+            self.findings.put(found)
 
     def run(self, *work: Callable[[], None]) -> None:
         """Run workers to their end; a keyboard interrupt stops them and goes on up."""
@@ -43,21 +63,24 @@ class Desk(Generic[ScheduleType]):
             running = [executor.submit(each) for each in work]
             try:
                 while not all(future.done() for future in running) or not self.findings.empty():
-                    self._take_finding()
+                    self._wait_for_finding()
                     self._stop_after_failure(running)
             finally:
                 self.stop.set()
         for future in running:
             future.result()
         while not self.findings.empty():
-            self._take_finding()
+            self._wait_for_finding()
         self.stop.clear()
 
-    def _take_finding(self) -> None:
+    def _wait_for_finding(self) -> None:
         try:
             found = self.findings.get(timeout=0.05)
         except queue.Empty:
             return
+        self._take(found)
+
+    def _take(self, found: Found[ScheduleType]) -> None:
         if found.schedule is not None:
             self.search.offer(found.schedule, found.by)
         if found.bound is not None:

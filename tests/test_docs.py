@@ -20,7 +20,7 @@ EXECUTED = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
 #: Pages with commands or code that no test runs. (The front page has the README's two commands.)
 NOT_EXECUTED = [
     page
-    for page in sorted(DOCS.glob("*.md"))
+    for page in sorted(DOCS.rglob("*.md"))
     if page not in EXECUTED
     and page.name != "index.md"
     and re.search(r"^(?:    (?:batchprophet|python) |```)", page.read_text("utf-8"), re.M)
@@ -48,6 +48,41 @@ def test_pages_that_are_not_executed_say_so():
     assert DOCS / "coupling.md" in NOT_EXECUTED
     for page in NOT_EXECUTED:
         assert "not executed by the tests" in page.read_text("utf-8"), page.name
+
+
+def test_references_to_the_model_lead_to_sections():
+    # Code, tests and pages cite pages of docs/model by name and number of section.
+    cited = []
+    for path in repository_texts():
+        text = " ".join(re.sub(r"(?m)^ *#:? ?", " ", path.read_text("utf-8")).split())
+        found = re.findall(r"model/(\w+\.md)`?((?:[,;]? (?:and )?§\d+(?:[-–]\d+)?)*)", text)
+        cited += [(path, page, re.findall(r"\d+", sections)) for page, sections in found]
+        assert not re.search(r"(?<![\w/])model\.md", text), path
+    assert len(cited) > 40
+    for path, page, sections in cited:
+        headings = re.findall(r"(?m)^## (\d+)\.", (DOCS / "model" / page).read_text("utf-8"))
+        assert set(sections) <= set(headings), (path, page, sections)
+
+
+def test_files_that_pages_name_are_there():
+    for page in repository_texts(".md"):
+        if page.name == "CHANGELOG.md":  # names of their time
+            continue
+        for name in re.findall(
+            r"`((?:models|solvers|online|batchprophet|tests|benchmarks)/[a-z_\d/]+\.\w+)`",
+            page.read_text("utf-8"),
+        ):
+            assert (ROOT / name).exists(), (page.name, name)
+
+
+def repository_texts(*endings):
+    """Sources, pages and notebooks of the repository."""
+    folders = ("batchprophet", "models", "solvers", "online", "tests", "docs", "benchmarks")
+    paths = [
+        path for folder in (*folders, "notebooks", "studies") for path in (ROOT / folder).rglob("*")
+    ]
+    wanted = endings or (".py", ".md", ".ipynb", ".toml")
+    return [path for path in (*paths, *ROOT.glob("*.md")) if path.suffix in wanted]
 
 
 def test_only_times_are_blanked_out():
@@ -137,7 +172,7 @@ def without_code(page):
 
 
 def test_no_formula_is_shown_as_it_was_typed(site):
-    assert "a<sub>i</sub> ≥ 0" in (site / "model.html").read_text("utf-8")
+    assert "a<sub>i</sub> ≥ 0" in (site / "model/index.html").read_text("utf-8")
     for page in site.rglob("*.html"):
         for typed in (r"\b[^\W\d_]_\w", r"\w_\{", r"\\frac", r"\$\$"):
             assert not re.findall(typed, without_code(page)), (page, typed)

@@ -100,5 +100,5 @@ def test_links_lead_to_notebooks_and_pages(path):
     text = prose(path)
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (path.parent / target).exists(), target
-    for page in re.findall(r"`(docs/[\w-]+\.md)`", text):
+    for page in re.findall(r"`(docs/[\w/-]+\.md)`", text):
         assert (ROOT / page).exists(), page

@@ -18,7 +18,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
-    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
 ]
 README = (ROOT / "README.md").read_text("utf-8")
 TRACE = ROOT.parent / "shared/data/traces/azure2023_conv.csv"

@@ -1,4 +1,4 @@
-"""The GPU of an instance as the command line takes it: batch limits and a batch-time law."""
+"""The GPU as commands and public functions take it: batch limits and a batch-time law."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ _LAWS: dict[str, tuple[tuple[str, ...], type]] = {
     "affine": (("c0", "c1", "c2", "c3"), float),
 }
 
+#: Keys that may be left out.
+_OPTIONAL: dict[str, tuple[str, ...]] = {"affine": ("c0_prompt",)}
+
 #: Milliseconds of the affine law's time unit.
 MICROSECOND = 0.001
 
@@ -20,11 +23,13 @@ MICROSECOND = 0.001
 def parse_batch_time(text: str) -> BatchTime:
     """Parse ``unit``, ``constant:prompt=3,token=1`` or ``affine:c0=…,c1=…,c2=…,c3=…``.
 
+    The affine law may have an intercept of its own for batches of prompts, ``c0_prompt=…``.
+
     Raises
     ------
     InputError
-        If there is no such law, a key is missing, unknown or stands twice, or a value is no number
-        or out of range.
+        If there is no such law, a key is missing, unknown or given more than once, or a value is
+        not a number or out of range.
 
     Examples
     --------
@@ -38,18 +43,30 @@ def parse_batch_time(text: str) -> BatchTime:
     values: dict[str, int | float] = {}
     for part in rest.split(",") if rest else []:
         key, _, value = (piece.strip() for piece in part.partition("="))
-        if key not in keys or key in values:
+        if key not in (*keys, *_OPTIONAL.get(name, ())) or key in values:
             raise InputError(f"batch_time: {name} takes {_form(name)}, found {part.strip()!r}")
         try:
             values[key] = kind(value)
         except ValueError as error:
             noun = "an integer" if kind is int else "a number"
             raise InputError(f"batch_time: {key}: expected {noun}, found {value!r}") from error
-    if len(values) < len(keys):
+    if not set(keys) <= set(values):
         raise InputError(f"batch_time: {name} takes {_form(name)}, found {rest!r}")
     if name == "unit":
         return UnitTime()
     return ConstantTime(**values) if name == "constant" else AffineTime(**values)  # type: ignore[arg-type]  # integers for the first
+
+
+def length_of_round(batch_time: str, round_ms: float | None) -> float | None:
+    """Return the milliseconds of a round, which is a microsecond under the affine law."""
+    if not isinstance(parse_batch_time(batch_time), AffineTime):
+        return round_ms
+    if round_ms not in (None, MICROSECOND):
+        raise InputError(
+            f"round_ms: the affine law counts microseconds: expected {MICROSECOND}, "
+            f"found {round_ms:g}"
+        )
+    return MICROSECOND
 
 
 def with_gpu(
@@ -59,6 +76,10 @@ def with_gpu(
     prompt_batch_requests: int | None = None,
     prompt_batch_tokens: int | None = None,
     token_batch_requests: int | None = None,
+    running_requests: int | None = None,
+    batch_tokens: int | None = None,
+    kv_block: int = 1,
+    chunked_prefill: bool = True,
 ) -> Instance:
     """Return an instance whose GPU has these limits and this law; times keep their numbers.
 
@@ -73,6 +94,10 @@ def with_gpu(
         prompt_batch_requests=prompt_batch_requests,
         prompt_batch_tokens=prompt_batch_tokens,
         token_batch_requests=token_batch_requests,
+        running_requests=running_requests,
+        batch_tokens=batch_tokens,
+        kv_block=kv_block,
+        chunked_prefill=chunked_prefill,
         batch_time=parse_batch_time(batch_time),
     )
     return instance.replace(gpu=gpu)
@@ -80,4 +105,5 @@ def with_gpu(
 
 def _form(name: str) -> str:
     keys = ",".join(f"{key}=…" for key in _LAWS[name][0])
+    keys += "".join(f"[,{key}=…]" for key in _OPTIONAL.get(name, ()))
     return f"{name}:{keys}" if keys else "no values"

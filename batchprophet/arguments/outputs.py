@@ -1,4 +1,4 @@
-"""Checks, before any long work, that its results can be written where they are wanted."""
+"""Checks, before any long work, that its results can be written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Named = tuple[str, PathLike | None]
 
 
 def require_outputs(outputs: Iterable[Named], inputs: Iterable[Named] = ()) -> None:
-    """Refuse files that cannot be written, one that is read, and one that is written twice.
+    """Refuse files that cannot be written, that are also read, or that are written twice.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def require_outputs_in(
 
 
 def require_writable_file(path: PathLike) -> None:
-    """Refuse a file that cannot be written, and leave it as it is.
+    """Refuse a file that cannot be written, without changing it.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def require_writable_file(path: PathLike) -> None:
 
 
 def require_writable_folder(path: PathLike) -> None:
-    """Refuse a folder that cannot be made or written to, and make nothing yet.
+    """Refuse a folder that cannot be made or written to, without making it.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def require_writable_folder(path: PathLike) -> None:
 
 
 def make_folder(path: PathLike) -> Path:
-    """Make a folder, with those above it, unless it is there."""
+    """Make a folder and its parents, unless it exists."""
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:

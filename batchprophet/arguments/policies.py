@@ -1,18 +1,23 @@
-"""Lists of policies as the command line takes them."""
+"""Lists of policies as commands and public functions take them."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..models.errors import InputError
 
+if TYPE_CHECKING:
+    from ..online.mixed.policy import Policy
+    from ..online.separate.policy import SeparatePolicy
+
 
 def split_policies(texts: Sequence[str]) -> list[str]:
-    """Split comma-separated policy specifications, whose options have commas as well.
+    """Split comma-separated policy specifications, whose options contain commas as well.
 
-    A part ``key=value`` without a name before it continues the options of the policy before;
+    A part ``key=value`` without a name in front continues the options of the previous policy;
     every other part begins a policy.
 
     Parameters
@@ -28,7 +33,7 @@ def split_policies(texts: Sequence[str]) -> list[str]:
     Raises
     ------
     InputError
-        If a part is empty, or options stand before any policy.
+        If a part is empty, or options come before any policy.
 
     Examples
     --------
@@ -41,7 +46,8 @@ def split_policies(texts: Sequence[str]) -> list[str]:
         for part in (each.strip() for each in text.split(",")):
             if not part:
                 raise InputError(f"policies: expected names between commas, found {text!r}")
-            if not _continues_options(part):
+            before, equals, _ = part.partition("=")
+            if not equals or ":" in before:
                 own.append(part)
             elif own:
                 own[-1] = f"{own[-1]},{part}"
@@ -51,13 +57,43 @@ def split_policies(texts: Sequence[str]) -> list[str]:
     return specifications
 
 
+def policy_specifications(
+    policies: str | Sequence[str | Policy | SeparatePolicy] | None, model: str = "mixed"
+) -> list[str | Policy | SeparatePolicy] | None:
+    """Return policies one by one, all usable and with different names; None stays None.
+
+    With the model "both", a policy is one of either regime.
+
+    Raises
+    ------
+    InputError
+        If there is none, one cannot be made, or two have the same name.
+    """
+    from ..online.compare_regimes import policies_by_regime
+    from ..online.regimes import regime
+    from ..online.registry import policy_spec
+    from ..report.table import HINDSIGHT
+
+    if policies is None:
+        return None
+    listed = split_policies([policies]) if isinstance(policies, str) else list(policies)
+    if not listed:
+        raise InputError("policies: expected at least one, found none")
+    names = {HINDSIGHT}
+    for each in listed:
+        if model == "both":
+            policies_by_regime([each])
+        elif each not in regime(model).references:
+            regime(model).registry.make(each)
+        name = each if isinstance(each, str) else policy_spec(each)
+        if name in names:
+            raise InputError(f"policies: {name!r} appears more than once")
+        names.add(name)
+    return list(listed)
+
+
 def find_local_modules() -> None:
-    """Let ``module:Class`` name a module of the current folder, last of all places."""
+    """Let ``module:Class`` name a module of the current folder, which is searched last."""
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
-
-
-def _continues_options(part: str) -> bool:
-    before, equals, _ = part.partition("=")
-    return bool(equals) and ":" not in before

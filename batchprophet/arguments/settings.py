@@ -1,4 +1,4 @@
-"""Settings of a family as the command line takes them."""
+"""Settings of a family, as the command line takes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def parse_settings(texts: Sequence[str]) -> dict[str, str]:
     Raises
     ------
     InputError
-        If a word has no key or no ``=``, or a key stands twice.
+        If a word has no key or no ``=``, or a key appears more than once.
 
     Examples
     --------
@@ -26,6 +26,6 @@ def parse_settings(texts: Sequence[str]) -> dict[str, str]:
         if not (key and equals and value):
             raise InputError(f"--set: expected key=value, found {text!r}")
         if key in settings:
-            raise InputError(f"--set: {key!r} stands twice")
+            raise InputError(f"--set: {key!r} appears more than once")
         settings[key] = value
     return settings

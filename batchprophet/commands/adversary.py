@@ -1,8 +1,7 @@
-"""The command ``adversary``: search for a worst case of a policy, save it, check it again."""
+"""The command ``adversary``: search for a worst case of a policy, save it, recheck it."""
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +16,6 @@ from .options import BatchLimit, Json, Model, Seed
 
 if TYPE_CHECKING:
     from ..models.instance import Gpu
-    from ..online.adversary.space import Space
     from ..online.adversary.witness import Recheck, Witness
     from ..online.adversary.worst_case import WorstCase
 
@@ -30,7 +28,7 @@ FILES = [
 
 def adversary(
     policy: Annotated[
-        str | None, typer.Option(metavar="NAME[:key=value,…]", help="The policy under attack.")
+        str | None, typer.Option(metavar="NAME[:key=value,…]", help="The policy to attack.")
     ] = None,
     n: Annotated[int, typer.Option("--n", metavar="N", help="Most requests.")] = 6,
     kv_capacity: Annotated[int, typer.Option(metavar="M", help="KV capacity in tokens.")] = 12,
@@ -51,25 +49,28 @@ def adversary(
     ] = None,
     work_limit: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Candidates, instead of seconds: reproducible."),
+        typer.Option(metavar="N", min=1, help="Limit on candidates instead of time: reproducible."),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(metavar="RATIO", help="Stop at this ratio, and shrink to it.")
+        str | None,
+        typer.Option(
+            metavar="RATIO", help="Stop at this ratio, and shrink to a smallest instance with it."
+        ),
     ] = None,
     seed: Seed = 0,
     recheck: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Instead: check a witness, or its folder.")
+        Path | None, typer.Option(metavar="PATH", help="Recheck a witness, or its folder, instead.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the witness.")] = Path(
         "batchprophet-adversary"
     ),
     as_json: Json = False,
 ) -> None:
-    """Search for the instance on which a policy costs most over the proved optimum.
+    """Search for the instance with the largest ratio of a policy's cost to the proved optimum.
 
     The worst case is shrunk and saved: witness.json (all of it, for --recheck), and instance.json,
     policy.json, solution.json and certificate.json for the other commands. --recheck runs the
-    policy again, and imports it where it is one of yours (module:Class).
+    policy again, and imports it if it is one of yours (module:Class).
     """
     if (policy is None) == (recheck is None):
         raise InputError("adversary: expected either --policy NAME or --recheck PATH")
@@ -126,7 +127,7 @@ def _gpu(
     from ..models.instance import Gpu
     from ..models.regimes import regime
 
-    limits = {
+    limits: dict[str, Any] = {
         "prompt_batch_requests": prompt_batch_requests,
         "prompt_batch_tokens": prompt_batch_tokens,
         "token_batch_requests": token_batch_requests,
@@ -154,8 +155,7 @@ def _ratio(word: str) -> Fraction:
 def _save_parts(worst: WorstCase, out: Path) -> None:
     """Write what the other commands read."""
     from ..models.files.instance_file import write_instance
-    from ..models.files.reading import VERSION
-    from ..models.files.solution_file import SOLUTION_FORMAT, schedule_record
+    from ..models.files.solution_file import solution_record
     from ..models.files.writing import write_json
     from ..solvers.certificates.file import write_certificate
 
@@ -167,14 +167,7 @@ def _save_parts(worst: WorstCase, out: Path) -> None:
     instance = judged.instance.replace(name=f"worst case of {worst.policy}")
     write_instance(instance, folder / "instance.json")
     for name, schedule in (("policy", judged.schedule), ("solution", judged.hindsight)):
-        record = {
-            "format": SOLUTION_FORMAT,
-            "version": VERSION,
-            "instance": instance.name,
-            "model": judged.model,
-            "schedule": schedule_record(schedule),
-        }
-        write_json(record, folder / f"{name}.json")
+        write_json(solution_record(instance.name, schedule), folder / f"{name}.json")
     certificate = judged.certificate()
     if certificate is not None:
         write_certificate(certificate, folder / "certificate.json")
@@ -182,23 +175,25 @@ def _save_parts(worst: WorstCase, out: Path) -> None:
 
 
 def _summary(worst: WorstCase) -> str:
+    from ..report.table import ratio_down, ratio_up
 
+    space = worst.space
     lines = [
-        f"{worst.policy}: {worst.candidates:,} instances of up to {_space_text(worst.space)}, "
-        f"{worst.seconds:.1f} s"
+        f"{worst.policy}: {worst.candidates:,} instances of up to {space.n} requests, M = "
+        f"{space.kv_capacity:,}, arrivals up to {space.span:,}, {worst.seconds:.1f} s"
     ]
     if worst.unfinished is not None:
         lines.append(
-            f"does not finish on an instance of {worst.unfinished.n} requests (unfinished.json): "
-            "no ratio is as bad"
+            f"does not finish on an instance of {worst.unfinished.n} requests (unfinished.json), "
+            "which is worse than any ratio"
         )
     if worst.witness is None:
-        return "\n".join([*lines, "no ratio found: it finished on no instance"])
+        return "\n".join([*lines, "no ratio found: it did not finish on any instance"])
     judged = worst.witness.judged
     lines.append(
-        f"ratio {_at_least(judged.ratio)}: cost {judged.cost}, optimum {judged.value} (proved)"
+        f"ratio {ratio_down(judged.ratio)}: cost {judged.cost}, optimum {judged.value} (proved)"
         if judged.proved
-        else f"ratio {_at_least(judged.ratio)} or more (at most {_at_most(judged.most)}): cost "
+        else f"ratio {ratio_down(judged.ratio)} or more (at most {ratio_up(judged.most)}): cost "
         f"{judged.cost}, optimum from {judged.bound} to {judged.value}"
     )
     instance = judged.instance
@@ -208,18 +203,6 @@ def _summary(worst: WorstCase) -> str:
     for a, s, o, ours, best in zip(*(column.tolist() for column in columns), strict=True):
         lines.append(f"  {a:7}  {s:6}  {o:6} | {ours:14}  {best:9}")
     return "\n".join(lines)
-
-
-def _space_text(space: Space) -> str:
-    return f"{space.n} requests, M = {space.kv_capacity:,}, arrivals up to {space.span:,}"
-
-
-def _at_least(ratio: Fraction) -> str:
-    return f"{math.floor(ratio * 10_000) / 10_000:.4f}"
-
-
-def _at_most(ratio: Fraction) -> str:
-    return f"{math.ceil(ratio * 10_000) / 10_000:.4f}"
 
 
 def _record(worst: WorstCase) -> dict[str, Any]:
@@ -267,11 +250,13 @@ def _recheck_record(found: Recheck) -> dict[str, Any]:
 
 
 def _recheck_text(found: Recheck) -> str:
+    from ..report.table import ratio_down, ratio_up
+
     if not found.holds:
         return "\n".join(["the witness does not hold", *(f"  {fault}" for fault in found.faults)])
     assert found.interval is not None
     low, high = found.interval
-    ratio = _at_least(low) if low == high else f"{_at_least(low)} to {_at_most(high)}"
+    ratio = ratio_down(low) if low == high else f"{ratio_down(low)} to {ratio_up(high)}"
     return (
         f"the witness holds: {found.policy} costs {found.cost}, {ratio} times the optimum "
         f"(n = {found.instance.n}, M = {found.instance.gpu.kv_capacity:,})"

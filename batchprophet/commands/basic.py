@@ -1,4 +1,4 @@
-"""The commands: each takes its options, calls one verb, saves, prints.
+"""The basic commands: each takes its options, calls one public function, saves and prints.
 
 Heavy imports stay inside the functions, so that ``batchprophet --help`` is quick.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from ..arguments.outputs import require_outputs, require_outputs_in
-from ..arguments.policies import find_local_modules, split_policies
+from ..arguments.policies import find_local_modules, policy_specifications, split_policies
 from ..models.errors import InputError
 from . import console
 from .options import (
@@ -47,12 +47,12 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Compare all policies with the optimum on a built-in instance, and write the report."""
-    from .. import api as verbs
+    from .. import api
     from ..results.compared import comparison_files
 
     require_outputs_in("--out", out, comparison_files(1))
     with console.live_progress("demo") as progress:
-        compared = verbs.demo(time_limit=time_limit, progress=progress)
+        compared = api.demo(time_limit=time_limit, progress=progress)
     _show_comparisons([compared], out, as_json)
 
 
@@ -65,7 +65,7 @@ def solve(
     time_limit: TimeLimit = 60.0,
     work_limit: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Limit of work that is the same on any machine."),
+        typer.Option(metavar="N", min=1, help="Limit on work instead of time: reproducible."),
     ] = None,
     threads: Threads = None,
     seed: Seed = 0,
@@ -73,27 +73,27 @@ def solve(
         str,
         typer.Option(
             metavar="NAME",
-            help="auto, or solve (and export) this MILP: running-sum or dense; under separate "
+            help="auto, or the MILP to solve and export: running-sum or dense; under separate "
             "batching time-expanded, stages, classes or batch-sequence.",
         ),
     ] = "auto",
     export: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="First write the MILP, as .lp or .mps."),
+        typer.Option(metavar="FILE", help="Write the MILP first, as .lp or .mps."),
     ] = None,
     certificate: CertificateFile = None,
     out: OutFile = None,
     as_json: Json = False,
 ) -> None:
     """Find the hindsight optimum, or a schedule with a proved bound."""
-    from .. import api as verbs
+    from .. import api
 
     require_outputs(
         [("--export", export), ("--certificate", certificate), ("--out", out)],
         [("INSTANCE", instance)],
     )
     with console.live_progress("solve") as progress:
-        solved = verbs.solve(
+        solved = api.solve(
             instance,
             model=model,
             objective=objective,
@@ -127,11 +127,11 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Run one online policy."""
-    from .. import api as verbs
+    from .. import api
 
     require_outputs([("--out", out)], [("INSTANCE", instance)])
     find_local_modules()
-    simulated = verbs.simulate(instance, policy, model=model, seed=seed)
+    simulated = api.simulate(instance, policy, model=model, seed=seed)
     if out is not None:
         simulated.save(out)
     if as_json:
@@ -157,19 +157,19 @@ def compare(
     out: OutFolder = None,
     as_json: Json = False,
 ) -> None:
-    """Put the hindsight optimum and policies side by side."""
-    from .. import api as verbs
+    """Compare policies with the hindsight optimum."""
+    from ..arguments.instances import load_for, require_model
     from ..results.compared import comparison_files
 
-    verbs.require_model(model, both=True)
+    require_model(model, both=True)
     if out is not None:
         files = comparison_files(len(instances) * (2 if model == "both" else 1))
         inputs = [("INSTANCE", path) for path in instances]
         require_outputs_in("--out", out, files, inputs=inputs)
     find_local_modules()
     listed = None if policies is None else split_policies(policies)
-    chosen = verbs.policy_specifications(listed, model)
-    loaded = [verbs.load_for(model, path) for path in instances]
+    chosen = policy_specifications(listed, model)
+    loaded = [load_for(model, path) for path in instances]
     done: list[Compared] = []
     try:
         for position, each in enumerate(loaded, start=1):
@@ -187,32 +187,32 @@ def compare(
             if any(one.interrupted for one in compared) and position < len(loaded):
                 console.note(f"stopped after {position} of {len(loaded)} instances")
                 raise KeyboardInterrupt
-    finally:  # also when interrupted: what is done is kept
+    finally:  # also when interrupted
         if done:
             _show_comparisons(done, out, as_json)
 
 
 def _compare(instance: Instance, model: str, **options: Any) -> list[Compared]:
     """Compare in one regime, or in both."""
-    from .. import api as verbs
+    from .. import api
 
     if model != "both":
-        return [verbs.compare(instance, model=model, **options)]
-    both = verbs.compare_both(instance, **options)
+        return [api.compare(instance, model=model, **options)]
+    both = api.compare_both(instance, **options)
     return [both.separate, both.mixed]
 
 
 def check(
     instance: InstanceFile,
-    schedule: Annotated[Path, typer.Argument(metavar="SCHEDULE", help="Anyone's schedule.")],
+    schedule: Annotated[Path, typer.Argument(metavar="SCHEDULE", help="A schedule from anywhere.")],
     bound: BoundFile = None,
     time_limit: VerifyLimit = None,
     as_json: Json = False,
 ) -> None:
-    """Verify a schedule (every violated rule, when, and by how much) and the proof of a bound."""
-    from .. import api as verbs
+    """Check a schedule (every violated rule, when, by how much) and verify the proof of a bound."""
+    from .. import api
 
-    checked = verbs.check(instance, schedule, certificate=bound, time_limit=time_limit)
+    checked = api.check(instance, schedule, certificate=bound, time_limit=time_limit)
     if as_json:
         console.print_json(checked.to_record())
     else:
@@ -232,7 +232,7 @@ def make(
     as_json: Json = False,
 ) -> None:
     """Draw an instance from a named family."""
-    from .. import api as verbs
+    from .. import api
     from ..arguments.settings import parse_settings
 
     if list_families:
@@ -244,7 +244,7 @@ def make(
     if out is None:
         raise InputError("make: expected --out FILE, found none")
     require_outputs([("--out", out)])
-    instance = verbs.make(family, seed=seed, settings=parse_settings(settings or []))
+    instance = api.make(family, seed=seed, settings=parse_settings(settings or []))
     return _write_instance(instance, out, [], as_json)
 
 
@@ -253,13 +253,13 @@ def convert(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Write the instance here.")],
     round_ms: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Milliseconds of one round; needed, as no trace says it."),
+        typer.Option(metavar="X", help="Milliseconds per round; required."),
     ] = None,
     kv_capacity: Annotated[
         int | None,
         typer.Option(
             metavar="M",
-            help="KV capacity in tokens; needed, unless a meta.json beside a vLLM log says it.",
+            help="KV capacity in tokens; required, unless a vLLM log has a meta.json next to it.",
         ),
     ] = None,
     format_: Annotated[
@@ -269,32 +269,37 @@ def convert(
         str | None,
         typer.Option(
             metavar="MAP",
-            help="Columns of another format: arrival=ts, prompt=in, output=out, and if need be "
-            "id=name, unit=s|ms|us|ns|date; joined by commas.",
+            help="Columns of another format: arrival=ts,prompt=in,output=out and optionally "
+            "id=name,unit=s|ms|us|ns|date.",
         ),
     ] = None,
     arrivals: Annotated[
         str | None,
-        typer.Option(metavar="LAW", help="For lengths only: burst or poisson:rate=2.5,seed=1."),
+        typer.Option(
+            metavar="LAW", help="For traces without arrivals: burst or poisson:rate=2.5,seed=1."
+        ),
     ] = None,
     start: Annotated[float, typer.Option(metavar="S", help="Skip the first S seconds.")] = 0.0,
     count: Annotated[
         int | None, typer.Option(metavar="N", help="Take N requests; all by default.")
     ] = None,
-    every: Annotated[int, typer.Option(metavar="K", help="Take each K-th request.")] = 1,
+    every: Annotated[int, typer.Option(metavar="K", help="Take every K-th request.")] = 1,
     load: Annotated[float, typer.Option(metavar="F", help="Factor on the arrival rate.")] = 1.0,
     thin: Annotated[
         float, typer.Option(metavar="P", help="Keep each request with probability P.")
     ] = 1.0,
     seed: Seed = 0,
     sort: Annotated[
-        bool, typer.Option("--sort", help="Sort by arrival instead of refusing disorder.")
+        bool,
+        typer.Option(
+            "--sort", help="Sort by arrival; without it, decreasing arrivals are refused."
+        ),
     ] = False,
     oversize: Annotated[
-        str, typer.Option(metavar="refuse|drop", help="What to do with requests above M.")
+        str, typer.Option(metavar="refuse|drop", help="Requests larger than M: refuse or drop.")
     ] = "refuse",
     zero: Annotated[
-        str, typer.Option(metavar="refuse|drop", help="What to do with rows of zero tokens.")
+        str, typer.Option(metavar="refuse|drop", help="Rows with zero tokens: refuse or drop.")
     ] = "refuse",
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the instance.")] = None,
     batch_time: Annotated[
@@ -311,13 +316,13 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Convert a window of a real trace into an instance."""
-    from .. import api as verbs
+    from .. import api
     from ..models.traces.beside import META
 
     beside = trace.parent / META if kv_capacity is None else None
     require_outputs([("--out", out)], [("TRACE", trace), ("the KV capacity's file", beside)])
     with console.bytes_progress(str(trace)) as progress:
-        converted = verbs.convert(
+        converted = api.convert(
             trace,
             round_ms=round_ms,
             kv_capacity=kv_capacity,
@@ -347,7 +352,7 @@ def convert(
 
 
 def policies(as_json: Json = False) -> None:
-    """List the registered policies: their regime, what they know of lengths, what they do."""
+    """List the registered policies: regime, known lengths, rule and source."""
     from .listings import show_policies
 
     find_local_modules()

@@ -1,4 +1,4 @@
-"""What the command line prints: results on standard output, progress and notes on the other."""
+"""What the command line prints: results on stdout, progress and notes on stderr."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from ..report.table import Row
     from ..solvers.progress import Progress
 
-#: Columns of a table that goes to a file or a pipe, where nothing need be folded.
+#: Width of a table that goes to a file or a pipe, where lines need not fold.
 PIPE_WIDTH = 140
 
-#: Characters of a message; of a longer one, both ends are shown.
+#: Most characters of a message; of a longer one, both ends are shown.
 LONGEST_LINE = 1000
 
-#: How often a second a line on the terminal is drawn: each time costs the work shown a millisecond.
+#: Redraws per second of a line on the terminal; each costs the work a millisecond.
 REFRESHES = 4
 
 
@@ -34,7 +34,7 @@ def note(text: str) -> None:
 
 
 def one_line(text: str) -> str:
-    r"""Return a text as one line that steers no terminal, whatever of a file it quotes.
+    r"""Return a text as one printable line, so that quotes from files cannot control a terminal.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def print_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str
 def live_progress(label: str) -> Iterator[Callable[[Progress], None]]:
     """Show phase, incumbent, bound, gap and time on a terminal.
 
-    Where there is none, only compilation is told, in one line: the rest goes to no log.
+    Without a terminal, only compilation is reported, in one line.
     """
     with _live_line(label) as tell:
         if tell is None:
@@ -85,7 +85,7 @@ def live_progress(label: str) -> Iterator[Callable[[Progress], None]]:
 
 
 def _compilation_lines(label: str) -> Callable[[Progress], None]:
-    """Return what notes once that code is being compiled, and nothing else."""
+    """Return a listener that notes once that code is being compiled, and nothing else."""
     from ..solvers.compiled import PHASE
 
     said = False

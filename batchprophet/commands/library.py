@@ -22,10 +22,12 @@ library = typer.Typer(invoke_without_command=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="See `library list`.")]
 Own = Annotated[
     Path | None,
-    typer.Option("--library", metavar="DIR", help="A copy of your own, over the shipped library."),
+    typer.Option(
+        "--library", metavar="DIR", help="Your own copy, which overrides the shipped library."
+    ),
 ]
 
-#: Where `submit` keeps what is better, unless told otherwise.
+#: Where `submit` keeps better records by default.
 OWN = Path("batchprophet-library")
 
 
@@ -39,7 +41,7 @@ def _library_itself(context: typer.Context) -> None:
 @library.command("list")
 def list_entries(
     group: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only groups with this in their name.")
+        str | None, typer.Option(metavar="TEXT", help="Only groups whose name contains this.")
     ] = None,
     own: Own = None,
     as_json: Json = False,
@@ -77,17 +79,16 @@ def get(
     found = _library(own)
     entry = found.entry(name)
     folder = Path(name) if out is None else out
-    require_outputs_in("--out", folder, ["instance.json", "solution.json", "certificate.json"])
+    files = ["instance.json", "solution.json", "certificate.json"]
+    require_outputs_in("--out", folder, files)
     instance, record = entry.instance(), found.record(name)
     folder = make_folder(folder)
     write_instance(instance, folder / "instance.json")
     write_json(_solution(entry, record), folder / "solution.json")
-    files = ["instance.json", "solution.json"]
     write_certificate(record.proof, folder / "certificate.json")
-    files.append("certificate.json")
     if record.quick is not None:
-        write_certificate(record.quick, folder / "certificate-quick.json")
         files.append("certificate-quick.json")
+        write_certificate(record.quick, folder / files[-1])
     print(f"wrote {', '.join(str(folder / file) for file in files)}")
 
 
@@ -100,15 +101,17 @@ def verify(
         float | None, typer.Option(metavar="S", help="Seconds for the bound of one instance.")
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Also proofs that take long: see the column quick.")
+        bool,
+        typer.Option("--full", help="Also verify proofs that take long (see the column quick)."),
     ] = False,
     own: Own = None,
     as_json: Json = False,
 ) -> None:
-    """Make every instance, check every schedule and prove every bound anew.
+    """Rebuild every instance, check every schedule and verify every bound.
 
-    Shipped records whose best proof takes long have a quick one of a smaller bound, which is
-    verified instead, and said so; --full verifies both. Your own records always are in full.
+    Where the best proof of a shipped record takes long, a quick proof of a smaller bound is
+    verified instead, and the output says so; --full verifies both. Your own records are always
+    verified in full.
     """
     from ..solvers.library.verification import verify_entry
 
@@ -166,10 +169,10 @@ def submit(
         float | None, typer.Option(metavar="S", help="Seconds for verifying the bound.")
     ] = None,
     own: Annotated[
-        Path, typer.Option("--library", metavar="DIR", help="Your copy, which it is kept in.")
+        Path, typer.Option("--library", metavar="DIR", help="Your own copy, where it is kept.")
     ] = OWN,
 ) -> None:
-    """Check a better schedule or bound, and keep it in a copy of your own."""
+    """Check a better schedule or bound, and keep it in your own copy."""
     from ..models.files.solution_file import read_schedule
     from ..solvers.certificates.file import read_certificate
     from ..solvers.library.submission import submit as hand_in
@@ -231,19 +234,15 @@ def _facts(entry: Entry, record: Record, found: Library) -> dict[str, Any]:
 
 def _solution(entry: Entry, record: Record) -> dict[str, Any]:
     """Return the best known schedule as a solution file has it."""
-    from ..models.files.reading import VERSION
-    from ..models.files.solution_file import SOLUTION_FORMAT, schedule_record
+    from ..models.files.solution_file import solution_record
 
-    return {
-        "format": SOLUTION_FORMAT,
-        "version": VERSION,
-        "instance": entry.name,
-        "model": entry.model,
-        "objective_name": "latency",
-        "objective": record.value,
-        "lower_bound": record.bound,
-        "status": "optimal" if record.optimal else "feasible",
-        "gap": record.gap,
-        "method": f"{record.schedule_by}; bound: {record.bound_by}",
-        "schedule": schedule_record(record.schedule),
-    }
+    return solution_record(
+        entry.name,
+        record.schedule,
+        objective_name="latency",
+        objective=record.value,
+        lower_bound=record.bound,
+        status="optimal" if record.optimal else "feasible",
+        gap=record.gap,
+        method=f"{record.schedule_by}; bound: {record.bound_by}",
+    )

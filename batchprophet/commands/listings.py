@@ -1,4 +1,4 @@
-"""What there is to choose from: policies, and families with their settings."""
+"""Lists of policies, and of families with their settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import console
 def show_policies(*, as_json: bool) -> None:
     """Print name, regime, known lengths, summary and source of every registered policy.
 
-    References, which do not keep the rules of the regime that they are shown in, come last.
+    References, which do not obey the rules of the regime that they are shown in, come last.
     """
     from ..online.regimes import REGIMES
     from ..online.separate.orca import Orca
@@ -40,8 +40,8 @@ def show_policies(*, as_json: bool) -> None:
             for r in records
             if r["model"] == model
         ]
-        title = f"{model} batching" if model in REGIMES else "shown beside separate batching"
-        console.print_table(title, ["policy", "knows of lengths", "what it does", "source"], cells)
+        title = f"{model} batching" if model in REGIMES else "reference for separate batching"
+        console.print_table(title, ["policy", "known lengths", "rule", "source"], cells)
 
 
 def show_families(*, as_json: bool) -> None:

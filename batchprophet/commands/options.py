@@ -9,23 +9,29 @@ import typer
 
 InstanceFile = Annotated[Path, typer.Argument(metavar="INSTANCE", help="An instance.json.")]
 Model = Annotated[
-    str, typer.Option("--model", "--regime", metavar="mixed|separate", help="Batching regime.")
+    str,
+    typer.Option(
+        "--model", "--regime", metavar="mixed|separate|continuous", help="Batching regime."
+    ),
 ]
 ModelOrBoth = Annotated[
     str,
     typer.Option(
         "--model",
         "--regime",
-        metavar="mixed|separate|both",
-        help="Batching regime; both: with the price.",
+        metavar="mixed|separate|continuous|both",
+        help="Batching regime; both prices separate batching.",
     ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Same seed, same result.")]
 TimeLimit = Annotated[float, typer.Option(metavar="S", help="Seconds for the hindsight solve.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads of the solver.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
+ContinuousLimit = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Limit of continuous batching.")
+]
 BatchLimit = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Batch limit, for separate batching.")
+    int | None, typer.Option(metavar="N", min=1, help="Batch limit of separate batching.")
 ]
 OutFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result here.")]
 OutFolder = Annotated[
@@ -36,12 +42,12 @@ CertificateFile = Annotated[
     typer.Option(metavar="FILE", help="Write the proof of the bound here; `check` verifies it."),
 ]
 BoundFile = Annotated[
-    Path | None, typer.Option(metavar="CERTIFICATE", help="Verify this proof of a bound, too.")
+    Path | None, typer.Option(metavar="CERTIFICATE", help="Also verify this proof of a bound.")
 ]
 VerifyLimit = Annotated[
     float | None, typer.Option(metavar="S", help="Seconds for verifying the bound.")
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="key=value", help="A setting; may be given repeatedly."),
+    typer.Option("--set", metavar="key=value", help="A setting. Repeatable."),
 ]

@@ -1,4 +1,4 @@
-"""The command ``regret``: regret against the horizon, its growth, and where it arises."""
+"""The command ``regret``: regret by horizon, its growth, and where it arises."""
 
 from __future__ import annotations
 
@@ -29,30 +29,31 @@ def regret(
         list[str] | None,
         typer.Option(
             metavar="a,b:key=value,…",
-            help="Policies; all of the environment by default. The latency environments take "
-            "module:Class, too. Repeatable.",
+            help="Policies; by default all of the environment. The latency environments also take "
+            "module:Class. Repeatable.",
         ),
     ] = None,
     horizons: Annotated[
-        str | None, typer.Option(metavar="1000,10000", help="Horizons T; the environment's own.")
+        str | None,
+        typer.Option(metavar="1000,10000", help="Horizons T; by default those of the environment."),
     ] = None,
     replications: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Sample paths at each horizon.")
+        int, typer.Option(metavar="N", min=1, help="Sample paths per horizon.")
     ] = 100,
     seed: Seed = 0,
     settings: Settings = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Values by recursion instead of sample paths.")
+        bool, typer.Option("--exact", help="Exact values by recursion instead of sample paths.")
     ] = False,
     as_json: Json = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write regret.json and pictures here.")
     ] = None,
 ) -> None:
-    """Measure regret against the horizon, and account for it decision by decision.
+    """Measure regret by horizon, and attribute it to single decisions.
 
     Environments: online-packing, multi-secretary, separate-admission, mixed-latency,
-    separate-latency; docs/coupling.md says what they are, and what a .toml file of one holds.
+    separate-latency; see docs/coupling.md, also for .toml files.
     """
     from ..arguments.settings import parse_settings
     from ..online.environments import make_environment
@@ -99,7 +100,7 @@ def _show(name: str, found: ExactValues | RegretStudy, *, as_json: bool, out: Pa
         _print_study(found)
 
 
-#: Columns of environments that have more to say, with the fields of a row.
+#: Columns that only some environments have, with the fields of a row.
 _MORE_COLUMNS = {"to the bound": "regret_to_bound", "per request": "regret_per_request"}
 
 
@@ -148,7 +149,7 @@ def _print_parts(study: RegretStudy) -> None:
         for name in names
         if any(each.by_part.get(name) for each in shown)
     ]
-    print(f"\ncompensations at T = {longest:,} (means; they sum up to the regret)\n")
+    print(f"\ncompensations at T = {longest:,} (means; they add up to the regret)\n")
     console.print_table("", ["decision", *(each.policy for each in shown)], cells)
 
 

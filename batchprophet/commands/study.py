@@ -1,4 +1,4 @@
-"""The command ``study``: experiments on a grid, interrupted and continued at will."""
+"""The command ``study``: experiments on a grid, which can be interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -28,29 +28,32 @@ LINE_SECONDS = 30.0
 def study(
     file: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study (docs/studies.md).")],
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Store and results.csv; continues what is there.")
+        Path,
+        typer.Option(
+            metavar="DIR", help="Folder for the store and results.csv; resumes an earlier run."
+        ),
     ],
     jobs: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processes; one per core by default.")
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Run on this Dask cluster (tcp://host:8786) instead."),
+        typer.Option(metavar="ADDRESS", help="Run on this Dask cluster instead (tcp://host:8786)."),
     ] = None,
     exports: Annotated[
         list[Path] | None,
         typer.Option(
             "--export",
             metavar="FILE",
-            help="Write the store, with seconds and machines, to a .csv or .parquet file; may be "
-            "given repeatedly.",
+            help="Write the store, with seconds and machines, to a .csv or .parquet file. "
+            "Repeatable.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Run policies and hindsight on a grid of instances, seeds and limits; write results.csv.
 
-    Interrupted in whatever way and started again, it goes on where it was.
+    After any interruption, the same command resumes where it stopped.
     """
     from ..online.study.export import require_ending
     from ..online.study.reading import read_study
@@ -78,7 +81,9 @@ def study(
         _print_summary(summary)
     failed = sum(group.failed for group in summary.groups)
     if failed:
-        console.note(f"{failed:,} of {len(rows):,} rows have failed cells; their reasons are there")
+        console.note(
+            f"{failed:,} of {len(rows):,} rows have failed cells; results.csv has the reasons"
+        )
     for path in (folder / RESULTS, folder / SUMMARY, *(exports or [])):
         console.note(f"wrote {path}")
 
@@ -147,13 +152,15 @@ def _engine(jobs: int | None, scheduler: str | None) -> Engine:
     if scheduler is None:
         return LocalProcesses(jobs or default_jobs())
     if jobs is not None:
-        raise InputError("--jobs: goes without --scheduler: a cluster has the workers that it has")
+        raise InputError(
+            "--jobs: expected without --scheduler, since a cluster has its own workers"
+        )
     return DaskCluster(scheduler)
 
 
 @contextmanager
 def _progress(label: str, folder: Path) -> Iterator[Callable[[StudyProgress], None]]:
-    """Show progress on a terminal, or a line now and then in a log; say what an interrupt keeps."""
+    """Show progress on a terminal, or lines in a log; say what an interrupt keeps."""
     last: StudyProgress | None = None
     with console.live_text(f"study {label}") as live:
         show = _lines(label) if live is None else lambda progress: live(progress.text)
@@ -168,7 +175,7 @@ def _progress(label: str, folder: Path) -> Iterator[Callable[[StudyProgress], No
         except KeyboardInterrupt:
             if last is not None:
                 kept = f"{last.done:,} of {last.total:,} cells are kept in {folder}"
-                console.note(f"{kept}; the same command goes on from there")
+                console.note(f"{kept}; the same command resumes from there")
             raise
 
 

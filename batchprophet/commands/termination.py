@@ -1,4 +1,4 @@
-"""Terminations, as batch systems send them when time is up, taken for keyboard interrupts."""
+"""Terminations, as batch systems send them when time is up, treated as keyboard interrupts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if has
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt on a termination: what is found is kept then, too.
+    """Raise KeyboardInterrupt on a termination, so that results found so far are kept.
 
-    Further terminations are ignored, so that what is found can be written in peace. In a thread
-    other than the main one, which gets no signals, nothing changes.
+    Further terminations are ignored, so that the results can be written. In threads other than the
+    main one, which gets no signals, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""Axes of pictures over time: their unit, their range, and counts beside thousands."""
+"""Axes of pictures over time: unit, range, and counts of different magnitude."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from . import palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
     from ..models.instance import FloatArray, Instance
 
@@ -30,10 +31,14 @@ def time_label(instance: Instance) -> str:
     return f"time ({TIME_UNITS[instance.gpu.batch_time.time_unit][1]})"
 
 
-def count_axis(ax: Axes, instance: Instance, *counts: FloatArray) -> None:
-    """Scale an axis of counts such that it shows tens beside thousands."""
+def draw_counts(
+    ax: Axes, instance: Instance, edges: ArrayLike, running: FloatArray, waiting: FloatArray
+) -> None:
+    """Draw waiting requests as an area and running ones as a line, from tens to thousands."""
+    ax.stairs(waiting, edges, fill=True, color=palette.WAITING, label="waiting")
+    ax.stairs(running, edges, color=palette.PROMPT, linewidth=1.4, label="running")
     ax.set_yscale("symlog", linthresh=LINEAR_COUNTS)
-    ax.set_ylim(0, max(LINEAR_COUNTS, float(np.maximum.reduce(counts).max()) * 1.2))
+    ax.set_ylim(0, max(LINEAR_COUNTS, float(np.maximum(running, waiting).max()) * 1.2))
     ax.yaxis.set_major_formatter("{x:,.0f}")
     palette.dress(ax, x_label=time_label(instance), y_label="requests (log scale)")
 

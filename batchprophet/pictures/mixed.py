@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.patches import Polygon
 
-from . import palette
-from .axes import MOST_BINS, count_axis
+from . import axes, palette
+from .axes import MOST_BINS
 from .mixed_profiles import counts, kv_envelope
-from .shapes import bars, staircase
+from .shapes import bars, envelope, wedge
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,11 +49,8 @@ def draw_rows(
 
 
 def draw_counts(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
-    """Who waits as an area, who runs as a line, on an axis that shows tens beside thousands."""
-    edges, running, queued = counts(instance, schedule, bins=MOST_BINS)
-    ax.stairs(queued, edges, fill=True, color=palette.WAITING, label="waiting")
-    ax.stairs(running, edges, color=palette.PROMPT, linewidth=1.4, label="running")
-    count_axis(ax, instance, running, queued)
+    """Draw waiting requests as an area and running ones as a line."""
+    axes.draw_counts(ax, instance, *counts(instance, schedule, bins=MOST_BINS))
 
 
 def draw_kv(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
@@ -63,7 +59,7 @@ def draw_kv(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
     if instance.n + len(schedule.evicted) <= MOST_WEDGES and span <= MOST_BINS:
         _draw_wedges(ax, instance, schedule)
     else:
-        _draw_envelope(ax, instance, schedule)
+        envelope(ax, *kv_envelope(instance, schedule, bins=MOST_BINS))
 
 
 def _draw_wedges(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
@@ -77,18 +73,4 @@ def _draw_wedges(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
         rounds = slice(k - origin, end - origin)
         below = held[rounds].copy()
         held[rounds] += int(instance.prompt[i]) + np.arange(1, end - k + 1)
-        outline = staircase(np.arange(k, end + 1), below, held[rounds])
-        if lost:
-            wedge = Polygon(outline, fill=False, edgecolor=palette.LOST, hatch="/////")
-        else:
-            colour = palette.WEDGES[position % len(palette.WEDGES)]
-            wedge = Polygon(outline, facecolor=colour, edgecolor=palette.INK)
-        wedge.set_linewidth(0.5)
-        ax.add_patch(wedge)
-
-
-def _draw_envelope(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
-    edges, low, high = kv_envelope(instance, schedule, bins=MOST_BINS)
-    ax.stairs(low, edges, fill=True, color=palette.TOKENS)
-    if (high > low).any():
-        ax.stairs(high, edges, baseline=low, fill=True, color=palette.PROMPT)
+        wedge(ax, np.arange(k, end + 1), below, held[rounds], None if lost else position)

@@ -1,7 +1,7 @@
 """The one visual language of every picture: colours, inks, axes, and what a picture is.
 
 Colours are those of Okabe and Ito ("Color Universal Design", 2008), which people with any of the
-common colour-vision deficiencies can tell apart; what matters is told by lightness, hatching or
+common colour-vision deficiencies can tell apart; what matters is shown by lightness, hatching or
 line style as well.
 """
 

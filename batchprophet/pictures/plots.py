@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..models.errors import InputError
 from . import palette
-from . import separate as separate_plots
+from .account import draw_account
 from .axes import MOST_BINS, TIME_UNITS, figure_of, format_time, given_or_new, time_label
 from .regimes import DRAWINGS, starts
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..models.instance import FloatArray, Instance, IntArray
     from ..models.regime import Schedule
-    from ..online.separate.latency_breakdown import TimeAccount
+    from ..online.regime import LatencyBreakdown
 
 #: Up to here a Gantt chart has one row per request; beyond, it shows how many run and wait.
 MOST_ROWS = 1200
@@ -163,7 +163,11 @@ def modes(
 
 
 def latency_account(
-    instance: Instance, accounts: Mapping[str, TimeAccount], *, ax: Axes | None = None
+    instance: Instance,
+    accounts: Mapping[str, LatencyBreakdown],
+    *,
+    model: str = "separate",
+    ax: Axes | None = None,
 ) -> Figure:
     """Draw where the mean latency comes from, a bar per schedule of separate batching.
 
@@ -171,8 +175,10 @@ def latency_account(
     ----------
     instance : Instance
         The instance.
-    accounts : mapping of str to TimeAccount
+    accounts : mapping of str to LatencyBreakdown
         By name, from the top down.
+    model : str
+        The regime of the schedules.
     ax : matplotlib Axes, optional
         Where to draw; a new picture by default.
 
@@ -183,7 +189,7 @@ def latency_account(
     """
     ax = given_or_new(ax, height=account_height(len(accounts)))
     scale, unit = TIME_UNITS[instance.gpu.batch_time.time_unit]
-    separate_plots.draw_account(ax, accounts, instance.n, scale)
+    draw_account(ax, accounts, DRAWINGS[model].account, instance.n, scale)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
     palette.dress(ax, x_label=f"mean latency ({unit})", y_label="")
     palette.legend(ax, columns=2)

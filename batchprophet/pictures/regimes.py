@@ -1,4 +1,4 @@
-"""What pictures draw of a schedule, by regime: the only place of this room that names them."""
+"""What pictures draw of a schedule, by regime: the only module here that names the regimes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import mixed, separate
+from . import continuous, mixed, separate
+from .account import Heading
 
 if TYPE_CHECKING:
     from ..models.instance import Instance, IntArray
@@ -20,11 +21,15 @@ class Drawing:
     Attributes
     ----------
     starts : callable
-        When each request is served, shape (n,): the end of its waiting.
+        When each request is served, shape (n,): the end of its wait.
     rows, counts, kv : callable
         One row per request, counts of those that wait and run, and the KV tokens held.
     modes : callable or None
         What the GPU does over time, where it has modes.
+    account : tuple of Heading
+        The parts of the latency, where the regime accounts for it.
+    served, rows_are, modes_are, account_is : str
+        Words of the report: what ends a request's waiting, and what the pictures show.
     """
 
     starts: Callable[[Instance, Any], IntArray]
@@ -32,12 +37,23 @@ class Drawing:
     counts: Callable[..., None]
     kv: Callable[..., None]
     modes: Callable[..., None] | None = None
+    account: tuple[Heading, ...] = ()
+    served: str
+    rows_are: str
+    modes_are: str = ""
+    account_is: str = ""
 
 
 #: How schedules are drawn, by the name of their regime.
 DRAWINGS: dict[str, Drawing] = {
     "mixed": Drawing(
-        starts=mixed.starts, rows=mixed.draw_rows, counts=mixed.draw_counts, kv=mixed.draw_kv
+        starts=mixed.starts,
+        rows=mixed.draw_rows,
+        counts=mixed.draw_counts,
+        kv=mixed.draw_kv,
+        served="final start",
+        rows_are="dark for its prompt round, light for its token rounds, hatched for work lost to "
+        "an eviction",
     ),
     "separate": Drawing(
         starts=separate.starts,
@@ -45,6 +61,28 @@ DRAWINGS: dict[str, Drawing] = {
         counts=separate.draw_counts,
         kv=separate.draw_kv,
         modes=separate.draw_modes,
+        account=separate.ACCOUNT,
+        served="the start of the prompt batch",
+        rows_are="dark for its prompt batch, light for its token batches, orange while it is "
+        "paused",
+        modes_are="the height of a batch is its number of requests",
+        account_is="served; paused (holding KV while a batch leaves them out); waiting for their "
+        "prompt batch behind other batches, or because no waiting request fits the KV cache",
+    ),
+    "continuous": Drawing(
+        starts=continuous.starts,
+        rows=continuous.draw_rows,
+        counts=continuous.draw_counts,
+        kv=continuous.draw_kv,
+        modes=continuous.draw_modes,
+        account=continuous.ACCOUNT,
+        served="the first prompt chunk",
+        rows_are="dark until its first token, light until its last one, a cross where its cache is "
+        "dropped",
+        modes_are="the height of a batch is its tokens, of prompts and of token jobs",
+        account_is="in the queue, by what keeps them out of a batch; while their prompts are read; "
+        "while they get tokens: their own work, the fixed time of a batch, the work of others; "
+        "preempted",
     ),
 }
 

@@ -1,23 +1,23 @@
-"""Pictures of a schedule of separate batching: what the GPU does, whom it serves, what it holds.
+"""Pictures of a schedule of separate batching: what the GPU does, serves and holds.
 
-Every function draws into the axes that it is given, and returns them.
+Every function draws into the axes that it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.patches import Polygon
 from matplotlib.ticker import MaxNLocator
 
 from ..models.separate.timeline import timeline
-from . import palette
-from .axes import MOST_BINS, count_axis
+from . import axes, palette
+from .account import Heading
+from .axes import MOST_BINS
 from .bins import bin_edges, mean_count
-from .separate_profiles import kv_bins, kv_steps, mode_shares, service
-from .shapes import bars, staircase
+from .kv_profiles import kv_bins, kv_steps
+from .separate_profiles import mode_shares, service
+from .shapes import bars, envelope, wedge
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..models.instance import Instance, IntArray
     from ..models.separate.schedule import SeparateSchedule
     from ..models.separate.timeline import Timeline
-    from ..online.separate.latency_breakdown import TimeAccount
 
 #: Up to here every batch is a bar of its own; beyond, shares of time are shown.
 MOST_BATCHES = 300
@@ -51,17 +50,8 @@ def draw_modes(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> None
             (~time.prompt, palette.TOKENS, "token batch"),
         ):
             size = time.size[kind]
-            edge = {"linewidth": 0.3, "edgecolor": palette.INK}
-            bars(
-                ax,
-                time.start[kind],
-                time.end[kind],
-                size / 2,
-                size,
-                facecolor=colour,
-                label=label,
-                **edge,
-            )
+            edge = {"linewidth": 0.3, "edgecolor": palette.INK, "facecolor": colour}
+            bars(ax, time.start[kind], time.end[kind], size / 2, size, label=label, **edge)
         ax.set_ylim(0, int(time.size.max()) * 1.05)
         ax.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
         palette.dress(ax, x_label="", y_label="batch size")
@@ -101,7 +91,7 @@ def draw_rows(
 
 
 def draw_counts(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> None:
-    """Draw who waits as an area, who runs as a line, on an axis that shows tens beside thousands.
+    """Draw waiting requests as an area and running ones as a line.
 
     Running are those that hold KV, in a batch or paused.
     """
@@ -109,9 +99,7 @@ def draw_counts(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> Non
     edges = bin_edges(int(instance.arrival.min()), int(time.completion.max()), MOST_BINS)
     queued = mean_count(edges, instance.arrival, time.prompt_start)
     running = mean_count(edges, time.prompt_start, time.completion)
-    ax.stairs(queued, edges, fill=True, color=palette.WAITING, label="waiting")
-    ax.stairs(running, edges, color=palette.PROMPT, linewidth=1.4, label="running")
-    count_axis(ax, instance, running, queued)
+    axes.draw_counts(ax, instance, edges, running, queued)
 
 
 def draw_kv(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> None:
@@ -124,9 +112,7 @@ def draw_kv(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> None:
     if 2 * time.start.size <= MOST_BINS:
         edges, low = kv_steps(time)
         high = low
-    ax.stairs(low, edges, fill=True, color=palette.TOKENS)
-    if (high > low).any():
-        ax.stairs(high, edges, baseline=low, fill=True, color=palette.PROMPT)
+    envelope(ax, edges, low, high)
 
 
 def _draw_wedges(ax: Axes, instance: Instance, time: Timeline) -> None:
@@ -143,54 +129,18 @@ def _draw_wedges(ax: Axes, instance: Instance, time: Timeline) -> None:
         held[span] += tokens
         steps = edges[first : last + 2].copy()
         steps[-1] = time.end[last]
-        colour = palette.WEDGES[position % len(palette.WEDGES)]
-        wedge = Polygon(
-            staircase(steps, below, held[span]), facecolor=colour, edgecolor=palette.INK
-        )
-        wedge.set_linewidth(0.5)
-        ax.add_patch(wedge)
+        wedge(ax, steps, below, held[span], position)
 
 
 #: Where requests' time goes: field of the account, colour, hatch, label.
-HEADINGS = (
-    ("prompt", "#0072b2", "", "in a prompt batch"),
-    ("token", "#56b4e9", "", "in token batches"),
-    ("paused_prompts", "#e69f00", "", "paused: prompt batch"),
-    ("paused_tokens", "#e69f00", "//", "paused: left out"),
-    ("paused_idle", "#e69f00", "..", "paused: idle"),
-    ("waiting_prompts", "#9aa1a9", "", "waiting: prompt batch"),
-    ("waiting_tokens", "#9aa1a9", "//", "waiting: token batch"),
-    ("waiting_kv", "#d55e00", "", "waiting: KV is full"),
-    ("waiting_idle", "#9aa1a9", "..", "waiting: idle"),
+ACCOUNT: tuple[Heading, ...] = (
+    (("prompt",), "#0072b2", "", "in a prompt batch"),
+    (("token",), "#56b4e9", "", "in token batches"),
+    (("paused_prompts",), "#e69f00", "", "paused: prompt batch"),
+    (("paused_tokens",), "#e69f00", "//", "paused: left out"),
+    (("paused_idle",), "#e69f00", "..", "paused: idle"),
+    (("waiting_prompts",), "#9aa1a9", "", "waiting: prompt batch"),
+    (("waiting_tokens",), "#9aa1a9", "//", "waiting: token batch"),
+    (("waiting_kv",), "#d55e00", "", "waiting: KV is full"),
+    (("waiting_idle",), "#9aa1a9", "..", "waiting: idle"),
 )
-
-
-def draw_account(ax: Axes, accounts: Mapping[str, TimeAccount], n: int, scale: float) -> None:
-    """Draw where the requests' time goes: a bar per schedule, mean latency split by what happens.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Where to draw.
-    accounts : mapping of str to TimeAccount
-        By name, from the top down.
-    n : int
-        Requests, over which the mean is taken.
-    scale : float
-        Time units in one unit of the axis.
-    """
-    names = list(accounts)
-    rows = np.arange(len(names))
-    left = np.zeros(len(names))
-    for field, colour, hatch, label in HEADINGS:
-        width = np.array([getattr(each, field) for each in accounts.values()]) / (n * scale)
-        if not width.any():
-            continue
-        ax.barh(
-            rows, width, left=left, height=0.7, color=colour, hatch=hatch, label=label,
-            edgecolor=palette.INK, linewidth=0.4,
-        )  # fmt: skip
-        left += width
-    ax.set_yticks(rows, [palette.writable(name) for name in names], parse_math=False)
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_xlim(0, float(left.max()) * 1.02)

@@ -1,12 +1,14 @@
-"""Shapes that several pictures draw: many bars as one path, the area between two step functions."""
+"""Shapes that several pictures draw: bars, wedges, and the area between two step functions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.patches import PathPatch
+from matplotlib.patches import PathPatch, Polygon
 from matplotlib.path import Path
+
+from . import palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +45,25 @@ def bars(
     patch = PathPatch(Path(vertices, codes.astype(Path.code_type)), **{"linewidth": 0} | style)
     ax.add_artist(patch)  # add_patch looks for extremes along each line, ten times as long
     ax.update_datalim([(left.min(), low.min()), (right.max(), high.max())])
+
+
+def wedge(ax: Axes, edges: IntArray, low: IntArray, high: IntArray, position: int | None) -> None:
+    """Draw the KV of a run between two step functions; hatched if it is lost (no position)."""
+    outline = staircase(edges, low, high)
+    if position is None:
+        area = Polygon(outline, fill=False, edgecolor=palette.LOST, hatch="/////")
+    else:
+        colour = palette.WEDGES[position % len(palette.WEDGES)]
+        area = Polygon(outline, facecolor=colour, edgecolor=palette.INK)
+    area.set_linewidth(0.5)
+    ax.add_patch(area)
+
+
+def envelope(ax: Axes, edges: ArrayLike, low: IntArray, high: IntArray) -> None:
+    """Draw the least and the most of each bin, light and dark."""
+    ax.stairs(low, edges, fill=True, color=palette.TOKENS)
+    if (high > low).any():
+        ax.stairs(high, edges, baseline=low, fill=True, color=palette.PROMPT)
 
 
 def staircase(edges: IntArray, low: IntArray, high: IntArray) -> NDArray[np.float64]:

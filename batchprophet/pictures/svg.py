@@ -28,7 +28,7 @@ def to_svg(figure: Figure, *, name: str, description: str) -> str:
     name : str
         Unique on the page; keeps the identifiers of several pictures apart.
     description : str
-        What the picture shows, read aloud to those who cannot see it.
+        What the picture shows, for screen readers.
 
     Returns
     -------

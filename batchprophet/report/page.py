@@ -1,4 +1,4 @@
-"""The report: one self-contained page with facts, table, reading and pictures of a comparison."""
+"""The report: one self-contained page with facts, table, findings and pictures of a comparison."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from ..models.figures import Figures
+from ..models.regimes import regime, regime_of
 from ..pictures import palette, plots
+from ..pictures.account import parts
 from ..pictures.axes import MOST_BINS
 from ..pictures.panels import gantt_over_kv, last_completion, level, shared_order
 from ..pictures.regimes import DRAWINGS, starts
 from ..pictures.svg import to_svg
 from . import table as tables
-from .sentences import facts, provenance, units
+from .sentences import facts, provenance
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
     from ..models.regime import Schedule
     from ..online.evaluation import Comparison
-    from ..online.separate.latency_breakdown import TimeAccount
+    from ..online.regime import LatencyBreakdown
     from ..results.compared import Compared
 
 
@@ -35,7 +38,7 @@ WIDTH = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What made a report; it stands below the title.
+    """What made a report, shown below the title.
 
     Attributes
     ----------
@@ -93,6 +96,7 @@ def _title(compared: Sequence[Compared]) -> str:
 def _section(position: int, compared: Compared) -> dict[str, Any]:
     comparison, instance = compared.comparison, compared.instance
     rows = tables.rows(comparison)
+    shown = regime(comparison.model).shown_in(instance)
     schedules = tables.schedules(comparison)
     return {
         "key": f"instance-{position}",
@@ -100,8 +104,11 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
         "facts": facts(instance),
         "provenance": provenance(instance),
         "reading": compared.reading(),
-        "units": units(instance),
-        "separate": DRAWINGS[comparison.model].modes is not None,
+        "units": shown.unit,
+        "shown": shown,
+        "words": DRAWINGS[comparison.model],
+        "evictions": any(hasattr(row.metrics, "evictions") for row in rows),
+        "references": bool(comparison.references),
         "rows": [
             {"cells": row.cells(), "finished": row.metrics is not None, "top": i == 0}
             for i, row in enumerate(rows)
@@ -117,38 +124,42 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
 def _waiting_svg(position: int, instance: Instance, schedules: Mapping[str, Schedule]) -> Markup:
     picture = palette.picture(WIDTH, 2.4 + 0.15 * (len(schedules) // 2))
     plots.waiting(instance, schedules, ax=picture.add_subplot())
+    shown = regime_of(next(iter(schedules.values()))).shown_in(instance)
     medians = ", ".join(
-        f"{name} {np.median(starts(instance, schedule) - instance.arrival):,.0f}"
+        f"{name} {np.median(starts(instance, schedule) - instance.arrival) / shown.per:,.0f}"
         for name, schedule in schedules.items()
     )
-    description = (
-        f"Distribution of waiting times. Median waiting time in {units(instance)}: {medians}."
-    )
+    description = f"Distribution of waiting times. Median waiting time in {shown.unit}: {medians}."
     return Markup(to_svg(picture, name=f"waiting-{position}", description=description))
 
 
 def _account_svg(position: int, comparison: Comparison) -> Markup | None:
-    """Where the latency comes from, per schedule; None under mixed batching."""
+    """Where the latency comes from, per schedule; None where the regime has no account of it."""
     accounts = _accounts(comparison)
     if not accounts:
         return None
     picture = palette.picture(WIDTH, plots.account_height(len(accounts)))
-    plots.latency_account(comparison.instance, accounts, ax=picture.add_subplot())
-    n = comparison.instance.n
+    model, n = comparison.model, comparison.instance.n
+    shown = regime(model).shown_in(comparison.instance)
+    plots.latency_account(comparison.instance, accounts, model=model, ax=picture.add_subplot())
     shares = "; ".join(
-        f"{name}: served {(each.prompt + each.token) / n:,.1f}, waiting for KV "
-        f"{each.waiting_kv / n:,.1f}"
+        f"{name}: "
+        + ", ".join(
+            f"{label} {time / n / shown.per:,.1f}"
+            for label, time in parts(each, DRAWINGS[model].account).items()
+            if time
+        )
         for name, each in accounts.items()
     )
-    description = f"Mean latency by what happens, in {units(comparison.instance)}. {shares}."
+    description = f"Mean latency by what happens, in {shown.unit}. {shares}."
     return Markup(to_svg(picture, name=f"account-{position}", description=description))
 
 
-def _accounts(comparison: Comparison) -> dict[str, TimeAccount]:
-    """Return the account of every separate schedule by name, in the order of the table."""
-    from ..online.regimes import regime
+def _accounts(comparison: Comparison) -> dict[str, LatencyBreakdown]:
+    """Return the account of every schedule by name, in the order of the table."""
+    from ..online.regimes import regime as online
 
-    rules, schedules = regime(comparison.model), tables.schedules(comparison)
+    rules, schedules = online(comparison.model), tables.schedules(comparison)
     made = {name: rules.breakdown(comparison.instance, each) for name, each in schedules.items()}
     return {name: account for name, account in made.items() if account is not None}
 
@@ -179,7 +190,7 @@ def _pictures(
                 to_svg(
                     figures[row.policy],
                     name=f"{position}-{row.policy}",
-                    description=_description(instance, row.policy, row.metrics),
+                    description=_description(instance, row),
                 )
             ),
         }
@@ -188,9 +199,12 @@ def _pictures(
     ]
 
 
-def _description(instance: Instance, policy: str, metrics: Any) -> str:
+def _description(instance: Instance, row: tables.Row) -> str:
+    metrics, shown = row.metrics, row.shown
+    assert isinstance(metrics, Figures)
     return (
-        f"Gantt chart and KV occupancy of {policy}: total latency {metrics.total_latency:,} "
-        f"{units(instance)}, makespan {metrics.makespan:,}, peak {metrics.peak_kv:,} of "
+        f"Gantt chart and KV occupancy of {row.policy}: total latency "
+        f"{shown.text(metrics.total_latency)} {shown.unit}, makespan "
+        f"{shown.text(metrics.makespan)}, peak {metrics.peak_kv:,} of "
         f"{instance.gpu.kv_capacity:,} KV tokens."
     )

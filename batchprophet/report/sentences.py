@@ -1,23 +1,25 @@
-"""A comparison in plain words: what the instance is, what is proved, how far each policy is."""
+"""A comparison in plain words: the instance, what is proved, and how far each policy is."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..models.batch_time import AffineTime, ConstantTime, UnitTime
-from .table import number_text, percent, ratio_text
+from ..models.regimes import regime
+from .table import number_text, percent, ratio_down, ratio_text, ratio_up
 
 if TYPE_CHECKING:
     from ..models.instance import Instance, IntArray
+    from ..models.objectives import Exact
+    from ..models.regime import Shown
     from ..online.evaluation import Comparison, PolicyResult
     from ..online.separate.price import Price
 
 
 def facts(instance: Instance) -> list[tuple[str, str]]:
-    """Return what is to be known of an instance, as (term, value)."""
+    """Return the facts of an instance, as (term, value)."""
     found = [
         ("requests", f"{instance.n:,}"),
         ("KV capacity M", f"{instance.gpu.kv_capacity:,} tokens"),
@@ -48,20 +50,23 @@ def reading(comparison: Comparison) -> list[str]:
     Nothing is claimed that is not proved: where the optimum is not known, ratios are intervals.
     """
     finished = [result for result in comparison.results if result.metrics is not None]
+    finished.sort(key=lambda result: comparison.ratio_to_best(result) or 0.0)
     sentences = [_proof(comparison)]
-    if finished:
-        finished.sort(key=lambda result: comparison.ratio_to_best(result) or 0.0)
-        sentences.append(f"The best policy here is {_standing(comparison, finished[0])}")
-    if len(finished) > 1:
-        sentences.append(f"The worst that finishes is {_standing(comparison, finished[-1])}")
+    ratios = [_ratio(comparison, result) for result in finished]
+    if len(ratios) > 1 and ratios[0] == ratios[-1]:
+        sentences.append(f"All {len(ratios)} policies that finish tie, each {ratios[0]}.")
+    elif ratios:
+        sentences.append(f"The best policy here is {finished[0].policy}, {ratios[0]}.")
+        worst = f"The worst policy that finishes is {finished[-1].policy}, {ratios[-1]}."
+        sentences += [worst] * (len(ratios) > 1)
     sentences += [
         f"{result.policy} {result.verdict}." for result in comparison.results if not result.metrics
     ]
     for reference in comparison.references:
         value, best = number_text(comparison.value(reference)), comparison.ratio_to_best(reference)
         sentences.append(
-            f"{reference.name} is a reference outside of the rules, as its batches mix prompt and "
-            f"token jobs: total latency {value}, {ratio_text(best)} times the best schedule known."
+            f"{reference.name} is a reference, since its batches mix prompt and token jobs: total "
+            f"latency {value}, {ratio_text(best)} times the best schedule known."
         )
     return sentences
 
@@ -69,32 +74,26 @@ def reading(comparison: Comparison) -> list[str]:
 def price_reading(price: Price) -> list[str]:
     """Return what separate batching costs, sentence by sentence, and what it is compared with."""
     unit, bound = price.time_unit, price.mixing_bound
+    meaning = "its optimal total latency divided by that of a GPU whose batches may mix"
     if price.high is None:
-        found = f"The price of separate batching is at least {_down(price.low)}."
+        found = f"at least {ratio_down(price.low)}: {meaning}."
     elif price.exact:
-        found = (
-            f"The price of separate batching is {ratio_text(price.low)}: its optimal total latency "
-            "over that of a GPU whose batches may mix, both proved."
-        )
+        found = f"{ratio_text(price.low)}: {meaning}, both proved."
     else:
-        found = (
-            f"The price of separate batching lies between {_down(price.low)} and "
-            f"{_up(price.high)}: its optimal total latency over that of a GPU whose batches may "
-            "mix."
-        )
+        found = f"between {ratio_down(price.low)} and {ratio_up(price.high)}: {meaning}."
     length = _time(price.side.round, unit)
     known = number_text(price.orca)
     if price.side.equal:
         terms = f"Every batch takes {length} on both sides."
     elif bound is None:
-        terms = f"Of the GPU that may mix no bound is known; Orca reaches {known} {unit}s on it."
+        terms = f"No bound is known for the GPU that may mix; Orca reaches {known} {unit}s on it."
     else:
         terms = (
             f"The GPU that may mix needs at least {number_text(bound)} {unit}s (mixed batching in "
             f"rounds of {length}, the shortest batch here), and Orca reaches {known} on it."
         )
-    kept = f" Mixed batching drops {', '.join(price.dropped)}." if price.dropped else ""
-    return [found, terms + kept]
+    dropped = f" Mixed batching ignores {', '.join(price.dropped)}." if price.dropped else ""
+    return [f"The price of separate batching is {found}", terms + dropped]
 
 
 def _time(length: int, unit: str) -> str:
@@ -103,47 +102,39 @@ def _time(length: int, unit: str) -> str:
 
 def _proof(comparison: Comparison) -> str:
     solution = comparison.solution
-    value = number_text(solution.objective)
-    unit = units(comparison.instance)
+    shown = regime(comparison.model).shown_in(comparison.instance)
+    value, unit = _value(shown, solution.objective), shown.unit
     if solution.status == "optimal":
         return f"The optimum is proved: no schedule has a total latency below {value} {unit}."
     if solution.bound is None or solution.gap is None:
         return (
-            f"The best schedule found has a total latency of {value} {unit}; nothing is proved "
-            "about how far it is from the optimum."
+            f"The best schedule found has a total latency of {value} {unit}; no lower bound on the "
+            "optimum is known."
         )
     return (
-        f"The optimum is certified within {percent(solution.gap)}: it lies between "
-        f"{number_text(solution.lower_bound)} and {value} {unit} of total latency."
+        f"The optimum is not known exactly: it lies between {_value(shown, solution.bound)} "
+        f"and {value} {unit} of total latency (gap {percent(solution.gap)})."
     )
 
 
-def _standing(comparison: Comparison, result: PolicyResult) -> str:
-    name = result.policy
+def _value(shown: Shown, value: Exact) -> str:
+    return number_text(value) if shown.per == 1 else shown.text(value)
+
+
+def _ratio(comparison: Comparison, result: PolicyResult) -> str:
+    """Say how far a policy that finishes is from the optimum, as far as it is proved."""
     best, bound = comparison.ratio_to_best(result), comparison.ratio_to_bound(result)
-    if best is None:
-        return f"{name}; ratios mean nothing where the best total latency is 0."
+    assert best is not None  # no request completes when it arrives: total latencies are positive
     if comparison.solution.status == "optimal":
         if best == 1:
-            return f"{name}, which reaches the optimum."
-        return f"{name}, at {ratio_text(best)} times the optimal total latency."
+            return "with an optimal schedule"
+        return f"at {ratio_text(best)} times the optimal total latency"
     if bound is None:
         return (
-            f"{name}, at {ratio_text(best)} times the total latency of the best schedule known; "
-            "without a bound its ratio to the optimum is not certified."
+            f"at {ratio_text(best)} times the total latency of the best schedule known; without a "
+            "bound its ratio to the optimum is not certified"
         )
-    return (
-        f"{name}, certified to have between {_down(best)} and {_up(bound)} times the optimal "
-        "total latency."
-    )
-
-
-def _down(ratio: float) -> str:
-    return ratio_text(math.floor(ratio * 10_000) / 10_000)
-
-
-def _up(ratio: float) -> str:
-    return ratio_text(math.ceil(ratio * 10_000) / 10_000)
+    return f"certified to be between {ratio_down(best)} and {ratio_up(bound)} times optimal"
 
 
 def _spread(values: IntArray) -> str:
@@ -177,12 +168,9 @@ def _gpu(instance: Instance) -> list[tuple[str, str]]:
         ("prompt batch", gpu.prompt_batch_requests, "requests"),
         ("prompt batch", gpu.prompt_batch_tokens, "tokens"),
         ("token batch", gpu.token_batch_requests, "requests"),
-    )
-    running = (
         ("running requests", gpu.running_requests, "requests"),
         ("batch", gpu.batch_tokens, "tokens"),
     )
-    limits += running
     if gpu.kv_block > 1:
         found.append(("KV memory", f"in blocks of {gpu.kv_block:,} tokens"))
     found += [(batch, f"at most {most:,} {what}") for batch, most, what in limits if most]

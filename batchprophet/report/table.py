@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -11,14 +12,14 @@ import numpy as np
 
 from ..models.figures import Figures
 from ..models.files.writing import json_number
-from ..models.regimes import regime_of
+from ..models.regimes import regime, regime_of
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
     from ..models.objectives import Exact
-    from ..models.regime import Schedule
+    from ..models.regime import Schedule, Shown
     from ..online.evaluation import Comparison, PolicyResult, Reference
-    from ..online.separate.latency_breakdown import TimeAccount
+    from ..online.regime import LatencyBreakdown
     from ..solvers.solution import Solution
 
 HINDSIGHT = "hindsight"
@@ -29,8 +30,8 @@ COLUMNS: Mapping[str, str] = {
     "total latency": "Σ (completion − arrival), in the instance's time unit",
     "mean": "mean latency",
     "p99": "99th percentile of latency",
-    "ratio to best known": "total latency over that of the best schedule known",
-    "ratio to lower bound": "total latency over the proved lower bound: the policy's true ratio to "
+    "ratio to best known": "total latency divided by that of the best schedule known",
+    "ratio to lower bound": "total latency divided by the proved lower bound: the true ratio to "
     "the optimum is at most this",
     "seconds": "time to compute the schedule",
 }
@@ -55,14 +56,16 @@ class Row:
     policy : str
         Its name; `HINDSIGHT` for the hindsight schedule.
     metrics : Figures or ReferenceMetrics or None
-        Its figures; None where `verdict` says why there are none.
+        Its figures; None where there are none, and `verdict` says why.
     ratio_to_best, ratio_to_bound : float or None
         Total latency over that of the best known schedule, and over the lower bound.
     seconds : float
-        Time that it took to compute.
+        Time to compute it.
     verdict : str
-        "optimal" or "gap 2.5 %" for hindsight; "" or "does not finish: …" for a policy; which
-        rule a reference does not keep.
+        "optimal" or "gap 2.5 %" for hindsight; "" or "does not finish: …" for a policy; the rule
+        that a reference breaks.
+    shown : Shown
+        The unit in which times are read.
     """
 
     policy: str
@@ -71,6 +74,7 @@ class Row:
     ratio_to_bound: float | None
     seconds: float
     verdict: str
+    shown: Shown
 
     def cells(self) -> tuple[str, ...]:
         """Return the cells as text, one per entry of `COLUMNS`."""
@@ -80,9 +84,9 @@ class Row:
         named = f"{self.policy} ({self.verdict})" if self.verdict else self.policy
         return (
             named,
-            f"{self.metrics.total_latency:,}",
-            f"{self.metrics.mean_latency:,.2f}",
-            f"{self.metrics.p99_latency:,.1f}",
+            self.shown.text(self.metrics.total_latency),
+            f"{self.metrics.mean_latency / self.shown.per:,.2f}",
+            f"{self.metrics.p99_latency / self.shown.per:,.1f}",
             ratio_text(self.ratio_to_best),
             ratio_text(self.ratio_to_bound),
             seconds_text(self.seconds),
@@ -92,8 +96,8 @@ class Row:
 def rows(comparison: Comparison) -> list[Row]:
     """Return the table of a comparison: hindsight on top, then policies from best to worst.
 
-    Policies of equal total latency keep their order; those that do not finish come behind, and
-    references, which do not keep the regime's rules, last.
+    Policies of equal total latency keep their order; those that do not finish come next, and
+    references, which break the regime's rules, last.
     """
     finished = [result for result in comparison.results if result.metrics is not None]
     finished.sort(key=_total_latency)
@@ -106,7 +110,7 @@ def rows(comparison: Comparison) -> list[Row]:
 
 
 def measure_any(instance: Instance, schedule: Schedule) -> Figures:
-    """Compute the figures of a schedule of any regime; of those whom it serves."""
+    """Compute the figures of a schedule of any regime, over the requests that it serves."""
     rules = regime_of(schedule)
     return rules.measure(*rules.served(instance, schedule))
 
@@ -155,7 +159,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
 
 
 def hindsight_verdict(solution: Solution[Any]) -> str:
-    """Say in two words how good the hindsight schedule is."""
+    """Say how good the hindsight schedule is."""
     if solution.status == "optimal":
         return "optimal"
     return "no bound" if solution.gap is None else f"gap {percent(solution.gap)}"
@@ -194,6 +198,16 @@ def ratio_text(ratio: float | None) -> str:
     return "" if ratio is None else f"{ratio:.4f}"
 
 
+def ratio_down(ratio: float | Fraction) -> str:
+    """Return a lower end of a ratio with four decimals, rounded down."""
+    return f"{math.floor(ratio * 10_000) / 10_000:.4f}"
+
+
+def ratio_up(ratio: float | Fraction) -> str:
+    """Return an upper end of a ratio with four decimals, rounded up."""
+    return f"{math.ceil(ratio * 10_000) / 10_000:.4f}"
+
+
 def seconds_text(seconds: float) -> str:
     """Return a duration: more digits for shorter ones."""
     return f"{seconds:.4f}" if seconds < 0.1 else f"{seconds:.2f}"
@@ -214,6 +228,7 @@ def _hindsight_row(comparison: Comparison) -> Row:
         ratio_to_bound=_ratio(solution.objective, comparison.lower_bound),
         seconds=solution.seconds,
         verdict=hindsight_verdict(solution),
+        shown=_shown_in(comparison),
     )
 
 
@@ -225,6 +240,7 @@ def _policy_row(comparison: Comparison, result: PolicyResult) -> Row:
         ratio_to_bound=comparison.ratio_to_bound(result),
         seconds=result.seconds,
         verdict=result.verdict,
+        shown=_shown_in(comparison),
     )
 
 
@@ -243,10 +259,15 @@ def _reference_row(comparison: Comparison, reference: Reference) -> Row:
         ratio_to_bound=comparison.ratio_to_bound(reference),
         seconds=reference.seconds,
         verdict=reference.verdict,
+        shown=_shown_in(comparison),
     )
 
 
-def _account_record(account: TimeAccount | None) -> dict[str, Any]:
+def _shown_in(comparison: Comparison) -> Shown:
+    return regime(comparison.model).shown_in(comparison.instance)
+
+
+def _account_record(account: LatencyBreakdown | None) -> dict[str, Any]:
     return {} if account is None else {"account": asdict(account)}
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..arguments.instances import located
+from ..models.errors import InputError
 from ..models.files.writing import json_number
 from ..models.instance import Instance
 from ..models.objectives import Exact
 from ..models.regime import Schedule
 from ..models.violation import Violation
 from ..report import table as tables
-from .scheduled import Scheduled, lines
+from .scheduled import PathLike, Scheduled, lines
 from .shown import Shown
 
 if TYPE_CHECKING:
@@ -28,15 +31,47 @@ class CheckedBound(Shown):
     certificate : Certificate
         The claim and its proof.
     verification : Verification
-        Whether it was proved anew, and why not.
+        Whether it was recomputed and holds, and if not, why.
     """
 
     certificate: Certificate
     verification: Verification
 
+    @classmethod
+    def verify(
+        cls,
+        certificate: Certificate | PathLike,
+        instance: Instance,
+        model: str,
+        *,
+        values: Mapping[str, Exact],
+        time_limit: float | None = None,
+    ) -> CheckedBound:
+        """Verify a certificate of a regime, or its file.
+
+        It must not contradict `values`, those of a feasible schedule by objective.
+        """
+        from ..solvers.certificates.certificate import Certificate
+        from ..solvers.certificates.file import read_certificate
+        from ..solvers.certificates.verification import verify
+        from ..solvers.replay import REPLAYS
+
+        read = certificate
+        if not isinstance(read, Certificate):
+            read = read_certificate(read)
+        if read.model != model:
+            raise InputError(
+                f"bound: the certificate is of {read.model} batching, found a schedule of {model} "
+                "batching"
+            )
+        value = values.get(read.objective_name)
+        with located(certificate):
+            found = verify(read, instance, value=value, time_limit=time_limit, replays=REPLAYS)
+        return cls(certificate=read, verification=found)
+
     @property
     def verified(self) -> bool:
-        """Whether the bound was proved anew."""
+        """Whether the bound was recomputed and holds."""
         return self.verification.verified
 
     def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
@@ -112,7 +147,7 @@ class Checked(Scheduled, Shown):
         return title, [], rows
 
     def summary(self) -> str:
-        """Return the verdict: the values of a feasible schedule, or every violation, one a line."""
+        """Return the verdict: values of a feasible schedule, or all violations, one per line."""
         if self.bound is None:
             return self._schedule_summary()
         return f"{self._schedule_summary()}\n{self.bound.summary()}"

@@ -37,7 +37,7 @@ class Compared(Shown):
     comparison : Comparison
         The instance, the hindsight solution, and each policy's result.
     price : Price or None
-        What separate batching costs, where mixed batching was asked as well.
+        The price of separate batching, where mixed batching was compared as well.
     """
 
     comparison: Comparison
@@ -131,7 +131,7 @@ class ComparedBoth(Shown):
 
     @property
     def price(self) -> Price:
-        """What separate batching costs."""
+        """The price of separate batching."""
         assert self.separate.price is not None
         return self.separate.price
 
@@ -167,7 +167,7 @@ def save_comparisons(
     compared : sequence of Compared
         At least one.
     folder : path-like
-        Made if it is not there. It gets ``report.html``, ``comparison.json`` (the tables) and,
+        Made if it does not exist. It gets ``report.html``, ``comparison.json`` (the tables) and,
         for each instance, ``instance.json`` and ``solution.json``, numbered from 1 where there
         are several.
     origin : Origin, optional
@@ -206,5 +206,5 @@ def comparison_files(count: int) -> list[str]:
 
 
 def _numbers(count: int) -> list[str]:
-    """What tells the files of several comparisons apart."""
+    """Suffixes that distinguish the files of several comparisons."""
     return [""] if count == 1 else [f"-{position}" for position in range(1, count + 1)]

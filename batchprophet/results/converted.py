@@ -34,12 +34,12 @@ class Converted(Shown):
 
     @property
     def round_ms(self) -> float:
-        """Milliseconds that a round stands for."""
+        """Milliseconds per round."""
         assert self.instance.provenance is not None
         return float(self.instance.provenance["round_ms"])
 
     def summary(self) -> str:
-        """Return what was read, taken and left out, and what is doubtful, one a line."""
+        """Return what was read, taken and left out, with warnings, one per line."""
         warnings = [f"warning: {warning}" for warning in self.report.warnings]
         return "\n".join([*self.report.lines(), *warnings])
 

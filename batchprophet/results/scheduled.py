@@ -1,4 +1,4 @@
-"""Pictures of what has an instance and a schedule."""
+"""Pictures of results that have an instance and a schedule."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PathLike = str | os.PathLike[str]
 
 
 class Scheduled:
-    """Pictures of what has an instance and a schedule."""
+    """Pictures of results that have an instance and a schedule."""
 
     __slots__ = ()
 
@@ -50,7 +50,7 @@ class Scheduled:
         return modes(*self._served(), ax=ax)
 
     def _served(self) -> tuple[Instance, Schedule]:
-        """Instance and schedule of those who are served: under admission some are rejected."""
+        """Instance and schedule of the served requests: under admission some are rejected."""
         return regime_of(self.schedule).served(self.instance, self.schedule)
 
 

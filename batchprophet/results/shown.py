@@ -1,4 +1,4 @@
-"""What results look like where they are the last line of a cell, by their facts."""
+"""How results are shown at the end of a notebook cell: by their facts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..models.shown import html_table
 
 
 class Shown:
-    """A line and a table, of what a result says in `_shown`: title, columns, rows of text."""
+    """A line and a table made from `_shown`: title, columns, rows of text."""
 
     __slots__ = ()
 

@@ -6,18 +6,17 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..models.figures import Figures
-from ..models.files.reading import VERSION
-from ..models.files.solution_file import SOLUTION_FORMAT, schedule_record
+from ..models.files.solution_file import solution_record
 from ..models.files.writing import write_json
 from ..models.instance import Instance
 from ..models.regime import Schedule
+from ..models.regimes import regime_of
 from ..report import table as tables
-from ..report.sentences import units
 from .scheduled import PathLike, Scheduled, lines
 from .shown import Shown
 
 if TYPE_CHECKING:
-    from ..online.separate.latency_breakdown import TimeAccount
+    from ..online.regime import LatencyBreakdown
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -36,8 +35,8 @@ class Simulated(Scheduled, Shown):
         Latencies, KV use and batch sizes.
     seconds : float
         Wall-clock time of the simulation.
-    account : TimeAccount or None
-        Where the requests' time goes, under separate batching.
+    account : LatencyBreakdown or None
+        Where the requests' time goes, if the regime accounts for it.
     """
 
     instance: Instance
@@ -45,85 +44,56 @@ class Simulated(Scheduled, Shown):
     schedule: Schedule
     metrics: Figures
     seconds: float
-    account: TimeAccount | None = None
+    account: LatencyBreakdown | None = None
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the figures of the run, as (term, value)."""
-        m = self.metrics
+        m, shown = self.metrics, regime_of(self.schedule).shown_in(self.instance)
+
         facts = [
-            ("total latency", f"{m.total_latency:,} {units(self.instance)}"),
+            ("total latency", f"{shown.text(m.total_latency)} {shown.unit}"),
             (
                 "latency",
-                f"mean {m.mean_latency:,.2f}, p50 {m.p50_latency:,.1f}, "
-                f"p90 {m.p90_latency:,.1f}, p99 {m.p99_latency:,.1f}, "
-                f"max {m.max_latency:,}",
+                f"mean {m.mean_latency / shown.per:,.2f}, p50 {m.p50_latency / shown.per:,.1f}, "
+                f"p90 {m.p90_latency / shown.per:,.1f}, p99 {m.p99_latency / shown.per:,.1f}, "
+                f"max {shown.text(m.max_latency)}",
             ),
-            ("time to first token", f"mean {m.mean_ttft:,.2f}, p99 {m.p99_ttft:,.1f}"),
-            ("makespan", f"{m.makespan:,}"),
+            (
+                "time to first token",
+                f"mean {m.mean_ttft / shown.per:,.2f}, p99 {m.p99_ttft / shown.per:,.1f}",
+            ),
+            ("makespan", shown.text(m.makespan)),
             ("KV", f"{m.kv_utilisation:.1%} of the capacity used, peak {m.peak_kv:,}"),
         ]
         facts += m.facts()
         if self.account is not None:
-            say = getattr(self.account, "facts", None)
-            facts += say() if say else _account_facts(self.account, m.total_latency)
+            facts += self.account.facts()
         return [*facts, ("seconds", tables.seconds_text(self.seconds))]
 
     def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
         return f"{self.policy} on {self.instance.name}", [], [*self.facts()]
 
     def summary(self) -> str:
-        """Return latencies, KV use and batch sizes, one a line."""
+        """Return latencies, KV use and batch sizes, one per line."""
         return lines(f"{self.policy} on {self.instance.name}", self.facts())
 
     def to_record(self) -> dict[str, Any]:
         """Return the run as the object that is written to ``schedule.json``."""
-        return {
-            "format": SOLUTION_FORMAT,
-            "version": VERSION,
-            "instance": self.instance.name,
-            "model": self.schedule.model,
-            "objective_name": "latency",
-            "objective": self.metrics.total_latency,
-            "status": "feasible",
-            "method": self.policy,
-            "seconds": round(self.seconds, 6),
-            "schedule": schedule_record(self.schedule),
-        }
+        return solution_record(
+            self.instance.name,
+            self.schedule,
+            objective_name="latency",
+            objective=self.metrics.total_latency,
+            status="feasible",
+            method=self.policy,
+            seconds=round(self.seconds, 6),
+        )
 
     def metrics_record(self) -> dict[str, Any]:
-        """Return every figure by name, those of the account under its own."""
+        """Return every figure by name, with those of the account under "account"."""
         record = asdict(self.metrics)
         return record if self.account is None else record | {"account": asdict(self.account)}
 
     def save(self, path: PathLike) -> None:
         """Write the schedule as a solution file without a bound."""
         write_json(self.to_record(), path)
-
-
-def _account_facts(account: TimeAccount, total: int) -> list[tuple[str, str]]:
-    """Say where the requests' time goes, as shares of the total latency."""
-
-    def share(time: int) -> str:
-        return f"{time / max(1, total):.1%}"
-
-    a = account
-    return [
-        (
-            "served",
-            f"{share(a.prompt)} of the latency in prompt, {share(a.token)} in token batches",
-        ),
-        (
-            "paused",
-            f"{share(a.paused_prompts)} behind prompt batches, {share(a.paused_tokens)} left out "
-            f"of token batches, {share(a.paused_idle)} idle",
-        ),
-        (
-            "waiting",
-            f"{share(a.waiting_prompts)} behind prompt batches, {share(a.waiting_tokens)} behind "
-            f"token batches, {share(a.waiting_kv)} for KV, {share(a.waiting_idle)} idle",
-        ),
-        (
-            "stalls",
-            f"{a.blocked_kv:,} blocked by KV, {a.stalled_idle:,} idle though somebody waits",
-        ),
-    ]

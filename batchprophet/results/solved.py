@@ -39,11 +39,11 @@ class Solved(Scheduled, Shown):
 
     @property
     def metrics(self) -> Figures:
-        """Latencies, KV use and batch sizes of the schedule, over those whom it serves."""
+        """Latencies, KV use and batch sizes of the schedule, over the requests that it serves."""
         return tables.measure_any(self.instance, self.schedule)
 
     def facts(self) -> list[tuple[str, str]]:
-        """Return what is to be known of the solution, as (term, value)."""
+        """Return the facts of the solution, as (term, value)."""
         solution = self.solution
         gap = "unknown" if solution.gap is None else tables.percent(solution.gap)
         return [
@@ -59,7 +59,7 @@ class Solved(Scheduled, Shown):
         return f"hindsight on {self.instance.name}", [], [*self.facts()]
 
     def summary(self) -> str:
-        """Return objective, bound, gap, status, method and seconds, one a line."""
+        """Return objective, bound, gap, status, method and seconds, one per line."""
         return lines(f"hindsight on {self.instance.name}", self.facts())
 
     def save(self, path: PathLike) -> None:
@@ -67,7 +67,7 @@ class Solved(Scheduled, Shown):
         write_json(self.solution.to_record(), path)
 
     def certified(self) -> str:
-        """Say which bound the certificate proves, and where that is not the solution's."""
+        """Say which bound the certificate proves, and whether the solution has a better one."""
         certificate = self.solution.certificate
         if certificate is None:
             return "no bound has a certificate"
@@ -75,7 +75,9 @@ class Solved(Scheduled, Shown):
         if certificate.bound == self.solution.bound:
             return text
         uncertified = tables.number_text(self.solution.bound)
-        return f"{text} (the bound {uncertified} is a solver's word: it has no certificate)"
+        return (
+            f"{text} (the better bound {uncertified} is the MILP solver's and has no certificate)"
+        )
 
     def save_certificate(self, path: PathLike) -> None:
         """Write ``certificate.json``, with as few digits as prove the same bound.

@@ -8,8 +8,8 @@ One row per instance and policy: model, seed, n, M; the best known schedule and 
 bound of the instance (the engine's, with all policies' schedules); the policy's latency, how many
 decisions it took and their median CPU time in milliseconds. Rows that stand in the file are not
 run again. At the end, per model and policy: mean and largest ratio to the best known schedule with
-a 95 % interval, mean ratio to the bound, median time of a decision. `--grid` runs K × effort,
-`--picture FILE` draws the ratio against the time of a decision then. `--knowledge` runs the fast
+a 95 % interval, mean ratio to the bound, median time per decision. `--grid` runs K × effort,
+`--picture FILE` draws the ratio against the time per decision then. `--knowledge` runs the fast
 setting with the law of futures known, estimated or wrong, and with lengths told with errors (õ up
 to 1 + error times o) or not at all.
 """
@@ -158,7 +158,7 @@ def summarise(rows: list[dict[str, str]]) -> list[tuple[object, ...]]:
 
 
 def show(lines: list[tuple[object, ...]]) -> None:
-    print("| model | policy | instances | to best known | largest | to the bound | ms a decision |")
+    print("| model | policy | instances | to best known | largest | to bound | ms per decision |")
     print("|---|---|---|---|---|---|---|")
     for model, policy, count, mean, half, largest, bound, median in lines:
         print(
@@ -168,7 +168,7 @@ def show(lines: list[tuple[object, ...]]) -> None:
 
 
 def draw(lines: list[tuple[object, ...]], path: Path) -> None:
-    """Ratio against the time of a decision, one curve per number of samples."""
+    """Ratio against the time per decision, one curve per number of samples."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -183,9 +183,7 @@ def draw(lines: list[tuple[object, ...]], path: Path) -> None:
     for samples, points in sorted(curves.items()):
         x, y, half = zip(*sorted(points), strict=True)
         axes.errorbar(x, y, yerr=half, marker="o", capsize=2, label=f"K = {samples}")
-    axes.set(
-        xscale="log", xlabel="median CPU time of a decision, ms", ylabel="latency / best known"
-    )
+    axes.set(xscale="log", xlabel="median CPU time per decision, ms", ylabel="latency / best known")
     axes.legend(title="futures")
     axes.grid(alpha=0.3)
     figure.savefig(path)

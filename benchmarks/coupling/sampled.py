@@ -22,13 +22,13 @@ from batchprophet.online.separate.admission.bound import hindsight
 from batchprophet.online.separate.admission.environment import CASES
 from batchprophet.online.separate.admission.problem import REJECT, SETTLE, AdmissionProblem, as_path
 from batchprophet.online.separate.admission.simulation import run_admission
-from batchprophet.online.separate.admission.workloads import request_work
+from batchprophet.online.separate.admission.workloads import request_workloads
 
 
 def main(arguments: argparse.Namespace) -> None:
     law, T = CASES[arguments.case], arguments.horizon
-    work = request_work(law)
-    problem = AdmissionProblem(law=law, work=work, horizon=T)
+    work = request_workloads(law)
+    problem = AdmissionProblem(law=law, workloads=work, horizon=T)
     drawn = []
     for seed in range(arguments.paths):
         rng = np.random.default_rng([seed, T])

@@ -4,7 +4,7 @@
     python benchmarks/coupling/separate_latency.py --seeds 0 7 --grid --picture out.png
 
 Instances of `separate-random` (`--n`, `--span`). Per policy: mean and largest ratio to the best
-known schedule with a 95 % interval, mean ratio to the proved bound, median CPU time of a decision
+known schedule with a 95 % interval, mean ratio to the proved bound, median CPU time per decision
 in milliseconds. The best known schedule and the bound are the engine's. `--grid` runs K × effort;
 `--picture FILE` draws the ratio against the time.
 """
@@ -40,7 +40,7 @@ GRID = [f"bayes:samples={K},effort={effort}" for K in (1, 3, 9, 27) for effort i
 
 
 class Timed:
-    """A policy whose decisions are timed, where somebody waits."""
+    """A policy whose decisions are timed where a request waits."""
 
     def __init__(self, policy: SeparatePolicy, player: SeparatePolicy) -> None:
         self.policy, self.player = policy, player
@@ -117,7 +117,7 @@ def main() -> None:
         for spec, run in runs.items():
             ratios[spec].append(schedule_value(instance, run) / best)
             to_bound[spec].append(schedule_value(instance, run) / bound)
-    print("| policy | instances | to best known | largest | to the bound | ms a decision |")
+    print("| policy | instances | to best known | largest | to the bound | ms per decision |")
     print("|---|---|---|---|---|---|")
     for spec in sorted(specs, key=lambda spec: np.mean(ratios[spec])):
         r = np.array(ratios[spec])
@@ -131,7 +131,7 @@ def main() -> None:
 
 
 def draw(ratios: dict[str, list[float]], times: dict[str, list[float]], path: Path) -> None:
-    """Ratio against the time of a decision, one curve per number of samples."""
+    """Ratio against the time per decision, one curve per number of samples."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -145,9 +145,7 @@ def draw(ratios: dict[str, list[float]], times: dict[str, list[float]], path: Pa
     for samples, points in sorted(curves.items()):
         x, y = zip(*sorted(points), strict=True)
         axes.plot(x, y, marker="o", label=f"K = {samples}")
-    axes.set(
-        xscale="log", xlabel="median CPU time of a decision, ms", ylabel="latency / best known"
-    )
+    axes.set(xscale="log", xlabel="median CPU time per decision, ms", ylabel="latency / best known")
     axes.legend(title="futures")
     axes.grid(alpha=0.3)
     figure.savefig(path)

@@ -22,7 +22,7 @@ from batchprophet.online.separate.admission.environment import CASES, RULES
 from batchprophet.online.separate.admission.law import AdmissionLaw
 from batchprophet.online.separate.admission.regret_account import account, segment_edges
 from batchprophet.online.separate.admission.simulation import run_admission
-from batchprophet.online.separate.admission.workloads import request_work
+from batchprophet.online.separate.admission.workloads import request_workloads
 
 
 def main(horizon: int, case: str) -> None:
@@ -36,7 +36,7 @@ def main(horizon: int, case: str) -> None:
 
 
 def timed(law: AdmissionLaw, T: int) -> tuple[int, dict[str, float]]:
-    work, rng = request_work(law), np.random.default_rng(0)
+    work, rng = request_workloads(law), np.random.default_rng(0)
     arrivals = law.draw(T, rng)
     uniforms = rng.random(int(arrivals.sum()))
     known = hindsight(law, work, arrivals)

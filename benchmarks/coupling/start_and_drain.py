@@ -19,7 +19,7 @@ from batchprophet.online.separate.admission.bound import hindsight
 from batchprophet.online.separate.admission.clairvoyant import clairvoyant
 from batchprophet.online.separate.admission.environment import CASES
 from batchprophet.online.separate.admission.simulation import run_admission
-from batchprophet.online.separate.admission.workloads import request_work
+from batchprophet.online.separate.admission.workloads import request_workloads
 from batchprophet.solvers.highs import Status, solve_model
 
 COLUMNS = ("horizon", "paths", "LP", "MILP bound", "MILP found", "proved", "clairvoyant", "bayes")
@@ -27,7 +27,7 @@ COLUMNS = ("horizon", "paths", "LP", "MILP bound", "MILP found", "proved", "clai
 
 def main(arguments: argparse.Namespace) -> None:
     law = CASES[arguments.case]
-    work = request_work(law)
+    work = request_workloads(law)
     print("aggregated bound less …, means over the paths")
     print("".join(f"{name:>13}" for name in COLUMNS))
     for T in map(int, arguments.horizons.split(",")):

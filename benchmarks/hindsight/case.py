@@ -1,4 +1,4 @@
-"""What a method gets, and how what it found becomes a certified solution."""
+"""The input of a method, and how its result becomes a certified solution."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What a method gets.
+    """The input of a method.
 
     Attributes
     ----------

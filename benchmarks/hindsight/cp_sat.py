@@ -11,7 +11,7 @@ layers
     One interval of o_i rounds with demand s_i + 1, and for j = 2 … o_i one of demand 1 over the
     rounds j … o_i of the run: stacked, they are the ramp. One cumulative constraint of capacity M.
 completions
-    Memory is checked where it is largest, at completions (docs/model.md §2). For each ordered pair
+    Memory is checked where it is largest, at completions (model/mixed.md §3). For each ordered pair
     i ≠ j exactly one of three literals holds: i is done before C_j, starts at C_j or later, or
     runs in round C_j; then h_ij ≥ s_i + C_j − S_i. For each j: Σ_i h_ij + s_j + o_j ≤ M.
 completions+layers

@@ -1,10 +1,10 @@
 """The hindsight optimum of separate batching in CP-SAT: exact formulations, total latency.
 
-Unit and constant law. The batches are as in S1 (docs/model.md §3), at the same times: u_t = 1 iff a
-prompt batch starts at t and v_t = 1 iff a token batch does, where t runs through the times at which
-a left-shifted schedule may start one (`models.separate.network`); of the batches that would be
-running at any one time at most one is there. The jobs are integers: S_{i,1} is the start of i's
-prompt job and S_{i,g}, g = 2 … o_i, that of its token job that emits token g, with
+Unit and constant law. The batches are as in S1 (docs/model/separate.md §2), at the same times: u_t
+= 1 iff a prompt batch starts at t and v_t = 1 iff a token batch does, where t runs through the
+times at which a left-shifted schedule may start one (`models.separate.network`); of the batches
+that would be running at any one time at most one is there. The jobs are integers: S_{i,1} is the
+start of i's prompt job and S_{i,g}, g = 2 … o_i, that of its token job that emits token g, with
 
     S_{i,2} ≥ S_{i,1} + τ_P,   S_{i,g+1} ≥ S_{i,g} + τ_D,   x_{i,g,t} = 1 iff S_{i,g} = t
     x_{i,1,t} ≤ u_t,   x_{i,g,t} ≤ v_t (g ≥ 2),   and no batch is empty

@@ -1,15 +1,15 @@
-"""Which part of the gap on large instances is whose: bounds by name, best list schedule, seconds.
+"""Where the gap on large instances comes from: bounds by name, best list schedule, seconds.
 
     python benchmarks/hindsight/scalable_bounds.py [--blocks N] [--steps N] [--search S] [TRACE]
 
-Windows of a trace (by default the Azure conversation trace of the shared data folder beside the
-repository, where there is one) in rounds of 50 ms, and bursts with lognormal lengths. Gaps are
-relative to the best list schedule, or with `--search` to the best that so many seconds of schedule
-search find. The account of the gap follows from memory that the schedule
-leaves unused while anybody waits: *at use* is the gap to the bound as if M were no more than that
-(not a bound on the optimum: it says how much of the gap a perfect use of M would explain).
+Windows of a trace (by default the Azure conversation trace in the shared data folder next to the
+repository, if there is one) in rounds of 50 ms, and bursts with lognormal lengths. Gaps are
+relative to the best list schedule or, with `--search`, to the best found in this many seconds of
+schedule search. The gap is explained by memory that the schedule leaves unused while requests
+wait: *at use* is the gap to the bound as if M were no more than that (not a bound on the optimum:
+it says how much of the gap a perfect use of M would explain).
 
-The second table compares the prices with the MILP's linear relaxation, which no prices can pass.
+The second table compares the prices with the LP relaxation of the MILP, which none can exceed.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def account(arguments: argparse.Namespace) -> None:
             steps=arguments.steps,
             time_limit=arguments.seconds,
         )
-        used = mean_use_while_anybody_waits(instance, schedule)
+        used = mean_use_while_requests_wait(instance, schedule)
         M = max(round(used * instance.gpu.kv_capacity), int(instance.peak.max()))
         at_use = memory_price_bound(
             instance.replace(gpu=Gpu(kv_capacity=M)),
@@ -126,7 +126,7 @@ def best_list_schedule(instance: Instance) -> tuple[str, MixedSchedule]:
     return name.removeprefix("list schedule by "), schedule
 
 
-def mean_use_while_anybody_waits(instance: Instance, schedule: MixedSchedule) -> float:
+def mean_use_while_requests_wait(instance: Instance, schedule: MixedSchedule) -> float:
     """Mean of (tokens held) / M over the rounds in which a request that has arrived waits."""
     rounds = int(schedule.completion(instance).max()) + 2
     tokens, waiting = np.zeros(rounds), np.zeros(rounds, dtype=np.int64)

@@ -1,10 +1,10 @@
 """Separate batching: what is compared.
 
 - ``separate-engine``: `batchprophet.solvers.hindsight.solve` with ``model="separate"``.
-- ``separate-s1``, ``separate-s1-aggregated``, ``separate-s2``: the Pyomo MILPs of docs/model.md §3
-  in HiGHS without any of `models.separate.strengthening`: their own incumbent and their own bound,
-  from the warm start on. ``…-strengthened``: with all of it. Nothing of the engine (annealing,
-  prices, bounds, exhaustive search) has a part in either.
+- ``separate-s1``, ``separate-s1-aggregated``, ``separate-s2``: the Pyomo MILPs of
+  docs/model/separate.md §2 in HiGHS without any of `models.separate.strengthening`: their own
+  incumbent and their own bound, from the warm start on. ``…-strengthened``: with all of it. Nothing
+  of the engine (annealing, prices, bounds, exhaustive search) has a part in either.
 - ``separate-cp-sat-FORMULATION``, ``separate-cp-sat-FORMULATION-core``: the formulations of
   `cp_sat_separate` and the searches of `cp_sat_search`; ``separate-cp-sat`` and
   ``separate-cp-sat-core`` mean `BEST_CP_SAT` and `BEST_CP_SAT_CORE`.
@@ -32,7 +32,7 @@ from batchprophet.models.separate.milp.tidy import tidied
 from batchprophet.models.separate.milp.warm_start import set_start
 from batchprophet.models.separate.schedule import SeparateSchedule
 from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.separate.search.list_codes import list_codes
+from batchprophet.solvers.separate.search.list_encodings import list_encodings
 from batchprophet.solvers.separate.search.schedule_builder import schedule_of
 from batchprophet.solvers.solution import Solution
 
@@ -60,7 +60,7 @@ def first_schedule(instance: Instance) -> SeparateSchedule:
     def value(schedule: SeparateSchedule) -> int:
         return int(schedule_value(instance, schedule))
 
-    schedules = (schedule_of(instance, code) for _, code in list_codes(instance))
+    schedules = (schedule_of(instance, code) for _, code in list_encodings(instance))
     return tidied(instance, min(schedules, key=value))
 
 

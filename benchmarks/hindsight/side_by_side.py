@@ -327,7 +327,7 @@ def _made(rows: Sequence[Row], setup: Setup, remark: str) -> str:
     return (
         f"batchprophet {', '.join(versions)}; {days}; {machine}"
         f"{f' ({remark})' if remark else ''}; {python}, {packages}; time limit "
-        f"{setup.time_limit:g} s, {setup.threads} threads a method."
+        f"{setup.time_limit:g} s, {setup.threads} threads per method."
     )
 
 

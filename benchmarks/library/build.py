@@ -47,7 +47,7 @@ QUICK_WAITS = {"memory": 1, "remembered": 12, "reach": 288}
 OF_SCHEDULE = ("value", "schedule", "schedule_by", "schedule_made")
 OF_BOUND = ("bound", "proof", "quick", "bound_by", "bound_made")
 
-#: From so many requests on memory prices are computed here: `solve` may have no time for them.
+#: From this many requests on, memory prices are computed here: `solve` may lack the time.
 LARGE = 1000
 
 

@@ -3,8 +3,8 @@
     python benchmarks/study/tables.py ratios DIR/summary.json
     python benchmarks/study/tables.py predictions DIR/summary.json
 
-`ratios` puts policies side by side for each source; `predictions` puts the mean of ratios (and the
-mean regret) of each policy against what it is told, for each source. Every figure is an interval
+`ratios` compares policies for each source; `predictions` gives the mean of ratios (and the mean
+regret) of each policy by what it knows of lengths, for each source. Every figure is an interval
 where some optimum is not proved.
 """
 
@@ -53,7 +53,7 @@ def ratios(groups: list[dict[str, Any]]) -> str:
 
 def predictions(groups: list[dict[str, Any]]) -> str:
     policies = list(dict.fromkeys(group["policy"] for group in groups))
-    told = list(dict.fromkeys(group["predictions"] for group in groups))
+    kinds = list(dict.fromkeys(group["predictions"] for group in groups))
     cells = {(group["policy"], group["predictions"]): group for group in groups}
 
     def cell(policy: str, kind: str) -> str:
@@ -64,8 +64,8 @@ def predictions(groups: list[dict[str, Any]]) -> str:
             return "does not finish"
         return f"{group['low']['mean_of_ratios']:.3f} ({group['regret_low']:.0f})"
 
-    rows = [[kind, *(cell(policy, kind) for policy in policies)] for kind in told]
-    return table(["told", *(f"`{policy}`" for policy in policies)], rows)
+    rows = [[kind, *(cell(policy, kind) for policy in policies)] for kind in kinds]
+    return table(["lengths", *(f"`{policy}`" for policy in policies)], rows)
 
 
 def ends(group: dict[str, Any], name: str) -> str:

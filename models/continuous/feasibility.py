@@ -1,7 +1,7 @@
 """The independent checker of continuous batching: every violated rule, when, and by how much.
 
 It shares no code with formulations, decoders and simulators, nor with the durations and the
-timeline that they use: it knows only the rules of docs/model.md and computes batch times from the
+timeline that they use: it knows only the rules of docs/model/continuous.md and computes batch times from the
 law itself, in whole picoseconds.
 """
 
@@ -67,7 +67,7 @@ def check_continuous(
 
     References
     ----------
-    docs/model.md, continuous batching.
+    docs/model/continuous.md §1.
     """
     require_continuous(instance)
     columns = schedule.columns

@@ -136,4 +136,5 @@ def times_alone(instance: Instance, law: Durations) -> IntArray:
     read = (o - 1) * s + (o - 1) * o // 2
     work = (o - 1) * (law.token + law.per_token_job) + law.per_kv_token * read
     rounding = 0 if law.divisor == 1 else o - 1
-    return prompt + -(-work // law.divisor) + rounding
+    taken: IntArray = prompt + -(-work // law.divisor) + rounding
+    return taken

@@ -10,9 +10,9 @@ from ..batch_time import AffineTime
 from ..durations import batch_durations
 from ..instance import Gpu, Instance, IntArray
 from ..objectives import Exact, admission_reward, evaluate
-from ..regime import Regime
+from ..regime import Regime, Shown
 from .feasibility import check_continuous
-from .metrics import measure_continuous
+from .metrics import MILLISECOND, measure_continuous
 from .problem import require_continuous, times_alone
 from .record import ContinuousRecord, from_record, to_record
 from .schedule import ContinuousSchedule
@@ -56,6 +56,11 @@ def _digest(gpu: Gpu) -> dict[str, Any]:
     return {"continuous": [*limits, *law]}
 
 
+def _shown_in(instance: Instance) -> Shown:
+    affine = isinstance(instance.gpu.batch_time, AffineTime)
+    return Shown("ms", MILLISECOND) if affine else Shown("rounds")
+
+
 def _time_alone(instance: Instance) -> IntArray:
     return times_alone(instance, batch_durations(instance))
 
@@ -77,4 +82,5 @@ CONTINUOUS = Regime(
     from_record=from_record,
     to_record=to_record,
     time_alone=_time_alone,
+    shown_in=_shown_in,
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..instance import Instance, IntArray
@@ -59,7 +60,7 @@ class Columns(NamedTuple):
     drops: IntArray
     chunk_of: IntArray
     chunk_tokens: IntArray
-    job_of: np.ndarray[tuple[int], np.dtype[np.int32]]
+    job_of: NDArray[np.int32]
     drop_of: IntArray
 
 
@@ -152,7 +153,8 @@ class ContinuousSchedule:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ContinuousSchedule):
             return NotImplemented
-        return self is other or all(map(np.array_equal, self.columns, other.columns))
+        columns: tuple[tuple[Any, Any], ...] = tuple(zip(self.columns, other.columns, strict=True))
+        return self is other or all(np.array_equal(mine, its) for mine, its in columns)
 
     def __hash__(self) -> int:
         return hash((self.columns.start.size, self.columns.job_of.size))
@@ -195,7 +197,7 @@ class ContinuousSchedule:
         """
         order = np.argsort(kept)
 
-        def position(who: IntArray) -> IntArray:
+        def position(who: NDArray[np.integer]) -> IntArray:
             return order[np.searchsorted(kept[order], who)]
 
         c = self.columns

@@ -9,6 +9,8 @@ from numba import njit
 
 from ..instance import IntArray
 
+Integer = int | np.integer
+
 if TYPE_CHECKING:
     from .schedule import Columns
 
@@ -138,7 +140,13 @@ def violations(
 
 @njit(cache=True)
 def _note(
-    rows: IntArray, count: int, rule: int, time: int, request: int, found: int, allowed: int
+    rows: IntArray,
+    count: int,
+    rule: int,
+    time: Integer,
+    request: Integer,
+    found: Integer,
+    allowed: Integer,
 ) -> int:
     if count < len(rows):
         rows[count, 0] = rule

@@ -36,7 +36,7 @@ def wide_before_many(rng: np.random.Generator, *, kv_capacity: int, blocks: int)
 FCFS_BREAKER = Family(
     name="fcfs-breaker",
     description="a request that needs nearly all of the KV cache for long, just ahead of many",
-    source="docs/model.md §5",
+    source="docs/model/mixed.md §6",
     settings=(
         Setting(
             name="kv_capacity",

@@ -49,7 +49,7 @@ def wide_and_narrow(
 SHORTEST_OUTPUT_BREAKER = Family(
     name="shortest-output-breaker",
     description="wide requests with one output token, many narrow ones with two",
-    source="docs/model.md §5; arXiv 2508.06133",
+    source="docs/model/mixed.md §6; arXiv 2508.06133",
     settings=(
         Setting(
             name="kv_capacity",

@@ -14,7 +14,7 @@ from ..regime import Schedule
 from ..regimes import REGIMES, regime_of
 from ..shown import alternatives
 from ..strict import Strict
-from .reading import read_record
+from .reading import VERSION, read_record
 
 SOLUTION_FORMAT = "batchprophet-solution"
 
@@ -51,6 +51,18 @@ def _records(models: tuple[str, ...]) -> Any:
         for model in models
     ]
     return Union[tuple(made)]  # noqa: UP007 (as many as there are)
+
+
+def solution_record(instance: str, schedule: Schedule, **facts: Any) -> dict[str, Any]:
+    """Return a schedule of a named instance, and facts about it, as a solution file has them."""
+    return {
+        "format": SOLUTION_FORMAT,
+        "version": VERSION,
+        "instance": instance,
+        "model": schedule.model,
+        **facts,
+        "schedule": schedule_record(schedule),
+    }
 
 
 def read_schedule(path: str | os.PathLike[str], instance: Instance) -> Schedule:

@@ -1,7 +1,7 @@
 """The independent checker: every rule that a schedule violates, when, and by how much.
 
 It shares no code with formulations, decoders and simulators: it knows only the rules of
-docs/model.md §1-2 and recomputes the KV occupancy from the starts. The rules of separate batching
+model/mixed.md §1 and recomputes the KV occupancy from the starts. The rules of separate batching
 are checked in `separate.feasibility`.
 """
 
@@ -47,7 +47,7 @@ def check_mixed(instance: Instance, schedule: MixedSchedule) -> list[Violation]:
 
     References
     ----------
-    arXiv 2502.07115, §2 (feasible schedules); docs/model.md §2.
+    arXiv 2502.07115, §2 (feasible schedules); docs/model/mixed.md §1.
     """
     _require_same_requests(instance, schedule)
     return [

@@ -1,1 +1,1 @@
-"""Separate batching: a batch holds only prompt jobs or only token jobs (docs/model.md §3)."""
+"""Separate batching: a batch holds only prompt jobs or only token jobs (model/separate.md §1)."""

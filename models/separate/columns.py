@@ -88,18 +88,15 @@ def lengths(instance: Instance, columns: Columns) -> IntArray:
     [1]
     """
     law = batch_durations(instance)
-    if not law.per_prompt_token and not law.per_token_job and not law.per_kv_token:
-        alike: IntArray = -(-np.where(columns.prompt, law.prompt, law.token) // law.divisor)
-        return alike
+    if law.is_constant:
+        return np.where(columns.prompt, law.prompt_batch(0), law.token_batch(1, 0))
     read = instance.prompt[columns.member]
     if law.per_kv_token:
         of_prompts = np.repeat(columns.prompt, columns.size)
         read = read + np.where(of_prompts, 0, earlier_jobs(columns.member))
     tokens = columns.total(read)
-    of_prompt = law.prompt + law.per_prompt_token * tokens
-    of_token = law.token + law.per_token_job * columns.size + law.per_kv_token * tokens
-    times: IntArray = -(-np.where(columns.prompt, of_prompt, of_token) // law.divisor)
-    return times
+    of_token = law.token_batch(columns.size, tokens)
+    return np.where(columns.prompt, law.prompt_batch(tokens), of_token)
 
 
 def earliest_starts(instance: Instance, columns: Columns) -> IntArray:

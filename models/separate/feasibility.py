@@ -1,9 +1,9 @@
 """The independent checker of separate batching: every violated rule, when, and by how much.
 
 It shares no code with formulations, decoders and simulators, nor with the durations that they use:
-it knows only the rules of docs/model.md §1 and §3 and computes batch times from the law itself, in
-whole picoseconds. `feasible_columns` says yes or no for all batches at once; if it is no, a walk
-through the batches tells what is violated.
+it knows only the rules of docs/model/index.md §1 and docs/model/separate.md §1 and computes batch
+times from the law itself, in whole picoseconds. `feasible_columns` says yes or no for all batches
+at once; if it is no, a walk through the batches tells what is violated.
 """
 
 from __future__ import annotations
@@ -60,6 +60,10 @@ def check_separate(
     InputError
         If a batch is of an unknown kind, or holds a request that the instance does not have.
 
+    See Also
+    --------
+    models.separate.metrics.measure_separate : Figures of a feasible schedule.
+
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
@@ -73,7 +77,7 @@ def check_separate(
 
     References
     ----------
-    docs/model.md §3.
+    docs/model/separate.md §1.
     """
     if surely_feasible(instance, schedule, allow_rejected=allow_rejected):
         return []
@@ -127,7 +131,7 @@ def _runs(instance: Instance, schedule: SeparateSchedule) -> list[_Run]:
 
 
 def _batch_time(law: BatchTime, batch: Batch, read: int) -> int:
-    """Time of a batch whose jobs read so many tokens: of prompts, or of KV caches."""
+    """Time of a batch whose jobs read this many tokens: of prompts, or of KV caches."""
     if isinstance(law, UnitTime):
         return 1
     if isinstance(law, ConstantTime):

@@ -1,8 +1,9 @@
 """Whether a schedule of separate batching is feasible, at once for all batches.
 
 Part of the independent checker (`feasibility`): it takes the schedule's columns, knows only the
-rules of docs/model.md §1 and §3, and computes batch times from the law itself. It says yes or no,
-in exact 64-bit arithmetic; what is violated the checker's walk through the batches tells.
+rules of docs/model/index.md §1 and docs/model/separate.md §1, and computes batch times from the law
+itself. It says yes or no, in exact 64-bit arithmetic; what is violated the checker's walk through
+the batches tells.
 """
 
 from __future__ import annotations

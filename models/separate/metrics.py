@@ -55,7 +55,11 @@ class SeparateMetrics(Figures):
 
 
 def measure_separate(instance: Instance, schedule: SeparateSchedule) -> SeparateMetrics:
-    """Compute the figures of a feasible schedule that serves everybody.
+    """Compute the figures of a feasible schedule that serves every request.
+
+    See Also
+    --------
+    models.separate.feasibility.check_separate : The independent checker.
 
     Examples
     --------

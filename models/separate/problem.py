@@ -1,14 +1,79 @@
-"""Which instances the separate regime takes: times whose sums stay exact."""
+"""What separate batching needs to know of an instance, checked and computed once."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from ..durations import Durations, batch_durations
 from ..errors import InputError
-from ..instance import ARITHMETIC_LIMIT, Instance
+from ..instance import ARITHMETIC_LIMIT, Instance, IntArray
+
+
+class Problem(NamedTuple):
+    """An instance under separate batching, as numbers and columns that compiled code takes.
+
+    The symbols are those of docs/model/index.md §1.
+
+    Attributes
+    ----------
+    arrival, prompt, output : ndarray of int64, shape (n,)
+        a, s and o of each request.
+    B_P, C_P, B_D : int
+        Batch limits; where there is none, what no batch can exceed (n, Σ s, n).
+    M : int
+        KV capacity in tokens.
+    law : Durations
+        Batch times in whole units.
+    """
+
+    arrival: IntArray
+    prompt: IntArray
+    output: IntArray
+    B_P: int
+    C_P: int
+    B_D: int
+    M: int
+    law: Durations
+
+
+def separate_problem(instance: Instance) -> Problem:
+    """Return the problem of an instance; it is checked and made at the first call.
+
+    Raises
+    ------
+    InputError
+        As `require_separate` does.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> gpu = Gpu(kv_capacity=9, prompt_batch_requests=1)
+    >>> instance = Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> problem = separate_problem(instance)
+    >>> problem.B_P, problem.C_P, problem.B_D
+    (1, 4, 2)
+    >>> separate_problem(instance) is problem
+    True
+    """
+    return instance.derived(_problem)
+
+
+def _problem(instance: Instance) -> Problem:
+    require_separate(instance)
+    gpu, n = instance.gpu, instance.n
+    return Problem(
+        arrival=instance.arrival.copy(),
+        prompt=instance.prompt.copy(),
+        output=instance.output.copy(),
+        B_P=min(gpu.prompt_batch_requests or n, n),
+        C_P=gpu.prompt_batch_tokens or int(instance.prompt.sum()),
+        B_D=min(gpu.token_batch_requests or n, n),
+        M=gpu.kv_capacity,
+        law=batch_durations(instance),
+    )
 
 
 def require_separate(instance: Instance) -> None:
@@ -80,6 +145,17 @@ def times_alone(instance: Instance) -> list[int]:
     return [law.prompt_batch(s) + _token_batches_alone(law, s, o) for s, o in lengths]
 
 
+def time_alone(instance: Instance) -> IntArray:
+    """Return the `times_alone` as an array, shape (n,), computed at the first call."""
+    return instance.derived(_time_alone)
+
+
+def _time_alone(instance: Instance) -> IntArray:
+    alone = np.array(times_alone(instance), dtype=np.int64)
+    alone.setflags(write=False)
+    return alone
+
+
 @lru_cache(maxsize=2**16)
 def _token_batches_alone(law: Durations, s: int, o: int) -> int:
     """Σ over the token jobs g = 1 … o − 1 of ``token_batch(1, s + g)``; < 2^62 by the law's check.
@@ -88,5 +164,4 @@ def _token_batches_alone(law: Durations, s: int, o: int) -> int:
     """
     if not law.per_kv_token:
         return (o - 1) * law.token_batch(1, s)
-    work = law.token + law.per_token_job + law.per_kv_token * (s + np.arange(1, o))
-    return int((-(-work // law.divisor)).sum())
+    return int(law.token_batch(1, s + np.arange(1, o)).sum())

@@ -12,7 +12,7 @@ from ..objectives import Exact, admission_reward, evaluate
 from ..regime import Regime
 from .feasibility import check_separate
 from .metrics import measure_separate
-from .problem import require_separate, times_alone
+from .problem import require_separate, time_alone
 from .record import SeparateRecord, from_record, to_record
 from .schedule import SeparateSchedule
 
@@ -59,10 +59,6 @@ def _digest(gpu: Gpu) -> dict[str, Any]:
     return {"batches": [*limits, *law]}
 
 
-def _time_alone(instance: Instance) -> IntArray:
-    return np.array(times_alone(instance), dtype=np.int64)
-
-
 SEPARATE = Regime(
     name="separate",
     summary="a batch is all prompt jobs or all token jobs; batches take the time of the law",
@@ -79,5 +75,5 @@ SEPARATE = Regime(
     record=SeparateRecord,
     from_record=from_record,
     to_record=to_record,
-    time_alone=_time_alone,
+    time_alone=time_alone,
 )

@@ -53,7 +53,7 @@ class Timeline(NamedTuple):
 
 
 def timeline(instance: Instance, schedule: SeparateSchedule) -> Timeline:
-    """Return what a feasible schedule that serves everybody does over time.
+    """Return what a feasible schedule that serves every request does over time.
 
     Examples
     --------

@@ -17,7 +17,7 @@ def parse_columns(text: str) -> dict[str, str]:
     Raises
     ------
     InputError
-        If a part is not ``role=column``, or a role stands twice.
+        If a part is not ``role=column``, or a role appears more than once.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def parse_columns(text: str) -> dict[str, str]:
         if not equals or not role or not column:
             raise InputError(f"columns: expected role=column, found {part!r} in {text!r}")
         if role in columns:
-            raise InputError(f"columns: role {role!r} stands twice in {text!r}")
+            raise InputError(f"columns: role {role!r} appears more than once in {text!r}")
         columns[role] = column
     return columns
 

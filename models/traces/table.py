@@ -73,7 +73,9 @@ class CsvTable:
         """Yield the cells of these columns of every row, each row as long as the header."""
         for column in columns:
             if self.names.count(column) > 1:
-                raise InputError(f"{self._file.path}: column {column!r} stands twice in the header")
+                raise InputError(
+                    f"{self._file.path}: column {column!r} appears more than once in the header"
+                )
         pick = itemgetter(*map(self.names.index, columns))
         width = len(self.names)
         for line in self._lines():
@@ -130,10 +132,12 @@ class JsonTable:
             raise self._refused(error) from error
 
     def _require_once(self, line: str, column: str) -> None:
-        """Refuse a key that stands twice in the row's own object (deeper ones are not read)."""
+        """Refuse a key that the row's own object has more than once (deeper ones are not read)."""
         own = json.loads(line, object_pairs_hook=lambda pairs: [key for key, _ in pairs])
         if own.count(column) > 1:
-            raise InputError(f"{self._file.where()}: key {column!r} stands twice in one object")
+            raise InputError(
+                f"{self._file.where()}: key {column!r} appears more than once in one object"
+            )
 
     def _refused(self, error: msgspec.DecodeError | RecursionError) -> InputError:
         reason = str(error).removeprefix("JSON is malformed: ").replace("`", "'")

@@ -89,7 +89,8 @@ class Witness:
         record |= written.schedule_to(judged.hindsight)
         certificate = judged.certificate()
         if certificate is None:
-            return record | {"bound": judged.bound, "proof": judged.proof.to_record()}
+            assert judged.replay is not None, "without a certificate a search is run again"
+            return record | {"bound": judged.bound, "proof": judged.replay.to_record()}
         return record | {"certificate": certificate.to_record()}
 
 

@@ -30,4 +30,6 @@ CONTINUOUS = OnlineRegime(
     decided=decided,
     begun=begun,
     latency_breakdown=_latency_breakdown,
+    kernels=(("online.continuous.kernels", "run"),),
+    samples=("vllm", "least-work"),
 )

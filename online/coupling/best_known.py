@@ -1,11 +1,11 @@
 """Latency accounted for with the best known completion as potential.
 
 There is no exact hindsight oracle for total latency that is fast enough to be asked after every
-decision. But any potential telescopes (docs/model.md §4): let U_k be the total latency of the best
-schedule that is known to begin with a run's first k decisions. U_0 is the best known schedule, the
-last U is what the run itself comes to, and the compensation of a decision is by how much it raises
-U. Since whoever continues k + 1 decisions continues k of them, U_k ≤ U_{k+1} holds once every U_k
-is replaced by the smallest of those that follow: then no compensation is negative.
+decision. But any potential telescopes (docs/model/coupling.md §1): let U_k be the total latency of
+the best schedule that is known to begin with a run's first k decisions. U_0 is the best known
+schedule, the last U is what the run itself comes to, and the compensation of a decision is by how
+much it raises U. Since whoever continues k + 1 decisions continues k of them, U_k ≤ U_{k+1} holds
+once every U_k is replaced by the smallest of those that follow: then no compensation is negative.
 """
 
 from __future__ import annotations

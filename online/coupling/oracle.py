@@ -23,7 +23,7 @@ class Oracle(Protocol[_State, _Path]):
     ----------
     exact : bool
         Whether it is the hindsight optimum itself. Any other potential Φ telescopes all the same
-        (docs/model.md §4), but compensations may then be negative unless it obeys
+        (docs/model/coupling.md §1), but compensations may then be negative unless it obeys
         ``Φ(t, S) ≥ R(t, a, S) + Φ(t+1, T(a, S))``.
     """
 

@@ -41,7 +41,7 @@ Steps = Callable[[Instance, Schedule, Schedule, int, Stream], list[Step]]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LatencyEnvironment:
-    """Total latency Σ (c_i − a_i) under one batching regime (docs/model.md §4).
+    """Total latency Σ (c_i − a_i) under one batching regime (docs/model/coupling.md §1).
 
     Values are negative latencies, so that regret is the policy's latency less the benchmark's. The
     benchmark is the best schedule known of a path: of all policies that run, of the engine, of the

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from ...models.instance import Instance
 from ...models.mixed.schedule import MixedSchedule
-from ...solvers.certificates.mixed.combinatorial import CombinatorialBound
+from ...solvers.best_so_far import BestSoFar
 from ...solvers.certificates.mixed.configuration_prices import ConfigurationPriceProof
 from ...solvers.certificates.mixed.exhaustive_search import ExhaustiveSearch
-from ...solvers.certificates.proof import Proof
 from ...solvers.mixed.bounds.combinatorial import all_bounds
 from ...solvers.mixed.bounds.configuration import configuration_prices
 from ...solvers.mixed.bounds.configuration import is_applicable as priceable
 from ...solvers.mixed.engine import MOST_EXHAUSTED
 from ...solvers.mixed.exact.proof import is_applicable, prove
-from ...solvers.mixed.list_scheduling.incumbents import list_schedules
+from ...solvers.mixed.hindsight import MIXED
 from ...solvers.mixed.proofs.price_tables import price_table
 from ...solvers.mixed.search.recipe import improve_schedule
-from ..judged import PLACEMENTS, STATES, Judged, latency_of
+from ...solvers.recipe import Options
+from ..judged import PLACEMENTS, STATES, Judged, judged, known_bound
 from .policy import Policy
 from .simulator import simulate
 
@@ -32,9 +32,9 @@ def judge(
 ) -> Judged | None:
     """Run a policy and find the optimum; None as soon as the ratio is known to be below `above`.
 
-    Cheap filters first: combinatorial bounds on the optimum, prices, and the exhaustive search only
+    Cheap filters first: list schedules and quick bounds, prices, and the exhaustive search only
     as far as it takes to tell. The work is limited by counts, never by the clock. Where it does not
-    suffice the ratio is that to the best schedule known, which the true one is never below.
+    suffice, the ratio is to the best schedule known, and the true ratio is no lower.
 
     Parameters
     ----------
@@ -50,91 +50,55 @@ def judge(
     Raises
     ------
     DoesNotFinish
-        If the policy would go on for ever.
+        If the policy would go on forever.
 
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
     >>> gpu = Gpu(kv_capacity=9)  # a wide request, ahead of three that fit together
     >>> instance = Instance(gpu=gpu, arrival=[0] * 4, prompt=[8, 1, 1, 1], output=[1, 2, 2, 2])
-    >>> judged = judge(instance, "mc-sf")
-    >>> judged.ratio, judged.proved
+    >>> found = judge(instance, "mc-sf")
+    >>> found.ratio, found.proved
     (Fraction(10, 9), True)
     >>> judge(instance, "mc-sf", above=1.2) is None
     True
     """
     schedule = simulate(instance, policy, seed=seed)
-    cost = latency_of(instance, schedule)
-    name, cheap = max(all_bounds(instance, "latency"), key=lambda each: each[1])
-    bound, proof = math.ceil(cheap), CombinatorialBound(name=name)
-    if cost < above * bound:
-        return None
-    known = _best_list_schedule(instance)
-    if instance.n > MOST_EXHAUSTED and latency_of(instance, known) > bound:
+    search = BestSoFar[MixedSchedule](instance, "latency", math.inf)
+    return judged(search, schedule, above, bounds=all_bounds, begin=_begin, prove=_prove)
+
+
+def _begin(search: BestSoFar[MixedSchedule]) -> None:
+    """Begin as every solve does."""
+    MIXED.begin(search, None, Options(work_limit=PLACEMENTS))
+
+
+def _prove(search: BestSoFar[MixedSchedule], enough: Callable[[int], bool]) -> None:
+    """Raise the bound by prices, then by an exhaustive search, until it meets the schedule.
+
+    Instances too large for prices of configurations keep the bound that they have.
+    """
+    instance, known = search.instance, search.schedule
+    assert known is not None, "the list schedules come first"
+    if instance.n > MOST_EXHAUSTED:
         known = improve_schedule(instance, known, time_limit=0.0, work_limit=PLACEMENTS)
-    found = _Optimum(instance, known, latency_of(instance, known), bound, proof)
-    if found.value > bound:
-        found.search(cost, above)
-    if cost < above * found.bound:
-        return None
-    return Judged(
-        instance=instance,
-        schedule=schedule,
-        cost=cost,
-        hindsight=found.schedule,
-        value=found.value,
-        bound=found.bound,
-        proof=found.proof,
-    )
+        search.offer(known, "annealing")
+    if search.proved or not priceable(instance, int(known.completion(instance).max())):
+        return
+    prices = configuration_prices(instance, known, work_limit=PRICE_STEPS)
+    table = price_table(instance, prices)
+    bound = math.ceil(prices.bound)
+    search.proved_bound("configuration prices", bound, ConfigurationPriceProof(table=table))
+    exhaustible = instance.n <= MOST_EXHAUSTED and is_applicable(instance)
+    if search.proved or enough(known_bound(search)) or not exhaustible:
+        return
+    told = False
 
+    def look(_: MixedSchedule, bound: int) -> None:
+        nonlocal told
+        told = enough(bound)
 
-@dataclass(slots=True)
-class _Optimum:
-    """What is known of an optimum, between schedule and bound."""
-
-    instance: Instance
-    schedule: MixedSchedule
-    value: int
-    bound: int
-    proof: Proof
-
-    def search(self, cost: int, above: float) -> None:
-        """Raise the bound by prices, then by an exhaustive search, until it meets the schedule.
-
-        It stops as soon as ``cost / bound`` is below `above`. Instances too large for prices of
-        configurations keep the bound that they have.
-        """
-        if not priceable(self.instance, int(self.schedule.completion(self.instance).max())):
-            return
-        prices = configuration_prices(self.instance, self.schedule, work_limit=PRICE_STEPS)
-        table = price_table(self.instance, prices)
-        self._raise(math.ceil(prices.bound), ConfigurationPriceProof(table=table))
-        exhaustible = self.instance.n <= MOST_EXHAUSTED and is_applicable(self.instance)
-        if self.bound == self.value or cost < above * self.bound or not exhaustible:
-            return
-        enough = False
-
-        def look(_: MixedSchedule, bound: int) -> None:
-            nonlocal enough
-            enough = cost < above * bound
-
-        outcome = prove(
-            self.instance,
-            self.schedule,
-            prices,
-            work_limit=STATES,
-            stop=lambda: enough,
-            found=look,
-        )
-        self.schedule = outcome.schedule
-        self.value = latency_of(self.instance, self.schedule)
-        self._raise(outcome.bound, ExhaustiveSearch(value=outcome.bound, table=table))
-
-    def _raise(self, bound: int, proof: Proof) -> None:
-        if bound > self.bound:
-            self.bound, self.proof = bound, proof
-
-
-def _best_list_schedule(instance: Instance) -> MixedSchedule:
-    made = (schedule for _, schedule in list_schedules(instance, "latency"))
-    return min(made, key=lambda schedule: latency_of(instance, schedule))
+    outcome = prove(instance, known, prices, work_limit=STATES, stop=lambda: told, found=look)
+    search.offer(outcome.schedule, "exhaustive search")
+    proof = ExhaustiveSearch(value=outcome.bound, table=table)
+    search.proved_bound("exhaustive search", outcome.bound, proof)

@@ -15,4 +15,6 @@ MIXED = OnlineRegime(
     random_instance=random_instance,
     decided=decided,
     begun=begun,
+    kernels=(("online.mixed.kernels.evicting", "_run"), ("online.mixed.kernels.sorted_f", "_run")),
+    samples=("sorted-f", "vllm"),
 )

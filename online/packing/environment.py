@@ -120,7 +120,7 @@ _SCALE = Setting(
 ONLINE_PACKING_KIND = EnvironmentKind(
     name="online-packing",
     description="two budgets, six types, T = 200·scale, B = (40, 40)·scale",
-    source="arXiv 1901.05028, §4 (the instance: docs/model.md §4)",
+    source="arXiv 1901.05028, §4 (the instance: docs/model/coupling.md §2)",
     settings=(_SCALE,),
     build=lambda scale: _build("online-packing", ONLINE_PACKING, scale),
 )

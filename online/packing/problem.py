@@ -201,7 +201,7 @@ def scaled(problem: PackingProblem, horizon: int) -> PackingProblem:
     )
 
 
-#: The reference instance with six types (docs/model.md §4), at scale 1.
+#: The reference instance with six types (docs/model/coupling.md §2), at scale 1.
 ONLINE_PACKING = PackingProblem(
     horizon=200,
     budgets=(40, 40),

@@ -18,14 +18,13 @@ from ...models.instance import IntArray
 from ...models.separate.schedule import Kind
 from ...solvers.random_stream import Stream
 from ...solvers.separate.compiled_instance import Machine
-from ...solvers.separate.search.annealing import Begin, anneal, start_walk, take_up
+from ...solvers.separate.search.annealing import Begin, anneal, start_annealing, take_up
+from ...solvers.separate.search.encoding import Encoding, plain_encoding
+from ...solvers.separate.search.running import Running
 from ...solvers.separate.search.schedule_builder import (
     REJECTED,
-    Code,
-    Running,
-    decode_from,
+    latency_from,
     log_size,
-    plain_code,
     working_space,
 )
 
@@ -65,7 +64,7 @@ class World:
         All requests: who waits, who runs, who is to come.
     begin : Begin
         Who runs now.
-    code : Code
+    code : Encoding
         The hindsight schedule of those without KV.
     cost : int
         Latencies of all requests under it.
@@ -73,7 +72,7 @@ class World:
 
     machine: Machine
     begin: Begin
-    code: Code
+    code: Encoding
     cost: int
 
     @property
@@ -81,7 +80,7 @@ class World:
         """Positions of those who do not run."""
         return np.setdiff1d(np.arange(self.machine.arrival.size), self.begin.running.who)
 
-    def try_codes(self, codes: Iterable[Code]) -> None:
+    def try_codes(self, codes: Iterable[Encoding]) -> None:
         """Take the best of several codes."""
         for code in codes:
             cost = self._cost(code)
@@ -90,7 +89,7 @@ class World:
 
     def solve(self, steps: int, heat: float, stream: Stream) -> None:
         """Anneal from the code on."""
-        walk = start_walk(self.machine, self.begin, self.code)
+        walk = start_annealing(self.machine, self.begin, self.code)
         mean = self.cost / max(1, self.machine.arrival.size)
         if steps > 0:
             hot = max(HEAT[0] * heat, HEAT[1]) * mean
@@ -117,26 +116,26 @@ class World:
             wait, least, most = (np.append(0, column[:-1]) for column in (wait, least, most))
             most[:1] = order.size
         order = np.append(chosen, rest).astype(np.int64)
-        self.code = Code(order, wait, least, most, *self.code[4:])
+        self.code = Encoding(order, wait, least, most, *self.code[4:])
         self.code.wait[:1], self.code.least[:1] = 0, 1
         self.begin = self.begin._replace(fixed=len(chosen))
         self.cost = self._cost(self.code)
         if not agreed:
             self.solve(int(FEWER * steps), REHEAT, stream)
 
-    def _cost(self, code: Code) -> int:
+    def _cost(self, code: Encoding) -> int:
         return self._decode(code, np.zeros(0, np.int64))
 
-    def _decode(self, code: Code, log: IntArray) -> int:
+    def _decode(self, code: Encoding, log: IntArray) -> int:
         space = working_space(self.machine.arrival.size)
         take_up(self.begin, space)
-        cost = decode_from(self.machine, space, self.begin.now, code, float(REJECTED), log)
+        cost = latency_from(self.machine, space, self.begin.now, code, float(REJECTED), log)
         return int(cost)
 
 
 def make_world(machine: Machine, running: Running, now: int) -> World:
     """Return a world without a schedule yet: the first code that is tried is taken."""
-    nobody = plain_code(np.zeros(0, np.int64), machine.arrival.size)
+    nobody = plain_encoding(np.zeros(0, np.int64), machine.arrival.size)
     return World(machine, Begin(running, now, 0), nobody, REJECTED)
 
 

@@ -19,7 +19,7 @@ from ...models.separate.columns import Columns
 from ...models.separate.schedule import SeparateSchedule
 from ..lengths import Told
 
-#: When a prompt batch runs: whenever it admits someone; when nothing runs; when it is full; between
+#: When a prompt batch runs: whenever it admits one; when nothing runs; when it is full; between
 #: two thresholds; when one of the B_D requests with the least left to do waits.
 WHENEVER, WHEN_EMPTY, WHEN_FULL, HYSTERESIS, WHEN_SHORTEST = range(5)
 
@@ -63,6 +63,22 @@ class _Gpu(NamedTuple):
     C_P: int
     B_D: int
     law: Durations
+
+
+class _Requests(NamedTuple):
+    """Prompt, told length and rank of each request: each array more takes time in every call."""
+
+    prompt: IntArray
+    planned: IntArray
+    priority: IntArray
+
+
+class _Present(NamedTuple):
+    """What waits and what runs: the first `w` and the first `k` of these, with their tokens."""
+
+    waiting: IntArray  # by place
+    running: IntArray  # by admission
+    tokens: IntArray  # of each request
 
 
 def run_rule(
@@ -111,11 +127,11 @@ def run_rule(
     place = np.empty(instance.n, dtype=np.int64)
     place[by_rank] = np.arange(instance.n)
     # Copies: read-only arrays are of another type, for which all would be compiled once more.
-    arrival, prompt, output = (
-        column.copy() for column in (instance.arrival, instance.prompt, instance.output)
-    )
-    batches = _run(arrival, prompt, output, told.high.copy(), place, priority.copy(), gpu, rule)
-    return _schedule(*batches)
+    requests = _Requests(instance.prompt.copy(), told.high.copy(), priority.copy())
+    arrival, output = instance.arrival.copy(), instance.output.copy()
+    is_prompt, start, size, members = _run(arrival, output, place, requests, gpu, rule)
+    columns = Columns(is_prompt.copy(), size.copy(), members)
+    return SeparateSchedule.of_columns(start.copy(), columns)
 
 
 def fits_compiled(law: Durations, instance: Instance, told: Told) -> bool:
@@ -125,30 +141,20 @@ def fits_compiled(law: Durations, instance: Instance, told: Told) -> bool:
     return longest < LONGEST and alone * law.divisor < UNLIMITED
 
 
-def _schedule(
-    prompt: NDArray[np.bool_], start: IntArray, size: IntArray, members: IntArray
-) -> SeparateSchedule:
-    """Make the schedule of flat arrays."""
-    return SeparateSchedule.of_columns(start.copy(), Columns(prompt.copy(), size.copy(), members))
-
-
 @njit(cache=True, nogil=True)
 def _run(
     arrival: IntArray,
-    prompt: IntArray,
     output: IntArray,
-    planned: IntArray,
     place: IntArray,
-    priority: IntArray,
+    requests: _Requests,
     gpu: _Gpu,
     rule: Rule,
 ) -> tuple[NDArray[np.bool_], IntArray, IntArray, IntArray]:
     """Run the rule; return kind, start, size of each batch, and all members in a row."""
-    n = arrival.size
+    n, w, k, prompt = arrival.size, 0, 0, requests.prompt
     by_arrival = np.argsort(arrival, kind="mergesort")
-    tokens = np.zeros(n, np.int64)
-    waiting, w = np.empty(n, np.int64), 0  # by place
-    running, k = np.empty(n, np.int64), 0  # by admission
+    here = _Present(np.empty(n, np.int64), np.empty(n, np.int64), np.zeros(n, np.int64))
+    waiting, running, tokens = here.waiting, here.running, here.tokens
     is_prompt = np.empty(1024, np.bool_)
     start, size = np.empty(1024, np.int64), np.empty(1024, np.int64)
     members, b, m = np.empty(output.sum(), np.int64), 0, 0
@@ -160,9 +166,7 @@ def _run(
         while arrived < n and arrival[by_arrival[arrived]] <= t:
             _enqueue(waiting, w, by_arrival[arrived], place)
             w, arrived = w + 1, arrived + 1
-        admitted = _wanted(
-            waiting, w, running, k, tokens, prompt, planned, priority, gpu, rule, after_prompt
-        )
+        admitted = _wanted(requests, here, w, k, gpu, rule, after_prompt) if w > 0 else 0
         if b == start.size:
             is_prompt, start, size = _doubled(is_prompt, start, size)
         is_prompt[b], start[b], after_prompt = admitted > 0, t, admitted > 0
@@ -173,7 +177,7 @@ def _run(
             w, k = w - admitted, k + admitted
             t += _time(gpu.law.prompt + gpu.law.per_prompt_token * prompt[batch].sum(), gpu.law)
         else:
-            batch = _served(running, k, tokens, prompt, planned, gpu, rule.service)
+            batch = _served(requests, here, k, gpu, rule.service)
             kv = prompt[batch].sum() + tokens[batch].sum()
             work = gpu.law.token + gpu.law.per_token_job * batch.size + gpu.law.per_kv_token * kv
             t += _time(work, gpu.law)
@@ -233,61 +237,46 @@ def _let_go(running: IntArray, k: int, tokens: IntArray, output: IntArray) -> in
 
 @njit(cache=True, nogil=True)
 def _wanted(
-    waiting: IntArray,
+    requests: _Requests,
+    here: _Present,
     w: int,
-    running: IntArray,
     k: int,
-    tokens: IntArray,
-    prompt: IntArray,
-    planned: IntArray,
-    priority: IntArray,
     gpu: _Gpu,
     rule: Rule,
     after_prompt: bool,
 ) -> int:
     """Return how many of the waiting the next prompt batch admits; 0 for a token batch."""
-    if w == 0:
-        return 0
     if k > 0:
         if rule.choice == WHEN_EMPTY:
             return 0
-        if rule.choice == WHEN_FULL and not _may_be_full(
-            waiting, w, running, k, tokens, prompt, planned, gpu, rule
-        ):
+        if rule.choice == WHEN_FULL and not _may_be_full(requests, here, w, k, gpu, rule):
             return 0
         if rule.choice == HYSTERESIS and not after_prompt and w < rule.high:
             return 0
     if rule.choice == HYSTERESIS and after_prompt and k > 0 and w <= rule.low:
         return 0
-    admitted, stop = _admit(waiting, w, running, k, tokens, prompt, planned, gpu, rule)
+    admitted, stop = _admit(requests, here, w, k, gpu, rule)
     if k > 0 and rule.choice == WHEN_FULL:
         full = admitted >= min(rule.high, gpu.B_P) or stop == _BY_TOKENS
         return admitted if full else 0
     if k >= gpu.B_D and admitted > 0 and rule.choice == WHEN_SHORTEST:
         left = np.empty(k, np.int64)
         for position in range(k):
-            i = running[position]
-            kv = prompt[i] + tokens[i]
+            i = here.running[position]
+            kv = requests.prompt[i] + here.tokens[i]
             work = gpu.law.token + gpu.law.per_token_job + gpu.law.per_kv_token * kv
-            left[position] = (planned[i] - tokens[i]) * _time(work, gpu.law)
+            left[position] = (requests.planned[i] - here.tokens[i]) * _time(work, gpu.law)
         left.sort()
-        return admitted if priority[waiting[0]] < left[gpu.B_D - 1] else 0
+        return admitted if requests.priority[here.waiting[0]] < left[gpu.B_D - 1] else 0
     return admitted
 
 
 @njit(cache=True, nogil=True)
 def _may_be_full(
-    waiting: IntArray,
-    w: int,
-    running: IntArray,
-    k: int,
-    tokens: IntArray,
-    prompt: IntArray,
-    planned: IntArray,
-    gpu: _Gpu,
-    rule: Rule,
+    requests: _Requests, here: _Present, w: int, k: int, gpu: _Gpu, rule: Rule
 ) -> bool:
     """Whether the fewest that fill a prompt batch are there, and their plan fits (see `_admit`)."""
+    prompt, waiting, running, tokens = requests.prompt, here.waiting, here.running, here.tokens
     least = min(rule.high, gpu.B_P)
     batch_tokens = 0
     for admitted in range(w):
@@ -306,27 +295,20 @@ def _may_be_full(
         held += prompt[waiting[position]] + 1
     if held > gpu.M:
         return False
-    return bool(_fits(least, waiting, running, k, tokens, prompt, planned, gpu, rule))
+    return bool(_fits(least, requests, here, k, gpu, rule))
 
 
 @njit(cache=True, nogil=True)
 def _admit(
-    waiting: IntArray,
-    w: int,
-    running: IntArray,
-    k: int,
-    tokens: IntArray,
-    prompt: IntArray,
-    planned: IntArray,
-    gpu: _Gpu,
-    rule: Rule,
+    requests: _Requests, here: _Present, w: int, k: int, gpu: _Gpu, rule: Rule
 ) -> tuple[int, int]:
     """Return how many of the waiting fit into a prompt batch, in turn, and what stops the next.
 
     Served in the order of admission, a later one makes none before it wait: a plan that fits
     fits without the last ones. So the longest one is found by bisection.
     """
-    held, peaks = 0, 0
+    prompt, waiting, running, tokens = requests.prompt, here.waiting, here.running, here.tokens
+    planned, held, peaks = requests.planned, 0, 0
     for position in range(k):
         i = running[position]
         held += prompt[i] + tokens[i]
@@ -350,19 +332,19 @@ def _admit(
             continue
         elif rule.service == ADMISSION:
             continue
-        elif not _fits(admitted + 1, waiting, running, k, tokens, prompt, planned, gpu, rule):
+        elif not _fits(admitted + 1, requests, here, k, gpu, rule):
             most, stop = admitted, _BY_KV
         else:
             continue
         break
     if rule.service != ADMISSION or most <= safe:
         return most, stop
-    if _fits(most, waiting, running, k, tokens, prompt, planned, gpu, rule):
+    if _fits(most, requests, here, k, gpu, rule):
         return most, stop
     low, high = safe, most
     while high - low > 1:
         middle = (low + high) // 2
-        if _fits(middle, waiting, running, k, tokens, prompt, planned, gpu, rule):
+        if _fits(middle, requests, here, k, gpu, rule):
             low = middle
         else:
             high = middle
@@ -371,34 +353,13 @@ def _admit(
 
 @njit(cache=True, nogil=True)
 def _fits(
-    admitted: int,
-    waiting: IntArray,
-    running: IntArray,
-    k: int,
-    tokens: IntArray,
-    prompt: IntArray,
-    planned: IntArray,
-    gpu: _Gpu,
-    rule: Rule,
+    admitted: int, requests: _Requests, here: _Present, k: int, gpu: _Gpu, rule: Rule
 ) -> bool:
-    """Whether the plan fits with so many of the waiting."""
-    after = np.concatenate((running[:k], waiting[:admitted]))
-    return bool(_plan_fits(after, tokens, prompt, planned, gpu, rule.service))
-
-
-@njit(cache=True, nogil=True)
-def _plan_fits(
-    after: IntArray,
-    tokens: IntArray,
-    prompt: IntArray,
-    planned: IntArray,
-    gpu: _Gpu,
-    service: int,
-) -> bool:
-    """`safety.plan_fits` for requests that all run; those without a token have one by then."""
-    g = np.maximum(tokens[after], 1)
-    held, needed = prompt[after] + g, planned[after] - g
-    order = _in_order(needed, service, after.size > gpu.B_D)
+    """`safety.plan_fits` of what runs and the first `admitted` that wait, once all of it runs."""
+    after = np.concatenate((here.running[:k], here.waiting[:admitted]))
+    g = np.maximum(here.tokens[after], 1)
+    held, needed = requests.prompt[after] + g, requests.planned[after] - g
+    order = _in_order(needed, rule.service, after.size > gpu.B_D)
     total, unserved = 0, 0  # unserved: position in order
     for position in order:
         total += held[position] if needed[position] > 0 else 0
@@ -431,18 +392,10 @@ def _in_order(needed: IntArray, service: int, matters: bool) -> IntArray:
 
 
 @njit(cache=True, nogil=True)
-def _served(
-    running: IntArray,
-    k: int,
-    tokens: IntArray,
-    prompt: IntArray,
-    planned: IntArray,
-    gpu: _Gpu,
-    service: int,
-) -> IntArray:
-    """Whom the token batch serves, in order of admission: `serving.serve`."""
-    here = running[:k]
-    g, s, o = tokens[here], prompt[here], planned[here]
+def _served(requests: _Requests, here: _Present, k: int, gpu: _Gpu, service: int) -> IntArray:
+    """Return what the token batch serves, in order of admission: `serving.serve`."""
+    running = here.running[:k]
+    g, s, o = here.tokens[running], requests.prompt[running], requests.planned[running]
     order = _in_order(o - g, service, k > gpu.B_D)
     in_batch = np.zeros(k, np.int64)
     in_batch[order[: gpu.B_D]] = 1
@@ -454,7 +407,7 @@ def _served(
                 in_batch[j] = 1
                 if not _can_finish(s + g + in_batch, o - g - in_batch, gpu.M):
                     in_batch[j] = 0
-    served: IntArray = here[in_batch == 1].copy()
+    served: IntArray = running[in_batch == 1].copy()
     return served
 
 

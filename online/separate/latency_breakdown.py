@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,38 @@ class TimeAccount:
     paused_idle: int
     stalled_idle: int
     blocked_kv: int
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Say where the requests' time goes, as shares of the total latency."""
+        total = sum(getattr(self, field.name) for field in fields(self)[:-2])
+
+        def share(time: int) -> str:
+            return f"{time / max(1, total):.1%}"
+
+        return [
+            (
+                "served",
+                f"{share(self.prompt)} of the latency in prompt batches, "
+                f"{share(self.token)} in token batches",
+            ),
+            (
+                "paused",
+                f"{share(self.paused_prompts)} behind prompt batches, "
+                f"{share(self.paused_tokens)} left out of token batches, "
+                f"{share(self.paused_idle)} idle",
+            ),
+            (
+                "waiting",
+                f"{share(self.waiting_prompts)} behind prompt batches, "
+                f"{share(self.waiting_tokens)} behind token batches, "
+                f"{share(self.waiting_kv)} for KV, {share(self.waiting_idle)} idle",
+            ),
+            (
+                "stalls",
+                f"{self.blocked_kv:,} blocked by KV, "
+                f"{self.stalled_idle:,} idle while a request waits",
+            ),
+        ]
 
 
 def account(instance: Instance, schedule: SeparateSchedule) -> TimeAccount:

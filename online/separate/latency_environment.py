@@ -15,7 +15,7 @@ from ...models.separate.problem import serial_work
 from ...models.separate.schedule import SeparateSchedule
 from ...solvers.hindsight import solve
 from ...solvers.separate.bounds.waits_and_stalls import waits_and_stalls, work_of
-from ...solvers.separate.exact.search import exhaust, is_applicable
+from ...solvers.separate.exact.search import is_applicable, search_states
 from ...solvers.separate.search.recipe import improve_separate
 from ..environments.environment import EnvironmentKind
 from ..environments.latency import LatencyEnvironment, bayes_options, bayes_settings, best_of
@@ -47,7 +47,7 @@ def _hindsight(
     alone = waits_and_stalls(instance).bound if few else serial_work(instance)
     bound = max(alone, int(side.latency(int(mixed))))
     if work > 0 and is_applicable(instance):
-        found = exhaust(instance, plan, work_limit=work // UNITS_PER_LABEL)
+        found = search_states(instance, plan, work_limit=work // UNITS_PER_LABEL)
         return found.schedule, max(bound, found.bound)
     return plan, bound
 

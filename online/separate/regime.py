@@ -36,4 +36,6 @@ SEPARATE = OnlineRegime(
     begun=begun,
     references={Orca.name: _orca},
     latency_breakdown=_latency_breakdown,
+    kernels=(("online.separate.kernels", "_run"), ("online.separate.blocked", "_blocked")),
+    samples=("prefill-first",),
 )

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ...models.instance import Instance
 from ...models.separate.schedule import SeparateSchedule
 from ...solvers.certificates.strict import integer, require_keys
-from ...solvers.separate.exact.search import exhaust
+from ...solvers.separate.exact.search import search_states
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Rerun:
 
     def bound(self, instance: Instance, schedule: SeparateSchedule) -> int:
         """Search again for better schedules than this feasible one; return the proved bound."""
-        return exhaust(instance, schedule, work_limit=self.work_limit).bound
+        return search_states(instance, schedule, work_limit=self.work_limit).bound
 
     def to_record(self) -> dict[str, Any]:
         """Return the proof as a plain record."""

@@ -8,8 +8,8 @@ from ...models.instance import Instance
 from ...models.separate.schedule import Batch, SeparateSchedule
 from ...solvers.random_stream import Stream
 from ...solvers.separate.compiled_instance import machine_of
-from ...solvers.separate.search.list_codes import after_batch, code_of, first_codes
-from ...solvers.separate.search.schedule_builder import Code
+from ...solvers.separate.search.encoding import Encoding
+from ...solvers.separate.search.list_encodings import after_batch, encoding_of, first_encodings
 from ..coupling.best_known import Step
 from .hindsight import REHEAT, in_order, make_world
 
@@ -55,7 +55,7 @@ def separate_steps(
     ...  separate_steps(instance, run, plan, 50, random_stream(0))][:3]
     [('prompt', 12), ('prompt', 12), ('token', 12)]
     """
-    follower = _Follower(instance, code_of(instance, plan), effort, stream)
+    follower = _Follower(instance, encoding_of(instance, plan), effort, stream)
     total = int((plan.completion(instance) - instance.arrival).sum())
     steps, now, as_planned = [], int(instance.arrival.min()), True
     planned = iter(plan.batches)
@@ -80,7 +80,7 @@ def _are_equal(one: Batch, other: Batch) -> bool:
 class _Follower:
     """What has been decided, and a schedule of the rest."""
 
-    def __init__(self, instance: Instance, code: Code, effort: int, stream: Stream) -> None:
+    def __init__(self, instance: Instance, code: Encoding, effort: int, stream: Stream) -> None:
         self.instance, self.machine = instance, machine_of(instance)
         self.effort, self.stream = effort, stream
         self.tokens = np.zeros(instance.n, np.int64)
@@ -100,7 +100,7 @@ class _Follower:
         self.done += sum(end - int(self.instance.arrival[i]) for i in complete)
         return self._value(end, after_batch(self.code, batch.kind, members))
 
-    def _value(self, now: int, code: Code) -> int:
+    def _value(self, now: int, code: Encoding) -> int:
         """Total latency of the best known continuation from a boundary on."""
         s, g = self.instance.prompt, self.tokens
         runs = np.flatnonzero((g > 0) & (g < self.instance.output))
@@ -108,7 +108,7 @@ class _Follower:
         world = make_world(self.machine, running, now)
         world.try_codes(iter([code]))
         if self.done + world.cost != self.best and code.order.size:
-            world.try_codes(c for _, c in first_codes(self.machine, np.sort(code.order), now))
+            world.try_codes(c for _, c in first_encodings(self.machine, np.sort(code.order), now))
             world.solve(self.effort, REHEAT, self.stream)
         self.code, self.best = world.code, self.done + world.cost
         return self.best

@@ -1,11 +1,13 @@
 """The engine for the total latency: schedules on one thread, bounds and proofs on another.
 
-The compiled searches release the interpreter, so the two threads use two cores (`desk`).
+The compiled searches release the interpreter, so the two threads use two cores (`workers`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 
 from ...models.mixed.schedule import MixedSchedule
@@ -16,7 +18,8 @@ from ..certificates.mixed.memory_prices import MemoryPriceProof
 from ..certificates.mixed.path_search import PathSearch
 from ..certificates.mixed.price_table import PriceTable
 from ..compiled import PHASE
-from ..workers import Desk, Found
+from ..stages import Driver, Limits, Stage
+from ..workers import Found, Mailbox
 from .bounds import configuration
 from .bounds.memory_prices import memory_price_bound
 from .exact import proof
@@ -25,44 +28,76 @@ from .path_graphs.warm_up import compile_paths, paths_are_compiled
 from .proofs.price_tables import price_table
 from .search.recipe import improve_schedule
 
-#: Time for the first prices in seconds per request and round of the horizon, and at most which
-#: share of the time left.
-PRICING_SECONDS = 4e-4
-PRICING_SHARE = 0.25
-
-#: Up to so many requests the optimum is hoped for: states are searched exhaustively for some times
-#: as long as the first prices took, then on better prices, which take some times as long, for a
-#: share of the time left, and path graphs get the rest. For larger instances states are searched on
-#: better prices only, to raise the bound. Schedules are searched beside for a share of the time.
+#: Up to this many requests the optimum is sought; of larger instances states are searched on better
+#: prices only, to raise the bound.
 MOST_EXHAUSTED = 30
-FIRST_EXHAUSTION, SECOND_PRICING, SECOND_PRICING_SHARE, EXHAUSTION_SHARE = 2.0, 4.0, 0.2, 0.6
-SEARCH_SHARE, LARGE_SEARCH_SHARE = 0.05, 0.6
-
-#: Seconds that searches of schedules and the first one of states get at least.
-LEAST_SECONDS = 2.0
-
-#: Bytes for the states of an exhaustive search.
-MEMORY = 9 * 2**28
 
 #: Work units: one is about ten microseconds.
 PLACEMENTS_PER_UNIT = 20
 UNITS_PER_PRICE_STEP = 10
 UNITS_PER_NODE = 1000
 
-#: Blocks of rounds and steps per level of the first memory prices, and of the second.
-MEMORY_BLOCKS_AND_STEPS = ((1024, 200), (4096, 1000))
-
-#: Names of what proves bounds.
+#: Names of what finds schedules and proves bounds.
+SCHEDULES = "schedule search"
 CONFIGURATIONS = "configuration prices"
 EXHAUSTION = "exhaustive search"
 MEMORY_PRICES = "memory prices"
 PATHS = "path graphs"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """How the engine divides its time and memory.
+
+    Attributes
+    ----------
+    pricing_seconds, pricing_share : float
+        Time for the first prices in seconds per request and round of the horizon, and at most this
+        share of the time left.
+    first_search, second_pricing, second_pricing_share, search_share : float
+        Up to `MOST_EXHAUSTED` requests states are searched for this many times as long as the first
+        prices took, then on better prices, which take this many times as long and at most this
+        share of the time left, for this share of the time left; path graphs get the rest.
+    schedule_share, large_schedule_share : float
+        Share of the time for schedules beside a search of states, up to `MOST_EXHAUSTED` requests
+        and beyond.
+    alone_share, memory_alone_share : float
+        Share of the time for schedules on the only thread, before prices on configurations and
+        before prices on memory.
+    least_seconds : float
+        Seconds that searches of schedules and the first one of states get at least.
+    memory, memory_by_work : int
+        Bytes for the states of a search, by clock and by work.
+    memory_prices : tuple of (int, int)
+        Blocks of rounds and steps per level of the first memory prices, and of the second.
+    """
+
+    pricing_seconds: float = 4e-4
+    pricing_share: float = 0.25
+    first_search: float = 2.0
+    second_pricing: float = 4.0
+    second_pricing_share: float = 0.2
+    search_share: float = 0.6
+    schedule_share: float = 0.05
+    large_schedule_share: float = 0.6
+    alone_share: float = 0.3
+    memory_alone_share: float = 0.6
+    least_seconds: float = 2.0
+    memory: int = 9 * 2**28
+    memory_by_work: int = 2**32
+    memory_prices: tuple[tuple[int, int], ...] = ((1024, 200), (4096, 1000))
+
+
 def improve_and_prove(
-    search: BestSoFar[MixedSchedule], *, time_limit: float, threads: int | None, seed: int
+    search: BestSoFar[MixedSchedule],
+    *,
+    time_limit: float = math.inf,
+    work_limit: int | None = None,
+    threads: int | None,
+    seed: int,
+    paths: bool = True,
 ) -> None:
-    """Search for schedules and bounds until they meet or the time is up.
+    """Search for schedules and bounds until they meet or the limits are reached.
 
     Parameters
     ----------
@@ -70,101 +105,18 @@ def improve_and_prove(
         Has a schedule already; what is found goes there.
     time_limit : float
         Seconds from now on.
+    work_limit : int or None
+        Units of work for each stage; with it the clock plays no part.
     threads : int or None
         With 1, the bounds come after the schedules; else both run at once.
     seed : int
         Seed of the schedule search.
+    paths : bool
+        Whether work may go to path graphs.
     """
-    desk = Desk(search, deadline=search.seconds + time_limit)
-    if threads == 1:
-        desk.run(partial(_improve, desk, seed, _seconds_before_bounds(desk, time_limit)))
-        if not search.proved:
-            desk.run(partial(_prove, desk, 1))
-    else:
-        seconds = time_limit
-        if has_configurations(search) and proof.is_applicable(search.instance):
-            small = search.instance.n <= MOST_EXHAUSTED
-            share = SEARCH_SHARE if small else LARGE_SEARCH_SHARE
-            seconds = max(LEAST_SECONDS, share * time_limit)  # the proof takes both threads then
-        desk.run(partial(_improve, desk, seed, seconds), partial(_prove, desk, 2))
-
-
-def improve_and_prove_by_work(
-    search: BestSoFar[MixedSchedule], work_limit: int, seed: int, *, paths: bool = True
-) -> None:
-    """Do the same, one after the other, with a limit on work: the clock plays no part."""
-    instance = search.instance
-    assert search.schedule is not None
-    better = improve_schedule(
-        instance,
-        search.schedule,
-        time_limit=0.0,
-        work_limit=PLACEMENTS_PER_UNIT * work_limit,
-        seed=seed,
-    )
-    search.offer(better, "schedule search")
-    search.tell("schedule search")
-    if not has_configurations(search):
-        found = memory_price_bound(instance, schedule=better)
-        search.proved_bound(MEMORY_PRICES, found.value, MemoryPriceProof(prices=found.prices))
-        return
-    steps = work_limit // UNITS_PER_PRICE_STEP
-    prices = configuration.configuration_prices(instance, better, work_limit=steps // 2)
-    prices = configuration.configuration_prices(
-        instance, better, begin=prices, work_limit=steps // 2
-    )
-    table = price_table(instance, prices)
-    search.proved_bound(CONFIGURATIONS, prices.bound, ConfigurationPriceProof(table=table))
-    search.tell(CONFIGURATIONS)
-    if not search.proved and instance.n <= MOST_EXHAUSTED and proof.is_applicable(instance):
-        outcome = proof.prove(instance, better, prices, work_limit=work_limit)
-        search.offer(outcome.schedule, EXHAUSTION)
-        exhausted = ExhaustiveSearch(value=outcome.bound, table=table)
-        search.proved_bound(EXHAUSTION, outcome.bound, exhausted)
-    if paths and not search.proved and sublimation.is_applicable(instance):
-        assert search.schedule is not None
-        outcome = sublimation.prove_by_paths(
-            instance,
-            search.schedule,
-            prices,
-            bound=math.ceil(search.bound or 0),
-            work_limit=work_limit,
-        )
-        search.offer(outcome.schedule, PATHS)
-        refuted = PathSearch(value=outcome.bound, table=table)
-        search.proved_bound(PATHS, outcome.bound, refuted)
-
-
-def _seconds_before_bounds(desk: Desk[MixedSchedule], time_limit: float) -> float:
-    """Seconds of schedule search on the only thread; memory prices need little after it."""
-    if has_configurations(desk.search):
-        return min(0.3 * time_limit, _first_seconds(desk))
-    return 0.6 * time_limit
-
-
-def _first_seconds(desk: Desk[MixedSchedule]) -> float:
-    """Seconds for the first prices, by the size of their table."""
-    horizon = int(desk.best().completion(desk.search.instance).max())
-    return PRICING_SECONDS * desk.search.instance.n * horizon
-
-
-def _improve(desk: Desk[MixedSchedule], seed: int, seconds: float) -> None:
-    """Search for schedules."""
-    improve_schedule(
-        desk.search.instance,
-        desk.best(),
-        time_limit=min(seconds, desk.seconds_left),
-        seed=seed,
-        stop=desk.stop.is_set,
-        found=lambda schedule, _: desk.findings.put(Found("schedule search", schedule)),
-    )
-
-
-def _prove(desk: Desk[MixedSchedule], threads: int) -> None:
-    if has_configurations(desk.search):
-        _prove_by_configurations(desk, threads)
-    else:
-        _bound_by_memory_prices(desk)
+    driver = Driver(search, time_limit, work_limit, threads)
+    engine = _Engine(driver, seed, paths)
+    driver.run([engine.schedules()], engine.proofs())
 
 
 def has_configurations(search: BestSoFar[MixedSchedule]) -> bool:
@@ -174,109 +126,184 @@ def has_configurations(search: BestSoFar[MixedSchedule]) -> bool:
     return configuration.is_applicable(search.instance, last_round)
 
 
-def _bound_by_memory_prices(desk: Desk[MixedSchedule]) -> None:
-    """Prices on few blocks, soon, then on many."""
-    for blocks, steps in MEMORY_BLOCKS_AND_STEPS:
-        if desk.stop.is_set():
+@dataclass(slots=True)
+class _Engine:
+    """The stages, and the prices that they share."""
+
+    driver: Driver[MixedSchedule]
+    seed: int
+    paths: bool
+    parameters: Parameters = field(default_factory=Parameters)
+    prices: configuration.ConfigurationPrices | None = None
+    complete: bool = False
+
+    @property
+    def search(self) -> BestSoFar[MixedSchedule]:
+        return self.driver.search
+
+    @property
+    def mailbox(self) -> Mailbox[MixedSchedule]:
+        return self.driver.mailbox
+
+    @property
+    def small(self) -> bool:
+        """Whether the optimum is sought."""
+        return self.search.instance.n <= MOST_EXHAUSTED
+
+    @property
+    def searchable(self) -> bool:
+        """Whether states can be searched."""
+        return proof.is_applicable(self.search.instance)
+
+    def schedules(self) -> Stage:
+        """Return the search for schedules, with the time that it gets."""
+        given, seconds = self.parameters, self.mailbox.seconds_left
+        configurations = has_configurations(self.search)
+        if not self.driver.parallel:
+            share = given.alone_share if configurations else given.memory_alone_share
+            most = self._first_seconds() if configurations else math.inf
+            seconds = min(share * seconds, most)
+        elif configurations and self.searchable:  # the proof takes both threads then
+            share = given.schedule_share if self.small else given.large_schedule_share
+            seconds = max(given.least_seconds, share * seconds)
+        return Stage(SCHEDULES, self.improve, seconds=seconds)
+
+    def proofs(self) -> Iterator[Stage]:
+        """Yield what proves bounds, as far as the size of the instance allows."""
+        if has_configurations(self.search):
+            yield from self._by_configurations()
             return
+        for blocks, steps in self.parameters.memory_prices[: 1 if self.driver.by_work else None]:
+            yield Stage(MEMORY_PRICES, partial(self.price_memory, blocks, steps))
+
+    def _by_configurations(self) -> Iterator[Stage]:
+        """Prices, then searches guided by them; again with more time for prices until proved."""
+        given, mailbox = self.parameters, self.mailbox
+        budget = min(self._first_seconds(), given.pricing_share * mailbox.seconds_left)
+        first = Stage(CONFIGURATIONS, self.price, seconds=0.5 * budget, share=0.5)
+        yield first
+        yield first  # from there by another way of climbing
+        if self.small and self.searchable:
+            seconds = max(given.least_seconds, given.first_search * budget)
+            yield Stage(EXHAUSTION, self.search_states, seconds=seconds)
+        path_graphs = Stage(PATHS, self.search_paths, self._has_path_graphs)
+        if self.driver.by_work:
+            yield path_graphs
+            return
+        most = given.second_pricing_share * mailbox.seconds_left
+        budget = min(given.second_pricing * budget, most)
+        while not self.complete:
+            yield Stage(CONFIGURATIONS, self.price, seconds=budget)
+            if self.searchable:
+                seconds = (given.search_share if self.small else 1.0) * mailbox.seconds_left
+                yield Stage(EXHAUSTION, self.search_states, seconds=seconds)
+            if not self.complete and (self.small or not self.searchable):
+                yield path_graphs
+            budget = 2 * budget
+
+    def _first_seconds(self) -> float:
+        """Seconds for the first prices, by the size of their table."""
+        instance = self.search.instance
+        horizon = int(self.mailbox.best().completion(instance).max())
+        return self.parameters.pricing_seconds * instance.n * horizon
+
+    def _has_path_graphs(self) -> bool:
+        return self.paths and sublimation.is_applicable(self.search.instance)
+
+    def improve(self, limits: Limits) -> None:
+        """Search for schedules."""
+        improve_schedule(
+            self.search.instance,
+            self.mailbox.best(),
+            time_limit=limits.seconds,
+            work_limit=limits.steps(per_unit=PLACEMENTS_PER_UNIT),
+            seed=self.seed,
+            stop=limits.stop,
+            found=lambda schedule, _: self.mailbox.put(Found(SCHEDULES, schedule)),
+        )
+
+    def price_memory(self, blocks: int, steps: int, limits: Limits) -> None:
+        """Climb to prices on memory."""
         found = memory_price_bound(
-            desk.search.instance,
-            schedule=desk.best(),
+            self.search.instance,
+            schedule=self.mailbox.best(),
             blocks=blocks,
             steps=steps,
-            time_limit=0.8 * desk.seconds_left,
-            keep_going=lambda _: not desk.stop.is_set(),
+            time_limit=0.8 * limits.seconds,
+            keep_going=lambda _: not limits.stop(),
         )
         bound = found.value, MemoryPriceProof(prices=found.prices)
-        desk.findings.put(Found(MEMORY_PRICES, bound=bound))
+        self.mailbox.put(Found(MEMORY_PRICES, bound=bound))
 
+    def price(self, limits: Limits) -> None:
+        """Climb to prices on configurations, or go on from those that there are."""
+        self.prices = configuration.configuration_prices(
+            self.search.instance,
+            self.mailbox.best(),
+            begin=self.prices,
+            time_limit=limits.seconds,
+            work_limit=limits.steps(units=UNITS_PER_PRICE_STEP),
+            stop=limits.stop,
+        )
+        table = price_table(self.search.instance, self.prices)
+        bound = self.prices.bound, ConfigurationPriceProof(table=table)
+        self.mailbox.put(Found(CONFIGURATIONS, bound=bound))
 
-def _prove_by_configurations(desk: Desk[MixedSchedule], threads: int) -> None:
-    """Prices, then searches guided by them; again with more time for prices until it is proved."""
-    instance = desk.search.instance
-    budget = min(_first_seconds(desk), PRICING_SHARE * desk.seconds_left)
-    prices = _better_prices(desk, None, 0.5 * budget)
-    prices = _better_prices(desk, prices, 0.5 * budget)  # from there by another way of climbing
-    exhaustible, small = proof.is_applicable(instance), instance.n <= MOST_EXHAUSTED
-    if exhaustible and small:
-        seconds = max(LEAST_SECONDS, FIRST_EXHAUSTION * budget)
-        if _exhaust(desk, prices, seconds, threads, give_up=True):
-            return
-    budget = min(SECOND_PRICING * budget, SECOND_PRICING_SHARE * desk.seconds_left)
-    prices = _better_prices(desk, prices, budget)
-    while desk.seconds_left > 0 and not desk.stop.is_set():
-        if exhaustible:
-            seconds = (EXHAUSTION_SHARE if small else 1.0) * desk.seconds_left
-            if _exhaust(desk, prices, seconds, threads, give_up=small):
-                return
-        if sublimation.is_applicable(instance) and (small or not exhaustible):
-            if not paths_are_compiled():
-                desk.search.off_the_clock(PHASE, compile_paths)
-            outcome = sublimation.prove_by_paths(
-                instance,
-                desk.best(),
-                prices,
-                bound=math.ceil(desk.search.bound or 0),
-                time_limit=desk.seconds_left,
-                threads=threads,
-                stop=desk.stop.is_set,
-                found=partial(_hand_in, desk, PATHS, PathSearch, price_table(instance, prices)),
-            )
-            if outcome.complete:
-                return
-        budget = 2 * budget
-        prices = _better_prices(desk, prices, budget)
+    def search_states(self, limits: Limits) -> None:
+        """Search states exhaustively."""
+        assert self.prices is not None
+        by_work, given = self.driver.by_work, self.parameters
+        found = partial(self._hand_in, EXHAUSTION, ExhaustiveSearch, self._table())
+        outcome = proof.prove(
+            self.search.instance,
+            self.mailbox.best(),
+            self.prices,
+            bound=0 if by_work else self._bound(),
+            time_limit=limits.seconds,
+            work_limit=limits.work,
+            memory_limit=given.memory_by_work if by_work else given.memory,
+            threads=2 if self.driver.parallel else 1,
+            give_up=self.small and not by_work,
+            stop=limits.stop,
+            found=found,
+        )
+        found(outcome.schedule, outcome.bound)
+        self.complete = outcome.complete
 
+    def search_paths(self, limits: Limits) -> None:
+        """Refute latencies by path graphs."""
+        assert self.prices is not None
+        if not self.driver.by_work and not paths_are_compiled():
+            self.search.off_the_clock(PHASE, compile_paths)
+        found = partial(self._hand_in, PATHS, PathSearch, self._table())
+        outcome = sublimation.prove_by_paths(
+            self.search.instance,
+            self.mailbox.best(),
+            self.prices,
+            bound=self._bound(),
+            time_limit=limits.seconds,
+            work_limit=limits.work,
+            threads=2 if self.driver.parallel else 1,
+            stop=limits.stop,
+            found=found,
+        )
+        if self.driver.by_work:
+            found(outcome.schedule, outcome.bound)
+        self.complete = outcome.complete
 
-def _exhaust(
-    desk: Desk[MixedSchedule],
-    prices: configuration.ConfigurationPrices,
-    seconds: float,
-    threads: int,
-    *,
-    give_up: bool,
-) -> bool:
-    """Search states for so long at most; whether that proved the optimum."""
-    instance, table = desk.search.instance, price_table(desk.search.instance, prices)
-    outcome = proof.prove(
-        instance,
-        desk.best(),
-        prices,
-        bound=math.ceil(desk.search.bound or 0),
-        time_limit=min(seconds, desk.seconds_left),
-        memory_limit=MEMORY,
-        threads=threads,
-        give_up=give_up,
-        stop=desk.stop.is_set,
-        found=partial(_hand_in, desk, EXHAUSTION, ExhaustiveSearch, table),
-    )
-    _hand_in(desk, EXHAUSTION, ExhaustiveSearch, table, outcome.schedule, outcome.bound)
-    return outcome.complete
+    def _table(self) -> PriceTable:
+        assert self.prices is not None
+        return price_table(self.search.instance, self.prices)
 
+    def _bound(self) -> int:
+        return math.ceil(self.search.bound or 0)
 
-def _better_prices(
-    desk: Desk[MixedSchedule], begin: configuration.ConfigurationPrices | None, seconds: float
-) -> configuration.ConfigurationPrices:
-    prices = configuration.configuration_prices(
-        desk.search.instance,
-        desk.best(),
-        begin=begin,
-        time_limit=min(seconds, desk.seconds_left),
-        stop=desk.stop.is_set,
-    )
-    table = price_table(desk.search.instance, prices)
-    desk.findings.put(
-        Found(CONFIGURATIONS, bound=(prices.bound, ConfigurationPriceProof(table=table)))
-    )
-    return prices
-
-
-def _hand_in(
-    desk: Desk[MixedSchedule],
-    by: str,
-    kind: type[ExhaustiveSearch] | type[PathSearch],
-    table: PriceTable,
-    schedule: MixedSchedule,
-    bound: int,
-) -> None:
-    desk.findings.put(Found(by, schedule, (bound, kind(value=bound, table=table))))
+    def _hand_in(
+        self,
+        by: str,
+        kind: type[ExhaustiveSearch] | type[PathSearch],
+        table: PriceTable,
+        schedule: MixedSchedule,
+        bound: int,
+    ) -> None:
+        self.mailbox.put(Found(by, schedule, (bound, kind(value=bound, table=table))))

@@ -6,6 +6,8 @@ The MILP, and with it Pyomo, is loaded where it is needed: the package starts tw
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from os import PathLike
 from types import ModuleType
 
@@ -17,7 +19,7 @@ from ..certificates.mixed.combinatorial import CombinatorialBound
 from ..recipe import Options, Recipe
 from .bounds.combinatorial import all_bounds
 from .bounds.one_long_request import ONE_LONG, one_long_request
-from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove, improve_and_prove_by_work
+from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove
 from .list_scheduling.incumbents import list_schedules
 from .milp_size import is_applicable
 from .parts import mixed_parts
@@ -49,19 +51,16 @@ def _prove(search: Search, options: Options) -> None:
     """Run the engine for the total latency, the MILP for the rest and where a form is asked for."""
     work_limit, threads, seed = options.work_limit, options.threads, options.seed
     if options.ask_for_milp:
-        _milp().try_milp(search, options.formulation, work_limit, threads, seed)
+        _milp().try_milp(search, options)
         return
     if search.seconds_left == 0:
         return
     last_resort = not has_configurations(search) and is_applicable(search)
-    if work_limit is not None:
-        improve_and_prove_by_work(search, work_limit, seed)
-    else:
-        seconds = search.seconds_left * (0.5 if last_resort else 1.0)
-        improve_and_prove(search, time_limit=seconds, threads=threads, seed=seed)
+    seconds = search.seconds_left * (0.5 if last_resort else 1.0)
+    improve_and_prove(search, time_limit=seconds, work_limit=work_limit, threads=threads, seed=seed)
     if last_resort and not search.proved:
         nodes = None if work_limit is None else work_limit // UNITS_PER_NODE
-        _milp().try_milp(search, options.formulation, nodes, threads, seed)
+        _milp().try_milp(search, replace(options, work_limit=nodes))
 
 
 def _prepare(instance: Instance, options: Options) -> None:
@@ -97,10 +96,11 @@ def _compile(instance: Instance | None, announce: Callable[[], None]) -> None:
 def _write_model(
     instance: Instance, path: str | PathLike[str], *, objective: str, formulation: str
 ) -> None:
-    from ...models.mixed.milp.formulation import write_model
+    from ...models.mixed.milp.formulation import build_model
+    from ...models.model_file import write_model
 
     form = DEFAULT_FORM if formulation == "auto" else formulation
-    write_model(instance, path, objective=objective, formulation=form)
+    write_model(path, partial(build_model, instance, objective=objective, formulation=form))
 
 
 MIXED = Recipe(

@@ -14,13 +14,13 @@ from ...models.mixed.milp.formulation import build_model
 from ...models.mixed.milp.from_variables import decode, set_start
 from ...models.mixed.milp.offered_starts import offered_starts
 from ...models.mixed.schedule import MixedSchedule
-from ...models.objectives import value_step
 from ..best_so_far import BestSoFar
 from ..certificates.clock import Clock
 from ..highs import solve_model
-from ..matrix_form import MatrixForm, compile_model
-from ..milp_stage import attempted, solved, take, tell
-from ..units import in_units, out_of_units
+from ..matrix_form import MatrixForm
+from ..milp_stage import solve_milp, solved
+from ..recipe import Options
+from ..units import out_of_units
 from ..weak_duality import dual_bound
 from .milp_size import MOST_BINARIES, latest_starts_of, most_binaries
 from .proofs.linear_duals import round_prices
@@ -33,13 +33,7 @@ MOST_DENSE_NONZEROS = 600_000
 LARGE_LP = 30_000
 
 
-def try_milp(
-    search: BestSoFar[MixedSchedule],
-    formulation: str,
-    work_limit: int | None,
-    threads: int | None,
-    seed: int,
-) -> None:
+def try_milp(search: BestSoFar[MixedSchedule], options: Options) -> None:
     """Build the MILP, hand over the schedule, solve with the time left."""
     instance = search.instance
     if search.seconds_left == 0:
@@ -50,51 +44,20 @@ def try_milp(
         return
     latest = latest_starts_of(search)
     binaries = offered_starts(instance, latest).count
-    if binaries > most_binaries(work_limit):
+    if binaries > most_binaries(options.work_limit):
         search.account.append(f"MILP not tried ({binaries} binaries)")
         return
-    if formulation == "auto":
-        formulation = _suitable_form(instance, latest)
-    name = f"MILP ({formulation} form)"
+    chosen = options.formulation
+    form = _suitable_form(instance, latest) if chosen == "auto" else chosen
     search.tell(f"building the MILP ({binaries} binaries)")
-    small, unit = in_units(instance, search.objective)
-    built = attempted(search, name, partial(_build, search, small, formulation, latest))
-    if built is None:
-        return
-    milp, form, started = built
-    limited = work_limit is None
-    _bound_by_lp(search, form, unit, search.seconds_left if limited else None, threads)
-    search.tell("LP relaxation")
-    if search.seconds_left == 0:
-        search.account.append("no time left for branch and bound")
-        return
-    result = solved(
-        search,
-        name,
-        lambda: solve_model(
-            form,
-            time_limit=search.seconds_left if limited else None,
-            work_limit=work_limit,
-            threads=threads,
-            seed=seed,
-            absolute_gap=float(value_step(instance, search.objective) / unit) / 2,
-            warm_start=started,
-            progress=partial(tell, search, unit),
-        ),
-    )
-    if result is not None:
-        take(search, name, result, unit, lambda: decode(instance, milp, result.value))
-    search.tell("done")
 
+    def build(small: Instance) -> tuple[pyo.ConcreteModel, bool]:
+        model = build_model(small, objective=search.objective, formulation=form, latest=latest)
+        assert search.schedule is not None
+        return model, set_start(small, model, search.schedule)
 
-def _build(
-    search: BestSoFar[MixedSchedule], instance: Instance, formulation: str, latest: IntArray
-) -> tuple[pyo.ConcreteModel, MatrixForm, bool]:
-    """Return the model, its matrices, and whether its variables have the schedule's values."""
-    milp = build_model(instance, objective=search.objective, formulation=formulation, latest=latest)
-    assert search.schedule is not None
-    started = set_start(instance, milp, search.schedule)
-    return milp, compile_model(milp), started
+    relaxation = partial(_bound_by_lp, threads=options.threads)
+    solve_milp(search, f"MILP ({form} form)", options, build, decode, relaxation)
 
 
 def _suitable_form(instance: Instance, latest: IntArray) -> str:

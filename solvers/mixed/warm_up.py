@@ -18,7 +18,7 @@ from ..limits import Budget, Incumbent
 from ..random_stream import random_stream
 from ..recipe import Options
 from .bounds.configuration import configuration_prices
-from .engine import has_configurations, improve_and_prove_by_work
+from .engine import has_configurations, improve_and_prove
 from .exact.proof import prove
 from .hindsight import begin
 from .list_scheduling.incumbents import list_schedules
@@ -77,7 +77,7 @@ def load_compiled_code(instance: Instance, *, paths: bool = True) -> None:
         configuration_prices(instance, search.schedule, begin=prices, work_limit=100)
     else:
         import_module(".milp", __package__)  # the last resort of large instances
-    improve_and_prove_by_work(search, WARM_UP_WORK, seed=0, paths=paths)
+    improve_and_prove(search, work_limit=WARM_UP_WORK, threads=1, seed=0, paths=paths)
     search.solution()
     _polish_once()
     if paths:

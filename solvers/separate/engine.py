@@ -1,466 +1,445 @@
-"""The engine for the total latency of separate batching, on two threads.
+"""The engine for the total latency of separate batching: its stages, by clock and by work.
 
-Schedules are found on one thread, by annealing and beams, bounds on the other.
+By clock, schedules are found on one thread, by annealing and beams, bounds on the other.
 
-- Where the GPU's walk has a table of costs to go and requests are not too many: prices of the walk,
-  then the exhaustive search that they lead; up to `MOST_PROFILED` requests it also gets prices of
+- Where the GPU's path has a table of costs to go and requests are not too many: prices of the path,
+  then the exhaustive search that they guide; up to `MOST_PROFILED` requests it also gets prices of
   profiles, for all states and for later stages of the best schedule, as soon as they are found.
 - Where it has none (affine batch times) and there are no more than `MOST_PROFILED` requests: prices
   of profiles, beams, prices of stages, exhaustive search.
-- Else: waits and stalls, the class relaxation and prices of the walk, whichever are small enough.
+- Else: waits and stalls, the class relaxation and prices of the path, whichever are small enough.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 from ...models.instance import Instance
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
-from ..workers import Desk, Found
+from ..stages import Driver, Limits, Stage
+from ..workers import Found, Mailbox
 from .bounds.class_relaxation import class_prices, end_of_relaxation, has_class_bound
-from .bounds.profile_prices import ProfilePrices, Stage, most_running, profile_prices, stages_of
-from .bounds.waits_and_stalls import MOST_MEMORY, WaitsAndStalls, waits_and_stalls, work_of
-from .bounds.walk_prices import has_walk, proof_of, walk_prices
-from .exact.search import beam, exhaust, is_applicable, may_be_led
-from .exact.walk_lookahead import WalkTable, search_proof, walk_table
-from .search.list_codes import codes_by_starts
+from .bounds.gpu_path_prices import has_path, path_prices, proof_of
+from .bounds.profile_prices import ProfilePrices, most_running, profile_prices, stages_of
+from .bounds.profile_prices import Stage as Later
+from .bounds.waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
+from .exact.gpu_path_lookahead import PathTable, path_table, search_proof
+from .exact.search import beam, is_applicable, may_be_guided, search_states
+from .search.list_encodings import encodings_by_starts
 from .search.recipe import improve_separate
 from .search.schedule_builder import schedule_of
-from .search.tail_search import improve_endings
+from .search.tail_search import improve_tail
 
 #: Most requests for which the costs to go of profiles are worth their time.
 MOST_PROFILED = 30
 
-#: States that are expanded before anything else: enough for tiny instances.
-FIRST_EXPANSIONS = 3_000
-
-#: Shares of the time for annealing beside the first prices, for the first beams, and for the prices
-#: of later stages; of the annealing where no proof is in sight, and of the prices for its beams.
-FIRST_SHARE, BEAM_SHARE, STAGE_SHARE = 0.15, 0.08, 0.2
-LONG_SHARE, GUIDE_SHARE = 0.75, 0.3
-
-#: Shares of the time for the walk's prices, and for those of profiles beside the search that the
-#: walk leads.
-WALK_SHARE, PROFILE_SHARE = 0.25, 0.15
-
-#: Share of the time for one turn of annealing, where best endings come between.
-TURN_SHARE = 0.15
-
-#: Steps of the ascent to the first prices, to those of a stage, and to those of the walk.
-FIRST_STEPS, STAGE_STEPS, WALK_STEPS = 40, 20, 5_000
-
-#: Stages: shares of the prompts that are done.
-STAGES = (0.25, 0.6)
-
-#: Widths of the first beams, and by how much later ones are wider than the last.
-FIRST_WIDTHS, WIDER = (30, 300, 1000), 3
-
-#: Work units, of about ten microseconds: placements in the annealing, expansions, steps of the
-#: profiles' and of the walk's prices.
-PLACEMENTS_PER_UNIT, UNITS_PER_EXPANSION = 20, 4
-UNITS_PER_STEP, UNITS_PER_WALK_STEP = 10_000, 400
-
-#: Steps of the walk from prompt batch to prompt batch, per unit and per second of the time limit:
-#: more are not begun.
-STALL_STEPS_PER_UNIT, STALL_STEPS_PER_SECOND = 2_000, 50_000_000
+#: Work units, of about ten microseconds: placements in the annealing, steps from prompt batch to
+#: prompt batch, expansions, steps of the profiles' and of the path's prices.
+PLACEMENTS_PER_UNIT, STALL_STEPS_PER_UNIT, UNITS_PER_EXPANSION = 20, 2_000, 4
+UNITS_PER_STEP, UNITS_PER_PATH_STEP = 10_000, 400
 
 #: Names of what finds schedules and proves bounds.
-ANNEALING, BEAMS, ENDINGS = "annealing", "beams", "best endings"
+ANNEALING, BEAMS, TAILS = "annealing", "beams", "best endings"
 PROFILES, EXHAUSTION = "profile prices", "exhaustive search"
-CLASSES, WALK = "class relaxation", "prices of the GPU's walk"
+CLASSES, PATH = "class relaxation", "prices of the GPU's walk"
 STALLS = "waits and stalls"
 
 Search = BestSoFar[SeparateSchedule]
+Lane = Iterable[Stage]
 
 
-def improve_and_prove(search: Search, *, threads: int | None, seed: int) -> None:
-    """Search for schedules and bounds until they meet or the time of the search is up.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """How the engine divides its time; shares are of the time left.
+
+    Attributes
+    ----------
+    first_expansions : int
+        States that are expanded before anything else: enough for tiny instances.
+    first_share, beam_share, stage_share : float
+        For annealing beside the first prices, the first beams, and the prices of later stages.
+    path_share, profile_share : float
+        For the path's prices, and for those of profiles beside the search that the path guides.
+    turn_share : float
+        For one turn of annealing, where tail searches come between.
+    long_share, guide_share : float
+        For annealing where no proof is in sight; of the rest, for the prices that guide its beams.
+    first_steps, later_steps, path_steps : int
+        Steps of the ascent to the first prices, to those of a stage, and to those of the path.
+    stages : tuple of float
+        Stages: shares of the prompts that are done.
+    widths, wider : tuple of int, int
+        Widths of the first beams, and how many times wider each later one is.
+    stall_steps : int
+        Steps from prompt batch to prompt batch per second left: more are not begun.
+    """
+
+    first_expansions: int = 3_000
+    first_share: float = 0.15
+    beam_share: float = 0.08
+    stage_share: float = 0.2
+    path_share: float = 0.25
+    profile_share: float = 0.15
+    turn_share: float = 0.15
+    long_share: float = 0.75
+    guide_share: float = 0.3
+    first_steps: int = 40
+    later_steps: int = 20
+    path_steps: int = 5_000
+    stages: tuple[float, ...] = (0.25, 0.6)
+    widths: tuple[int, ...] = (30, 300, 1000)
+    wider: int = 3
+    stall_steps: int = 50_000_000
+
+
+def improve_and_prove(
+    search: Search,
+    *,
+    work_limit: int | None = None,
+    threads: int | None,
+    seed: int,
+    states: bool = True,
+) -> None:
+    """Search for schedules and bounds until they meet or the limits are reached.
 
     Parameters
     ----------
     search : BestSoFar
-        Has a schedule already; what is found goes there.
+        Has a schedule already, and the time limit; what is found goes there.
+    work_limit : int or None
+        Units of work for each stage; with it the clock plays no part.
     threads : int or None
         With 1, what else runs at once is done one after the other.
     seed : int
         Seed of the annealing.
+    states : bool
+        Whether work may go to searches of states.
     """
-    desk = Desk(search, deadline=search.time_limit)
-    work = _Work(desk, both=threads != 1, seed=seed)
-    exhaustible = is_applicable(search.instance)
-    if exhaustible:
-        desk.run(partial(work.exhaust, FIRST_EXPANSIONS))
-    if search.proved:
-        return
-    priced = most_running(search.instance) is not None
-    if may_be_led(search.instance) and has_costs_to_go(search.instance, desk.best()):
-        _led_by_walk(work, priced)
-    elif exhaustible and priced and search.instance.n <= MOST_PROFILED:
-        _led_by_profiles(work)
-    else:
-        _bounded(work, exhaustible, priced)
-
-
-def has_costs_to_go(instance: Instance, schedule: SeparateSchedule) -> bool:
-    """Whether prices of the GPU's walk can be found, and a table of its costs to go."""
-    end = end_of_relaxation(instance, schedule)
-    return has_class_bound(instance, end) and has_walk(instance, end)
-
-
-def _led_by_walk(work: _Work, priced: bool) -> None:
-    """Prices of the GPU's walk, then the exhaustive search; schedules and more prices beside it."""
-    desk, n = work.desk, work.desk.search.instance.n
-    work.run(*(partial(work.wait_and_stall, memory) for memory in (1, MOST_MEMORY)))
-    if work.is_done():
-        return
-    profiled = priced and n <= MOST_PROFILED
-    schedules = work.price_and_search if profiled else work.anneal_and_end
-    if work.both:
-        desk.run(work.walk_and_exhaust, schedules)
-        return
-    seconds = WALK_SHARE * desk.seconds_left
-    for part in (partial(work.walk, seconds, WALK_STEPS), partial(work.anneal, seconds)):
-        if not work.is_done():
-            desk.run(part)
-    if profiled and not work.is_done():
-        desk.run(work.price_profiles)
-    if not work.is_done() and (work.table is not None or is_applicable(desk.search.instance)):
-        desk.run(work.exhaust)
-
-
-def _led_by_profiles(work: _Work) -> None:
-    """First prices, beams, prices of stages, proof."""
-    desk = work.desk
-    seconds = FIRST_SHARE * desk.seconds_left
-    work.run(partial(work.anneal, seconds), partial(work.price, seconds))
-    if work.is_done():
-        return
-    desk.run(partial(work.beams, FIRST_WIDTHS, BEAM_SHARE * desk.seconds_left))
-    if work.is_done():
-        return
-    stages = stages_of(desk.search.instance, desk.best(), STAGES)
-    seconds = STAGE_SHARE * desk.seconds_left / (1 if work.both else len(stages))
-    work.run(*(partial(work.price_stage, stage, seconds) for stage in stages))
-    if work.both:
-        desk.run(work.exhaust, partial(work.beams, None, math.inf))
-    else:
-        desk.run(work.exhaust)
-
-
-def _bounded(work: _Work, exhaustible: bool, priced: bool) -> None:
-    """Schedules beside bounds; states are searched last where there are few."""
-    desk = work.desk
-    work.run(*(partial(work.wait_and_stall, memory) for memory in (1, MOST_MEMORY)))
-    if work.is_done():
-        return
-    end = end_of_relaxation(desk.search.instance, desk.best())
-    schedules = partial(work.search_schedules, exhaustible, priced)
-    if has_class_bound(desk.search.instance, end):
-        work.run(*work.shares(work.walk, schedules))
-    elif priced:
-        work.run(*work.shares(work.price, work.anneal))
-    else:
-        desk.run(partial(schedules, (LONG_SHARE if exhaustible else 1.0) * desk.seconds_left))
-    if exhaustible and not work.is_done():
-        desk.run(work.exhaust)
+    driver = Driver(search, work=work_limit, threads=threads)
+    engine = _Engine(driver, seed)
+    plan = [(engine.by_work(states),)] if driver.by_work else engine.by_clock()
+    for lanes in plan:
+        driver.run(*lanes)
 
 
 @dataclass(slots=True)
-class _Work:
-    """What the threads do, and the prices that they share."""
+class _Engine:
+    """The stages, and the prices that they share."""
 
-    desk: Desk[SeparateSchedule]
-    both: bool
+    driver: Driver[SeparateSchedule]
     seed: int
+    parameters: Parameters = field(default_factory=Parameters)
     profiles: list[ProfilePrices] = field(default_factory=list)
-    table: WalkTable | None = None
+    table: PathTable | None = None
     runs: int = -1
 
-    def is_done(self) -> bool:
-        """Whether schedule and bound have met."""
-        return self.desk.search.proved
+    @property
+    def search(self) -> Search:
+        return self.driver.search
 
-    def run(self, *work: Callable[[], None]) -> None:
-        """Do some work at once, or one after the other."""
-        if self.both:
-            self.desk.run(*work)
+    @property
+    def instance(self) -> Instance:
+        return self.search.instance
+
+    @property
+    def mailbox(self) -> Mailbox[SeparateSchedule]:
+        return self.driver.mailbox
+
+    @property
+    def left(self) -> float:
+        """Seconds left."""
+        return self.mailbox.seconds_left
+
+    @property
+    def exhaustible(self) -> bool:
+        """Whether states can be searched without a table of costs to go."""
+        return is_applicable(self.instance)
+
+    @property
+    def searchable(self) -> bool:
+        """Whether states can be searched with what there is."""
+        guided = self.table is not None and may_be_guided(self.instance)
+        return guided or self.exhaustible
+
+    @property
+    def priced(self) -> bool:
+        """Whether profiles have prices."""
+        return most_running(self.instance) is not None
+
+    @property
+    def profiled(self) -> bool:
+        """Whether prices of profiles are worth their time."""
+        return self.priced and self.instance.n <= MOST_PROFILED
+
+    @property
+    def latency(self) -> int:
+        """Total latency of the best schedule so far."""
+        assert self.search.value is not None
+        return int(self.search.value)
+
+    def by_work(self, states: bool) -> Iterator[Stage]:
+        """Yield all stages, one after the other."""
+        for memory in (1, MOST_MEMORY):
+            yield Stage(STALLS, partial(self.wait_and_stall, memory))
+        yield Stage(ANNEALING, self.anneal)
+        yield Stage(PATH, partial(self.price_path, self.parameters.path_steps), self._has_classes)
+        if self.priced and (self.instance.n <= MOST_PROFILED or self.table is None):
+            yield Stage(PROFILES, self.price)
+        if states and self.searchable:
+            yield Stage(EXHAUSTION, self.beam_and_search)
+
+    def by_clock(self) -> Iterator[tuple[Lane, ...]]:
+        """Yield lanes that run at once, as the instance's size allows."""
+        if self.exhaustible:
+            first = partial(self.search_states, expansions=self.parameters.first_expansions)
+            yield ([Stage(EXHAUSTION, first)],)
+        if may_be_guided(self.instance) and self._has_costs_to_go():
+            yield from self._guided_by_path_bound()
+        elif self.exhaustible and self.profiled:
+            yield from self._guided_by_profiles()
         else:
-            for each in work:
-                self.desk.run(each)
+            yield from self._bounded()
 
-    def shares(self, *work: Callable[[float], None]) -> list[Callable[[], None]]:
-        """Give each its time: all that is left, or equal parts where they do not run at once."""
-        seconds = self.desk.seconds_left / (1 if self.both else len(work))
-        return [partial(each, seconds) for each in work]
+    def _has_classes(self) -> bool:
+        end = end_of_relaxation(self.instance, self.mailbox.best())
+        return has_class_bound(self.instance, end)
 
-    def anneal(self, seconds: float) -> None:
-        """Better the schedule by annealing, each time with other random numbers."""
+    def _has_costs_to_go(self) -> bool:
+        """Whether prices of the GPU's path can be found, and a table of its costs to go."""
+        end = end_of_relaxation(self.instance, self.mailbox.best())
+        return self._has_classes() and has_path(self.instance, end)
+
+    def _guided_by_path_bound(self) -> Iterator[tuple[Lane, ...]]:
+        """Prices of the GPU's path, then exhaustive search; schedules and more prices beside it."""
+        yield self._stalls()
+        price = partial(self.price_path, self.parameters.path_steps)
+        seconds = self.parameters.path_share * self.left
+        path = Stage(PATH, price, seconds=seconds)
+        states = Stage(EXHAUSTION, self.search_states, self._can_search)
+        if self.driver.parallel:
+            yield [path, states], self._beside() if self.profiled else self._turns()
+            return
+        yield ([path],)
+        yield ([Stage(ANNEALING, self.anneal, seconds=seconds)],)
+        if self.profiled:
+            yield (self._profile_prices(),)
+        yield ([states],)
+
+    def _can_search(self) -> bool:
+        return self.table is not None or self.exhaustible
+
+    def _guided_by_profiles(self) -> Iterator[tuple[Lane, ...]]:
+        """First prices, beams, prices of stages, proof."""
+        given, seconds = self.parameters, self.parameters.first_share * self.left
+        anneal = Stage(ANNEALING, self.anneal, seconds=seconds)
+        yield [anneal], [Stage(PROFILES, self.price, seconds=seconds)]
+        yield ([self._first_beams(given.beam_share * self.left)],)
+        later = stages_of(self.instance, self.mailbox.best(), given.stages)
+        seconds = given.stage_share * self.left / (1 if self.driver.parallel else len(later))
+        yield tuple(
+            [Stage(PROFILES, partial(self.price_later, each), seconds=seconds)] for each in later
+        )
+        states: Lane = [Stage(EXHAUSTION, self.search_states)]
+        beams: Lane = [Stage(BEAMS, partial(self.beams, self._ever_wider()))]
+        yield (states, beams) if self.driver.parallel else (states,)
+
+    def _bounded(self) -> Iterator[tuple[Lane, ...]]:
+        """Schedules beside bounds; states are searched last where there are few."""
+        yield self._stalls()
+        seconds = self.left / (1 if self.driver.parallel else 2)
+        if self._has_classes():
+            path = Stage(PATH, partial(self.price_path, None), seconds=seconds)
+            yield [path], self._schedules(seconds)
+        elif self.priced:
+            price = Stage(PROFILES, self.price, seconds=seconds)
+            yield [price], [Stage(ANNEALING, self.anneal, seconds=seconds)]
+        else:
+            share = self.parameters.long_share if self.exhaustible else 1.0
+            yield (self._schedules(share * self.left),)
+        if self.exhaustible:
+            yield ([Stage(EXHAUSTION, self.search_states)],)
+
+    def _stalls(self) -> tuple[Lane, ...]:
+        memories = (1, MOST_MEMORY)
+        return tuple([Stage(STALLS, partial(self.wait_and_stall, each))] for each in memories)
+
+    def _schedules(self, seconds: float) -> Iterator[Stage]:
+        """Yield annealing, then beams, with prices to guide them."""
+        given, beams = self.parameters, self.exhaustible and self.priced
+        long = given.long_share if beams else 1.0
+        yield Stage(ANNEALING, self.anneal, seconds=long * seconds)
+        if beams:
+            rest = (1 - given.long_share) * seconds
+            yield Stage(PROFILES, self.price, seconds=given.guide_share * rest)
+            wider = partial(self.beams, self._ever_wider())
+            yield Stage(BEAMS, wider, seconds=(1 - given.guide_share) * rest)
+
+    def _turns(self) -> Iterator[Stage]:
+        """Yield annealing and tail searches by turns."""
+        seconds = self.parameters.turn_share * self.left
+        while True:
+            yield Stage(ANNEALING, self.anneal, seconds=seconds)
+            yield Stage(TAILS, self.search_tail, lambda: self.table is not None)
+
+    def _beside(self) -> Iterator[Stage]:
+        """Yield schedules, and prices of profiles for the exhaustive search that runs beside."""
+        given, seconds = self.parameters, self.left
+        yield Stage(ANNEALING, self.anneal, seconds=given.first_share * seconds)
+        yield from self._profile_prices()
+        yield self._first_beams(given.beam_share * seconds)
+        yield Stage(ANNEALING, self.anneal)
+
+    def _profile_prices(self) -> Iterator[Stage]:
+        """Yield prices of profiles, for all states and for those of later stages."""
+        given, seconds = self.parameters, self.parameters.profile_share * self.left
+        yield Stage(PROFILES, self.price, seconds=seconds)
+        for later in stages_of(self.instance, self.mailbox.best(), given.stages):
+            price = partial(self.price_later, later)
+            yield Stage(PROFILES, price, seconds=seconds / len(given.stages))
+
+    def _first_beams(self, seconds: float) -> Stage:
+        return Stage(BEAMS, partial(self.beams, self.parameters.widths), seconds=seconds)
+
+    def _ever_wider(self) -> Iterator[int]:
+        return (self.parameters.widths[-1] * self.parameters.wider**k for k in count(1))
+
+    def stop(self) -> bool:
+        """Whether to end a stage: by work none ends early, so that its bounds have their proofs."""
+        return not self.driver.by_work and self.mailbox.stop.is_set()
+
+    def anneal(self, limits: Limits) -> None:
+        """Improve the schedule by annealing, each time with other random numbers."""
         self.runs += 1
         improve_separate(
-            self.desk.search.instance,
-            self.desk.best(),
-            time_limit=min(seconds, self.desk.seconds_left),
+            self.instance,
+            self.mailbox.best(),
+            time_limit=limits.seconds,
+            work_limit=limits.steps(per_unit=PLACEMENTS_PER_UNIT),
             seed=self.seed + self.runs,
-            stop=self.desk.stop.is_set,
-            found=lambda schedule, _: self.desk.findings.put(Found(ANNEALING, schedule)),
+            stop=self.stop,
+            found=lambda schedule, _: self.mailbox.put(Found(ANNEALING, schedule)),
         )
 
-    def search_schedules(self, exhaustible: bool, priced: bool, seconds: float) -> None:
-        """Better the schedule by annealing, then by beams, with prices to guide them."""
-        beams = exhaustible and priced
-        self.anneal((LONG_SHARE if beams else 1.0) * seconds)
-        if beams and not self.desk.stop.is_set():
-            self.price(GUIDE_SHARE * (1 - LONG_SHARE) * seconds)
-            self.beams(None, (1 - GUIDE_SHARE) * (1 - LONG_SHARE) * seconds)
+    def wait_and_stall(self, memory: int, limits: Limits) -> None:
+        """Bound by waits and stalls, and schedules with the prompt batches of its path."""
+        steps, units = work_of(self.instance, memory), limits.steps(per_unit=STALL_STEPS_PER_UNIT)
+        most = self.parameters.stall_steps * limits.seconds if units is None else units
+        if steps is None or steps > most:
+            return
+        found = waits_and_stalls(self.instance, memory)
+        self.mailbox.put(Found(STALLS, bound=(found.bound, found.proof)))
+        if found.starts is not None:
+            for name, encoding in encodings_by_starts(self.instance, found.starts):
+                self.mailbox.put(Found(name, schedule_of(self.instance, encoding)))
 
-    def wait_and_stall(self, memory: int) -> None:
-        """Bound by waits and stalls, and schedules with the prompt batches of its walk."""
-        steps = work_of(self.desk.search.instance, memory)
-        if steps is not None and steps < STALL_STEPS_PER_SECOND * self.desk.seconds_left:
-            found = waits_and_stalls(self.desk.search.instance, memory)
-            self.desk.findings.put(Found(STALLS, bound=(found.bound, found.proof)))
-            for name, schedule in _schedules_of(self.desk.search.instance, found):
-                self.desk.findings.put(Found(name, schedule))
-
-    def walk(self, seconds: float, most_steps: int | None = None) -> None:
-        """Solve the class relaxation; climb from there to prices of the GPU's walk."""
-        search = self.desk.search
-        deadline = search.seconds + min(seconds, self.desk.seconds_left)
-        schedule = self.desk.best()
-        begin = class_prices(search.instance, schedule, time_limit=deadline - search.seconds)
+    def price_path(self, most_steps: int | None, limits: Limits) -> None:
+        """Solve the class relaxation; climb from there to prices of the GPU's path."""
+        search, schedule = self.search, self.mailbox.best()
+        deadline = search.seconds + limits.seconds
+        seconds = None if self.driver.by_work else limits.seconds
+        begin = class_prices(self.instance, schedule, time_limit=seconds)
         if begin is None:
             return
-        self.desk.findings.put(Found(CLASSES, bound=(begin.bound, None)))
-        if self.desk.stop.is_set() or not has_walk(search.instance, begin.end):
+        self.mailbox.put(Found(CLASSES, bound=(begin.bound, None)))
+        if self.stop() or not has_path(self.instance, begin.end):
             return
-        climbed = walk_prices(
-            search.instance,
+        by_work = limits.steps(units=UNITS_PER_PATH_STEP)
+        steps = [each for each in (most_steps, by_work) if each is not None]
+        climbed = path_prices(
+            self.instance,
             schedule,
             begin,
             time_limit=max(0.0, deadline - search.seconds),
-            most_steps=most_steps,
-            stop=self.desk.stop.is_set,
-            found=lambda bound: self.desk.findings.put(Found(WALK, bound=(bound, None))),
+            most_steps=min(steps, default=None),
+            stop=self.stop,
+            found=lambda bound: self.mailbox.put(Found(PATH, bound=(bound, None))),
         )
-        proof = proof_of(search.instance, climbed.prices, begin.end)
-        self.desk.findings.put(Found(WALK, bound=(climbed.bound, proof)))
-        self.table = walk_table(search.instance, climbed.prices, begin.end, self.latency())
+        proof = proof_of(self.instance, climbed.prices, begin.end)
+        self.mailbox.put(Found(PATH, bound=(climbed.bound, proof)))
+        self.table = path_table(self.instance, climbed.prices, begin.end, self.latency)
 
-    def price(self, seconds: float = math.inf) -> None:
-        """Climb to the first prices, or go on from them."""
+    def price(self, limits: Limits) -> None:
+        """Climb to the first prices of profiles, or go on from them."""
+        steps = limits.steps(units=UNITS_PER_STEP)
         prices = profile_prices(
-            self.desk.search.instance,
-            self.latency(),
+            self.instance,
+            self.latency,
             begin=self.profiles[0] if self.profiles else None,
-            time_limit=min(seconds, self.desk.seconds_left),
-            stop=self.desk.stop.is_set,
-            most_steps=FIRST_STEPS,
+            time_limit=limits.seconds,
+            stop=self.stop,
+            most_steps=self.parameters.first_steps if steps is None else max(1, steps),
         )
         self.profiles[:1] = [prices]
-        self.desk.findings.put(Found(PROFILES, bound=(prices.bound, None)))
+        self.mailbox.put(Found(PROFILES, bound=(prices.bound, None)))
 
-    def price_stage(self, stage: Stage, seconds: float) -> None:
-        """Climb to prices for a stage of the best schedule."""
+    def price_later(self, later: Later, limits: Limits) -> None:
+        """Climb to prices for a later stage of the best schedule."""
         prices = profile_prices(
-            self.desk.search.instance,
-            stage.latency_to_come(self.desk.search.instance, self.desk.best()),
+            self.instance,
+            later.latency_to_come(self.instance, self.mailbox.best()),
             begin=self.profiles[0],
-            stage=stage,
-            time_limit=min(seconds, self.desk.seconds_left),
-            stop=self.desk.stop.is_set,
-            most_steps=STAGE_STEPS,
+            stage=later,
+            time_limit=limits.seconds,
+            stop=self.stop,
+            most_steps=self.parameters.later_steps,
         )
         self.profiles.append(prices)
 
-    def walk_and_exhaust(self) -> None:
-        """Prices of the GPU's walk, and the exhaustive search that they lead."""
-        self.walk(WALK_SHARE * self.desk.seconds_left, WALK_STEPS)
-        if self.table is not None or is_applicable(self.desk.search.instance):
-            self.exhaust()
+    def search_tail(self, limits: Limits) -> None:
+        """Replace ends of the schedule by the best ones."""
+        better = improve_tail(
+            self.instance,
+            self.mailbox.best(),
+            self.table,
+            time_limit=limits.seconds,
+            stop=self.stop,
+        )
+        self.mailbox.put(Found(TAILS, better))
 
-    def anneal_and_end(self) -> None:
-        """Annealing and best endings by turns."""
-        seconds = TURN_SHARE * self.desk.seconds_left
-        while not self.desk.stop.is_set() and self.desk.seconds_left > 0:
-            self.anneal(seconds)
-            if self.table is not None:  # found while the annealing went on
-                better = improve_endings(
-                    self.desk.search.instance,
-                    self.desk.best(),
-                    self.table,
-                    time_limit=self.desk.seconds_left,
-                    stop=self.desk.stop.is_set,
-                )
-                self.desk.findings.put(Found(ENDINGS, better))
+    def beam_and_search(self, limits: Limits) -> None:
+        """Search states by two beams, then exhaustively."""
+        if self.exhaustible:
+            self.beams(self.parameters.widths[:2], limits)
+        self.search_states(limits)
 
-    def price_and_search(self) -> None:
-        """Schedules, and prices of profiles for the exhaustive search that runs beside."""
-        seconds = self.desk.seconds_left
-        self.anneal(FIRST_SHARE * seconds)
-        self.price_profiles()
-        if not self.desk.stop.is_set():
-            self.beams(FIRST_WIDTHS, BEAM_SHARE * seconds)
-        if not self.desk.stop.is_set():
-            self.anneal(math.inf)
-
-    def price_profiles(self) -> None:
-        """Prices of profiles, for all states and for those of later stages."""
-        seconds = PROFILE_SHARE * self.desk.seconds_left
-        self.price(seconds)
-        for stage in stages_of(self.desk.search.instance, self.desk.best(), STAGES):
-            if not self.desk.stop.is_set():
-                self.price_stage(stage, seconds / len(STAGES))
-
-    def beams(self, widths: tuple[int, ...] | None, seconds: float) -> None:
-        """Better the schedule by beams: of some widths, or ever wider ones."""
-        deadline = self.desk.search.seconds + min(seconds, self.desk.seconds_left)
-        k = 0
-        while not self.desk.stop.is_set() and self.desk.search.seconds < deadline:
-            if widths is not None and k == len(widths):
+    def beams(self, widths: Iterable[int], limits: Limits) -> None:
+        """Improve the schedule by beams of some widths."""
+        deadline = self.search.seconds + limits.seconds
+        for width in widths:
+            if self.stop() or self.search.seconds >= deadline:
                 return
-            width = widths[k] if widths is not None else FIRST_WIDTHS[-1] * WIDER ** (k + 1)
             schedule, _ = beam(
-                self.desk.search.instance,
-                self.desk.best(),
+                self.instance,
+                self.mailbox.best(),
                 width,
                 prices=self.profiles,
-                time_limit=deadline - self.desk.search.seconds,
-                stop=self.desk.stop.is_set,
+                time_limit=deadline - self.search.seconds,
+                work_limit=limits.steps(units=UNITS_PER_EXPANSION),
+                stop=self.stop,
             )
-            self.desk.findings.put(Found(BEAMS, schedule))
-            k += 1
+            self.mailbox.put(Found(BEAMS, schedule))
 
-    def exhaust(self, expansions: int | None = None) -> None:
+    def search_states(self, limits: Limits, expansions: int | None = None) -> None:
         """Search the states exhaustively."""
-        if self.desk.stop.is_set():
-            return
-        outcome = exhaust(
-            self.desk.search.instance,
-            self.desk.best(),
+        outcome = search_states(
+            self.instance,
+            self.mailbox.best(),
             prices=self.profiles,
-            walk=self.table,
-            time_limit=self.desk.seconds_left,
-            work_limit=expansions,
-            stop=self.desk.stop.is_set,
-            found=self._hand_in,
-            known=self.latency,
+            path=self.table,
+            time_limit=limits.seconds,
+            work_limit=limits.steps(units=UNITS_PER_EXPANSION)
+            if expansions is None
+            else expansions,
+            stop=self.stop,
+            found=None if self.driver.by_work else self._hand_in,
+            known=lambda: self.latency,
         )
         self._hand_in(outcome.schedule, outcome.bound)
 
-    def latency(self) -> int:
-        """Total latency of the best schedule so far."""
-        value = self.desk.search.value
-        assert value is not None
-        return int(value)
-
     def _hand_in(self, schedule: SeparateSchedule, bound: int) -> None:
-        proof = search_proof(self.desk.search.instance, self.table, bound)
-        self.desk.findings.put(Found(EXHAUSTION, schedule, (bound, proof)))
-
-
-def _schedules_of(
-    instance: Instance, found: WaitsAndStalls
-) -> Iterator[tuple[str, SeparateSchedule]]:
-    """Yield schedules with the prompt batches of the walk, where it is known."""
-    if found.starts is not None:
-        for name, code in codes_by_starts(instance, found.starts):
-            yield name, schedule_of(instance, code)
-
-
-def improve_and_prove_by_work(search: Search, work_limit: int, seed: int) -> None:
-    """Do the same, one after the other, with a limit on work: the clock plays no part."""
-    _stall_by_work(search, work_limit)
-    improve_by_work(search, work_limit, seed)
-    table, prices = price_by_work(search, work_limit)
-    _exhaust_by_work(search, table, prices, work_limit)
-
-
-def improve_by_work(search: Search, work_limit: int, seed: int) -> None:
-    """Anneal schedules."""
-    assert search.schedule is not None
-    work = PLACEMENTS_PER_UNIT * work_limit
-    better = improve_separate(
-        search.instance, search.schedule, time_limit=0.0, work_limit=work, seed=seed
-    )
-    search.offer(better, ANNEALING)
-
-
-def price_by_work(search: Search, work_limit: int) -> tuple[WalkTable | None, list[ProfilePrices]]:
-    """Bound by prices of the GPU's walk and of profiles; return what the exact search needs."""
-    instance = search.instance
-    priced = most_running(instance) is not None
-    table = None if search.proved else walk_by_work(search, work_limit)
-    prices: list[ProfilePrices] = []
-    if priced and not search.proved and (instance.n <= MOST_PROFILED or table is None):
-        steps = max(1, work_limit // UNITS_PER_STEP)
-        assert search.value is not None
-        prices = [profile_prices(instance, int(search.value), most_steps=steps)]
-        search.better_bound(PROFILES, prices[0].bound)
-    search.tell(PROFILES)
-    return table, prices
-
-
-def _exhaust_by_work(
-    search: Search, table: WalkTable | None, prices: list[ProfilePrices], work_limit: int
-) -> None:
-    """Search exhaustively, led by the walk and the profiles."""
-    assert search.schedule is not None
-    instance, exhaustible = search.instance, is_applicable(search.instance)
-    if (exhaustible or (table is not None and may_be_led(instance))) and not search.proved:
-        expansions = work_limit // UNITS_PER_EXPANSION
-        for width in FIRST_WIDTHS[:2]:
-            if exhaustible:
-                schedule, _ = beam(
-                    instance, search.schedule, width, prices=prices, work_limit=expansions
-                )
-                search.offer(schedule, BEAMS)
-        outcome = exhaust(
-            instance, search.schedule, prices=prices, walk=table, work_limit=expansions
-        )
-        search.offer(outcome.schedule, EXHAUSTION)
-        proof = search_proof(instance, table, outcome.bound)
-        if proof is None:
-            search.better_bound(EXHAUSTION, outcome.bound)
-        else:
-            search.proved_bound(EXHAUSTION, outcome.bound, proof)
-    search.tell(EXHAUSTION)
-
-
-def _stall_by_work(search: Search, work_limit: int) -> None:
-    for memory in (1, MOST_MEMORY):
-        steps = work_of(search.instance, memory)
-        if steps is not None and steps <= STALL_STEPS_PER_UNIT * work_limit:
-            found = waits_and_stalls(search.instance, memory)
-            search.proved_bound(STALLS, found.bound, found.proof)
-            for name, schedule in _schedules_of(search.instance, found):
-                search.offer(schedule, name)
-    search.tell(STALLS)
-
-
-def walk_by_work(search: Search, work_limit: int) -> WalkTable | None:
-    """Bound the optimum by the class relaxation and prices of the walk, with a limit on work.
-
-    Returns the table of costs to go, if there is one.
-    """
-    assert search.schedule is not None
-    assert search.value is not None
-    instance, schedule = search.instance, search.schedule
-    if not has_class_bound(instance, end_of_relaxation(instance, schedule)):
-        return None
-    begin = class_prices(instance, schedule)
-    if begin is None:
-        return None
-    search.better_bound(CLASSES, begin.bound)
-    table = None
-    if has_walk(instance, begin.end):
-        steps = min(WALK_STEPS, work_limit // UNITS_PER_WALK_STEP)
-        climbed = walk_prices(instance, schedule, begin, time_limit=math.inf, most_steps=steps)
-        proof = proof_of(instance, climbed.prices, begin.end)
-        search.proved_bound(WALK, climbed.bound, proof)
-        table = walk_table(instance, climbed.prices, begin.end, int(search.value))
-    search.tell(WALK)
-    return table
+        proof = search_proof(self.instance, self.table, bound)
+        self.mailbox.put(Found(EXHAUSTION, schedule, (bound, proof)))

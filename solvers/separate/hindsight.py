@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from os import PathLike
 
 import numpy as np
@@ -12,6 +13,7 @@ from ...models.batch_time import AffineTime
 from ...models.errors import InputError
 from ...models.instance import Instance
 from ...models.objectives import latest_completion
+from ...models.separate.problem import separate_problem
 from ...models.separate.regime import SEPARATE as RULES
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
@@ -20,17 +22,16 @@ from ..certificates.clock import Clock
 from ..recipe import Options, Recipe
 from .bounds.combinatorial import simple_bounds
 from .bounds.waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
-from .compiled_instance import machine_of
-from .engine import improve_and_prove, improve_and_prove_by_work
+from .engine import improve_and_prove
 from .parts import separate_parts
-from .search.list_codes import list_codes
-from .search.schedule_builder import REJECTED, decode, schedule_of, working_space
+from .search.list_encodings import list_encodings
+from .search.schedule_builder import REJECTED, schedule_of, total_latency, working_space
 
-#: Most steps of the walk from prompt batch to prompt batch before the engine begins: some 0.1 s.
+#: Most steps of the path from prompt batch to prompt batch before the engine begins: some 0.1 s.
 MOST_STALL_STEPS = 20_000_000
 
-#: With a limit on work: list schedules of so many batches in all, and one for each unit; and the
-#: first in any case.
+#: With a limit on work: list schedules of this many batches in all, and one more for each unit;
+#: and the first in any case.
 MOST_LISTED_BATCHES = 50_000
 
 #: Share of the time limit after which no other list schedule is begun.
@@ -72,15 +73,19 @@ def _list_schedules(
     if warm_start is not None:
         yield "the warm start", warm_start
     kept = 0.0 if math.isinf(search.time_limit) else (1 - LISTED_SHARE) * search.time_limit
-    machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
-    for name, code in list_codes(instance):
+    problem, space, no_log = (
+        separate_problem(instance),
+        working_space(instance.n),
+        np.zeros(0, np.int64),
+    )
+    for name, encoding in list_encodings(instance):
         if search.schedule is not None and search.seconds_left <= kept:
             break
         if search.objective == "latency" and search.value is not None:
             limit = float(search.value - 1)
-            if decode(machine, space, code, limit, no_log) == REJECTED:
+            if total_latency(problem, space, encoding, limit, no_log) == REJECTED:
                 continue
-        yield name, schedule_of(instance, code)
+        yield name, schedule_of(instance, encoding)
 
 
 def wait_and_stall(search: Search) -> None:
@@ -114,11 +119,11 @@ def _prove(search: Search, options: Options) -> None:
     if options.ask_for_milp:
         from .milp import try_milp
 
-        try_milp(search, options.formulation, options.work_limit, options.threads, options.seed)
-    elif options.work_limit is not None:
-        improve_and_prove_by_work(search, options.work_limit, options.seed)
+        try_milp(search, options)
     elif search.seconds_left > 0:
-        improve_and_prove(search, threads=options.threads, seed=options.seed)
+        improve_and_prove(
+            search, work_limit=options.work_limit, threads=options.threads, seed=options.seed
+        )
 
 
 def _count_each_alone(search: Search) -> None:
@@ -160,10 +165,11 @@ def _compile(instance: Instance | None, announce: Callable[[], None]) -> None:
 def _write_model(
     instance: Instance, path: str | PathLike[str], *, objective: str, formulation: str
 ) -> None:
-    from ...models.separate.milp.formulation import default_form, write_model
+    from ...models.model_file import write_model
+    from ...models.separate.milp.formulation import build_model, default_form
 
     form = default_form(instance) if formulation == "auto" else formulation
-    write_model(instance, path, objective=objective, formulation=form)
+    write_model(path, partial(build_model, instance, objective=objective, formulation=form))
 
 
 SEPARATE = Recipe(

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...models.instance import Instance, IntArray
 from ...models.separate.columns import Columns
-from ...models.separate.problem import times_alone
+from ...models.separate.problem import time_alone
 from ...models.separate.schedule import SeparateSchedule
 from ..blocks import Parts
 from ..certificates.blocks import SeparateBlocksProof
@@ -34,7 +34,7 @@ def separate_parts(instance: Instance) -> Parts[SeparateSchedule]:
     [0, 90]
     """
     return Parts(
-        alone=np.array(times_alone(instance), dtype=np.int64),
+        alone=time_alone(instance),
         completion=_completion,
         apart=_apart,
         together=_together,

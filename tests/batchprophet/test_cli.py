@@ -83,8 +83,14 @@ def fails(capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]  
         (["solve", "x.json", "--seed", "-1"], "Invalid value for '--seed'"),
         (["solve", "x.json", "--threads", "0"], "Invalid value for '--threads'"),
         (["solve", "x.json", "y.json"], "Got unexpected extra argument"),
-        (["solve", "x.json", "--model", "both"], "model: expected 'mixed' or 'separate', found"),
-        (["compare", "x.json", "--model", "all"], "expected 'mixed', 'separate' or 'both', found"),
+        (
+            ["solve", "x.json", "--model", "both"],
+            "model: expected 'mixed', 'separate' or 'continuous', found",
+        ),
+        (
+            ["compare", "x.json", "--model", "all"],
+            "expected 'mixed', 'separate', 'continuous' or 'both', found",
+        ),
         (["simulate", "x.json", "--policy", "mc-sf", "--model", "x"], "model: expected 'mixed'"),
         (["solve", "x.json", "--time-limit", "nan"], "time_limit: expected at least 0 seconds"),
         (["solve", "x.json", "--time-limit", "-1"], "time_limit: expected at least 0 seconds"),
@@ -103,7 +109,7 @@ def test_usage_errors_are_one_line_and_exit_2(fails, words: list[str], expected:
 
 def test_make_refuses_a_setting_that_stands_twice(fails, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
     line = fails("make", "x", "--set", "n=1", "--set", "n=2", "--out", tmp_path / "x.json")
-    assert line == "--set: 'n' stands twice"
+    assert line == "--set: 'n' appears more than once"
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,7 +223,10 @@ BAD_BYTES = {
     "not utf-8": (TEXT.replace("small", "sm\xe4ll").encode("latin-1"), "found byte 0xe4"),
     "byte order mark": (b"\xef\xbb\xbf" + TEXT.encode(), "without a byte order mark"),
     "utf-16": (TEXT.encode("utf-16"), "expected UTF-8 text"),
-    "key twice": (TEXT.replace('"version"', '"name": "x", "version"').encode(), "stands twice"),
+    "key twice": (
+        TEXT.replace('"version"', '"name": "x", "version"').encode(),
+        "appears more than once",
+    ),
     "deep": (b'{"provenance": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not valid JSON"),
     "ten thousand digits": (
         TEXT.replace('"arrival": 2', f'"arrival": {"9" * 10_000}').encode(),
@@ -434,7 +443,7 @@ def test_simulate_prints_and_writes(
 
 
 def test_policy_that_cycles_is_the_answer_no(fails, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
-    # Two requests (1, 9), M = 10, α = 0.1 evict each other for ever (docs/model.md §2).
+    # Two requests (1, 9), M = 10, α = 0.1 evict each other for ever (docs/model/mixed.md §5).
     request = {"arrival": 0, "prompt": 1, "output": 9}
     path, out = tmp_path / "cycle.json", tmp_path / "schedule.json"
     path.write_text(json.dumps(document(gpu={"kv_capacity": 10}, requests=[request] * 2)))
@@ -608,7 +617,7 @@ def test_compare_prints_a_table_and_writes_a_report(
 
 def test_compare_refuses_a_policy_twice(fails, small: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
     words = ["compare", small, "--policies", "mc-sf,vllm", "--policies", "mc-sf"]
-    assert fails(*words) == "policies: 'mc-sf' stands twice"
+    assert fails(*words) == "policies: 'mc-sf' appears more than once"
 
 
 def test_compare_of_several_reads_all_before_it_solves_any(fails, small: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function

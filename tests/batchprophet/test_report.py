@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -112,8 +113,9 @@ def test_ratio_to_bound_is_against_the_bound_not_the_best() -> None:
             7,
             [
                 "The optimum is proved: no schedule has a total latency below 7 rounds.",
-                "The best policy here is good, which reaches the optimum.",
-                "The worst that finishes is late, at 1.1429 times the optimal total latency.",
+                "The best policy here is good, with an optimal schedule.",
+                "The worst policy that finishes is late, at 1.1429 times the optimal total "
+                "latency.",
                 "stuck does not finish: cycles.",
             ],
         ),
@@ -121,24 +123,24 @@ def test_ratio_to_bound_is_against_the_bound_not_the_best() -> None:
             # Interval ends are rounded outwards: 7/6 = 1.16666…, 8/7 = 1.142857…, 8/6 = 1.3333….
             6,
             [
-                "The optimum is certified within 14.29 %: it lies between 6 and 7 rounds of total "
-                "latency.",
-                "The best policy here is good, certified to have between 1.0000 and 1.1667 times "
-                "the optimal total latency.",
-                "The worst that finishes is late, certified to have between 1.1428 and 1.3334 "
-                "times the optimal total latency.",
+                "The optimum is not known exactly: it lies between 6 and 7 rounds of total latency "
+                "(gap 14.29 %).",
+                "The best policy here is good, certified to be between 1.0000 and 1.1667 times "
+                "optimal.",
+                "The worst policy that finishes is late, certified to be between 1.1428 and 1.3334 "
+                "times optimal.",
                 "stuck does not finish: cycles.",
             ],
         ),
         (
             None,
             [
-                "The best schedule found has a total latency of 7 rounds; nothing is proved about "
-                "how far it is from the optimum.",
+                "The best schedule found has a total latency of 7 rounds; no lower bound on the "
+                "optimum is known.",
                 "The best policy here is good, at 1.0000 times the total latency of the best "
                 "schedule known; without a bound its ratio to the optimum is not certified.",
-                "The worst that finishes is late, at 1.1429 times the total latency of the best "
-                "schedule known; without a bound its ratio to the optimum is not certified.",
+                "The worst policy that finishes is late, at 1.1429 times the total latency of the "
+                "best schedule known; without a bound its ratio to the optimum is not certified.",
                 "stuck does not finish: cycles.",
             ],
         ),
@@ -146,6 +148,14 @@ def test_ratio_to_bound_is_against_the_bound_not_the_best() -> None:
 )
 def test_reading_claims_what_is_proved(bound: int | None, sentences: list[str]) -> None:
     assert reading.reading(comparison(bound)) == sentences
+
+
+def test_policies_that_tie_are_called_neither_best_nor_worst() -> None:
+    good = [result(SMALL, name, MixedSchedule([0, 3])) for name in ("a", "b", "c")]
+    tied = replace(comparison(), results=tuple(good))
+    assert reading.reading(tied)[1:] == [
+        "All 3 policies that finish tie, each with an optimal schedule."
+    ]
 
 
 def test_facts_of_an_instance() -> None:

@@ -85,10 +85,10 @@ def test_simulate_prints_figures_and_where_the_time_goes(says, three: Path) -> N
     assert shown["token batches"] == "3, mean 1.33 requests"
     assert shown["GPU"] == "66.7% prompts, 33.3% tokens, 0.0% idle; 1 changes"
     # Served 3 · 2 and 3 + 1 of 18; r0 and r1 stand still for 4 and 2; r1 and r2 wait 1 and 1.
-    assert shown["served"] == "33.3% of the latency in prompt, 22.2% in token batches"
+    assert shown["served"] == "33.3% of the latency in prompt batches, 22.2% in token batches"
     assert shown["paused"].startswith("33.3% behind prompt batches, 0.0% left out of token batches")
     assert shown["waiting"].startswith("11.1% behind prompt batches, 0.0% behind token batches")
-    assert shown["stalls"] == "0 blocked by KV, 0 idle though somebody waits"
+    assert shown["stalls"] == "0 blocked by KV, 0 idle while a request waits"
 
 
 def test_simulate_writes_a_schedule_that_check_accepts(says, three: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
@@ -151,8 +151,8 @@ def test_policies_of_both_regimes_are_listed(says) -> None:  # type: ignore[no-u
 def test_policies_that_cannot_be_simulated_are_refused(says, three: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
     simulate = ("simulate", three, "--model", "separate", "--policy")
     assert says(*simulate, "orca", code=2) == (
-        "policy orca: a reference, whose batches mix, makes no schedule of separate batching; "
-        "compare shows what it reaches"
+        "policy orca: expected a policy of separate batching, found a reference, whose batches "
+        "mix; compare shows what it reaches"
     )
     assert says(*simulate, "mc-sf", code=2).startswith("policy of separate batching: expected one")
     assert "did you mean hysteresis?" in says(*simulate, "hysterisis", code=2)
@@ -246,10 +246,10 @@ def test_mixed_batching_asked_of_an_instance_with_limits(says, three: Path) -> N
 
 def test_models_and_policies_that_are_none(says, three: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
     assert says("solve", three, "--model", "both", code=2) == (
-        "model: expected 'mixed' or 'separate', found 'both'"
+        "model: expected 'mixed', 'separate' or 'continuous', found 'both'"
     )
     assert says("compare", three, "--model", "x", code=2) == (
-        "model: expected 'mixed', 'separate' or 'both', found 'x'"
+        "model: expected 'mixed', 'separate', 'continuous' or 'both', found 'x'"
     )
     compare = ("compare", three, "--model", "both", "--policies")
     assert "found 'nobody'" in says(*compare, "prefill-first,nobody", code=2)
@@ -292,7 +292,9 @@ def test_in_python_a_simulation_has_pictures(three: Path) -> None:
 
 def test_policies_of_a_regime() -> None:
     assert list(bp.policies("separate")) == list(BUILT_IN)
-    with pytest.raises(bp.InputError, match=r"^model: expected 'mixed' or 'separate', found 'x'$"):
+    with pytest.raises(
+        bp.InputError, match=r"^model: expected 'mixed', 'separate' or 'continuous', found 'x'$"
+    ):
         bp.policies("x")
 
 
@@ -467,7 +469,7 @@ def test_the_price_of_separate_batching(says, unit: Path, three: Path, tmp_path:
     # in time, and each round that one of them waits instead costs as much.
     words = ("compare", unit, "--model", "both", "--time-limit", 40)
     text = says(*words, "--policies", "prefill-first,mc-sf", "--out", tmp_path / "report")
-    assert "The price of separate batching is 1.2857: its optimal total latency over that" in text
+    assert "The price of separate batching is 1.2857: its optimal total latency divided by" in text
     assert "Every batch takes 1 round on both sides." in text
     page = (tmp_path / "report" / "report.html").read_text("utf-8")
     assert "The price of separate batching is 1.2857" in page
@@ -481,6 +483,6 @@ def test_the_price_of_separate_batching(says, unit: Path, three: Path, tmp_path:
     text = says("compare", three, "--model", "both", "--time-limit", 20, "--policies", "mc-sf")
     assert "in rounds of 1 slot, the shortest batch here" in text
     assert (
-        "Mixed batching drops prompt_batch_requests, prompt_batch_tokens, token_batch_requests, "
+        "Mixed batching ignores prompt_batch_requests, prompt_batch_tokens, token_batch_requests, "
         "batch_time (constant law)." in text
     )

@@ -125,8 +125,8 @@ def with_request(**changes):
         ("", "expected a batchprophet-instance file, found an empty file"),
         ("[]", "expected a JSON object, found an array"),
         ('{"format": ', "line 1, column 12: not valid JSON (Expecting value)"),
-        ('{"format": "x", "format": "y"}', "not valid JSON (key 'format' stands twice in one "
-         "object)"),
+        ('{"format": "x", "format": "y"}',
+         "not valid JSON (key 'format' appears more than once in one object)"),
         (DOCUMENT | {"format": "other"}, "format: expected 'batchprophet-instance', found 'other'"),
         (DOCUMENT | {"version": 2}, "version: expected 1, found 2"),
         (DOCUMENT | {"version": True}, "version: expected 1, found True"),
@@ -182,7 +182,7 @@ def test_a_key_that_stands_twice_among_many_is_refused_at_once(tmp_path):
     path.write_text("{" + ",".join(f'"{key}":0' for key in [*keys, keys[-1]]) + "}")
     began = time.perf_counter()
     for read in (files.read_instance, read_certificate):
-        with pytest.raises(InputError, match=r"key 'k199999' stands twice in one object"):
+        with pytest.raises(InputError, match=r"key 'k199999' appears more than once in one object"):
             read(path)
     assert time.perf_counter() - began < 20
 
@@ -233,7 +233,10 @@ def test_batches_may_come_in_any_order_and_violate_rules(tmp_path):
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"model": "best", "schedule": {}}, "model: expected mixed, separate or continuous, found 'best'"),
+        (
+            {"model": "best", "schedule": {}},
+            "model: expected mixed, separate or continuous, found 'best'",
+        ),
         ({"schedule": {"batches": []}}, "object missing required field model"),
         ({"model": "separate"}, "object missing required field schedule"),
         (

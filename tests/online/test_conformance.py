@@ -1,4 +1,4 @@
-"""The conformity suite passes every registered policy and catches those that break a rule."""
+"""The conformance suite passes every registered policy and catches those that break a rule."""
 
 import random
 import sys
@@ -113,9 +113,9 @@ class Peeking(OneByOne):
 
     def choose(self, observation, waiting, rng):
         frame = sys._getframe()
-        while "machine" not in frame.f_locals:
+        while "state" not in frame.f_locals:
             frame = frame.f_back
-        instance = frame.f_locals["machine"]._instance
+        instance = frame.f_locals["state"]._instance
         future = instance.output[instance.arrival > observation.time]
         if waiting and np.any(future < waiting[0].longest):
             return Decision()

@@ -172,7 +172,7 @@ def test_first_schedules_try_every_order():
 
 def test_bad_arguments_are_refused():
     refused = [
-        ({"model": "both"}, "model: expected 'mixed' or 'separate', found 'both'"),
+        ({"model": "both"}, "model: expected 'mixed', 'separate' or 'continuous', found 'both'"),
         ({"objective": "speed"},
          "objective: expected one of latency, weighted, makespan, reward; found 'speed'"),
         ({"formulation": "sparse"},

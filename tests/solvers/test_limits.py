@@ -23,13 +23,9 @@ from batchprophet.solvers.mixed import milp as milp_search
 from batchprophet.solvers.separate import hindsight as separate_hindsight
 from batchprophet.solvers.separate import milp as separate_milp
 from batchprophet.solvers.separate.bounds.workloads import MIXES, works
-from batchprophet.solvers.separate.search.list_codes import _urgency
-from batchprophet.solvers.separate.search.schedule_builder import (
-    MOST_URGENT,
-    REJECTED,
-    plain_code,
-    schedule_of,
-)
+from batchprophet.solvers.separate.search.encoding import MOST_URGENT, plain_encoding
+from batchprophet.solvers.separate.search.list_encodings import _urgency
+from batchprophet.solvers.separate.search.schedule_builder import REJECTED, schedule_of
 from tests.tiny_separate import random_laws, random_schedule, tiny_separate
 
 K = np.arange(40)
@@ -136,7 +132,7 @@ def test_bars_have_the_limits_of_what_they_show():
 
 def test_the_code_of_a_million_tokens_has_a_schedule_that_is_measured():
     instance = Instance(gpu=Gpu(kv_capacity=10**6), arrival=[10**12], prompt=[1], output=[100_000])
-    schedule = schedule_of(instance, plain_code(np.array([0]), 1))
+    schedule = schedule_of(instance, plain_encoding(np.array([0]), 1))
     assert schedule.completion(instance).tolist() == [10**12 + 100_000]
 
 

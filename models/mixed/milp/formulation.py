@@ -1,17 +1,14 @@
-"""The mixed-batching MILP: its table of contents, and its way into files."""
+"""The mixed-batching MILP: its table of contents."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 
 from ...default_horizon import note_default_horizon
-from ...disk import replacing
 from ...errors import InputError
 from ...instance import Instance, IntArray
 from ...objectives import MAXIMISED
@@ -36,7 +33,7 @@ def build_model(
     formulation: str = "running-sum",
     latest: IntArray | None = None,
 ) -> pyo.ConcreteModel:
-    """Build the hindsight-optimal MILP of mixed batching (docs/model.md §2).
+    """Build the hindsight-optimal MILP of mixed batching (docs/model/mixed.md §2).
 
     Parameters
     ----------
@@ -105,31 +102,3 @@ def build_model(
     if default:
         note_default_horizon(model)
     return model
-
-
-def write_model(
-    instance: Instance,
-    path: str | os.PathLike[str],
-    *,
-    objective: str = "latency",
-    formulation: str = "running-sum",
-) -> None:
-    """Write the MILP to a file for any solver; variables are named ``x(i_t)``, ``A(t)``, ``m(t)``.
-
-    Parameters
-    ----------
-    instance, objective, formulation
-        As in `build_model`.
-    path : path-like
-        A file that ends in ``.lp`` or ``.mps``.
-
-    Raises
-    ------
-    InputError
-        If the path has another ending or cannot be written to, or as in `build_model`.
-    """
-    if Path(path).suffix not in (".lp", ".mps"):
-        raise InputError(f"{path}: expected a file name that ends in .lp or .mps")
-    model = build_model(instance, objective=objective, formulation=formulation)
-    with replacing(path) as temporary:
-        model.write(str(temporary), io_options={"symbolic_solver_labels": True})

@@ -1,4 +1,4 @@
-"""The running-sum form: the same LP relaxation, 4 memory non-zeros per binary (docs/model.md §2).
+"""The running-sum form: the same LP relaxation, 4 memory non-zeros per binary (model/mixed.md §2).
 
 A_t requests are in the batch of round t and hold m_t tokens together. From round t − 1 to t
 everybody who stays gains a token, who started at t − 1 enters with s_i + 1 tokens, and who

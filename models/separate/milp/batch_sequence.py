@@ -1,4 +1,4 @@
-"""Formulation S2: a sequence of batches with start times, for every law (model.md §3).
+"""Formulation S2: a sequence of batches with start times, for every law (model/separate.md §2).
 
 There are B places b = 0 … B − 1 for batches; places that are not used come last and take no time.
 X_{i,b} and Y_{i,b} count the prompt and token jobs of i in places up to b, z_{i,b} = 1 iff all of
@@ -39,7 +39,7 @@ def most_batches(instance: Instance, latest: IntArray) -> int:
     possible = servable(instance, latest)
     s = instance.prompt.tolist()
     jobs = sum(int(instance.output[i]) for i in possible)
-    shortest = min(
+    shortest: int = min(
         min(law.prompt_batch(s[i]), law.token_batch(1, s[i] + 1)) for i in possible
     )  # fmt: skip
     span = max(int(latest[i]) for i in possible) - min(int(instance.arrival[i]) for i in possible)

@@ -1,4 +1,4 @@
-"""Formulation S1, merged by class: requests that are equal from now on (model.md §3).
+"""Formulation S1, merged by class: requests that are equal from now on (model/separate.md §2).
 
 Once its prompt is read, a request is known by two numbers: the tokens h that it holds and the token
 jobs r that it has to go. Whoever holds as many and has as many to go is interchangeable from then

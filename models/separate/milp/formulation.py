@@ -1,10 +1,8 @@
-"""The separate-batching MILPs: their table of contents, and their way into files."""
+"""The separate-batching MILPs: their table of contents."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 import networkx as nx
@@ -13,7 +11,6 @@ from pyomo.common.gc_manager import PauseGC
 
 from ...batch_time import AffineTime
 from ...default_horizon import note_default_horizon
-from ...disk import replacing
 from ...errors import InputError
 from ...instance import Instance, IntArray
 from ..problem import require_separate
@@ -71,7 +68,7 @@ def build_model(
     latest: IntArray | None = None,
     strengthenings: Collection[str] = tuple(STRENGTHENINGS),
 ) -> pyo.ConcreteModel:
-    """Build the hindsight-optimal MILP of separate batching (docs/model.md §3).
+    """Build the hindsight-optimal MILP of separate batching (docs/model/separate.md §2).
 
     Parameters
     ----------
@@ -132,31 +129,3 @@ def build_model(
     if default:
         note_default_horizon(model)
     return model
-
-
-def write_model(
-    instance: Instance,
-    path: str | os.PathLike[str],
-    *,
-    objective: str = "latency",
-    formulation: str = "stages",
-) -> None:
-    """Write the MILP to a file for any solver; variables are named as in the model.
-
-    Parameters
-    ----------
-    instance, objective, formulation
-        As in `build_model`.
-    path : path-like
-        A file that ends in ``.lp`` or ``.mps``.
-
-    Raises
-    ------
-    InputError
-        If the path has another ending or cannot be written to, or as in `build_model`.
-    """
-    if Path(path).suffix not in (".lp", ".mps"):
-        raise InputError(f"{path}: expected a file name that ends in .lp or .mps")
-    model = build_model(instance, objective=objective, formulation=formulation)
-    with replacing(path) as temporary:
-        model.write(str(temporary), io_options={"symbolic_solver_labels": True})

@@ -1,4 +1,4 @@
-"""Formulation S1, aggregated by type: integer flows of requests over stages (model.md §3).
+"""Formulation S1, aggregated by type: integer flows of requests over stages (model/separate.md §2).
 
 Requests of one type are interchangeable once they have arrived (`types`). A request of type j is in
 stage g once it has g output tokens; it enters stage 1 by its prompt job, moves from g to g + 1 by a

@@ -1,4 +1,4 @@
-"""Formulation S1, request by request: the requests are coupled to the GPU's walk (model.md §3).
+"""Formulation S1, request by request: requests coupled to the GPU's path (model/separate.md §2).
 
 Jobs are counted when they *start*: with X_{i,t} and Y_{i,t} the prompt and token jobs of i that
 have started by t, and z_{i,t} = 1 iff i is done by t (its last batch ends at or before t),

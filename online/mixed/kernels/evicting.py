@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -24,24 +24,57 @@ from ...termination import cycles, eviction_budget, exceeds_budget, stalls
 #: Eviction rules.
 CLEAR_ALL, CLEAR_SOME, PREEMPT_TAIL = 0, 1, 2
 
+#: A time or limit that is never reached.
+NEVER = 2**62
+
 #: Whether each request runs; completions ``(end, request)`` as a heap.
 Flags = NDArray[np.bool_]
 Ends = list[tuple[int, int]]
 
-_NEVER = 2**62
 _DONE, _STALLS, _CYCLES, _EXCEEDS_BUDGET = 0, 1, 2, 3
 
 
+class EvictionRule(NamedTuple):
+    """What tells one policy from another.
+
+    Attributes
+    ----------
+    kind : int
+        `CLEAR_ALL`, `CLEAR_SOME` (each with probability `beta`, under the condition that at least
+        one is evicted, until the next round fits) or `PREEMPT_TAIL`.
+    limit : int
+        KV tokens that the next round may hold for a request to be admitted.
+    beta : float
+        In (0, 1].
+    max_requests, token_budget : int
+        Most running requests; most tokens in a batch (running count 1, admitted prompts s).
+    """
+
+    kind: int
+    limit: int
+    beta: float = 1.0
+    max_requests: int = NEVER
+    token_budget: int = NEVER
+
+
+class _Requests(NamedTuple):
+    """Columns of the requests, by arrival."""
+
+    arrival: IntArray
+    prompt: IntArray
+    output: IntArray
+
+
+class _Running(NamedTuple):
+    """Running requests in order of start (entries may be stale), whether each runs, its start."""
+
+    line: IntArray
+    runs: Flags
+    start: IntArray
+
+
 def run_evicting(
-    instance: Instance,
-    name: str,
-    rng: np.random.Generator,
-    *,
-    rule: int,
-    limit: int,
-    beta: float = 1.0,
-    max_requests: int | None = None,
-    token_budget: int | None = None,
+    instance: Instance, name: str, rng: np.random.Generator, rule: EvictionRule
 ) -> MixedSchedule:
     """Run a whole instance.
 
@@ -53,15 +86,8 @@ def run_evicting(
         The policy, for messages.
     rng : numpy.random.Generator
         For `CLEAR_SOME`.
-    rule : int
-        `CLEAR_ALL`, `CLEAR_SOME` (each with probability `beta`, under the condition that somebody
-        is evicted, until the next round fits) or `PREEMPT_TAIL`.
-    limit : int
-        KV tokens that the next round may hold for a request to be admitted.
-    beta : float
-        In (0, 1].
-    max_requests, token_budget : int or None
-        Most running requests; most tokens in a batch (running count 1, admitted prompts s).
+    rule : EvictionRule
+        The policy.
 
     Raises
     ------
@@ -69,11 +95,9 @@ def run_evicting(
         If the rule stalls, cycles, or exceeds the budget of evictions without a completion.
     """
     queue = np.argsort(instance.arrival, kind="stable")
-    columns = (instance.arrival[queue], instance.prompt[queue], instance.output[queue])
-    budget = eviction_budget(instance.n)
-    limits = (_bounded(max_requests), _bounded(token_budget))
-    M = instance.gpu.kv_capacity
-    start, evicted, verdict, t, who = _run(*columns, M, limit, *limits, rule, beta, budget, rng)
+    requests = _Requests(instance.arrival[queue], instance.prompt[queue], instance.output[queue])
+    M, budget = instance.gpu.kv_capacity, eviction_budget(instance.n)
+    start, evicted, verdict, t, who = _run(requests, M, rule, budget, rng)
     if verdict == _STALLS:
         raise stalls(name, instance.request_id(int(queue[who])), t)
     if verdict == _CYCLES:
@@ -82,29 +106,15 @@ def run_evicting(
         raise exceeds_budget(name, instance.n, t)
     final = np.empty_like(start)
     final[queue] = start
-    requests, begin, end = queue[evicted[:, 0]], evicted[:, 1], evicted[:, 2]
-    in_order = np.lexsort((requests, begin))
-    runs = zip(*(column[in_order].tolist() for column in (requests, begin, end)), strict=True)
+    index, begin, end = queue[evicted[:, 0]], evicted[:, 1], evicted[:, 2]
+    in_order = np.lexsort((index, begin))
+    runs = zip(*(column[in_order].tolist() for column in (index, begin, end)), strict=True)
     return MixedSchedule(final, list(map(Eviction._make, runs)))
-
-
-def _bounded(limit: int | None) -> int:
-    return _NEVER if limit is None else min(limit, _NEVER)
 
 
 @njit(cache=True)
 def _run(
-    arrival: IntArray,
-    prompt: IntArray,
-    output: IntArray,
-    M: int,
-    limit: int,
-    max_requests: int,
-    token_budget: int,
-    rule: int,
-    beta: float,
-    budget: int,
-    rng: np.random.Generator,
+    requests: _Requests, M: int, rule: EvictionRule, budget: int, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray, int, int, int]:
     """Return starts, evicted runs (request, start, end), verdict, its round, and whom it concerns.
 
@@ -113,10 +123,12 @@ def _run(
     `line`, whose entries may be stale: completed requests stay in it until they are met. The heap
     `ends` of completions has stale entries of evicted runs, too.
     """
-    n = arrival.size
+    arrival, prompt, output = requests
+    n, length = arrival.size, 0
     start = np.full(n, -1, dtype=np.int64)
     runs = np.zeros(n, dtype=np.bool_)
-    line, length = np.empty(n, dtype=np.int64), 0
+    line = np.empty(n, dtype=np.int64)
+    running = _Running(line, runs, start)
     again = [0]
     again.clear()
     ends = [(0, 0)]
@@ -137,14 +149,12 @@ def _run(
             return start, evicted[:evictions], _DONE, t, 0
         while arrived < n and arrival[arrived] <= t:
             arrived += 1
-        wake = _NEVER
+        wake = NEVER
         if base + m * (t + 1) > M:
-            if rule == CLEAR_SOME:
+            if rule.kind == CLEAR_SOME:
                 length = _without_stale(line, length, runs)
             before = length
-            m, base, length = _select(
-                line, length, runs, m, base, start, prompt, t, M, rule, beta, rng
-            )
+            m, base, length = _select(running, length, m, base, prompt, t, M, rule, rng)
             gone = 0
             for i in line[length:before]:
                 if not runs[i]:
@@ -159,7 +169,7 @@ def _run(
             since_completion += gone
             if since_completion > budget:
                 return start, evicted[:evictions], _EXCEEDS_BUDGET, t, 0
-            if rule == CLEAR_ALL and arrived == n:
+            if rule.kind == CLEAR_ALL and arrived == n:
                 if cleared_at == done:
                     return start, evicted[:evictions], _CYCLES, t, n - done
                 cleared_at = done
@@ -171,8 +181,8 @@ def _run(
             while len(again) > 0 or fresh < arrived:
                 i = again[0] if len(again) > 0 else fresh
                 tokens += prompt[i]
-                too_large = base + m * (t + 1) + prompt[i] + 1 > limit
-                if too_large or m >= max_requests or tokens > token_budget:
+                too_large = base + m * (t + 1) + prompt[i] + 1 > rule.limit
+                if too_large or m >= rule.max_requests or tokens > rule.token_budget:
                     break
                 if len(again) > 0:
                     heapq.heappop(again)
@@ -185,14 +195,14 @@ def _run(
                 heapq.heappush(ends, (t + int(output[i]), int(i)))
                 m += 1
                 base += prompt[i] - t
-                if token_budget < _NEVER and (len(again) > 0 or fresh < arrived):
+                if rule.token_budget < NEVER and (len(again) > 0 or fresh < arrived):
                     wake = t + 1
         event = wake
         if m > 0:
             event = min(event, (M - base) // m, _next_end(ends, runs, start, output))
         if arrived < n:
             event = min(event, int(arrival[arrived]))
-        if event == _NEVER:
+        if event == NEVER:
             head = again[0] if len(again) > 0 else fresh
             return start, evicted[:evictions], _STALLS, t, head
         t = event
@@ -229,28 +239,26 @@ def _next_end(ends: Ends, runs: Flags, start: IntArray, output: IntArray) -> int
 
 @njit(cache=True)
 def _select(
-    line: IntArray,
+    running: _Running,
     length: int,
-    runs: Flags,
     m: int,
     base: int,
-    start: IntArray,
     prompt: IntArray,
     t: int,
     M: int,
-    rule: int,
-    beta: float,
+    rule: EvictionRule,
     rng: Any,
 ) -> tuple[int, int, int]:
-    """Put whom the rule evicts at `t` behind the survivors in `line`.
+    """Put what the rule evicts at `t` behind the survivors in the line.
 
     Returns the new m and base, and how far the survivors go; what is behind them may be stale.
     """
-    if rule == CLEAR_ALL:
+    if rule.kind == CLEAR_ALL:
         return 0, 0, 0
+    line, runs, start = running
     while base + m * (t + 1) > M:
         before = length
-        length = length - 1 if rule == PREEMPT_TAIL else _draw(line, length, beta, rng)
+        length = length - 1 if rule.kind == PREEMPT_TAIL else _draw(line, length, rule.beta, rng)
         for i in line[length:before]:
             if runs[i]:
                 m -= 1
@@ -260,12 +268,12 @@ def _select(
 
 @njit(cache=True)
 def _draw(line: IntArray, m: int, beta: float, rng: Any) -> int:
-    """Move each to the back with probability β, given that somebody is; return how many stay."""
+    """Move each to the back with probability β, given that one is; return how many stay."""
     drawn = np.empty(m, dtype=np.int64)
     kept = 0
     for j in range(m):
         p = beta
-        if kept == j:  # nobody drawn so far
+        if kept == j:  # none drawn so far
             p = beta / -math.expm1((m - j) * math.log1p(-beta))
         if rng.random() < p:
             drawn[j - kept] = line[j]

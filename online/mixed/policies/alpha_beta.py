@@ -85,11 +85,11 @@ class AlphaBeta:
         self, instance: Instance, told: Told, rng: np.random.Generator
     ) -> MixedSchedule:
         """Run the whole instance as compiled code."""
-        from ..kernels.evicting import CLEAR_ALL, CLEAR_SOME, run_evicting
+        from ..kernels.evicting import CLEAR_ALL, CLEAR_SOME, EvictionRule, run_evicting
 
         limit = protected_limit(instance.gpu.kv_capacity, self.alpha)
-        rule = CLEAR_SOME if self.beta < 1 else CLEAR_ALL
-        return run_evicting(instance, self.name, rng, rule=rule, limit=limit, beta=self.beta)
+        kind = CLEAR_SOME if self.beta < 1 else CLEAR_ALL
+        return run_evicting(instance, self.name, rng, EvictionRule(kind, limit, float(self.beta)))
 
 
 def _draw(running: list[RequestView], beta: float, rng: np.random.Generator) -> list[RequestView]:

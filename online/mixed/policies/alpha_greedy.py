@@ -23,7 +23,7 @@ class AlphaGreedy:
     The KV use counts the next round: what runs, and ``s + 1`` tokens of each admitted request. If
     the next round would exceed M, everything that runs is evicted (and restarts from scratch), and
     nothing is admitted until the next round boundary. If then the same requests meet again it can
-    go on like that for ever: `DoesNotFinish`.
+    go on like that forever: `DoesNotFinish`.
 
     Parameters
     ----------
@@ -71,10 +71,10 @@ class AlphaGreedy:
         self, instance: Instance, told: Told, rng: np.random.Generator
     ) -> MixedSchedule:
         """Run the whole instance as compiled code."""
-        from ..kernels.evicting import CLEAR_ALL, run_evicting
+        from ..kernels.evicting import CLEAR_ALL, EvictionRule, run_evicting
 
         limit = protected_limit(instance.gpu.kv_capacity, self.alpha)
-        return run_evicting(instance, self.name, rng, rule=CLEAR_ALL, limit=limit)
+        return run_evicting(instance, self.name, rng, EvictionRule(CLEAR_ALL, limit))
 
 
 def protected_limit(kv_capacity: int, alpha: float) -> int:

@@ -28,12 +28,12 @@ class ShortestTotal(ScanningPolicy):
 
     References
     ----------
-    docs/model.md §2 (a baseline of this project).
+    docs/model/mixed.md §5 (a baseline of this project).
     """
 
     name: ClassVar[str] = "shortest-total"
     summary: ClassVar[str] = "shortest prompt + output first, with the future check"
-    source: ClassVar[str] = "docs/model.md §2 (a baseline of this project)"
+    source: ClassVar[str] = "docs/model/mixed.md §5 (a baseline of this project)"
 
     @staticmethod
     def rank(arrival: Numbers, prompt: Numbers, planned: Numbers) -> Numbers:

@@ -59,7 +59,7 @@ class Vllm:
 
     References
     ----------
-    vLLM v1, ``vllm/v1/core/sched/scheduler.py`` (schedule); docs/model.md §2.
+    vLLM v1, ``vllm/v1/core/sched/scheduler.py`` (schedule); docs/model/mixed.md §5.
     """
 
     max_requests: int | None = None
@@ -102,14 +102,13 @@ class Vllm:
         self, instance: Instance, told: Told, rng: np.random.Generator
     ) -> MixedSchedule:
         """Run the whole instance as compiled code."""
-        from ..kernels.evicting import PREEMPT_TAIL, run_evicting
+        from ..kernels.evicting import NEVER, PREEMPT_TAIL, EvictionRule, run_evicting
 
-        return run_evicting(
-            instance,
-            self.name,
-            rng,
-            rule=PREEMPT_TAIL,
-            limit=instance.gpu.kv_capacity,
-            max_requests=self.max_requests,
-            token_budget=self.token_budget,
+        requests, tokens = (
+            NEVER if most is None else min(most, NEVER)
+            for most in (self.max_requests, self.token_budget)
         )
+        rule = EvictionRule(
+            PREEMPT_TAIL, instance.gpu.kv_capacity, max_requests=requests, token_budget=tokens
+        )
+        return run_evicting(instance, self.name, rng, rule)

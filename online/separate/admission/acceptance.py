@@ -34,8 +34,8 @@ from numba import njit
 from ....models.instance import FloatArray, IntArray
 from ...coupling.infrequent_resolving import THRESHOLD_EXPONENT
 from .law import AdmissionLaw
-from .state import WORK, Machine, State
-from .workloads import Work
+from .state import WORK, CompiledLaw, State
+from .workloads import Workloads
 
 #: Policies in the order of tables.
 RULES = ("bayes", "resolve", "static", "irt", "accept-all", "density-greedy", "packing-bayes")
@@ -58,9 +58,9 @@ class Forecast(NamedTuple):
     full: float
 
 
-def make_forecast(law: AdmissionLaw, work: Work) -> Forecast:
+def make_forecast(law: AdmissionLaw, workloads: Workloads) -> Forecast:
     """Put a law's arrivals into numbers."""
-    w = work.total / work.unit
+    w = workloads.total / workloads.unit
     rates = np.array([float(rate) for rate in law.rates])
     mean_work = float((rates * w).sum() / rates.sum())
     pipeline = law.prompt_batch_requests + law.token_batch_requests / 2
@@ -69,22 +69,22 @@ def make_forecast(law: AdmissionLaw, work: Work) -> Forecast:
 
 @njit(cache=True, nogil=True)
 def bayes_accepts(
-    machine: Machine, forecast: Forecast, state: State, slots: int, speed: float, j: int
+    law: CompiledLaw, forecast: Forecast, state: State, slots: int, speed: float, j: int
 ) -> bool:
     """Whether P[Q(accept)] ≤ P[Q(reject)] by the closed form."""
     L = float(slots)
-    R = state.sums[WORK] / machine.unit
+    R = state.sums[WORK] / law.unit
     displaced, spread, mean, variance = 0.0, 0.0, 0.0, 0.0
-    for k in range(machine.order.size):
-        i = machine.order[k]
+    for k in range(law.order.size):
+        i = law.order[k]
         mean += forecast.mean[i]
         variance += forecast.variance[i]
         if i == j:
             break
-        useful = max(0.0, L - 2 * machine.prompt_time - machine.token_time * (machine.o[i] - 1))
+        useful = max(0.0, L - 2 * law.prompt_time - law.token_time * (law.o[i] - 1))
         displaced += forecast.mean[i] * useful
         spread += forecast.variance[i] * useful
-    room = speed * L - R - machine.total_work[j] / machine.unit - displaced
+    room = speed * L - R - law.total_work[j] / law.unit - displaced
     if room < 0:
         return False
     if spread == 0.0:
@@ -103,12 +103,12 @@ def bayes_accepts(
 
 
 @njit(cache=True, nogil=True)
-def fluid_share(machine: Machine, forecast: Forecast, room: float, span: float, j: int) -> float:
+def fluid_share(law: CompiledLaw, forecast: Forecast, room: float, span: float, j: int) -> float:
     """Share of type j that the fluid greedy accepts: `room` slots of work, `span` slots to come."""
     if span <= 0:
         return 0.0
-    for k in range(machine.order.size):
-        i = machine.order[k]
+    for k in range(law.order.size):
+        i = law.order[k]
         if i == j:
             break
         room -= forecast.mean[i] * span

@@ -19,7 +19,7 @@ import numpy as np
 from ....models.errors import InputError
 from ....models.instance import IntArray
 from .law import AdmissionLaw
-from .workloads import Work
+from .workloads import Workloads
 
 #: Sums of work must fit the 64-bit integers of compiled code.
 LARGEST = 2**62
@@ -49,14 +49,14 @@ class Hindsight:
         return int((self.since > time).sum())
 
 
-def hindsight(law: AdmissionLaw, work: Work, arrivals: IntArray) -> Hindsight:
+def hindsight(law: AdmissionLaw, workloads: Workloads, arrivals: IntArray) -> Hindsight:
     """Solve the aggregated hindsight problem of a path.
 
     Parameters
     ----------
     law : AdmissionLaw
         The law; its rates do not matter.
-    work : Work
+    workloads : Workloads
         Units of work.
     arrivals : ndarray of int64, shape (T, K)
         Arrivals by slot and type.
@@ -76,21 +76,21 @@ def hindsight(law: AdmissionLaw, work: Work, arrivals: IntArray) -> Hindsight:
     Two requests of type 2 in the last two slots: in what is left a GPU does 2 of their 2.25 slots.
 
     >>> from batchprophet.online.separate.admission.law import PROTOTYPE
-    >>> from batchprophet.online.separate.admission.workloads import request_work
+    >>> from batchprophet.online.separate.admission.workloads import request_workloads
     >>> arrivals = np.zeros((9, 3), dtype=np.int64)
     >>> arrivals[7, 1] = 2
-    >>> hindsight(PROTOTYPE, request_work(PROTOTYPE), arrivals).value
+    >>> hindsight(PROTOTYPE, request_workloads(PROTOTYPE), arrivals).value
     Fraction(32, 3)
     """
     T = arrivals.shape[0]
-    _require_small(work, arrivals)
-    densities = [Fraction(law.reward[j], int(work.total[j])) for j in work.order]
-    later = work.unit * np.arange(T, -1, -1, dtype=np.int64)
+    _require_small(workloads, arrivals)
+    densities = [Fraction(law.reward[j], int(workloads.total[j])) for j in workloads.order]
+    later = workloads.unit * np.arange(T, -1, -1, dtype=np.int64)
     before = np.zeros(T + 1, dtype=np.int64)
     since = np.zeros(law.types, dtype=np.int64)
     value = Fraction(0)
-    for k, j in enumerate(work.order.tolist()):
-        before[1:] += np.cumsum(arrivals[:, j] * work.total[j])
+    for k, j in enumerate(workloads.order.tolist()):
+        before[1:] += np.cumsum(arrivals[:, j] * workloads.total[j])
         capacity = before + later
         since[k] = int(np.argmin(capacity))
         following = densities[k + 1] if k + 1 < law.types else Fraction(0)
@@ -98,13 +98,13 @@ def hindsight(law: AdmissionLaw, work: Work, arrivals: IntArray) -> Hindsight:
     return Hindsight(value=value, since=since, densities=(*densities, Fraction(0)))
 
 
-def _require_small(work: Work, arrivals: IntArray) -> None:
+def _require_small(workloads: Workloads, arrivals: IntArray) -> None:
     counts = arrivals.sum(axis=0).tolist()
-    units = arrivals.shape[0] * work.unit
-    units += sum(n * w for n, w in zip(counts, work.total.tolist(), strict=True))
+    units = arrivals.shape[0] * workloads.unit
+    units += sum(n * w for n, w in zip(counts, workloads.total.tolist(), strict=True))
     if units >= LARGEST:
         raise InputError(
             f"horizon: expected work and time that stay below 2^62 units, found {units:,} at "
-            f"horizon {arrivals.shape[0]:,} with {work.unit:,} units per slot; limits of batches "
-            "with common factors need fewer"
+            f"horizon {arrivals.shape[0]:,} with {workloads.unit:,} units per slot; limits of "
+            "batches with common factors need fewer"
         )

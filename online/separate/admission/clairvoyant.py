@@ -17,7 +17,7 @@ from ....models.instance import IntArray
 from .acceptance import Forecast, make_forecast
 from .law import AdmissionLaw
 from .simulation import Counts, run_admission
-from .workloads import Work
+from .workloads import Workloads
 
 #: Speeds that are tried.
 SPEEDS = tuple(eta / 100 for eta in range(74, 102, 2))
@@ -26,12 +26,14 @@ SPEEDS = tuple(eta / 100 for eta in range(74, 102, 2))
 RESERVES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-def clairvoyant(law: AdmissionLaw, work: Work, arrivals: IntArray, edges: IntArray) -> Counts:
+def clairvoyant(
+    law: AdmissionLaw, workloads: Workloads, arrivals: IntArray, edges: IntArray
+) -> Counts:
     """Run the best clairvoyant schedule of the grid.
 
     Parameters
     ----------
-    law, work, arrivals, edges
+    law, workloads, arrivals, edges
         As of `run_admission`.
 
     Returns
@@ -42,19 +44,23 @@ def clairvoyant(law: AdmissionLaw, work: Work, arrivals: IntArray, edges: IntArr
     uniforms = np.zeros(int(arrivals.sum()))
     runs = list[Counts]()
     for speed in SPEEDS:
-        early = _wanted(arrivals, work.total, work.order, work.unit * speed)
+        early = _wanted(arrivals, workloads.total, workloads.order, workloads.unit * speed)
         for wanted in (early, spread_evenly(arrivals, early)):
-            run = run_admission(law, work, arrivals, "clairvoyant", uniforms, edges, wanted=wanted)
+            run = run_admission(
+                law, workloads, arrivals, "clairvoyant", uniforms, edges, wanted=wanted
+            )
             runs.append(run)
-    for forecast in _forecasts(law, work, arrivals):
-        runs.append(run_admission(law, work, arrivals, "bayes", uniforms, edges, forecast=forecast))
+    for forecast in _forecasts(law, workloads, arrivals):
+        runs.append(
+            run_admission(law, workloads, arrivals, "bayes", uniforms, edges, forecast=forecast)
+        )
     return max(runs, key=lambda run: run.earned(law))
 
 
-def _forecasts(law: AdmissionLaw, work: Work, arrivals: IntArray) -> list[Forecast]:
+def _forecasts(law: AdmissionLaw, workloads: Workloads, arrivals: IntArray) -> list[Forecast]:
     """The law's own rates, then those of the path with several reserves of work."""
-    own = make_forecast(law, work)
-    w = work.total / work.unit
+    own = make_forecast(law, workloads)
+    w = workloads.total / workloads.unit
     rates = np.maximum(arrivals.mean(axis=0), 1e-9)
     path = own._replace(mean=rates * w, variance=rates * w * w)
     return [own, *(path._replace(full=own.full * factor) for factor in RESERVES)]

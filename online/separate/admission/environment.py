@@ -20,7 +20,7 @@ from .exact import optimal_reward
 from .law import CRITICAL, KV_BINDING, PROTOTYPE, AdmissionLaw
 from .regret_account import account, segment_edges
 from .simulation import run_admission
-from .workloads import Work, request_work
+from .workloads import Workloads, request_workloads
 
 Against = Literal["bound", "clairvoyant", "exact"]
 
@@ -44,13 +44,13 @@ CASES: Mapping[str, AdmissionLaw] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AdmissionEnvironment:
-    """Admission to a separate-batching GPU (docs/model.md §3, §4).
+    """Admission to a separate-batching GPU (docs/model/coupling.md §3).
 
     Parameters
     ----------
     law : AdmissionLaw
         Types, rates, GPU.
-    work : Work
+    workloads : Workloads
         Its units of work.
     against : {"bound", "clairvoyant", "exact"}
         What regret is measured against: the aggregated bound, the best of many schedules that know
@@ -60,7 +60,7 @@ class AdmissionEnvironment:
     """
 
     law: AdmissionLaw
-    work: Work
+    workloads: Workloads
     against: Against = "bound"
 
     name = "separate-admission"
@@ -92,18 +92,18 @@ class AdmissionEnvironment:
         def replicate(rng: np.random.Generator) -> Mapping[str, Outcome]:
             arrivals = self.law.draw(horizon, rng)
             uniforms = rng.random(int(arrivals.sum()))
-            known = hindsight(self.law, self.work, arrivals)
+            known = hindsight(self.law, self.workloads, arrivals)
             edges = segment_edges(horizon, known)
             outcomes = {}
             for policy in policies:
-                counts = run_admission(self.law, self.work, arrivals, policy, uniforms, edges)
-                outcomes[policy] = account(self.law, self.work, known, edges, counts)
+                counts = run_admission(self.law, self.workloads, arrivals, policy, uniforms, edges)
+                outcomes[policy] = account(self.law, self.workloads, known, edges, counts)
             if self.against == "bound":
                 return outcomes
             if self.against == "exact":
                 value = optimal_reward(self.law, arrivals)
             else:
-                value = clairvoyant(self.law, self.work, arrivals, edges).earned(self.law)
+                value = clairvoyant(self.law, self.workloads, arrivals, edges).earned(self.law)
             return {name: _against(outcome, value) for name, outcome in outcomes.items()}
 
         return replicate
@@ -130,7 +130,7 @@ def _build(case: str, benchmark: str, **given: object) -> AdmissionEnvironment:
     law = replace(CASES[case], **changes)  # type: ignore[arg-type]  # checked by the class
     return AdmissionEnvironment(
         law=law,
-        work=request_work(law),
+        workloads=request_workloads(law),
         against=benchmark,  # type: ignore[arg-type]  # one of the setting's choices
     )
 
@@ -152,7 +152,7 @@ def _lengths(name: str, description: str, low: int = 1) -> ListSetting:
 SEPARATE_ADMISSION_KIND = EnvironmentKind(
     name="separate-admission",
     description="accept or reject at arrival, complete by T on a separate-batching GPU",
-    source="docs/model.md §3 (admission version), §4",
+    source="docs/model/separate.md §1 (admission), docs/model/coupling.md §3",
     settings=(
         Setting(
             name="case",

@@ -1,4 +1,4 @@
-"""The hindsight optimum of a short path, by the S1 admission MILP (docs/model.md §3)."""
+"""The hindsight optimum of a short path, by the S1 admission MILP (docs/model/separate.md §2)."""
 
 from __future__ import annotations
 

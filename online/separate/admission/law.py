@@ -16,7 +16,7 @@ UNLIMITED = 2**40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionLaw:
-    """Requests of a few types that arrive at a separate-batching GPU (docs/model.md §3, §4).
+    """Requests of a few types that arrive at a separate-batching GPU (docs/model/coupling.md §3).
 
     In every slot t = 0 … T − 1 a Poisson number of requests of each type arrives. Each is accepted
     or rejected for good at once. A request that is accepted and complete by T earns its reward;
@@ -155,7 +155,7 @@ def _law(rates: str, **fields: object) -> AdmissionLaw:
     )
 
 
-#: The instance of docs/model.md §4: overloaded (1.21), no KV or prompt-token limit.
+#: The instance of docs/model/coupling.md §3: overloaded (1.21), no KV or prompt-token limit.
 PROTOTYPE = _law("1/2 2/5 3/5", prompt=(1, 1, 1), output=(5, 13, 7), reward=(4, 6, 3))
 
 #: KV binds: every type holds more KV per token job than M / B_D.

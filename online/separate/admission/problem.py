@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ....models.instance import IntArray
+from .control import can_complete, choose_batch
 from .law import UNLIMITED, AdmissionLaw
 from .state import (
     KV,
@@ -24,12 +25,11 @@ from .state import (
     WAITING,
     WORK,
     State,
-    can_complete,
-    choose_batch,
+    compiled_law,
     empty_state,
-    make_machine,
+    no_batches,
 )
-from .workloads import Work
+from .workloads import Workloads
 
 Kind = Literal["accept", "reject", "idle", "prompt", "token", "settle"]
 
@@ -91,7 +91,7 @@ class AdmissionProblem:
     ----------
     law : AdmissionLaw
         The law.
-    work : Work
+    workloads : Workloads
         Its units of work; they decide the order among arrivals of one slot, densest first.
     horizon : int
         T ≥ 1, in slots.
@@ -100,15 +100,15 @@ class AdmissionProblem:
     --------
     >>> from batchprophet.online.coupling.oracle import RecursionOracle
     >>> from batchprophet.online.separate.admission.law import PROTOTYPE
-    >>> from batchprophet.online.separate.admission.workloads import request_work
-    >>> problem = AdmissionProblem(law=PROTOTYPE, work=request_work(PROTOTYPE), horizon=8)
+    >>> from batchprophet.online.separate.admission.workloads import request_workloads
+    >>> problem = AdmissionProblem(law=PROTOTYPE, workloads=request_workloads(PROTOTYPE), horizon=8)
     >>> path = ((1, 0, 0), *((0, 0, 0),) * 7)  # one request of type 1: 3 + 4 slots
     >>> RecursionOracle(problem).value(0, problem.initial_state(path), path)
     4
     """
 
     law: AdmissionLaw
-    work: Work
+    workloads: Workloads
     horizon: int
 
     def draw(self, rng: np.random.Generator) -> AdmissionPath:
@@ -175,7 +175,7 @@ class AdmissionProblem:
 
     def next_type(self, S: AdmissionState) -> int:
         """Type of the arrival that is to be decided: the densest one."""
-        return next(int(j) for j in self.work.order if S.pending[j] > 0)
+        return next(int(j) for j in self.workloads.order if S.pending[j] > 0)
 
     def aggregated(self, t: int, S: AdmissionState, path: AdmissionPath) -> float:
         """Aggregated hindsight from a state on: what is accepted is done first.
@@ -186,8 +186,8 @@ class AdmissionProblem:
         """
         if S.settled:
             return 0.0
-        law, total, unit = self.law, self.work.total, self.work.unit
-        left = self.work.left()
+        law, total, unit = self.law, self.workloads.total, self.workloads.unit
+        left = self.workloads.left()
         reward, R = 0, 0
         for j in range(law.types):
             reward += law.reward[j] * (S.waiting[j] + sum(S.running[j]))
@@ -202,10 +202,10 @@ class AdmissionProblem:
         over = max(0, R - int(later[0]))
         before = np.full(later.size, R - over, dtype=np.int64)
         before[0] = 0  # what is accepted counts as arriving now
-        densities = [law.reward[j] / int(total[j]) for j in self.work.order]
+        densities = [law.reward[j] / int(total[j]) for j in self.workloads.order]
         value: float = reward - 2 * densities[0] * over
         done = float(R - over)
-        for j, density in zip(self.work.order, densities, strict=True):
+        for j, density in zip(self.workloads.order, densities, strict=True):
             before[1:] += np.cumsum(future[:, j] * total[j])
             served = float((before + later).min())
             value, done = value + density * (served - done), served
@@ -213,16 +213,13 @@ class AdmissionProblem:
 
     def control(self, S: AdmissionState) -> AdmissionAction:
         """Return the batch that the compiled control would run next."""
-        machine = make_machine(self.law, self.work)
-        state = self.machine_state(S)
-        prompts = np.zeros(self.law.types, dtype=np.int64)
-        tokens = np.zeros((self.law.types, self.law.longest), dtype=np.int64)
-        trial = np.zeros_like(tokens)
-        kind = choose_batch(machine, state, self.horizon - S.time, prompts, tokens, trial)
+        batches = no_batches(self.law.types, self.law.longest)
+        law = compiled_law(self.law, self.workloads)
+        kind = choose_batch(law, self.compiled_state(S), self.horizon - S.time, batches)
         if kind == PROMPT:
-            return AdmissionAction("prompt", tuple(prompts.tolist()))
+            return AdmissionAction("prompt", tuple(batches.prompts.tolist()))
         if kind == TOKEN:
-            return AdmissionAction("token", tuple(tokens.ravel().tolist()))
+            return AdmissionAction("token", tuple(batches.tokens.ravel().tolist()))
         return STAY
 
     def completes(self, S: AdmissionState) -> bool:
@@ -230,14 +227,12 @@ class AdmissionProblem:
 
         Under the control, if nothing else is accepted.
         """
-        shape = (self.law.types, self.law.longest)
-        prompts, tokens = np.zeros(shape[0], dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        batches = no_batches(self.law.types, self.law.longest)
+        law, state = compiled_law(self.law, self.workloads), self.compiled_state(S)
         slots = self.horizon - max(S.time, S.free_from)
-        machine, state = make_machine(self.law, self.work), self.machine_state(S)
-        j, trial = self.next_type(S), np.zeros_like(tokens)
-        return bool(can_complete(machine, state, slots, 1.0, j, prompts, tokens, trial))
+        return bool(can_complete(law, state, slots, 1.0, self.next_type(S), batches))
 
-    def machine_state(self, S: AdmissionState) -> State:
+    def compiled_state(self, S: AdmissionState) -> State:
         """Return what is accepted as the compiled code has it."""
         law, state = self.law, empty_state(self.law.types, self.law.longest)
         state.waiting[:] = S.waiting
@@ -248,8 +243,8 @@ class AdmissionProblem:
         state.sums[WAITING] = state.waiting.sum()
         state.sums[RUNNING] = state.running.sum()
         state.sums[TOKENS] = state.waiting @ (o - 1) + (state.running @ rho).sum()
-        state.sums[WORK] = state.waiting @ self.work.total
-        state.sums[WORK] += (state.running * self.work.left()).sum()
+        state.sums[WORK] = state.waiting @ self.workloads.total
+        state.sums[WORK] += (state.running * self.workloads.left()).sum()
         state.sums[KV] = (state.running * held).sum()
         return state
 

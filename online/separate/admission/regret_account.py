@@ -28,7 +28,7 @@ from .bound import Hindsight
 from .law import AdmissionLaw
 from .simulation import Counts
 from .state import IDLE, PROMPT, TOKEN
-from .workloads import Work
+from .workloads import Workloads
 
 
 def segment_edges(horizon: int, known: Hindsight) -> IntArray:
@@ -47,7 +47,7 @@ class _Segment:
 
 
 def account(
-    law: AdmissionLaw, work: Work, known: Hindsight, edges: IntArray, counts: Counts
+    law: AdmissionLaw, workloads: Workloads, known: Hindsight, edges: IntArray, counts: Counts
 ) -> Outcome:
     """Account for a run.
 
@@ -55,7 +55,7 @@ def account(
     ----------
     law : AdmissionLaw
         The law.
-    work : Work
+    workloads : Workloads
         Units of work.
     known : Hindsight
         Value and prices of the path.
@@ -71,7 +71,8 @@ def account(
     """
     scale = math.lcm(*(d.denominator for d in known.densities))
     segments = [
-        _segment(law, work, known, edges, counts, index, scale) for index in range(edges.size - 1)
+        _segment(law, workloads, known, edges, counts, index, scale)
+        for index in range(edges.size - 1)
     ]
     names = segments[0].paid.keys()
     total = sum(sum(segment.paid.values()) for segment in segments)
@@ -92,7 +93,7 @@ def account(
 
 def _segment(
     law: AdmissionLaw,
-    work: Work,
+    workloads: Workloads,
     known: Hindsight,
     edges: IntArray,
     counts: Counts,
@@ -104,22 +105,22 @@ def _segment(
     last = end == int(edges[-1])
     price = int(known.densities[known.level(begin)] * scale)
     following = price if last else int(known.densities[known.level(end)] * scale)
-    now, then = _worth(law, work, price, scale), _worth(law, work, following, scale)
+    now, then = _worth(law, workloads, price, scale), _worth(law, workloads, following, scale)
     paid: dict[str, int] = {}
     for j in range(law.types):
-        surplus = law.reward[j] * scale - price * int(work.total[j])
+        surplus = law.reward[j] * scale - price * int(workloads.total[j])
         fresh = int(now.waiting[j])
         paid[f"reject type {j + 1}"] = int(counts.rejected[index, j]) * max(0, surplus)
         paid[f"accept type {j + 1}"] = int(counts.accepted[index, j]) * (max(0, surplus) - fresh)
     time = counts.time[index].tolist()
-    paid["idle"] = price * work.unit * time[IDLE]
+    paid["idle"] = price * workloads.unit * time[IDLE]
     gained = _dot(counts.prompts[index], now.prompt_gain)
-    paid["prompt batches not full"] = price * work.unit * time[PROMPT] - gained
+    paid["prompt batches not full"] = price * workloads.unit * time[PROMPT] - gained
     gained = _dot(counts.tokens[index], now.token_gain)
-    paid["token batches not full"] = price * work.unit * time[TOKEN] - gained
+    paid["token batches not full"] = price * workloads.unit * time[TOKEN] - gained
     waiting, running = counts.waiting[index], counts.running[index]
     carried = _dot(waiting, now.waiting - then.waiting) + _dot(running, now.running - then.running)
-    carried += (following - price) * work.unit * int(counts.busy[index])
+    carried += (following - price) * workloads.unit * int(counts.busy[index])
     paid["carried over a price rise"] = carried
     for j in range(law.types):
         paid[f"late type {j + 1}"] = 0
@@ -141,12 +142,14 @@ class _Worth:
     token_gain: np.ndarray
 
 
-def _worth(law: AdmissionLaw, work: Work, price: int, scale: int) -> _Worth:
+def _worth(law: AdmissionLaw, workloads: Workloads, price: int, scale: int) -> _Worth:
     """Evaluate ``max(r − λ·(work to go), −penalty)``; column ρ = 0 is a completed request."""
     reward = np.array([r * scale for r in law.reward], dtype=object)
     penalty = np.array([p * scale for p in law.penalties], dtype=object)
-    waiting = np.maximum(reward - price * work.total.astype(object), -penalty)
-    running = np.maximum(reward[:, None] - price * work.left().astype(object), -penalty[:, None])
+    waiting = np.maximum(reward - price * workloads.total.astype(object), -penalty)
+    running = np.maximum(
+        reward[:, None] - price * workloads.left().astype(object), -penalty[:, None]
+    )
     token_gain = np.zeros_like(running)
     token_gain[:, 1:] = running[:, :-1] - running[:, 1:]
     fresh = running[np.arange(law.types), np.array(law.output) - 1]

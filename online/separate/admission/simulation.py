@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -26,32 +26,31 @@ from .acceptance import (
     resolving_slots,
     trimmed,
 )
+from .control import can_complete, choose_batch
 from .law import AdmissionLaw
 from .state import (
     IDLE,
     PROMPT,
     TOKEN,
     WORK,
-    Machine,
+    CompiledLaw,
     accept,
-    can_complete,
-    choose_batch,
+    compiled_law,
     empty_state,
-    make_machine,
+    no_batches,
     start_prompts,
     start_tokens,
 )
-from .workloads import Work
+from .workloads import Workloads
 
-#: For so many slots the GPU counts as having run at full speed before time 0.
+#: For this many slots the GPU counts as having run at full speed before time 0.
 PRIOR_SLOTS = 100
 
-#: Numbers of the rules, by name; the clairvoyant follows a given list of whom to accept.
+#: Numbers of the rules, by name; the clairvoyant follows a given list of acceptances.
 NUMBERS = {name: number for number, name in enumerate(RULES)} | {"clairvoyant": CLAIRVOYANT}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Counts:
+class Counts(NamedTuple):
     """What happened, counted by segments of time.
 
     Attributes
@@ -89,9 +88,10 @@ class Counts:
         return int(self.completed @ np.array(law.reward) - late @ np.array(law.penalties))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Log:
+class Log(NamedTuple):
     """Every decision of a run.
+
+    Without rows nothing is logged.
 
     Attributes
     ----------
@@ -112,9 +112,17 @@ class Log:
     tokens: IntArray
 
 
+class _Path(NamedTuple):
+    """A path: arrivals, random numbers and what the clairvoyant wants, as in `run_admission`."""
+
+    arrivals: IntArray
+    uniforms: FloatArray
+    wanted: IntArray
+
+
 def run_admission(
     law: AdmissionLaw,
-    work: Work,
+    workloads: Workloads,
     arrivals: IntArray,
     rule: str,
     uniforms: FloatArray,
@@ -130,7 +138,7 @@ def run_admission(
     ----------
     law : AdmissionLaw
         The law.
-    work : Work
+    workloads : Workloads
         Units of work.
     arrivals : ndarray of int64, shape (T, K)
         Arrivals by slot and type.
@@ -143,7 +151,7 @@ def run_admission(
     forecast : Forecast, optional
         What the rules reckon with; that of the law by default.
     wanted : ndarray of int64, shape (T, K), optional
-        Whom the clairvoyant wants to accept.
+        The requests that the clairvoyant wants to accept.
     log : Log, optional
         Filled with every decision; see `make_log`.
 
@@ -161,7 +169,6 @@ def run_admission(
         raise InputError(f"policy: expected one of {', '.join(NUMBERS)}; found {rule!r}")
     T, K = arrivals.shape
     segments = edges.size - 1
-    one = np.zeros((1, 1), dtype=np.int64)
     counts = Counts(
         accepted=np.zeros((segments, K), dtype=np.int64),
         rejected=np.zeros((segments, K), dtype=np.int64),
@@ -175,27 +182,13 @@ def run_admission(
     )
     _run(
         NUMBERS[rule],
-        make_machine(law, work),
-        make_forecast(law, work) if forecast is None else forecast,
-        arrivals,
-        uniforms,
+        compiled_law(law, workloads),
+        make_forecast(law, workloads) if forecast is None else forecast,
+        _Path(arrivals, uniforms, arrivals[:0] if wanted is None else wanted),
         resolving_slots(resolving_periods(T)),
-        one if wanted is None else wanted,
         edges,
-        counts.accepted,
-        counts.rejected,
-        counts.time,
-        counts.prompts,
-        counts.tokens,
-        counts.waiting,
-        counts.running,
-        counts.busy,
-        counts.completed,
-        log is not None,
-        one if log is None else log.accepted,
-        one[0] if log is None else log.kind,
-        one if log is None else log.prompts,
-        one[None] if log is None else log.tokens,
+        counts,
+        make_log(law, 0) if log is None else log,
     )
     return counts
 
@@ -214,115 +207,101 @@ def make_log(law: AdmissionLaw, horizon: int) -> Log:
 @njit(cache=True, nogil=True)
 def _run(
     rule: int,
-    machine: Machine,
+    law: CompiledLaw,
     forecast: Forecast,
-    arrivals: IntArray,
-    uniforms: FloatArray,
+    path: _Path,
     resolves: IntArray,
-    wanted: IntArray,
     edges: IntArray,
-    accepted: IntArray,
-    rejected: IntArray,
-    time: IntArray,
-    prompts_done: IntArray,
-    tokens_done: IntArray,
-    waiting_end: IntArray,
-    running_end: IntArray,
-    busy: IntArray,
-    completed: IntArray,
-    logging: bool,
-    log_accepted: IntArray,
-    log_kind: IntArray,
-    log_prompts: IntArray,
-    log_tokens: IntArray,
+    counts: Counts,
+    log: Log,
 ) -> None:
+    arrivals, uniforms, wanted = path
     T, K = arrivals.shape
-    longest = tokens_done.shape[2]
-    state = empty_state(K, longest)
-    prompts = np.zeros(K, dtype=np.int64)
-    tokens = np.zeros((K, longest), dtype=np.int64)
-    trial = np.zeros((K, longest), dtype=np.int64)
+    longest = counts.tokens.shape[2]
+    state, batches = empty_state(K, longest), no_batches(K, longest)
+    prompts, tokens = batches.prompts, batches.tokens
+    logging = log.kind.size > 0
     shares = np.zeros(K)
     for j in range(K):
-        shares[j] = fluid_share(machine, forecast, float(T), float(T), j)
+        shares[j] = fluid_share(law, forecast, float(T), float(T), j)
     free_from, segment, drawn, resolve = 0, 0, 0, 0
     taken_work = 0
     # Work done and time taken by batches that had enough work to be full; a start at speed 1.
     done, spent = float(PRIOR_SLOTS), float(PRIOR_SLOTS)
     for t in range(T):
         if t == edges[segment + 1]:
-            waiting_end[segment] = state.waiting
-            running_end[segment] = state.running
-            busy[segment] = max(0, free_from - t)
+            counts.waiting[segment] = state.waiting
+            counts.running[segment] = state.running
+            counts.busy[segment] = max(0, free_from - t)
             segment += 1
         slots = T - max(t, free_from)
         speed = done / spent
         if rule == IRT and resolve < resolves.shape[0] and T - t <= resolves[resolve, 0]:
-            room = speed * slots - state.sums[WORK] / machine.unit
+            room = speed * slots - state.sums[WORK] / law.unit
             for j in range(K):
-                shares[j] = fluid_share(machine, forecast, room, float(slots), j)
+                shares[j] = fluid_share(law, forecast, room, float(slots), j)
                 if resolves[resolve, 1] == 1:
                     shares[j] = trimmed(shares[j], T - t)
             resolve += 1
         for k in range(K):
-            j = machine.order[k]
+            j = law.order[k]
             for count in range(arrivals[t, j]):
                 u = uniforms[drawn]
                 drawn += 1
                 wants = True
                 if rule == BAYES:
-                    wants = bayes_accepts(machine, forecast, state, slots, speed, j)
+                    wants = bayes_accepts(law, forecast, state, slots, speed, j)
                 elif rule == RESOLVE:
-                    room = speed * slots - state.sums[WORK] / machine.unit
-                    wants = u < fluid_share(machine, forecast, room, float(slots), j)
+                    room = speed * slots - state.sums[WORK] / law.unit
+                    wants = u < fluid_share(law, forecast, room, float(slots), j)
                 elif rule in (STATIC, IRT):
                     wants = u < shares[j]
                 elif rule == PACKING_BAYES:
-                    room = T - taken_work / machine.unit
-                    wants = 2 * fluid_share(machine, forecast, room, float(T - t), j) >= 1.0
+                    room = T - taken_work / law.unit
+                    wants = 2 * fluid_share(law, forecast, room, float(T - t), j) >= 1.0
                 elif rule == CLAIRVOYANT:
                     wants = wanted[t, j] > count
                 if wants and never_overcommits(rule):
-                    wants = can_complete(machine, state, slots, speed, j, prompts, tokens, trial)
+                    wants = can_complete(law, state, slots, speed, j, batches)
                 if wants:
-                    accept(machine, state, j)
-                    accepted[segment, j] += 1
-                    taken_work += machine.total_work[j]
+                    accept(law, state, j)
+                    counts.accepted[segment, j] += 1
+                    taken_work += law.total_work[j]
                     if logging:
-                        log_accepted[t, j] += 1
+                        log.accepted[t, j] += 1
                 else:
-                    rejected[segment, j] += 1
+                    counts.rejected[segment, j] += 1
         if t < free_from:
             continue
-        kind = choose_batch(machine, state, T - t, prompts, tokens, trial)
-        enough = kind != IDLE and state.sums[WORK] >= forecast.full * machine.unit
+        kind = choose_batch(law, state, T - t, batches)
+        enough = kind != IDLE and state.sums[WORK] >= forecast.full * law.unit
         before = state.sums[WORK]
         if kind == PROMPT:
-            start_prompts(machine, state, prompts)
-            free_from = t + machine.prompt_time
-            time[segment, PROMPT] += machine.prompt_time
+            start_prompts(law, state, prompts)
+            free_from = t + law.prompt_time
+            counts.time[segment, PROMPT] += law.prompt_time
             for j in range(K):
-                prompts_done[segment, j] += prompts[j]
-                if machine.o[j] == 1:
-                    completed[j] += prompts[j]
+                counts.prompts[segment, j] += prompts[j]
+                if law.o[j] == 1:
+                    counts.completed[j] += prompts[j]
         elif kind == TOKEN:
-            start_tokens(machine, state, tokens)
-            free_from = t + machine.token_time
-            time[segment, TOKEN] += machine.token_time
+            start_tokens(law, state, tokens)
+            free_from = t + law.token_time
+            counts.time[segment, TOKEN] += law.token_time
             for j in range(K):
-                completed[j] += tokens[j, 1]
+                counts.completed[j] += tokens[j, 1]
                 for x in range(1, longest):
-                    tokens_done[segment, j, x] += tokens[j, x]
+                    counts.tokens[segment, j, x] += tokens[j, x]
         else:
-            time[segment, IDLE] += 1
+            counts.time[segment, IDLE] += 1
         if enough:
-            done += (before - state.sums[WORK]) / machine.unit
+            done += (before - state.sums[WORK]) / law.unit
             spent += free_from - t
         if logging and kind != IDLE:
-            log_kind[t] = kind
+            log.kind[t] = kind
             if kind == PROMPT:
-                log_prompts[t] = prompts
+                log.prompts[t] = prompts
             else:
-                log_tokens[t] = tokens
-    waiting_end[segment] = state.waiting
-    running_end[segment] = state.running
+                log.tokens[t] = tokens
+    counts.waiting[segment] = state.waiting
+    counts.running[segment] = state.running

@@ -21,7 +21,7 @@ Mixture = tuple[Fraction, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Work:
+class Workloads:
     """What each job takes of the GPU's time, if its batch is full.
 
     A prompt batch holds at most B_P requests, C_P prompt tokens, and M KV tokens at its end; a
@@ -47,8 +47,8 @@ class Work:
     Examples
     --------
     >>> from batchprophet.online.separate.admission.law import PROTOTYPE
-    >>> work = request_work(PROTOTYPE)
-    >>> (work.total / work.unit).tolist(), work.order.tolist()
+    >>> workloads = request_workloads(PROTOTYPE)
+    >>> (workloads.total / workloads.unit).tolist(), workloads.order.tolist()
     ([0.625, 1.125, 0.75], [0, 1, 2])
     """
 
@@ -63,7 +63,7 @@ class Work:
         return np.cumsum(self.token, axis=1)
 
 
-def request_work(law: AdmissionLaw) -> Work:
+def request_workloads(law: AdmissionLaw) -> Workloads:
     """Choose the mixture of limits that bounds the fluid value best, and return its shares."""
     prompts, tokens = _prompt_shares(law), _token_shares(law)
     totals = [[sum(row, Fraction(0)) for row in limit] for limit in tokens]
@@ -83,7 +83,7 @@ def request_work(law: AdmissionLaw) -> Work:
     total = whole + units.sum(axis=1)
     density = [Fraction(r, int(w)) for r, w in zip(law.reward, total, strict=True)]
     order = sorted(range(law.types), key=lambda j: (-density[j], j))
-    return Work(unit=unit, prompt=whole, token=units, total=total, order=np.array(order))
+    return Workloads(unit=unit, prompt=whole, token=units, total=total, order=np.array(order))
 
 
 def _prompt_shares(law: AdmissionLaw) -> list[list[Fraction]]:

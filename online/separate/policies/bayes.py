@@ -23,7 +23,7 @@ from ..serving import serve, tokens_left
 
 if TYPE_CHECKING:  # compiled code is loaded where it is run
     from ....solvers.random_stream import Stream
-    from ....solvers.separate.search.schedule_builder import Code
+    from ....solvers.separate.search.encoding import Encoding
     from ..hindsight import First, World
 
 #: Drawn futures are cut off after this many arrivals: what comes later hardly matters now.
@@ -39,19 +39,19 @@ class Plan(NamedTuple):
         Who is to come in it, as it was drawn.
     names : ndarray of int64, shape (n,)
         Who the code's requests are: their index, or −1 − j for the j-th of the future.
-    code : Code
+    code : Encoding
         The schedule.
     """
 
     future: Future
     names: IntArray
-    code: Code
+    code: Encoding
 
     def after(self, decision: BatchDecision) -> Plan:
         """Return what is left of it when a decision is carried out."""
         if decision.kind is None:
             return self
-        from ....solvers.separate.search.list_codes import after_batch
+        from ....solvers.separate.search.list_encodings import after_batch
 
         members = np.flatnonzero(np.isin(self.names, decision.requests))
         return self._replace(code=after_batch(self.code, decision.kind, members.tolist()))
@@ -68,9 +68,9 @@ class Scene(NamedTuple):
         """Return the world's schedule as a plan."""
         return Plan(self.future, self.names, self.world.code)
 
-    def code_of(self, plan: Plan) -> Code:
+    def code_of(self, plan: Plan) -> Encoding:
         """Return a plan's code; who has no place in its order takes one by arrival."""
-        from ....solvers.separate.search.schedule_builder import Code
+        from ....solvers.separate.search.encoding import Encoding
         from ...coupling.plans import merged_order
 
         who, machine = self.world.without_kv, self.world.machine
@@ -79,7 +79,7 @@ class Scene(NamedTuple):
         there = np.array([column.get(name, -1) for name in self.names.tolist()])
         places = np.array([place.get(name, -1) for name in self.names[who].tolist()], np.int64)
         by_arrival = np.argsort(machine.arrival[who], kind="stable")
-        return Code(
+        return Encoding(
             who[merged_order(by_arrival, places)],
             _fitted(plan.code.wait, who.size, 0),
             _fitted(plan.code.least, who.size, 1),
@@ -165,13 +165,13 @@ class BayesRun(BayesSession[SeparateObservation, BatchDecision, Scene, Plan]):
         stream: Stream,
     ) -> Scene:
         """Draw a future, or keep that of a plan, and solve it, from the plan where there is one."""
-        from ....solvers.separate.search.list_codes import first_codes
+        from ....solvers.separate.search.list_encodings import first_encodings
         from ..hindsight import REHEAT
 
         future = plan.future if plan else _possible(self.law.draw(self._past, rng), observation)
         scene = _unsolved(observation, future, self.law, self._past, rng)
         world = scene.world
-        codes = first_codes(world.machine, world.without_kv, observation.time)
+        codes = first_encodings(world.machine, world.without_kv, observation.time)
         world.try_codes(code for _, code in codes)
         if plan:
             world.try_codes([scene.code_of(plan)])

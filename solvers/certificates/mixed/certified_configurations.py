@@ -99,8 +99,8 @@ def certified_value(
 
     References
     ----------
-    Weak duality for the integer program of arXiv 2502.07115 (docs/model.md §2), with each round's
-    memory row replaced by the convex hull of the configurations.
+    Weak duality for the integer program of arXiv 2502.07115 (docs/model/mixed.md §2), with each
+    round's memory row replaced by the convex hull of the configurations.
     """
     clock = clock or Clock(None)
     priced = PricedTypes(instance, scale=scale, types=types, price=price)

@@ -75,7 +75,7 @@ def certified_value(
 
     References
     ----------
-    Weak duality for the integer program of arXiv 2502.07115 (docs/model.md §2).
+    Weak duality for the integer program of arXiv 2502.07115 (docs/model/mixed.md §2).
     """
     least = _least_costs_of_all(instance, prices, clock or Clock(None))
     total_price = sum(_block_totals(prices))

@@ -8,10 +8,10 @@ next arrival is tried.
 
 **What is dropped.** To what the complete requests and the running ones have cost so far come the
 cost to go of the GPU's walk and the prices that the requests have earned or will earn (see
-`solvers.separate.bounds.walk_costs` and `walk_lookahead`; nothing here is shared with them). A
-state whose sum reaches the value leads to no better schedule. That holds for schedules that are
-done by the end of the prices; the cheapest walk with one late request or more must reach the value
-itself.
+`solvers.separate.bounds.gpu_path_costs` and `gpu_path_lookahead`; nothing here is shared with
+them). A state whose sum reaches the value leads to no better schedule. That holds for schedules
+that are done by the end of the prices; the cheapest walk with one late request or more must reach
+the value itself.
 
 **Equal requests.** Of two requests with equal s and o the one that arrives first never has fewer
 tokens: exchanging their names from the first batch on after which it would have changes no total.

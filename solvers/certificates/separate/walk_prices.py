@@ -1,6 +1,6 @@
 """Proofs for separate batching by prices of the GPU's walk, recomputed in plain Python integers.
 
-What is proved, and why, is said in `solvers.separate.bounds.walk_costs`; nothing here is shared
+What is proved, and why, is said in `solvers.separate.bounds.gpu_path_costs`; nothing here is shared
 with it.
 """
 

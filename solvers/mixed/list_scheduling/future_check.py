@@ -1,7 +1,7 @@
 """The future check, compiled: whether a request may start now and never overflow the KV cache.
 
 Between completions the KV occupancy only grows, so it needs checking only at completion rounds
-(docs/model.md §2). The running requests are kept in order of their planned completion
+(docs/model/mixed.md §3). The running requests are kept in order of their planned completion
 ``e_1 ≤ e_2 ≤ …``, those that complete together as one group. A request with ``s`` prompt tokens
 started at ``k`` holds ``base + t`` tokens in round ``t``, with ``base = s − k``, so round ``t``
 holds ``members·t + Σ base`` tokens, summed over the groups that do not complete before it.

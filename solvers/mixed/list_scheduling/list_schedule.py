@@ -87,7 +87,7 @@ def list_schedule(
 
     References
     ----------
-    arXiv 2502.07115, Algorithm 1 (MC-SF) and its benchmark; docs/model.md §2.
+    arXiv 2502.07115, Algorithm 1 (MC-SF) and its benchmark; docs/model/mixed.md §5.
     """
     ranks = _priorities(rank, instance.n)
     lengths = instance.output if planned is None else _planned_lengths(planned, instance)

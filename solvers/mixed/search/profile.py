@@ -1,7 +1,7 @@
 """The KV profile, one number per round, and where a request fits on it.
 
 ``held[t]`` is the KV occupancy in round t, for t = 0 … H. A run that starts at k is in rounds
-k + 1 … k + o and holds s + t − k tokens in round t (docs/model.md §2).
+k + 1 … k + o and holds s + t − k tokens in round t (docs/model/mixed.md §1).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from ....models.separate.schedule import SeparateSchedule
 if TYPE_CHECKING:
     import pyomo.environ as pyo
 
-#: The relaxation ends so much after the last completion of the schedule, in parts of its span.
+#: How long after the last completion of the schedule the relaxation ends, in parts of its span.
 BEYOND = 0.2
 
 #: Most token jobs, classes × times, of a relaxation that is built.
@@ -45,7 +45,7 @@ class ClassPrices:
     prompt : ndarray of float64, shape (n,)
         λ_i: what serving request i is worth.
     running : ndarray of float64, shape (classes, T − first arrival + 1)
-        Π_{c,t}: what a request in class c at time t is worth, as in `walk_costs`.
+        Π_{c,t}: what a request in class c at time t is worth, as in `gpu_path_costs`.
     kv : ndarray of float64, shape (T − first arrival + 1,)
         δ_t: the deposit on a KV token at time t, as there.
     """
@@ -105,6 +105,10 @@ def class_prices(
     -------
     ClassPrices or None
         None if the time was too short, or the solver failed: what is known goes on without it.
+
+    See Also
+    --------
+    bounds.gpu_path_prices.path_prices : Goes on from these prices.
 
     Examples
     --------

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ....models.instance import Instance
 from ....models.objectives import Exact
-from ....models.separate.problem import times_alone
+from ....models.separate.problem import time_alone
 from .fluid_machine import shortest_remaining_first, work_bound
 from .reward_knapsack import reward_bound
 from .workloads import MIXES, works
@@ -28,8 +28,8 @@ def simple_bounds(instance: Instance, objective: str) -> Iterator[tuple[str, Exa
     if objective == "reward":
         yield name, reward_bound(instance)
         return
-    arrivals, alone = instance.arrival.tolist(), times_alone(instance)
-    earliest = [a + d for a, d in zip(arrivals, alone, strict=True)]
+    alone = time_alone(instance)
+    arrivals, earliest = instance.arrival.tolist(), (instance.arrival + alone).tolist()
     if objective == "weighted":
         weights = [Fraction(repr(w)) for w in instance.weight.tolist()]
         yield (
@@ -40,7 +40,7 @@ def simple_bounds(instance: Instance, objective: str) -> Iterator[tuple[str, Exa
         yield "times alone", max(earliest)
         yield name, max(_last_completion(instance, arrivals, mix) for mix in MIXES)
     else:
-        yield "times alone", sum(alone)
+        yield "times alone", int(alone.sum())
         yield name, work_bound(instance)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 
 from ....models.instance import Instance
-from ....models.separate.problem import times_alone
+from ....models.separate.problem import time_alone
 from .workloads import MIXES, works
 
 
@@ -40,9 +40,8 @@ def work_bound(instance: Instance) -> int:
     Schrage, *A proof of the optimality of the shortest remaining processing time discipline*,
     Operations Research 16, 1968.
     """
-    alone = times_alone(instance)
     arrivals = instance.arrival.tolist()
-    latest = sorted(a + d for a, d in zip(arrivals, alone, strict=True))
+    latest = sorted((instance.arrival + time_alone(instance)).tolist())
     for mix in MIXES:
         scaled, unit = works(instance, mix)
         completions = shortest_remaining_first(arrivals, scaled, unit)

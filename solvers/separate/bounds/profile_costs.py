@@ -10,17 +10,18 @@ For the unit and the constant law. **The relaxation** of what is left to do at a
   earns. In the end ``q = n``, so a schedule that has every request in one batch earns Σ λ_i.
 
 What is to be minimised is, of the prompts to come, the time from the arrival to the end of the
-prompt batch less λ_i, and of everybody who runs the time until completion. With V(t, q, c) its
+prompt batch less λ_i, and of each running request the time until completion. With V(t, q, c) its
 minimum, a schedule that has done G (latencies of the completed, and time since arrival of those who
 run) by time t costs at least ``G + V(t, q, c) + Σ λ_i`` over those whose prompt is not done.
 
 **Rules.** The minimum over continuations that do every job of the real requests once is attained by
 one in which no batch leaves out a request that runs (a token batch), or has arrived and waits (a
 prompt batch), and for which there is room. *Proof.* Of the cheapest ones take one with the least
-sum of the starts of all jobs. If a batch has room for somebody, move the last token job, or the
-prompt job, there: without KV nothing forbids it, the sum of starts falls, no completion is later. ∎
+sum of the starts of all jobs. If a batch has room for another request, move the last token job, or
+the prompt job, there: without KV nothing forbids it, the sum of starts falls, no completion is
+later. ∎
 So the real continuation costs at least the minimum over relaxed ones that obey this as far as the
-relaxation can see: token batches have min(B_D, running) members, whoever these are, and a batch of
+relaxation can see: token batches have min(B_D, running) members, any of them, and a batch of
 fewer than B_P prompts, with others waiting (q and the batch together are less than the arrivals),
 is so full that the longest prompt that has arrived might not fit.
 
@@ -47,7 +48,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
-from ..compiled_instance import Machine
+from ....models.separate.problem import Problem
 from .profiles import INDEX_BITS, Profiles
 from .prompt_choices import IMPOSSIBLE, cheapest_batches, cheapest_members
 
@@ -79,25 +80,25 @@ class CostTable(NamedTuple):
     value: NDArray[np.int64]
 
 
-def empty_table(machine: Machine, profiles: Profiles, first: int) -> CostTable:
+def empty_table(problem: Problem, profiles: Profiles, first: int) -> CostTable:
     """Return a table from a time on for costs under prices of 0, not yet computed."""
-    last = int(machine.arrival.max())
+    last = int(problem.arrival.max())
     first = min(first, last)
-    arrived = np.searchsorted(np.sort(machine.arrival), np.arange(first, last + 1), side="right")
+    arrived = np.searchsorted(np.sort(problem.arrival), np.arange(first, last + 1), side="right")
     row = np.concatenate([[0], np.cumsum(arrived + 1)]).astype(np.int64)
     return CostTable(
         first=first,
         last=last,
-        price=np.zeros(machine.arrival.size, np.int64),
+        price=np.zeros(problem.arrival.size, np.int64),
         row=row,
         value=np.full((int(row[-1]), profiles.running.size), IMPOSSIBLE),
     )
 
 
 @njit(cache=True, nogil=True)
-def compute_costs(machine: Machine, profiles: Profiles, kind: IntArray, table: CostTable) -> None:
+def compute_costs(problem: Problem, profiles: Profiles, kind: IntArray, table: CostTable) -> None:
     """Compute all costs to go under the prices, from the last time to the first."""
-    n = machine.arrival.size
+    n = problem.arrival.size
     K = profiles.choice.shape[0]
     cheapest = np.empty((2, K), np.int64)
     size = np.empty(K, np.int64)
@@ -107,15 +108,15 @@ def compute_costs(machine: Machine, profiles: Profiles, kind: IntArray, table: C
     may = np.empty(n, np.bool_)
     for t in range(table.last, table.first - 1, -1):
         for i in range(n):
-            may[i] = machine.arrival[i] <= t
-            cost[i] = (t + machine.law.prompt - machine.arrival[i]) * SCALE - table.price[i]
-        cheapest_batches(machine, profiles.choice, kind, cost, may, cheapest)
-        _costs_at(machine, profiles, table, t, size, cheapest)
+            may[i] = problem.arrival[i] <= t
+            cost[i] = (t + problem.law.prompt - problem.arrival[i]) * SCALE - table.price[i]
+        cheapest_batches(problem, profiles.choice, kind, cost, may, cheapest)
+        _costs_at(problem, profiles, table, t, size, cheapest)
 
 
 @njit(cache=True, nogil=True)
 def _costs_at(
-    machine: Machine,
+    problem: Problem,
     profiles: Profiles,
     table: CostTable,
     t: int,
@@ -123,8 +124,8 @@ def _costs_at(
     cheapest: NDArray[np.int64],
 ) -> None:
     """Compute the costs to go at one time."""
-    n, P = machine.arrival.size, profiles.running.size
-    tau_P, tau_D = machine.law.prompt, machine.law.token
+    n, P = problem.arrival.size, profiles.running.size
+    tau_P, tau_D = problem.law.prompt, problem.law.token
     here = table.row[t - table.first]
     arrived = table.row[t - table.first + 1] - here - 1
     value, running = table.value, profiles.running
@@ -137,7 +138,7 @@ def _costs_at(
         for k in range(1, size.size):
             after, late = _row_after(table, t + tau_P)
             for q in range(q_low, min(q_high, arrived - size[k]) + 1):
-                full = size[k] == machine.B_P or q + size[k] == arrived
+                full = size[k] == problem.B_P or q + size[k] == arrived
                 price = cheapest[0 if full else 1, k]
                 if price == IMPOSSIBLE:
                     continue
@@ -157,7 +158,7 @@ def _costs_at(
                     best[p] += running[p] * tau_P * SCALE
             if q == n:
                 best[0] = 0
-            _token_batches_at(machine, profiles, table, t, q, best)
+            _token_batches_at(problem, profiles, table, t, q, best)
             if not at_end:
                 _idle_at(profiles, table, t, q, best, tau_D > 1)
         if not at_end:
@@ -166,10 +167,10 @@ def _costs_at(
 
 @njit(cache=True, nogil=True)
 def _token_batches_at(
-    machine: Machine, profiles: Profiles, table: CostTable, t: int, q: int, best: IntArray
+    problem: Problem, profiles: Profiles, table: CostTable, t: int, q: int, best: IntArray
 ) -> None:
     """Better the costs at (t, q) by those of a token batch; profiles are in order of tokens."""
-    n, tau_D = machine.arrival.size, machine.law.token
+    n, tau_D = problem.arrival.size, problem.law.token
     after, late = _row_after(table, t + tau_D)
     then = table.value[after + q]
     for p in range(profiles.running.size):
@@ -201,7 +202,7 @@ def _row_after(table: CostTable, t: int) -> tuple[int, int]:
 
 @njit(cache=True, nogil=True)
 def follow(
-    machine: Machine,
+    problem: Problem,
     profiles: Profiles,
     kind: IntArray,
     table: CostTable,
@@ -212,13 +213,13 @@ def follow(
 
     It begins at a time, with a number of prompts done and a profile.
     """
-    n = machine.arrival.size
+    n = problem.arrival.size
     K = profiles.choice.shape[0]
     cheapest = np.empty((2, K), np.int64)
     cost = np.empty(n, np.int64)
     may = np.empty(n, np.bool_)
-    members = np.empty(machine.B_P, np.int64)
-    tau_P, tau_D = machine.law.prompt, machine.law.token
+    members = np.empty(problem.B_P, np.int64)
+    tau_P, tau_D = problem.law.prompt, problem.law.token
     visits[:] = 0
     t, q, p = begin
     while q < n or p > 0:
@@ -241,15 +242,15 @@ def follow(
                 t += 1
                 continue
         for i in range(n):
-            may[i] = machine.arrival[i] <= at
-            cost[i] = (at + tau_P - machine.arrival[i]) * SCALE - table.price[i]
-        cheapest_batches(machine, profiles.choice, kind, cost, may, cheapest)
+            may[i] = problem.arrival[i] <= at
+            cost[i] = (at + tau_P - problem.arrival[i]) * SCALE - table.price[i]
+        cheapest_batches(problem, profiles.choice, kind, cost, may, cheapest)
         after, later = _row_after(table, at + tau_P)
         for k in range(1, K):
             size = profiles.choice[k].sum()
             if q + size > arrived:
                 continue
-            full = size == machine.B_P or q + size == arrived
+            full = size == problem.B_P or q + size == arrived
             price = cheapest[0 if full else 1, k]
             if price == IMPOSSIBLE:
                 continue
@@ -259,7 +260,7 @@ def follow(
             total += (later * (n - q - size) + profiles.running[p] * tau_P) * SCALE
             if total == value:
                 count = cheapest_members(
-                    machine, profiles.choice[k], kind, cost, may, price, members
+                    problem, profiles.choice[k], kind, cost, may, price, members
                 )
                 for x in range(count):
                     visits[members[x]] += 1

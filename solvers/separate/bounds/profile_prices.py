@@ -12,8 +12,8 @@ import numpy as np
 
 from ....models.batch_time import AffineTime
 from ....models.instance import FloatArray, Instance, IntArray
+from ....models.separate.problem import Problem, separate_problem
 from ....models.separate.schedule import SeparateSchedule
-from ..compiled_instance import Machine, machine_of
 from .profile_costs import SCALE, CostTable, compute_costs, empty_table, follow
 from .profiles import Profiles, count_profiles, drop_longest, profile_number, tabulate_profiles
 
@@ -130,16 +130,16 @@ def most_running(instance: Instance) -> int | None:
     """
     if isinstance(instance.gpu.batch_time, AffineTime):
         return None
-    machine = machine_of(instance)
-    R = max(1, int(machine.output.max()) - 1)
-    J = int(np.unique(machine.output).size)
-    span = int(np.ptp(machine.arrival)) + 1
+    problem = separate_problem(instance)
+    R = max(1, int(problem.output.max()) - 1)
+    J = int(np.unique(problem.output).size)
+    span = int(np.ptp(problem.arrival)) + 1
     if span * (instance.n + 1) > MOST_COSTS:
         return None
     arrived = np.searchsorted(
-        np.sort(machine.arrival), int(machine.arrival.min()) + np.arange(span), side="right"
+        np.sort(problem.arrival), int(problem.arrival.min()) + np.arange(span), side="right"
     )
-    rows, choices = int((arrived + 1).sum()), count_profiles(J, machine.B_P)
+    rows, choices = int((arrived + 1).sum()), count_profiles(J, problem.B_P)
     for most in range(min(MOST_RUNNING, instance.n), 0, -1):
         P = count_profiles(R, most)
         if P < 2**15 and P * choices <= MOST_TRANSITIONS and P * rows <= MOST_COSTS:
@@ -185,6 +185,10 @@ def profile_prices(
     ProfilePrices
         The best prices met, with their costs to go.
 
+    See Also
+    --------
+    bounds.gpu_path_prices.path_prices : Prices of a relaxation that knows KV.
+
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
@@ -194,11 +198,11 @@ def profile_prices(
     """
     most = most_running(instance)
     assert most is not None
-    machine = machine_of(instance)
-    profiles = begin.profiles if begin is not None else tabulate_profiles(machine, most)
+    problem = separate_problem(instance)
+    profiles = begin.profiles if begin is not None else tabulate_profiles(problem, most)
     if stage is None:
-        stage = Stage(int(machine.arrival.min()), np.zeros(instance.n, np.int64))
-    climb = _Climb(machine, profiles, begin, stage, target)
+        stage = Stage(int(problem.arrival.min()), np.zeros(instance.n, np.int64))
+    climb = _Climb(problem, profiles, begin, stage, target)
     deadline = time.perf_counter() + time_limit
     steps = 0
     while climb.length >= LEAST_STEP:
@@ -219,23 +223,23 @@ class _Climb:
 
     def __init__(
         self,
-        machine: Machine,
+        problem: Problem,
         profiles: Profiles,
         begin: ProfilePrices | None,
         stage: Stage,
         target: int,
     ) -> None:
-        self._machine, self._profiles, self._target = machine, profiles, target
-        self._kind = np.searchsorted(profiles.outputs, machine.output).astype(np.int64)
-        self._table = empty_table(machine, profiles, stage.time)
+        self._problem, self._profiles, self._target = problem, profiles, target
+        self._kind = np.searchsorted(profiles.outputs, problem.output).astype(np.int64)
+        self._table = empty_table(problem, profiles, stage.time)
         self._to_come = stage.tokens == 0
-        profile, self._dropped = _profile(machine, profiles, stage.tokens)
+        profile, self._dropped = _profile(problem, profiles, stage.tokens)
         self._begin = (stage.time, int((stage.tokens > 0).sum()), profile)
-        self._visits = np.zeros(machine.arrival.size, np.int64)
+        self._visits = np.zeros(problem.arrival.size, np.int64)
         self._mean: FloatArray | None = None
         self._since = 0
         self.length = 1.0 if begin is None else 0.25
-        start = _first_prices(machine) if begin is None else begin.table.price
+        start = _first_prices(problem) if begin is None else begin.table.price
         self._point: FloatArray = start.astype(float)
         self._best: IntArray = start.copy()
         self._best_bound: int | None = None
@@ -261,7 +265,7 @@ class _Climb:
         table = self._table
         table.price[:] = np.round(self._point).astype(np.int64)
         self._value = self._bound()
-        follow(self._machine, self._profiles, self._kind, table, self._begin, self._visits)
+        follow(self._problem, self._profiles, self._kind, table, self._begin, self._visits)
         if self._best_bound is None or self._value > self._best_bound:
             self._best_bound, self._best, self._since = self._value, table.price.copy(), 0
             return True
@@ -283,13 +287,13 @@ class _Climb:
     def _bound(self) -> int:
         """Compute all costs to go; the bound in units of 1/`SCALE`."""
         table = self._table
-        compute_costs(self._machine, self._profiles, self._kind, table)
+        compute_costs(self._problem, self._profiles, self._kind, table)
         t, q, profile = self._begin
         late = max(0, t - table.last)
         value = int(table.value[table.row[t - late - table.first] + q, profile])
         value += int(table.price[self._to_come].sum())
         waiting = late * int(self._to_come.sum())
-        return value + (waiting + self._dropped * self._machine.law.token) * SCALE
+        return value + (waiting + self._dropped * self._problem.law.token) * SCALE
 
     def prices(self, steps: int) -> ProfilePrices:
         """Return the best prices with their costs to go."""
@@ -300,16 +304,16 @@ class _Climb:
         return ProfilePrices(self.bound, self._profiles, table, steps)
 
 
-def _profile(machine: Machine, profiles: Profiles, tokens: IntArray) -> tuple[int, int]:
+def _profile(problem: Problem, profiles: Profiles, tokens: IntArray) -> tuple[int, int]:
     """Profile of those who run, and the completions of those dropped, in token batches."""
-    to_go = (machine.output - tokens)[tokens > 0]
-    c = np.bincount(to_go[to_go > 0], minlength=max(2, int(machine.output.max())))[1:]
+    to_go = (problem.output - tokens)[tokens > 0]
+    c = np.bincount(to_go[to_go > 0], minlength=max(2, int(problem.output.max())))[1:]
     vector = c.astype(np.int64)
-    dropped = drop_longest(vector, profiles.most, machine.B_D)
+    dropped = drop_longest(vector, profiles.most, problem.B_D)
     number = profile_number(vector, profiles.most, profiles.binomial)
     return int(profiles.rank[number]), int(dropped)
 
 
-def _first_prices(machine: Machine) -> IntArray:
+def _first_prices(problem: Problem) -> IntArray:
     """What a request costs alone, roughly doubled by the others."""
-    return 2 * SCALE * machine.law.token * (machine.output - 1)
+    return 2 * SCALE * problem.law.token * (problem.output - 1)

@@ -1,4 +1,4 @@
-"""Profiles: how many requests run with so many tokens to go. What batches do to them, tabulated."""
+"""Profiles: numbers of running requests by tokens to go. What batches do to them, tabulated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
-from ..compiled_instance import Machine
+from ....models.separate.problem import Problem
 
 #: A transition is packed into one number: the profile that follows in the low bits, the completion
 #: of dropped requests (in token batches) in the high ones.
@@ -33,7 +33,7 @@ class Profiles(NamedTuple):
     running : ndarray of int64, shape (P,)
         Requests in each profile. Profiles are sorted by tokens to go.
     first_after : ndarray of int64, shape (P + 1,)
-        The profiles after token batches of min(B_D, requests) members, whoever these are, are
+        The profiles after token batches of min(B_D, requests) members, any of them, are
         ``after_token_batch[first_after[p] : first_after[p + 1]]``.
     after_token_batch : ndarray of int64
         See there; empty for the empty profile.
@@ -71,16 +71,16 @@ def count_profiles(R: int, most: int) -> int:
     return math.comb(R + most, R)
 
 
-def tabulate_profiles(machine: Machine, most: int) -> Profiles:
-    """Return the profiles of a machine's requests.
+def tabulate_profiles(problem: Problem, most: int) -> Profiles:
+    """Return the profiles of a problem's requests.
 
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu, Instance
-    >>> from batchprophet.solvers.separate.compiled_instance import machine_of
+    >>> from batchprophet.models.separate.problem import separate_problem
     >>> gpu = Gpu(kv_capacity=9, prompt_batch_requests=1, token_batch_requests=1)
     >>> instance = Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[3, 1])
-    >>> profiles = tabulate_profiles(machine_of(instance), 2)
+    >>> profiles = tabulate_profiles(separate_problem(instance), 2)
     >>> profiles.running.tolist()  # none, 1, 2, 1 1, 1 2, 2 2
     [0, 1, 1, 2, 2, 2]
     >>> profiles.first_after.tolist(), profiles.after_token_batch.tolist()
@@ -88,8 +88,8 @@ def tabulate_profiles(machine: Machine, most: int) -> Profiles:
     >>> profiles.outputs.tolist(), profiles.choice.tolist()
     ([1, 3], [[0, 0], [0, 1], [1, 0]])
     """
-    R = max(1, int(machine.output.max()) - 1)
-    outputs = np.unique(machine.output)
+    R = max(1, int(problem.output.max()) - 1)
+    outputs = np.unique(problem.output)
     vectors = _vectors(R, most)
     to_go = vectors @ np.arange(1, R + 1)
     order = np.argsort(to_go, kind="stable")
@@ -97,11 +97,11 @@ def tabulate_profiles(machine: Machine, most: int) -> Profiles:
     rank[order] = np.arange(order.size)
     binomial = _binomials(R + most + 1)
     vectors = np.ascontiguousarray(vectors[order])
-    choice = _vectors(outputs.size, machine.B_P)
+    choice = _vectors(outputs.size, problem.B_P)
     numbering = (most, rank, binomial)
-    first_after, after_token_batch = _after_token_batches(vectors, machine.B_D, *numbering)
+    first_after, after_token_batch = _after_token_batches(vectors, problem.B_D, *numbering)
     after_prompts = np.zeros((len(choice), order.size), np.int32)
-    _fill_after_prompts(vectors, choice, outputs, machine.B_D, *numbering, after_prompts)
+    _fill_after_prompts(vectors, choice, outputs, problem.B_D, *numbering, after_prompts)
     return Profiles(
         most=most,
         running=vectors.sum(axis=1),
@@ -162,11 +162,7 @@ def drop_longest(c: IntArray, most: int, B_D: int) -> int:
 
 
 def _after_token_batches(
-    vectors: NDArray[np.int64],
-    B_D: int,
-    most: int,
-    rank: IntArray,
-    binomial: NDArray[np.int64],
+    vectors: NDArray[np.int64], B_D: int, most: int, rank: IntArray, binomial: NDArray[np.int64]
 ) -> tuple[IntArray, IntArray]:
     """`Profiles.first_after` and `Profiles.after_token_batch`."""
     room = np.zeros(1, np.int64)

@@ -7,27 +7,27 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
-from ..compiled_instance import Machine
+from ....models.separate.problem import Problem
 
 #: The cost of what is impossible.
 IMPOSSIBLE = 2**60
 
-#: Prompt tokens are counted in at most so many units per batch; rounded down, so that whatever fits
-#: still fits.
+#: Prompt tokens are counted in at most this many units per batch; rounded down, so that whatever
+#: fits still fits.
 MOST_UNITS = 64
 
 
 @njit(cache=True, nogil=True)
-def token_units(machine: Machine) -> tuple[IntArray, int]:
+def token_units(problem: Problem) -> tuple[IntArray, int]:
     """Prompt tokens of each request in units, and units per batch; tokens are units if exact."""
-    if machine.C_P <= MOST_UNITS:
-        return machine.prompt.copy(), machine.C_P
-    return machine.prompt * MOST_UNITS // machine.C_P, MOST_UNITS
+    if problem.C_P <= MOST_UNITS:
+        return problem.prompt.copy(), problem.C_P
+    return problem.prompt * MOST_UNITS // problem.C_P, MOST_UNITS
 
 
 @njit(cache=True, nogil=True)
 def cheapest_batches(
-    machine: Machine,
+    problem: Problem,
     choice: NDArray[np.int64],
     kind: IntArray,
     price: IntArray,
@@ -38,8 +38,8 @@ def cheapest_batches(
 
     Parameters
     ----------
-    machine : Machine
-        The machine.
+    problem : Problem
+        The problem.
     choice : ndarray of int64, shape (K, J)
         Requests of each output length in the batch.
     kind : ndarray of int64, shape (n,)
@@ -53,14 +53,14 @@ def cheapest_batches(
         prompt of the largest size might not fit beside. `IMPOSSIBLE` where there is none.
     """
     J = choice.shape[1]
-    by_kind = _cheapest_by_kind(machine, J, kind, price, may)
+    by_kind = _cheapest_by_kind(problem, J, kind, price, may)
     C = by_kind.shape[2] - 1
     largest = 0
     for i in range(price.size):
         if may[i]:
-            largest = max(largest, machine.prompt[i])
-    exact = machine.C_P <= MOST_UNITS
-    nearly_full = max(0, machine.C_P - largest + 1) if exact else 0
+            largest = max(largest, problem.prompt[i])
+    exact = problem.C_P <= MOST_UNITS
+    nearly_full = max(0, problem.C_P - largest + 1) if exact else 0
     sums = np.empty((J + 1, C + 1), np.int64)
     for k in range(choice.shape[0]):
         last = _add_up(by_kind, choice[k], sums)
@@ -73,17 +73,17 @@ def cheapest_batches(
 
 @njit(cache=True, nogil=True)
 def _cheapest_by_kind(
-    machine: Machine, J: int, kind: IntArray, price: IntArray, may: NDArray[np.bool_]
+    problem: Problem, J: int, kind: IntArray, price: IntArray, may: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     """Least cost of x requests of output j that take exactly c units of tokens, at [j, x, c]."""
-    units, C = token_units(machine)
-    best = np.full((J, machine.B_P + 1, C + 1), IMPOSSIBLE)
+    units, C = token_units(problem)
+    best = np.full((J, problem.B_P + 1, C + 1), IMPOSSIBLE)
     best[:, 0, 0] = 0
     for i in range(price.size):
         if not may[i]:
             continue
         table = best[kind[i]]
-        for x in range(machine.B_P, 0, -1):
+        for x in range(problem.B_P, 0, -1):
             for c in range(C, units[i] - 1, -1):
                 if table[x - 1, c - units[i]] < IMPOSSIBLE:
                     table[x, c] = min(table[x, c], table[x - 1, c - units[i]] + price[i])
@@ -114,7 +114,7 @@ def _add_up(by_kind: NDArray[np.int64], k: IntArray, sums: NDArray[np.int64]) ->
 
 @njit(cache=True, nogil=True)
 def cheapest_members(
-    machine: Machine,
+    problem: Problem,
     k: IntArray,
     kind: IntArray,
     price: IntArray,
@@ -126,7 +126,7 @@ def cheapest_members(
 
     A depth-first search: the batch is known to exist.
     """
-    units, C = token_units(machine)
+    units, C = token_units(problem)
     left = k.copy()
     size = k.sum()
     at, depth, total, used = -1, 0, 0, 0

@@ -2,7 +2,7 @@ r"""Upper bound on the reward by a horizon: a greedy over nested constraints, O(
 
 For every time u, what arrives from u on and earns its reward is worked on within [u, T] by the
 machine of `works`, which has speed 1: ``Σ_{i: a_i ≥ u} w_i·x_i ≤ T − u`` (the suffix constraints of
-docs/model.md §4; the mixes of `works` are multipliers of its prompt, token and KV rows). Of all
+model/coupling.md §3; the mixes of `works` are multipliers of its prompt, token and KV rows). Of all
 ``0 ≤ x_i ≤ 1`` with these the greedy by reward per work earns most: sets of suffixes are nested, so
 this is a polymatroid. For another mix the same holds, so the least over the mixes is a bound.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from ....models.instance import Instance
 from ....models.objectives import latest_completion
-from ....models.separate.problem import times_alone
+from ....models.separate.problem import time_alone
 from .workloads import MIXES, works
 
 
@@ -44,8 +44,8 @@ def reward_bound(instance: Instance) -> Fraction:
     Fraction(4, 1)
     """
     limit = latest_completion(instance)
-    alone = np.array(times_alone(instance), dtype=np.int64)
-    may = np.flatnonzero((instance.arrival + alone <= limit) & (instance.reward > 0))
+    earliest = instance.arrival + time_alone(instance)
+    may = np.flatnonzero((earliest <= limit) & (instance.reward > 0))
     if may.size == 0:
         return Fraction(0)
     return min(_greedy(instance.take(may), mix) for mix in MIXES)

@@ -1,4 +1,4 @@
-r"""Lower bound from the times of prompt batches: who waits for one, and whom each stalls.
+r"""Lower bound from the times of prompt batches: which requests wait for one, which it stalls.
 
 **Waits and stalls.** Let x_1 < x_2 < … be the starts of the prompt batches from a_i on, each of
 which takes τ or more, and d_i what request i takes alone. Then
@@ -10,8 +10,8 @@ l = 2 … m. From x_m on i takes at least d_i besides the prompt batches in whic
 of those that start before C_i stalls it for τ or more. ∎ So beside d_i it takes x_1 − a_i, its
 *wait*, and τ for each later prompt batch that begins while it is there, its *stalls*.
 
-**A walk from prompt batch to prompt batch.** Waits and stalls together cost at least as much as the
-cheapest walk from the first prompt batch to one at or after the last arrival, where a step from p
+**A path from prompt batch to prompt batch.** Waits and stalls together cost at least as much as the
+cheapest path from the first prompt batch to one at or after the last arrival, where a step from p
 to S costs the waits of who arrives in (p, S], and stalls at S: τ for each request that has arrived
 by p and is certainly there at S. Who is, depends on the batches before p, named p', p'':
 
@@ -20,11 +20,11 @@ by p and is certainly there at S. Who is, depends on the batches before p, named
   S ≥ p + τ, this says that it was there at p); who arrived by p'' if a_i + d_i + 2τ > S.
 - not knowing these: who arrived by p, if a_i + d_i > S.
 
-**Who is left over.** If so many have arrived in (p', p] that by B_P and C_P at least r of them are
-not in the batch at p, these wait for S: instead of a stall of τ or none, S − p each. So
-r · (S − p − τ) are added. Likewise for those of (p'', p] and the two batches p' and p.
+**Leftovers.** If so many requests have arrived in (p', p] that by B_P and C_P at least r of them
+are not in the batch at p, these wait for S: instead of a stall of τ or none, S − p each. So r · (S
+− p − τ) are added. Likewise for those of (p'', p] and the two batches p' and p.
 
-A state of the walk is p with the numbers of arrivals in (p', p] and (p'', p']: the *memory*, 0 to 2
+A state of the path is p with the numbers of arrivals in (p', p] and (p'', p']: the *memory*, 0 to 2
 such numbers. Numbers beyond `MOST_REMEMBERED`, and steps longer than the *reach*, lead to states
 that remember nothing; the latter cost no stalls, and waits of at least those who arrived within the
 reach. What is bounded so is a relaxation: nothing is said of B_D and KV.
@@ -39,9 +39,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.batch_time import AffineTime
-from ....models.durations import batch_durations
 from ....models.instance import Instance, IntArray
-from ....models.separate.problem import times_alone
+from ....models.separate.problem import separate_problem, time_alone
 from ...certificates.separate.waits_and_stalls import WaitsAndStallsProof
 
 #: Most numbers in the memory.
@@ -61,7 +60,7 @@ _NONE = 2**60
 
 
 class WaitsAndStalls(NamedTuple):
-    """The bound, and the walk.
+    """The bound, and the path.
 
     Attributes
     ----------
@@ -70,7 +69,7 @@ class WaitsAndStalls(NamedTuple):
     proof : WaitsAndStallsProof
         What anyone needs to recompute it.
     starts : ndarray of int64, or None
-        Starts of the walk's prompt batches; only where one number is remembered.
+        Starts of the path's prompt batches; only where one number is remembered.
     """
 
     bound: int
@@ -107,6 +106,11 @@ def waits_and_stalls(instance: Instance, memory: int = 1) -> WaitsAndStalls:
     memory : int
         Numbers in the memory, 0 to `MOST_MEMORY`: with more the bound is better.
 
+    See Also
+    --------
+    certificates.separate.waits_and_stalls.WaitsAndStallsProof : Verifies the bound.
+    bounds.gpu_path_prices.path_prices : A Lagrangian bound that knows KV and batch limits.
+
     Examples
     --------
     The first waits a round for the second, or is stalled by its prompt batch:
@@ -119,14 +123,10 @@ def waits_and_stalls(instance: Instance, memory: int = 1) -> WaitsAndStalls:
     order = np.lexsort((instance.prompt, instance.arrival))
     first = int(instance.arrival.min())
     arrival = instance.arrival[order] - first
-    alone = np.array(times_alone(instance), np.int64)[order]
-    tau = batch_durations(instance).prompt_batch(int(instance.prompt.min()))
+    problem = separate_problem(instance)
+    alone, tau = time_alone(instance)[order], _shortest_prompt_batch(instance)
     W = MOST_REMEMBERED[memory]
-    sizes = _Sizes(
-        instance.prompt[order],
-        instance.gpu.prompt_batch_requests or instance.n,
-        instance.gpu.prompt_batch_tokens or int(instance.prompt.sum()),
-    )
+    sizes = _Sizes(instance.prompt[order], problem.B_P, problem.C_P)
     reach = _reach(instance, memory)
     slots = int(arrival[-1]) + reach + 1
     clock = np.arange(slots)
@@ -142,7 +142,7 @@ def waits_and_stalls(instance: Instance, memory: int = 1) -> WaitsAndStalls:
     shape = (reach + 1, W + 2 if memory > 0 else 1, W + 2 if memory > 1 else 1)
     rows = slots if memory == 1 else 0
     before = np.zeros((rows, W + 2, 2), np.int32)
-    cost, end, number = _walk(calendar, tau, left, np.full(shape, _NONE, np.int64), before)
+    cost, end, number = _cheapest_path(calendar, tau, left, np.full(shape, _NONE, np.int64), before)
     starts = None if memory != 1 else first + _starts(before, end, number)
     proof = WaitsAndStallsProof(memory=memory, remembered=W, reach=reach)
     return WaitsAndStalls(int(alone.sum()) + int(cost), proof, starts)
@@ -150,8 +150,13 @@ def waits_and_stalls(instance: Instance, memory: int = 1) -> WaitsAndStalls:
 
 def _reach(instance: Instance, memory: int) -> int:
     span = int(np.ptp(instance.arrival)) + 1
-    tau = batch_durations(instance).prompt_batch(int(instance.prompt.min()))
-    return max(REACH_ARRIVALS[memory] * span // instance.n, REACH_BATCHES * tau) + 1
+    waits = REACH_BATCHES * _shortest_prompt_batch(instance)
+    return max(REACH_ARRIVALS[memory] * span // instance.n, waits) + 1
+
+
+def _shortest_prompt_batch(instance: Instance) -> int:
+    """τ: no prompt batch takes less."""
+    return separate_problem(instance).law.prompt_batch(int(instance.prompt.min()))
 
 
 class _Sizes(NamedTuple):
@@ -177,7 +182,7 @@ class _Calendar(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def _left_over(sizes: _Sizes, most: int, batches: int) -> NDArray[np.int32]:
-    """Least number, ``[x, w]``, of the last w among the first x whom so many batches leave over.
+    """Least number, ``[x, w]``, of the last w among the first x that this many batches leave over.
 
     These are the largest; the tokens of the others may be divided among the batches.
     """
@@ -203,14 +208,14 @@ def _left_over(sizes: _Sizes, most: int, batches: int) -> NDArray[np.int32]:
 
 
 @njit(cache=True, nogil=True)
-def _walk(
+def _cheapest_path(
     calendar: _Calendar,
     tau: int,
     left: tuple[NDArray[np.int32], NDArray[np.int32]],
     value: NDArray[np.int64],
     before: NDArray[np.int32],
 ) -> tuple[int, int, int]:
-    """Cost of the cheapest walk, its last prompt batch, and its arrivals since the one before.
+    """Cost of the cheapest path, its last prompt batch, and its arrivals since the one before.
 
     ``value[t % rows, w, v]`` is the least cost up to a prompt batch at t, if w have arrived since
     the one before, and v between the two before it; the last index stands for what is not known.
@@ -249,7 +254,7 @@ def _walk(
 def _from_afar(
     arrived: IntArray, arrival_sum: IntArray, least: IntArray, reach: int, S: int, far: int
 ) -> int:
-    """Least cost of a walk to S whose last step is longer than the reach, at least.
+    """Least cost of a path to S whose last step is longer than the reach, at least.
 
     ``far`` is that of S − 1: those who arrived within the reach wait a slot more.
     """
@@ -260,7 +265,7 @@ def _from_afar(
 
 @njit(cache=True, nogil=True)
 def _waits(arrived: IntArray, arrival_sum: IntArray, p: int, S: int) -> int:
-    """Sum of the waits until S of who arrives in (p, S]; nobody does after the last slot."""
+    """Sum of the waits until S of those that arrive in (p, S]; none does after the last slot."""
     now = min(S, arrived.size - 1)
     return int((arrived[now] - arrived[p]) * S - (arrival_sum[now] - arrival_sum[p]))
 
@@ -325,7 +330,7 @@ def _step(
 
 
 def _starts(before: NDArray[np.int32], end: int, number: int) -> IntArray:
-    """Prompt batches of the walk, from the first."""
+    """Prompt batches of the path, from the first."""
     starts = [end]
     p, w = before[end, number].tolist()
     while w > 0 or p > 0:

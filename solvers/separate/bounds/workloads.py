@@ -105,5 +105,4 @@ def _kv_area(law: Durations, s: int, o: int) -> int:
     if law.token_batch(1, s + o) * (s + o) * o >= ARITHMETIC_LIMIT:
         return area + sum(law.token_batch(1, s + g) * (s + g + 1) for g in range(1, o))
     read = s + np.arange(1, o)
-    work = law.token + law.per_token_job + law.per_kv_token * read
-    return area + int((-(-work // law.divisor) * (read + 1)).sum())
+    return area + int((law.token_batch(1, read) * (read + 1)).sum())

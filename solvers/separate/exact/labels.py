@@ -27,15 +27,15 @@ class Labels(NamedTuple):
     """Partial schedules by number, 0, 1, …; all arrays have the same capacity.
 
     A label *dominates* another of the same tokens if its completions so far are no larger, it bars
-    nobody whom the other does not bar and ties nobody to whom the other does not, and it is of the
-    same time, or no later and everybody has arrived: all that may follow the other may follow it.
+    and ties no request that the other does not, and it is of the same time, or no later and every
+    request has arrived: all that may follow the other may follow it.
 
     Attributes
     ----------
     state, bars : ndarray of uint64, shape (capacity, words)
         Tokens of each request and who is barred (`states`).
     ties : ndarray of uint64, shape (capacity,)
-        Who is tied to whom (`states.pack_ties`).
+        Ties (`states.pack_ties`).
     time, cost, bound : ndarray of int64, shape (capacity,)
         The end of the last batch, Σ completions of those that are complete, and a lower bound on
         the Σ completions of all.

@@ -8,26 +8,27 @@ import numpy as np
 from numba import njit
 
 from ....models.instance import IntArray
+from ....models.separate.problem import Problem
 from ..bounds.profile_costs import SCALE, CostTable
 from ..bounds.profiles import Profiles, drop_longest, profile_number
-from ..compiled_instance import Machine, prompt_time, token_time
-from .walk_lookahead import WalkTable
+from ..compiled_instance import prompt_time, token_time
+from .gpu_path_lookahead import PathTable
 
 #: Tables of costs to go that are looked up, each under prices of its own.
 TABLES = 4
 
 
 class Lookahead(NamedTuple):
-    """What bounds need besides the machine.
+    """What bounds need besides the problem.
 
     Attributes
     ----------
     has_tables : bool
         Whether there are tables of costs to go of the profile relaxation.
     profiles, tables : Profiles, tuple of `TABLES` CostTable
-        If so: its profiles, and the tables; the prices are those of the machine's requests.
-    walk : WalkTable
-        Costs to go of the GPU's walk, of the machine's requests; of no times where there are none.
+        If so: its profiles, and the tables; the prices are those of the problem's requests.
+    path : PathTable
+        Costs to go of the GPU's path, of the problem's requests; of no times where there are none.
     shortest_prompt, shortest_token : int
         Least time of a prompt batch of each request alone, shape (n,), and of any token batch.
     space : ndarray of int64, shape (R,)
@@ -37,20 +38,24 @@ class Lookahead(NamedTuple):
     has_tables: bool
     profiles: Profiles
     tables: tuple[CostTable, ...]
-    walk: WalkTable
+    path: PathTable
     shortest_prompt: IntArray
     shortest_token: int
     space: IntArray
 
 
 @njit(cache=True, nogil=True)
-def least_times(machine: Machine) -> tuple[IntArray, int]:
+def least_times(problem: Problem) -> tuple[IntArray, int]:
     """Time of each request's prompt batch alone, and of the shortest token batch."""
-    n = machine.prompt.size
+    n = problem.prompt.size
     prompts = np.empty(n, np.int64)
     for i in range(n):
-        prompts[i] = prompt_time(machine.law, machine.prompt[i])
-    return prompts, token_time(machine.law, 1, machine.prompt.min() + 1)
+        prompts[i] = prompt_time(problem.law, problem.prompt[i])
+    return prompts, token_time(problem.law, 1, problem.prompt.min() + 1)
+
+
+#: Slots of `Rest.counts` and of `Rest.sums`.
+DONE, RUN, ARRIVALS = 0, 1, 0
 
 
 class Rest(NamedTuple):
@@ -61,9 +66,9 @@ class Rest(NamedTuple):
     profile : ndarray of int64, shape (R,)
         How many run with r = 1 … R tokens to go.
     sums : ndarray of int64, shape (1 + TABLES,)
-        Over the requests whose prompt is not done: Σ arrivals, and Σ prices of each table.
+        Over the requests whose prompt is not done: Σ `ARRIVALS`, and Σ prices of each table.
     counts : ndarray of int64, shape (2,)
-        Prompts done, and requests that run.
+        Prompts done (`DONE`), and requests that run (`RUN`).
     space : ndarray of int64, shape (R,)
         Working space.
     """
@@ -74,9 +79,9 @@ class Rest(NamedTuple):
     space: IntArray
 
 
-def empty_rest(machine: Machine) -> Rest:
-    """Return room for what remains of a machine's requests."""
-    R = max(1, int(machine.output.max()) - 1)
+def empty_rest(problem: Problem) -> Rest:
+    """Return room for what remains of a problem's requests."""
+    R = max(1, int(problem.output.max()) - 1)
     return Rest(
         profile=np.zeros(R, np.int64),
         sums=np.zeros(1 + TABLES, np.int64),
@@ -86,24 +91,24 @@ def empty_rest(machine: Machine) -> Rest:
 
 
 @njit(cache=True, nogil=True)
-def count_rest(machine: Machine, lookahead: Lookahead, rest: Rest, g: IntArray) -> None:
+def count_rest(problem: Problem, lookahead: Lookahead, rest: Rest, g: IntArray) -> None:
     """Set the counts and sums from the tokens of all requests."""
     rest.profile[:] = 0
     rest.sums[:] = 0
     rest.counts[:] = 0
     for i in range(g.size):
         if g[i] == 0:
-            _add_waiting(machine, lookahead, rest, i, 1)
+            _add_waiting(problem, lookahead, rest, i, 1)
         else:
-            rest.counts[0] += 1
-            if g[i] < machine.output[i]:
-                rest.profile[machine.output[i] - g[i] - 1] += 1
-                rest.counts[1] += 1
+            rest.counts[DONE] += 1
+            if g[i] < problem.output[i]:
+                rest.profile[problem.output[i] - g[i] - 1] += 1
+                rest.counts[RUN] += 1
 
 
 @njit(cache=True, nogil=True)
-def _add_waiting(machine: Machine, lookahead: Lookahead, rest: Rest, i: int, sign: int) -> None:
-    rest.sums[0] += sign * machine.arrival[i]
+def _add_waiting(problem: Problem, lookahead: Lookahead, rest: Rest, i: int, sign: int) -> None:
+    rest.sums[ARRIVALS] += sign * problem.arrival[i]
     if lookahead.has_tables:
         k = 1
         for table in lookahead.tables:
@@ -112,28 +117,28 @@ def _add_waiting(machine: Machine, lookahead: Lookahead, rest: Rest, i: int, sig
 
 
 @njit(cache=True, nogil=True)
-def count_prompt(machine: Machine, lookahead: Lookahead, rest: Rest, i: int, sign: int) -> None:
+def count_prompt(problem: Problem, lookahead: Lookahead, rest: Rest, i: int, sign: int) -> None:
     """Do the prompt job of a request, or undo it (sign −1)."""
-    _add_waiting(machine, lookahead, rest, i, -sign)
-    rest.counts[0] += sign
-    if machine.output[i] > 1:
-        rest.counts[1] += sign
-        rest.profile[machine.output[i] - 2] += sign
+    _add_waiting(problem, lookahead, rest, i, -sign)
+    rest.counts[DONE] += sign
+    if problem.output[i] > 1:
+        rest.counts[RUN] += sign
+        rest.profile[problem.output[i] - 2] += sign
 
 
 @njit(cache=True, nogil=True)
 def count_token(rest: Rest, to_go: int, sign: int) -> None:
-    """Give a token to a request with so many to go, or take it back (sign −1)."""
+    """Give a token to a request with `to_go` to go, or take it back (sign −1)."""
     rest.profile[to_go - 1] -= sign
     if to_go > 1:
         rest.profile[to_go - 2] += sign
     else:
-        rest.counts[1] -= sign
+        rest.counts[RUN] -= sign
 
 
 @njit(cache=True, nogil=True)
 def bound_by_profiles(
-    machine: Machine, lookahead: Lookahead, rest: Rest, time: int, cost: int
+    problem: Problem, lookahead: Lookahead, rest: Rest, time: int, cost: int
 ) -> int:
     """Lower bound on Σ completions from costs to go, given the Σ of those that are complete.
 
@@ -141,25 +146,25 @@ def bound_by_profiles(
     """
     profiles, tables = lookahead.profiles, lookahead.tables
     rest.space[:] = rest.profile
-    dropped = drop_longest(rest.space, profiles.most, machine.B_D)
+    dropped = drop_longest(rest.space, profiles.most, problem.B_D)
     profile = profiles.rank[profile_number(rest.space, profiles.most, profiles.binomial)]
     late = max(0, time - tables[0].last)
     best, k = np.int64(0), 1
     for table in tables:
         if time - late >= table.first:
-            row = table.row[time - late - table.first] + rest.counts[0]
+            row = table.row[time - late - table.first] + rest.counts[DONE]
             best = max(best, table.value[row, profile] + rest.sums[k])
         k += 1
-    waiting = machine.output.size - rest.counts[0]
-    best += (late * waiting + dropped * machine.law.token) * SCALE
-    return int(cost + rest.counts[1] * time + rest.sums[0] - (-best // SCALE))
+    waiting = problem.output.size - rest.counts[DONE]
+    best += (late * waiting + dropped * problem.law.token) * SCALE
+    return int(cost + rest.counts[RUN] * time + rest.sums[ARRIVALS] - (-best // SCALE))
 
 
 @njit(cache=True, nogil=True)
-def bound_alone(machine: Machine, lookahead: Lookahead, g: IntArray, time: int) -> int:
+def bound_alone(problem: Problem, lookahead: Lookahead, g: IntArray, time: int) -> int:
     """Lower bound on Σ completions of the incomplete, given the tokens of all.
 
-    Everybody goes on alone, and those that run share token batches of B_D, shortest first.
+    Each request goes on alone, and those that run share token batches of B_D, shortest first.
 
     With the running requests in order of their tokens to go, the k-th of them to complete does so
     after at least ``⌈(Σ of the k smallest) / B_D⌉`` token batches.
@@ -167,9 +172,9 @@ def bound_alone(machine: Machine, lookahead: Lookahead, g: IntArray, time: int) 
     to_go, running = lookahead.space, 0
     total = 0
     for i in range(g.size):
-        left = machine.output[i] - g[i]
+        left = problem.output[i] - g[i]
         if g[i] == 0:
-            begin = max(time, machine.arrival[i])
+            begin = max(time, problem.arrival[i])
             total += begin + lookahead.shortest_prompt[i]
             total += (left - 1) * lookahead.shortest_token
         elif left > 0:
@@ -182,6 +187,6 @@ def bound_alone(machine: Machine, lookahead: Lookahead, g: IntArray, time: int) 
     tokens = 0
     for k in range(running):
         tokens += to_go[k]
-        batches = max(to_go[k], -(-tokens // machine.B_D))
+        batches = max(to_go[k], -(-tokens // problem.B_D))
         total += time + batches * lookahead.shortest_token
     return total

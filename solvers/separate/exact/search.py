@@ -1,4 +1,4 @@
-"""Prove a schedule optimal, or find a better one, by searching the states exhaustively (A*)."""
+"""Prove a schedule optimal, or find a better one: A* label setting with dominance."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ import numpy as np
 
 from ....models.instance import Instance, IntArray
 from ....models.separate.columns import earlier_jobs
+from ....models.separate.problem import Problem, separate_problem
 from ....models.separate.schedule import Kind, SeparateSchedule, columns_of
 from ...limits import Budget
 from ..bounds.profile_costs import CostTable
 from ..bounds.profile_prices import ProfilePrices
 from ..bounds.profiles import Profiles
-from ..compiled_instance import Machine, machine_of
-from .expansion import EXHAUSTED, FULL, NEVER, Here, Search, expand
+from .expansion import EXHAUSTED, FULL, expand
+from .gpu_path_lookahead import PathTable, no_path
 from .labels import BY_TIME, EXPANSIONS, HEAP, Labels, add_label, empty_labels, enlarged
-from .lookahead import TABLES, Lookahead, bound_alone, empty_rest, least_times
-from .states import MOST_NAMED, Packing, name_in_order, pack, packing_of, sorted_machine, unpack
-from .walk_lookahead import WalkTable, empty_plan, no_walk
+from .lookahead import TABLES, Lookahead, bound_alone, least_times
+from .states import name_in_order, pack, packing_of, sorted_problem, unpack
+from .workspace import LAST_LABEL, LATENCY, NEVER, StateSpace, empty_workspace
 
 #: Labels that are kept at most (a power of 2), and room for at first.
 MOST_LABELS, FIRST_LABELS = 2**24, 2**15
 
-#: Token batches of up to so many running requests are enumerated, and sets of prompts per state.
+#: Token batches of up to this many running requests are enumerated, and this many sets of prompts
+#: per state.
 MOST_RUNNING, MOST_PROMPT_SETS = 16, 200_000
 
-#: Most requests where the GPU's walk leads, and most that may run then: a bit each.
-MOST_LED, MOST_BITS = 60, 60
+#: Most requests where the path bound guides the search, and most that may run then: a bit each.
+MOST_GUIDED, MOST_BITS = 60, 60
 
 #: Expansions between two looks at the clock.
 SLICE = 200
 
-
-#: Of what follows a label, that is added at once whose bound is less than so much higher.
+#: Successors of a label are added at once if their bound exceeds its own by less than this.
 WINDOW = 4
 
 Found = Callable[[SeparateSchedule, int], None]
@@ -78,16 +79,16 @@ def is_applicable(instance: Instance) -> bool:
     return _most_running(instance) <= MOST_RUNNING and _prompt_sets(instance) <= MOST_PROMPT_SETS
 
 
-def may_be_led(instance: Instance) -> bool:
-    """Whether the search is worth its time where costs to go of the GPU's walk lead it.
+def may_be_guided(instance: Instance) -> bool:
+    """Whether the search is worth its time where the bound by the GPU's path guides it.
 
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
-    >>> may_be_led(Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[4]))
+    >>> may_be_guided(Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[4]))
     True
     """
-    return instance.n <= MOST_LED and _most_running(instance) <= MOST_BITS
+    return instance.n <= MOST_GUIDED and _most_running(instance) <= MOST_BITS
 
 
 def _most_running(instance: Instance) -> int:
@@ -97,17 +98,17 @@ def _most_running(instance: Instance) -> int:
 
 
 def _prompt_sets(instance: Instance) -> int:
-    most = min(instance.gpu.prompt_batch_requests or instance.n, _most_running(instance))
+    most = min(separate_problem(instance).B_P, _most_running(instance))
     return sum(math.comb(instance.n, k) for k in range(1, most + 1))
 
 
-def exhaust(
+def search_states(
     instance: Instance,
     schedule: SeparateSchedule,
     *,
     kept: int = 0,
     prices: Sequence[ProfilePrices] = (),
-    walk: WalkTable | None = None,
+    path: PathTable | None = None,
     time_limit: float = math.inf,
     work_limit: int | None = None,
     stop: Callable[[], bool] | None = None,
@@ -119,18 +120,18 @@ def exhaust(
     Parameters
     ----------
     instance : Instance
-        The instance; any law, any limits, but few enough requests (`is_applicable`, or with `walk`
-        `may_be_led`).
+        The instance; any law, any limits, but few enough requests (`is_applicable`, or with `path`
+        `may_be_guided`).
     schedule : SeparateSchedule
         A feasible schedule: only better ones are searched for.
     kept : int
-        Only among schedules that begin with so many of its batches; the bound is on these.
+        Only among schedules that begin with this many of its batches; the bound is on these.
     prices : sequence of ProfilePrices
         Prices for a stronger lookahead, of this instance, up to `lookahead.TABLES` of them: the
         first for all states, others for those from a stage on. More may be added while the search
         goes on.
-    walk : WalkTable, optional
-        Costs to go of the GPU's walk, for schedules no worse than the one given.
+    path : PathTable, optional
+        Costs to go of the GPU's path, for schedules no worse than the one given.
     time_limit : float
         Seconds.
     work_limit : int, optional
@@ -138,7 +139,7 @@ def exhaust(
     stop : callable, optional
         Asked now and then whether to end.
     found : callable, optional
-        Called with the best schedule and the lower bound, when either gets better.
+        Called with the best schedule and the lower bound, when either improves.
     known : callable, optional
         Total latency of a schedule that others have found meanwhile: only better ones count.
 
@@ -147,17 +148,24 @@ def exhaust(
     Outcome
         The best schedule, and how far the bound got.
 
+    See Also
+    --------
+    beam : A heuristic search of the same states.
+    search.tail_search.improve_tail : The same search behind the first batches of a schedule.
+
     Examples
     --------
     >>> import numpy as np
     >>> from batchprophet.models.instance import Gpu
-    >>> from batchprophet.solvers.separate.search.schedule_builder import plain_code, schedule_of
+    >>> from batchprophet.solvers.separate.search.encoding import plain_encoding
+    >>> from batchprophet.solvers.separate.search.schedule_builder import schedule_of
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[3, 3])
-    >>> outcome = exhaust(instance, schedule_of(instance, plain_code(np.array([0, 1]), 2, wait=9)))
+    >>> one_by_one = schedule_of(instance, plain_encoding(np.array([0, 1]), 2, wait=9))
+    >>> outcome = search_states(instance, one_by_one)
     >>> outcome.latency, outcome.bound, outcome.complete
     (7, 7, True)
     """
-    run = _Run(instance, schedule, prices, walk, kept=kept)
+    run = _Run(instance, schedule, prices, path, kept=kept)
     complete = run.go_on_until_done(Budget(time_limit, work_limit, stop), found, known)
     return Outcome(
         schedule=run.schedule,
@@ -183,7 +191,7 @@ def beam(
     Parameters
     ----------
     instance, schedule, prices, time_limit, work_limit, stop
-        As in `exhaust`.
+        As in `search_states`.
     width : int
         States expanded per time, ≥ 1.
 
@@ -193,6 +201,10 @@ def beam(
         The one given, or a better one.
     expanded : int
         Labels expanded.
+
+    See Also
+    --------
+    search_states : The exhaustive search.
     """
     run = _Run(instance, schedule, prices, None, width=width)
     run.go_on_until_done(Budget(time_limit, work_limit, stop), None, None)
@@ -207,36 +219,39 @@ class _Run:
         instance: Instance,
         schedule: SeparateSchedule,
         prices: Sequence[ProfilePrices],
-        walk: WalkTable | None,
+        path: PathTable | None,
         *,
         width: int = 0,
         kept: int = 0,
     ) -> None:
-        self._instance, self._prices, self._walk = instance, prices, walk
+        self._instance, self._prices, self._path = instance, prices, path
         self._kept = schedule.columns.first(kept)
         self._kept_ends = schedule.ends(instance)[:kept]
         self._arrivals = int(instance.arrival.sum())
-        self._machine, self._order = sorted_machine(machine_of(instance))
-        self._packing = packing_of(self._machine)
+        self._problem, self._order = sorted_problem(separate_problem(instance))
+        self._packing = packing_of(self._problem)
         self._width = width
-        self._search = self._look_up_tables()
-        self._here = _working_space(self._machine, self._packing, _most_running(instance))
+        self._states = self._look_up_tables()
+        self._space = empty_workspace(
+            self._problem,
+            self._packing,
+            _most_running(instance),
+            int(schedule.completion(instance).sum()),
+        )
         self.schedule = schedule
-        self._limit = np.array([int(schedule.completion(instance).sum()), -1], dtype=np.int64)
         self._labels = self._first_labels()
         self.bound = int(self._labels.bound[0]) - self._arrivals
 
-    def _look_up_tables(self) -> Search:
+    def _look_up_tables(self) -> StateSpace:
         """Make the search look ahead in the tables that there are now."""
-        law = self._machine.law
         self._tables = self._tables_now()
-        return Search(
-            machine=self._machine,
+        return StateSpace(
+            problem=self._problem,
             packing=self._packing,
-            lookahead=_lookahead(self._machine, self._order, self._prices, self._walk),
-            has_rules=not (law.per_prompt_token or law.per_token_job or law.per_kv_token),
+            lookahead=_lookahead(self._problem, self._order, self._prices, self._path),
+            has_rules=self._problem.law.is_constant,
             last_arrival=int(self._instance.arrival.max()),
-            window=WINDOW if self._walk is not None else NEVER // 2,
+            window=WINDOW if self._path is not None else NEVER // 2,
         )
 
     def _tables_now(self) -> tuple[int, ...]:
@@ -245,17 +260,17 @@ class _Run:
     @property
     def latency(self) -> int:
         """Total latency of the best schedule."""
-        return int(self._limit[0]) - self._arrivals
+        return int(self._space.limit[LATENCY]) - self._arrivals
 
     def _first_labels(self) -> Labels:
         labels = empty_labels(FIRST_LABELS, self._packing.words, self._packing.bar_words)
         labels.size[BY_TIME] = self._width > 0
-        here = self._here
+        space = self._space
         tokens, time, cost = self._begin()
-        bound = cost + int(bound_alone(self._machine, self._search.lookahead, tokens, time))
-        name_in_order(self._packing, tokens, here.barred, here.tied)
-        pack(self._packing, tokens, here.barred, here.state, here.bars)
-        add_label(labels, here.state, here.bars, np.uint64(0), time, cost, bound, -1)
+        bound = cost + int(bound_alone(self._problem, self._states.lookahead, tokens, time))
+        name_in_order(self._packing, tokens, space.barred, space.tied)
+        pack(self._packing, tokens, space.barred, space.state, space.bars)
+        add_label(labels, space.state, space.bars, np.uint64(0), time, cost, bound, -1)
         return labels
 
     def _begin(self) -> tuple[IntArray, int, int]:
@@ -264,7 +279,7 @@ class _Run:
         tokens = np.bincount(who, minlength=self._instance.n)
         complete = earlier_jobs(who) + 1 == self._instance.output[who]
         cost = int(ends[self._kept.batch[complete]].sum())
-        time = int(ends[-1] if ends.size else self._machine.arrival.min())
+        time = int(ends[-1] if ends.size else self._problem.arrival.min())
         return tokens[self._order], time, cost
 
     @property
@@ -279,12 +294,13 @@ class _Run:
 
         Returns whether none is left.
         """
+        limit = self._space.limit
         while not budget.is_spent:
             before = self.expanded
             if self._tables != self._tables_now():
-                self._search = self._look_up_tables()
+                self._states = self._look_up_tables()
             if known is not None:
-                self._limit[0] = min(self._limit[0], known() + self._arrivals)
+                limit[LATENCY] = min(limit[LATENCY], known() + self._arrivals)
             ended, news = self._go_on(budget)
             budget.work += self.expanded - before
             if found is not None and news:
@@ -297,12 +313,13 @@ class _Run:
 
     def _go_on(self, budget: Budget) -> tuple[int, bool]:
         """Expand labels; say how that ended, and whether there is a better schedule or bound."""
-        labels, before, known = self._labels, int(self._limit[0]), self.bound
+        labels, limit, known = self._labels, self._space.limit, self.bound
+        before = int(limit[LATENCY])
         size = SLICE if budget.affords(SLICE) else 1
-        ended = expand(self._search, self._here, labels, self._limit, self._width, size)
-        better = self._limit[0] < before
+        ended = expand(self._states, self._space, labels, self._width, size)
+        better = limit[LATENCY] < before
         if better:
-            self.schedule = self._schedule_of(int(self._limit[1]))
+            self.schedule = self._schedule_of(int(limit[LAST_LABEL]))
         if self._width == 0:
             least = int(labels.bound[labels.heap[0]]) if labels.size[HEAP] else NEVER
             self.bound = max(known, min(least - self._arrivals, self.latency))
@@ -333,7 +350,7 @@ class _Run:
         return SeparateSchedule.left_shifted(self._instance, whole)
 
     def _tokens(self, label: int) -> IntArray:
-        n = self._machine.prompt.size
+        n = self._problem.prompt.size
         tokens, barred = np.zeros(n, np.int64), np.zeros(n, np.bool_)
         unpack(self._packing, self._labels.state[label], self._labels.bars[label], tokens, barred)
         return tokens
@@ -356,30 +373,30 @@ class _Run:
 
 
 def _lookahead(
-    machine: Machine, order: IntArray, prices: Sequence[ProfilePrices], walk: WalkTable | None
+    problem: Problem, order: IntArray, prices: Sequence[ProfilePrices], path: PathTable | None
 ) -> Lookahead:
-    prompts, token = least_times(machine)
-    space = np.zeros(max(machine.prompt.size, int(machine.output.max())), np.int64)
+    prompts, token = least_times(problem)
+    space = np.zeros(max(problem.prompt.size, int(problem.output.max())), np.int64)
     if prices:
         profiles = prices[0].profiles
         tables = [each.table._replace(price=each.table.price[order]) for each in prices]
     else:
-        profiles, table = _no_profiles(machine)
+        profiles, table = _no_profiles(problem)
         tables = [table]
     return Lookahead(
         has_tables=bool(prices),
         profiles=profiles,
         tables=tuple((tables * TABLES)[:TABLES]),
-        walk=no_walk()
-        if walk is None
-        else walk._replace(prompt=walk.prompt[order], stage=walk.stage[order]),
+        path=no_path()
+        if path is None
+        else path._replace(prompt=path.prompt[order], stage=path.stage[order]),
         shortest_prompt=prompts,
         shortest_token=token,
         space=space,
     )
 
 
-def _no_profiles(machine: Machine) -> tuple[Profiles, CostTable]:
+def _no_profiles(problem: Problem) -> tuple[Profiles, CostTable]:
     """Empty tables, for the compiled code's types only."""
     none, square = np.zeros(0, np.int64), np.zeros((0, 0), np.int64)
     profiles = Profiles(
@@ -394,28 +411,3 @@ def _no_profiles(machine: Machine) -> tuple[Profiles, CostTable]:
         binomial=square,
     )
     return profiles, CostTable(first=0, last=0, price=none, row=none, value=square)
-
-
-def _working_space(machine: Machine, packing: Packing, most: int) -> Here:
-    n = machine.prompt.size
-    return Here(
-        g=np.zeros(n, np.int64),
-        next_g=np.zeros(n, np.int64),
-        barred=np.zeros(n, np.bool_),
-        next_barred=np.zeros(n, np.bool_),
-        tied=np.zeros(n if n <= MOST_NAMED else 0, np.uint64),
-        next_tied=np.zeros(n if n <= MOST_NAMED else 0, np.uint64),
-        behind=np.zeros(n, np.int64),
-        equal=np.zeros(n, np.int64),
-        bound_to=np.zeros(n, np.int64),
-        running=np.zeros(n, np.int64),
-        waiting=np.zeros(n, np.int64),
-        picked=np.zeros(n, np.int64),
-        state=np.zeros(packing.words, np.uint64),
-        bars=np.zeros(packing.bar_words, np.uint64),
-        counts=np.zeros(8, np.int64),
-        order=np.zeros(n, np.int64),
-        rest=empty_rest(machine),
-        plan=empty_plan(n, min(n, most)),
-        most=min(n, most),
-    )

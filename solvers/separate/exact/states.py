@@ -1,7 +1,7 @@
 """States of the exhaustive search: what is done of each request, packed into words.
 
 Requests are sorted by (prompt, output, arrival), so that equal ones stand together. A state has the
-tokens g_i that each has, ``0 ≤ g_i ≤ o_i``, who is *barred*, and who is *tied* to whom
+tokens g_i that each has, ``0 ≤ g_i ≤ o_i``, which are *barred*, and which are *tied* to which
 (`expansion`). Equal requests that have arrived may exchange their names: among them those with more
 tokens come first, and of those that run with as many, the barred ones last.
 """
@@ -15,11 +15,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
-from ..compiled_instance import Machine
+from ....models.separate.problem import Problem
 
 WordArray = NDArray[np.uint64]
 
-#: Ties are kept for up to so many running requests, and up to so many requests.
+#: Ties are kept for up to this many running requests, and up to this many requests.
 MOST_TIED, MOST_NAMED = 8, 64
 
 _ONE = np.uint64(1)
@@ -48,28 +48,28 @@ class Packing(NamedTuple):
     bar_words: int
 
 
-def sorted_machine(machine: Machine) -> tuple[Machine, IntArray]:
-    """Return the machine with its requests sorted by (prompt, output, arrival), and their order."""
-    order = np.lexsort((machine.arrival, machine.output, machine.prompt)).astype(np.int64)
-    arrival, prompt, output = (column[order] for column in machine[:3])
-    return machine._replace(arrival=arrival, prompt=prompt, output=output), order
+def sorted_problem(problem: Problem) -> tuple[Problem, IntArray]:
+    """Return the problem with its requests sorted by (prompt, output, arrival), and their order."""
+    order = np.lexsort((problem.arrival, problem.output, problem.prompt)).astype(np.int64)
+    arrival, prompt, output = (column[order] for column in problem[:3])
+    return problem._replace(arrival=arrival, prompt=prompt, output=output), order
 
 
-def packing_of(machine: Machine) -> Packing:
-    """Return the packing for a machine with sorted requests.
+def packing_of(problem: Problem) -> Packing:
+    """Return the packing for a problem with sorted requests.
 
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu, Instance
-    >>> from batchprophet.solvers.separate.compiled_instance import machine_of
+    >>> from batchprophet.models.separate.problem import separate_problem
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[1, 1], output=[4, 4])
-    >>> packing = packing_of(machine_of(instance))
+    >>> packing = packing_of(separate_problem(instance))
     >>> packing.shift.tolist(), packing.mask.tolist(), packing.group.tolist()
     ([0, 3], [7, 7], [0, 2])
     """
     word, shift, mask = [], [], []
     at, used = 0, 0
-    for o in machine.output.tolist():
+    for o in problem.output.tolist():
         bits = o.bit_length()
         if used + bits > 64:
             at, used = at + 1, 0
@@ -77,8 +77,8 @@ def packing_of(machine: Machine) -> Packing:
         shift.append(used)
         mask.append((1 << bits) - 1)
         used += bits
-    n = machine.output.size
-    types = np.stack([machine.prompt, machine.output])
+    n = problem.output.size
+    types = np.stack([problem.prompt, problem.output])
     new = np.flatnonzero((types[:, 1:] != types[:, :-1]).any(axis=0)) + 1
     return Packing(
         word=np.array(word, dtype=np.int64),
@@ -132,7 +132,7 @@ def name_in_order(
 
 @njit(cache=True, nogil=True)
 def _exchange_ties(tied: WordArray, i: int, j: int) -> None:
-    """Exchange the names of two requests in who is tied to whom; rows only count below 64."""
+    """Exchange the names of two requests in the ties; rows only count below 64."""
     if tied.size == 0:
         return
     tied[i], tied[j] = tied[j], tied[i]
@@ -147,14 +147,14 @@ def _exchange_ties(tied: WordArray, i: int, j: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def pack_ties(machine: Machine, g: IntArray, tied: WordArray, running: IntArray) -> np.uint64:
-    """Pack who is tied to whom among up to 8 running requests, by their positions; else nobody.
+def pack_ties(problem: Problem, g: IntArray, tied: WordArray, running: IntArray) -> np.uint64:
+    """Pack the ties among up to 8 running requests, by their positions; else none.
 
     `running` is working space. Forgetting ties only adds to what may follow.
     """
     m = 0
     for i in range(g.size):
-        if 0 < g[i] < machine.output[i]:
+        if 0 < g[i] < problem.output[i]:
             running[m] = i
             m += 1
     ties = np.uint64(0)
@@ -169,15 +169,15 @@ def pack_ties(machine: Machine, g: IntArray, tied: WordArray, running: IntArray)
 
 @njit(cache=True, nogil=True)
 def unpack_ties(
-    machine: Machine, g: IntArray, ties: np.uint64, tied: WordArray, running: IntArray
+    problem: Problem, g: IntArray, ties: np.uint64, tied: WordArray, running: IntArray
 ) -> None:
-    """Write whom each running request is tied to, as bits by number."""
+    """Write which requests each running one is tied to, as bits by number."""
     tied[:] = 0
     if ties == np.uint64(0):
         return
     m = 0
     for i in range(g.size):
-        if 0 < g[i] < machine.output[i]:
+        if 0 < g[i] < problem.output[i]:
             running[m] = i
             m += 1
     for k in range(m):

@@ -1,4 +1,4 @@
-"""Simulated annealing over codes of schedules (`decode`): orders, batches' rules, urgencies."""
+"""Simulated annealing over encodings of schedules: orders, batches' rules, urgencies."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ import numpy as np
 from numba import njit
 
 from ....models.instance import IntArray
+from ....models.separate.problem import Problem
 from ...random_stream import Stream, below, uniform
-from ..compiled_instance import Machine
-from .schedule_builder import (
-    MOST_URGENT,
-    REJECTED,
-    Code,
-    Running,
-    Space,
-    decode_from,
-    working_space,
-)
+from .encoding import MOST_URGENT, Encoding
+from .running import Running
+from .schedule_builder import REJECTED, Workspace, latency_from, working_space
 
 #: Shares of the moves that change a batch's wait, its least and its most number of requests,
 #: whether a request is firm, and its urgency (none where token batches have room for all); others
@@ -29,21 +23,21 @@ WAITS, LEASTS, MOSTS, FIRM, URGENCIES = 0.15, 0.1, 0.1, 0.1, 0.2
 LEAPS = 0.5
 
 #: Share of changed least numbers that become 1, and of changed most numbers that become no limit;
-#: others are drawn from 1 up to what a batch holds, and to so many.
+#: others are drawn from 1 up to what a batch holds, at most `MOST_DRAWN`.
 FREED, MOST_DRAWN = 0.5, 8
 
 
 class Begin(NamedTuple):
-    """Where all schedules of a walk begin.
+    """Where all schedules of an annealing begin.
 
     Attributes
     ----------
     running : Running
-        Those who hold KV then.
+        The requests that hold KV then.
     now : int
         The boundary.
     fixed : int
-        So many requests, the first of the order, are in a prompt batch now: they stay where they
+        How many requests, the first of the order, are in a prompt batch now: they stay where they
         are, and if there are any, the first batch waits for nothing.
     """
 
@@ -52,20 +46,20 @@ class Begin(NamedTuple):
     fixed: int
 
 
-def nobody_runs() -> Begin:
+def empty_begin() -> Begin:
     """Return the beginning of whole schedules."""
     return Begin(working_space(0).running, 0, 0)
 
 
-class Walk(NamedTuple):
+class AnnealingState(NamedTuple):
     """Where the annealing stands.
 
     Attributes
     ----------
     begin : Begin
         Where its schedules begin.
-    code, best : Code
-        The present code, and the best one seen.
+    encoding, best : Encoding
+        The present encoding, and the best one seen.
     cost : ndarray of int64, shape (3,)
         Total latencies of both; prompt batches of the present one.
     space : Space
@@ -73,142 +67,142 @@ class Walk(NamedTuple):
     """
 
     begin: Begin
-    code: Code
-    best: Code
+    encoding: Encoding
+    best: Encoding
     cost: IntArray
-    space: Space
+    space: Workspace
 
 
-def start_walk(machine: Machine, begin: Begin, code: Code) -> Walk:
-    """Return a walk that stands at a code."""
+def start_annealing(problem: Problem, begin: Begin, encoding: Encoding) -> AnnealingState:
+    """Return the state of an annealing that starts from an encoding."""
     cost = np.zeros(3, np.int64)
-    space = working_space(machine.arrival.size)
-    walk = Walk(begin, code.copied(), code.copied(), cost, space)
-    cost[:2] = cost_of(machine, walk, float(REJECTED))
+    space = working_space(problem.arrival.size)
+    state = AnnealingState(begin, encoding.copied(), encoding.copied(), cost, space)
+    cost[:2] = cost_of(problem, state, float(REJECTED))
     cost[2] = space.batches[0]
-    return walk
+    return state
 
 
 @njit(cache=True, nogil=True)
 def anneal(
-    machine: Machine,
-    walk: Walk,
+    problem: Problem,
+    state: AnnealingState,
     stream: Stream,
     steps: tuple[int, int, int],
     heat: tuple[float, float],
 ) -> None:
-    """Go on with a walk, from step ``steps[0]`` to before ``steps[1]`` of ``steps[2]`` in all.
+    """Anneal on, from step ``steps[0]`` to before ``steps[1]`` of ``steps[2]`` in all.
 
     The temperature falls geometrically from ``heat[0]`` to ``heat[1]`` over all steps. A candidate
     is accepted if its cost is at most the present one plus temperature × an exponential variable
-    (Metropolis' rule, drawn first so that a decode can stop early).
+    (Metropolis' rule, drawn first so that an evaluation can stop early).
     """
-    if walk.code.order.size == walk.begin.fixed:
+    if state.encoding.order.size == state.begin.fixed:
         return
     now, end, total = steps
-    shares = 1.0 if _may_be_too_many(machine) else 1.0 - URGENCIES
+    shares = 1.0 if _may_be_too_many(problem) else 1.0 - URGENCIES
     for step in range(now, end):
         temperature = heat[0] * (heat[1] / heat[0]) ** (step / total)
-        limit = walk.cost[0] - temperature * np.log(1.0 - uniform(stream))
+        limit = state.cost[0] - temperature * np.log(1.0 - uniform(stream))
         move = shares * uniform(stream)
         if move < WAITS:
-            _try_wait(machine, walk, stream, limit)
+            _try_wait(problem, state, stream, limit)
         elif move < WAITS + LEASTS:
-            _try_least(machine, walk, stream, limit)
+            _try_least(problem, state, stream, limit)
         elif move < WAITS + LEASTS + MOSTS:
-            _try_most(machine, walk, stream, limit)
+            _try_most(problem, state, stream, limit)
         elif move < WAITS + LEASTS + MOSTS + FIRM:
-            _try_firm(machine, walk, stream, limit)
+            _try_firm(problem, state, stream, limit)
         elif move < 1.0 - URGENCIES:
-            _try_order(machine, walk, stream, limit)
+            _try_order(problem, state, stream, limit)
         else:
-            _try_urgency(machine, walk, stream, limit)
+            _try_urgency(problem, state, stream, limit)
 
 
 @njit(cache=True, nogil=True)
-def _may_be_too_many(machine: Machine) -> bool:
+def _may_be_too_many(problem: Problem) -> bool:
     """Whether more may run at once, as far as KV goes, than a token batch serves."""
-    held, room = np.sort(machine.prompt + 1), machine.M
+    held, room = np.sort(problem.prompt + 1), problem.M
     for k in range(held.size):
         room -= held[k]
         if room < 0:
             return False
-        if k >= machine.B_D:
+        if k >= problem.B_D:
             return True
     return False
 
 
 @njit(cache=True, nogil=True)
-def _try_wait(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
+def _try_wait(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
     """Let a prompt batch wait for more token batches, or for fewer."""
-    batch = _free_batch(walk, stream, min(1, walk.begin.fixed))
-    before = walk.code.wait[batch]
+    batch = _free_batch(state, stream, min(1, state.begin.fixed))
+    before = state.encoding.wait[batch]
     if uniform(stream) < LEAPS:
         after = below(stream, 2 * before + 8)
     else:
         after = max(0, before - 2 + below(stream, 5))
-    _try_value(machine, walk, walk.code.wait, batch, after, limit)
+    _try_value(problem, state, state.encoding.wait, batch, after, limit)
 
 
 @njit(cache=True, nogil=True)
-def _try_least(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
-    """Let a prompt batch wait for other many requests."""
-    batch, after = _free_batch(walk, stream, min(1, walk.begin.fixed)), 1
+def _try_least(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
+    """Let a prompt batch wait for another number of requests."""
+    batch, after = _free_batch(state, stream, min(1, state.begin.fixed)), 1
     if uniform(stream) >= FREED:
-        after = 1 + below(stream, min(machine.B_P, MOST_DRAWN))
-    _try_value(machine, walk, walk.code.least, batch, after, limit)
+        after = 1 + below(stream, min(problem.B_P, MOST_DRAWN))
+    _try_value(problem, state, state.encoding.least, batch, after, limit)
 
 
 @njit(cache=True, nogil=True)
-def _try_most(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
-    """Let a prompt batch hold other many requests, not fewer than are fixed."""
-    batch, after = _free_batch(walk, stream, 0), walk.code.order.size
+def _try_most(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
+    """Let a prompt batch hold another number of requests, at least those that are fixed."""
+    batch, after = _free_batch(state, stream, 0), state.encoding.order.size
     if uniform(stream) >= FREED:
-        after = 1 + below(stream, min(machine.B_P, MOST_DRAWN))
+        after = 1 + below(stream, min(problem.B_P, MOST_DRAWN))
     if batch == 0:
-        after = max(after, walk.begin.fixed)
-    _try_value(machine, walk, walk.code.most, batch, after, limit)
+        after = max(after, state.begin.fixed)
+    _try_value(problem, state, state.encoding.most, batch, after, limit)
 
 
 @njit(cache=True, nogil=True)
-def _free_batch(walk: Walk, stream: Stream, first: int) -> int:
+def _free_batch(state: AnnealingState, stream: Stream, first: int) -> int:
     """One of the present schedule's batches from the first on that may change, or the next one."""
-    end = min(walk.cost[2] + 1, walk.code.wait.size)
+    end = min(state.cost[2] + 1, state.encoding.wait.size)
     return first + below(stream, max(1, end - first))
 
 
 @njit(cache=True, nogil=True)
-def _try_urgency(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
+def _try_urgency(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
     """Make a request more urgent, or less."""
-    i = below(stream, walk.code.urgency.size)
+    i = below(stream, state.encoding.urgency.size)
     after = below(stream, MOST_URGENT + 1)
-    _try_value(machine, walk, walk.code.urgency, i, after, limit)
+    _try_value(problem, state, state.encoding.urgency, i, after, limit)
 
 
 @njit(cache=True, nogil=True)
-def _try_firm(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
-    """Let nobody overtake a request, or anybody."""
-    i = walk.code.order[below(stream, walk.code.order.size)]
-    _try_value(machine, walk, walk.code.firm, i, 1 - walk.code.firm[i], limit)
+def _try_firm(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
+    """Let no request overtake a request, or any."""
+    i = state.encoding.order[below(stream, state.encoding.order.size)]
+    _try_value(problem, state, state.encoding.firm, i, 1 - state.encoding.firm[i], limit)
 
 
 @njit(cache=True, nogil=True)
 def _try_value(
-    machine: Machine, walk: Walk, column: IntArray, at: int, after: int, limit: float
+    problem: Problem, state: AnnealingState, column: IntArray, at: int, after: int, limit: float
 ) -> None:
-    """Change one number of the code, if it stays within the limit."""
+    """Change one number of the encoding, if it stays within the limit."""
     if at >= column.size or column[at] == after:
         return
     before = column[at]
     column[at] = after
-    if not _accepted(machine, walk, limit):
+    if not _accepted(problem, state, limit):
         column[at] = before
 
 
 @njit(cache=True, nogil=True)
-def _try_order(machine: Machine, walk: Walk, stream: Stream, limit: float) -> None:
+def _try_order(problem: Problem, state: AnnealingState, stream: Stream, limit: float) -> None:
     """Exchange two places of the order, or insert one elsewhere; near more often than far."""
-    fixed, end = walk.begin.fixed, walk.code.order.size
+    fixed, end = state.begin.fixed, state.encoding.order.size
     n = end - fixed
     if n < 2:
         return
@@ -220,13 +214,13 @@ def _try_order(machine: Machine, walk: Walk, stream: Stream, limit: float) -> No
         j = i + i - j
         if j < fixed or j >= end:
             return
-    order = walk.code.order
+    order = state.encoding.order
     swap = uniform(stream) < 0.5
     if swap:
         order[i], order[j] = order[j], order[i]
     else:
         _insert(order, i, j)
-    if not _accepted(machine, walk, limit):
+    if not _accepted(problem, state, limit):
         if swap:
             order[i], order[j] = order[j], order[i]
         else:
@@ -244,23 +238,23 @@ def _insert(order: IntArray, i: int, j: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _accepted(machine: Machine, walk: Walk, limit: float) -> bool:
-    """Decode the candidate; keep it if its cost is within the limit."""
-    cost = cost_of(machine, walk, limit)
+def _accepted(problem: Problem, state: AnnealingState, limit: float) -> bool:
+    """Evaluate the candidate; keep it if its cost is within the limit."""
+    cost = cost_of(problem, state, limit)
     if cost == REJECTED:
         return False
-    walk.cost[0], walk.cost[2] = cost, walk.space.batches[0]
-    if cost < walk.cost[1]:
-        walk.cost[1] = cost
-        walk.best.order[:], walk.best.wait[:] = walk.code.order, walk.code.wait
-        walk.best.least[:], walk.best.most[:] = walk.code.least, walk.code.most
-        walk.best.urgency[:], walk.best.firm[:] = walk.code.urgency, walk.code.firm
+    state.cost[0], state.cost[2] = cost, state.space.batches[0]
+    if cost < state.cost[1]:
+        state.cost[1] = cost
+        state.best.order[:], state.best.wait[:] = state.encoding.order, state.encoding.wait
+        state.best.least[:], state.best.most[:] = state.encoding.least, state.encoding.most
+        state.best.urgency[:], state.best.firm[:] = state.encoding.urgency, state.encoding.firm
     return True
 
 
 @njit(cache=True, nogil=True)
-def take_up(begin: Begin, space: Space) -> None:
-    """Let those run in the working space who run at the beginning."""
+def take_up(begin: Begin, space: Workspace) -> None:
+    """Copy the requests that run at the beginning to the working space."""
     begun, running = begin.running, space.running
     m = begun.counts[0]
     running.who[:m], running.to_go[:m] = begun.who[:m], begun.to_go[:m]
@@ -268,7 +262,9 @@ def take_up(begin: Begin, space: Space) -> None:
 
 
 @njit(cache=True, nogil=True)
-def cost_of(machine: Machine, walk: Walk, limit: float) -> int:
-    """Latencies from the beginning on under the present code, or `REJECTED` beyond the limit."""
-    take_up(walk.begin, walk.space)
-    return decode_from(machine, walk.space, walk.begin.now, walk.code, limit, np.zeros(0, np.int64))
+def cost_of(problem: Problem, state: AnnealingState, limit: float) -> int:
+    """Latencies from the beginning on under the present encoding; `REJECTED` above the limit."""
+    take_up(state.begin, state.space)
+    return latency_from(
+        problem, state.space, state.begin.now, state.encoding, limit, np.zeros(0, np.int64)
+    )

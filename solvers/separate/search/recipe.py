@@ -1,4 +1,4 @@
-"""Better a schedule of separate batching: list schedules, then annealing from many codes."""
+"""Improve a schedule of separate batching: list schedules, then annealing from many encodings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 from ....models.errors import InputError
 from ....models.instance import Instance
 from ....models.separate.feasibility import check_separate
+from ....models.separate.problem import Problem, separate_problem
 from ....models.separate.schedule import SeparateSchedule
 from ...limits import Budget
 from ...random_stream import Stream, random_stream
-from ..compiled_instance import Machine, machine_of
-from .annealing import anneal, nobody_runs, start_walk
-from .list_codes import code_of, list_codes
-from .schedule_builder import REJECTED, Code, decode, schedule_of, working_space
+from .annealing import anneal, empty_begin, start_annealing
+from .encoding import Encoding
+from .list_encodings import encoding_of, list_encodings
+from .schedule_builder import REJECTED, schedule_of, total_latency, working_space
 
 Found = Callable[[SeparateSchedule, int], None]
 
@@ -27,13 +28,13 @@ STEPS_PER_REQUEST = (2_500, 2_500, 5_000)
 #: Most placements of a request in one run: with many requests a run has fewer steps, and less heat.
 MOST_PLACEMENTS = 40_000_000
 
-#: The best so many list schedules take turns.
+#: How many of the best list schedules take turns.
 MOST_STARTS = 6
 
 #: Temperatures at the first and last step, as shares of the mean latency.
 HEAT = (0.5, 0.015)
 
-#: Between two reports pass so many times the time that one takes.
+#: The time between two reports, in times of the time that one takes.
 RARELY = 20.0
 
 #: Share of that heat at which a run from the incumbent begins.
@@ -83,112 +84,115 @@ def improve_separate(
     InputError
         If the schedule violates a rule, or a limit or the seed is out of range.
 
+    See Also
+    --------
+    exact.search.search_states : Proves a schedule optimal, or finds a better one.
+
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
-    >>> from batchprophet.solvers.separate.search.schedule_builder import plain_code
+    >>> from batchprophet.solvers.separate.search.encoding import plain_encoding
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 1], prompt=[2, 1], output=[3, 3])
-    >>> one_by_one = schedule_of(instance, plain_code(np.array([0, 1]), 2, wait=9))
+    >>> one_by_one = schedule_of(instance, plain_encoding(np.array([0, 1]), 2, wait=9))
     >>> better = improve_separate(instance, one_by_one, time_limit=0, work_limit=100)
     >>> one_by_one.completion(instance).tolist(), better.completion(instance).tolist()
     ([3, 6], [4, 4])
     """
     _check_arguments(instance, schedule, time_limit, work_limit, seed)
-    machine = machine_of(instance)
+    problem = separate_problem(instance)
     budget = Budget(time_limit, work_limit, stop)
-    best = _Best(instance, machine, schedule, found)
+    best = _Best(instance, problem, schedule, found)
     starts = _starts(instance, best, budget)
     stream = random_stream(seed)
     run = 0
     while not budget.is_spent:
         from_best = run % 2 == 1
-        code = best.code if from_best else starts[run // 2 % len(starts)]
+        encoding = best.encoding if from_best else starts[run // 2 % len(starts)]
         heat = REHEAT if from_best else 1.0
-        _run(best, code, budget, stream, STEPS_PER_REQUEST[min(run, 2)], heat)
+        _run(best, encoding, budget, stream, STEPS_PER_REQUEST[min(run, 2)], heat)
         run += 1
     best.report()
     return best.schedule
 
 
 class _Best:
-    """The best code so far, and the best schedule; reports better ones, not too often."""
+    """The best encoding so far, and the best schedule; reports better ones, not too often."""
 
     def __init__(
-        self,
-        instance: Instance,
-        machine: Machine,
-        schedule: SeparateSchedule,
-        found: Found | None,
+        self, instance: Instance, problem: Problem, schedule: SeparateSchedule, found: Found | None
     ) -> None:
-        self.instance, self.machine = instance, machine
+        self.instance, self.problem = instance, problem
         self.schedule = schedule
         self.latency = int((schedule.completion(instance) - instance.arrival).sum())
-        self.code = code_of(instance, schedule)
-        self.code_latency = self.value(self.code)
+        self.encoding = encoding_of(instance, schedule)
+        self.encoding_latency = self.value(self.encoding)
         self._found = found
         self._next_report = 0.0
 
-    def value(self, code: Code) -> int:
-        """Total latency of a code's schedule."""
+    def value(self, encoding: Encoding) -> int:
+        """Total latency of an encoding's schedule."""
         space, no_log = working_space(self.instance.n), np.zeros(0, np.int64)
-        return int(decode(self.machine, space, code, float(REJECTED), no_log))
+        return int(total_latency(self.problem, space, encoding, float(REJECTED), no_log))
 
-    def offer(self, code: Code, latency: int) -> None:
-        """Keep a code if it is the best so far."""
-        if latency < self.code_latency:
-            self.code, self.code_latency = code, latency
+    def offer(self, encoding: Encoding, latency: int) -> None:
+        """Keep an encoding if it is the best so far."""
+        if latency < self.encoding_latency:
+            self.encoding, self.encoding_latency = encoding, latency
         if time.perf_counter() >= self._next_report:
             self.report()
 
     def report(self) -> None:
-        """Make the schedule of the best code, if it is better than the one there is.
+        """Make the schedule of the best encoding, if it is better than the one there is.
 
-        With thousands of batches that takes as long as thousands of decodes.
+        With thousands of batches that takes as long as thousands of evaluations.
         """
-        if self.code_latency >= self.latency:
+        if self.encoding_latency >= self.latency:
             return
         began = time.perf_counter()
-        self.schedule, self.latency = schedule_of(self.instance, self.code), self.code_latency
+        self.schedule, self.latency = (
+            schedule_of(self.instance, self.encoding),
+            self.encoding_latency,
+        )
         if self._found is not None:
             self._found(self.schedule, self.latency)
         now = time.perf_counter()
         self._next_report = now + RARELY * (now - began)
 
 
-def _starts(instance: Instance, best: _Best, budget: Budget) -> list[Code]:
-    """Codes of the best list schedules, the best first; the incumbent's where time is up."""
-    codes = [(best.code_latency, best.code)]
-    for _, code in list_codes(instance):
+def _starts(instance: Instance, best: _Best, budget: Budget) -> list[Encoding]:
+    """Encodings of the best list schedules, the best first; the incumbent's where time is up."""
+    encodings = [(best.encoding_latency, best.encoding)]
+    for _, encoding in list_encodings(instance):
         if budget.is_spent:
             break
         budget.work += instance.n
-        latency = best.value(code)
-        best.offer(code, latency)
-        codes.append((latency, code))
-    codes.sort(key=lambda entry: entry[0])
-    return [code for _, code in codes[:MOST_STARTS]]
+        latency = best.value(encoding)
+        best.offer(encoding, latency)
+        encodings.append((latency, encoding))
+    encodings.sort(key=lambda entry: entry[0])
+    return [encoding for _, encoding in encodings[:MOST_STARTS]]
 
 
 def _run(
-    best: _Best, code: Code, budget: Budget, stream: Stream, per_request: int, reheat: float
+    best: _Best, encoding: Encoding, budget: Budget, stream: Stream, per_request: int, reheat: float
 ) -> None:
-    """One run of annealing from a code."""
+    """One run of annealing from an encoding."""
     n = best.instance.n
-    walk = start_walk(best.machine, nobody_runs(), code)
-    mean = best.code_latency / n
+    state = start_annealing(best.problem, empty_begin(), encoding)
+    mean = best.encoding_latency / n
     steps = max(1, min(n * per_request, MOST_PLACEMENTS // n))
     reheat *= math.sqrt(steps / (n * per_request))
 
     def go_on(now: int, end: int) -> None:
         anneal(
-            best.machine,
-            walk,
+            best.problem,
+            state,
             stream,
             (now, end, steps),
             (max(HEAT[0] * reheat, HEAT[1]) * mean, HEAT[1] * mean),
         )
-        if walk.cost[1] < best.code_latency:
-            best.offer(walk.best.copied(), int(walk.cost[1]))
+        if state.cost[1] < best.encoding_latency:
+            best.offer(state.best.copied(), int(state.cost[1]))
 
     budget.work += n
     budget.in_slices(steps, n, go_on)

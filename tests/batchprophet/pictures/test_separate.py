@@ -14,7 +14,8 @@ from batchprophet.online.separate.simulator import simulate_separate
 from batchprophet.pictures import palette, panels, plots
 from batchprophet.pictures import separate as separate_plots
 from batchprophet.pictures.bins import bin_edges
-from batchprophet.pictures.separate_profiles import kv_bins, kv_steps, mode_shares, service
+from batchprophet.pictures.kv_profiles import kv_bins, kv_steps
+from batchprophet.pictures.separate_profiles import mode_shares, service
 
 #: P r0 0-2, idle 2-3, T r0 3-4, P r1 4-6, T both 6-7.
 INSTANCE = Instance(

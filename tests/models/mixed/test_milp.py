@@ -11,9 +11,10 @@ from batchprophet.models.default_horizon import outgrows_default_horizon
 from batchprophet.models.errors import InfeasibleError, InputError
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.mixed.feasibility import check_mixed
-from batchprophet.models.mixed.milp.formulation import FORMULATIONS, build_model, write_model
+from batchprophet.models.mixed.milp.formulation import FORMULATIONS, build_model
 from batchprophet.models.mixed.milp.from_variables import decode, set_start
 from batchprophet.models.mixed.milp.horizon import latest_starts
+from batchprophet.models.model_file import write_model
 from batchprophet.models.objectives import evaluate
 from batchprophet.solvers.highs import Status, solve_model
 from batchprophet.solvers.matrix_form import compile_model
@@ -158,7 +159,7 @@ def test_a_start_beyond_the_horizon_is_not_set():
 @pytest.mark.parametrize("ending", [".lp", ".mps"])
 def test_written_models_have_readable_names(tmp_path, ending):
     path = tmp_path / f"model{ending}"
-    write_model(SMALL, path)
+    write_model(path, lambda: build_model(SMALL))
     text = path.read_text()
     assert "x(1_6)" in text
     assert "m(8)" in text
@@ -186,9 +187,9 @@ def test_what_the_forms_do_not_take_is_refused(tmp_path):
          "latest: no request can start between its arrival and its latest start"),
         (lambda: build_model(SMALL, latest=np.array([1])),
          "latest: expected shape (2,), found (1,)"),
-        (lambda: write_model(SMALL, tmp_path / "model.txt"),
+        (lambda: write_model(tmp_path / "model.txt", pytest.fail),
          f"{tmp_path / 'model.txt'}: expected a file name that ends in .lp or .mps"),
-        (lambda: write_model(SMALL, tmp_path / "no" / "model.lp"),
+        (lambda: write_model(tmp_path / "no" / "model.lp", lambda: build_model(SMALL)),
          f"{tmp_path / 'no' / 'model.lp'}: cannot be written (No such file or directory)"),
     ]  # fmt: skip
     for call, message in refused:

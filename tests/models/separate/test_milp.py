@@ -9,9 +9,10 @@ import pytest
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.errors import InfeasibleError, InputError
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.model_file import write_model
 from batchprophet.models.regimes import check, schedule_value
 from batchprophet.models.separate.milp.cuts import least_prompt_batches, least_token_batches
-from batchprophet.models.separate.milp.formulation import FORMULATIONS, build_model, write_model
+from batchprophet.models.separate.milp.formulation import FORMULATIONS, build_model
 from batchprophet.models.separate.milp.from_variables import decode
 from batchprophet.models.separate.milp.horizon import latest_completions, servable
 from batchprophet.models.separate.milp.strengthening import STRENGTHENINGS
@@ -252,7 +253,7 @@ def test_a_solution_of_separate_batching_is_certified():
 def test_written_models_have_readable_names(tmp_path, ending):
     path = tmp_path / f"model{ending}"
     tight = SMALL.replace(gpu=Gpu(kv_capacity=8, batch_time=LAW))
-    write_model(tight, path, formulation="time-expanded")
+    write_model(path, lambda: build_model(tight, formulation="time-expanded"))
     text = path.read_text()
     assert "x(0_0)" in text
     assert "kv_capacity(3)" in text
@@ -283,9 +284,9 @@ def test_what_the_forms_do_not_take_is_refused(tmp_path):
          "latest: no request can complete between its arrival and its latest end"),
         (lambda: build_model(SMALL, latest=np.array([1])),
          "latest: expected shape (2,), found (1,)"),
-        (lambda: write_model(SMALL, tmp_path / "model.txt"),
+        (lambda: write_model(tmp_path / "model.txt", pytest.fail),
          f"{tmp_path / 'model.txt'}: expected a file name that ends in .lp or .mps"),
-        (lambda: write_model(SMALL, tmp_path / "no" / "model.lp"),
+        (lambda: write_model(tmp_path / "no" / "model.lp", lambda: build_model(SMALL)),
          f"{tmp_path / 'no' / 'model.lp'}: cannot be written (No such file or directory)"),
     ]  # fmt: skip
     for call, message in refused:

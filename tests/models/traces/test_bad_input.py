@@ -136,7 +136,7 @@ def test_times_that_are_no_finite_number_are_refused(tmp_path, stamp):
         ),
         (
             KEYS.replace("5,", '5, "timestamp": 6,'),
-            "key 'timestamp' stands twice in one object",
+            "key 'timestamp' appears more than once in one object",
         ),
         (KEYS.replace("4", "4.5"), "output_length: expected an integer of at least 1, found '4.5'"),
         (
@@ -176,7 +176,7 @@ def test_a_bad_object_is_refused_by_line_key_and_value(tmp_path, line, message):
         (HEADER.encode("utf-16"), "line 1: expected UTF-8 text, found byte 0xff"),
         (
             HEADER.replace("TIMESTAMP", "TIMESTAMP,TIMESTAMP"),
-            "column 'TIMESTAMP' stands twice in the header",
+            "column 'TIMESTAMP' appears more than once in the header",
         ),
         (
             gzip.compress((HEADER + ROW).encode(), mtime=0)[:-9],
@@ -267,7 +267,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         ({"columns": "arrival"}, "columns: expected role=column, found 'arrival' in 'arrival'"),
         (
             {"columns": "prompt=a,prompt=b"},
-            "columns: role 'prompt' stands twice in 'prompt=a,prompt=b'",
+            "columns: role 'prompt' appears more than once in 'prompt=a,prompt=b'",
         ),
         (
             {"columns": "prompt=a,output=b,when=c"},

@@ -216,7 +216,10 @@ def test_another_instance_is_not_the_certificate_s(folder, tmp_path, capsys):
             ["--policy", "mc-sf", "--token-batch-requests", "4"],
             "adversary: --token-batch-requests takes --model separate, found 4",
         ),
-        (["--policy", "mc-sf", "--model", "x"], "model: expected 'mixed' or 'separate', found 'x'"),
+        (
+            ["--policy", "mc-sf", "--model", "x"],
+            "model: expected 'mixed', 'separate' or 'continuous', found 'x'",
+        ),
         (["--policy", "mc-sf", "--model", "separate"], "policy of separate batching: expected one"),
     ],
 )

@@ -32,13 +32,12 @@ from batchprophet.online.separate.steps import _Follower, separate_steps
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.random_stream import random_stream
 from batchprophet.solvers.separate.compiled_instance import machine_of
-from batchprophet.solvers.separate.search.list_codes import code_of, first_codes
+from batchprophet.solvers.separate.search.encoding import Encoding, plain_encoding
+from batchprophet.solvers.separate.search.list_encodings import encoding_of, first_encodings
 from batchprophet.solvers.separate.search.schedule_builder import (
     REJECTED,
-    Code,
-    decode,
-    plain_code,
     schedule_of,
+    total_latency,
     working_space,
 )
 from tests.brute_force import brute_force
@@ -190,11 +189,11 @@ def test_decoding_goes_on_from_any_boundary() -> None:
         instance = make_instance("separate-random", seed=seed, settings={"n": 7, "span": 9})
         wait, least, most, urgency = (rng.integers(low, 3, 7) for low in (0, 1, 1, 0))
         rules, firm = (wait, least, np.maximum(most, least)), np.zeros(7, np.int64)
-        code = Code(rng.permutation(7), *rules, urgency, firm)
+        code = Encoding(rng.permutation(7), *rules, urgency, firm)
         schedule = schedule_of(instance, code)
         value = schedule_value(instance, schedule)
         machine, no_log = machine_of(instance), np.zeros(0, np.int64)
-        if decode(machine, working_space(7), code, float(REJECTED), no_log) > value:
+        if total_latency(machine, working_space(7), code, float(REJECTED), no_log) > value:
             continue  # a batch could be moved to the left: its boundaries are others
         exact += 1
         follower = _Follower(instance, code, 0, random_stream(0))
@@ -224,7 +223,7 @@ def test_a_committed_batch_is_the_first_of_every_world() -> None:
             continue
         machine = machine_of(instance)
         world = make_world(machine, in_order(nobody, nobody, nobody), now)
-        world.try_codes(code for _, code in first_codes(machine, np.arange(8), now))
+        world.try_codes(code for _, code in first_encodings(machine, np.arange(8), now))
         world.solve(100, 1.0, random_stream(seed))
         solved = world.cost
         chosen = rng.permutation(here)[:2].tolist()
@@ -271,13 +270,13 @@ class Told:
 
 
 def test_knowing_the_future_it_is_nearly_optimal(monkeypatch: pytest.MonkeyPatch) -> None:
-    from batchprophet.online.separate.policies import bayes
+    from batchprophet.online.coupling import bayes_policy
 
     total = best = 0
     for seed in range(25):
         instance = tiny_separate([5, seed])
         laws = {**LAWS, "past": Told(instance)}
-        monkeypatch.setattr(bayes, "LAWS", laws)
+        monkeypatch.setattr(bayes_policy, "LAWS", laws)
         schedule = simulate_separate(instance, "bayes:samples=1,effort=200")
         assert check(instance, schedule) == []
         total += int(schedule_value(instance, schedule))
@@ -287,11 +286,11 @@ def test_knowing_the_future_it_is_nearly_optimal(monkeypatch: pytest.MonkeyPatch
 
 def test_it_waits_for_a_request_that_is_sure_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     # τ_P = 9: alone at 0 the first is done at 9 and the second at 18; together at 1 both at 10.
-    from batchprophet.online.separate.policies import bayes
+    from batchprophet.online.coupling import bayes_policy
 
     gpu = Gpu(kv_capacity=40, batch_time=ConstantTime(prompt=9, token=1))
     instance = Instance(gpu=gpu, arrival=[0, 1], prompt=[3, 2], output=[1, 1])
-    monkeypatch.setattr(bayes, "LAWS", {**LAWS, "past": Told(instance)})
+    monkeypatch.setattr(bayes_policy, "LAWS", {**LAWS, "past": Told(instance)})
     policy = session(make_policy("bayes:samples=1,effort=50"))
     _, told, rng = prepare(instance, policy, 0)
     machine = SeparateState(instance, policy, told)
@@ -321,8 +320,8 @@ def test_it_beats_the_rules_where_prompt_batches_are_dear() -> None:
 
 def test_code_of_a_schedule_is_followed_without_a_search() -> None:
     instance = make_instance("separate-random", seed=2, settings={"n": 6, "span": 8})
-    schedule = schedule_of(instance, plain_code(np.arange(6), 6, wait=1, least=2))
-    again = schedule_of(instance, code_of(instance, schedule))
+    schedule = schedule_of(instance, plain_encoding(np.arange(6), 6, wait=1, least=2))
+    again = schedule_of(instance, encoding_of(instance, schedule))
     steps = separate_steps(instance, again, again, 0, random_stream(0))
     assert steps[0].best is not None
     assert steps[0].best <= schedule_value(instance, again)

@@ -26,7 +26,7 @@ from batchprophet.online.packing.recursion import (
 )
 from batchprophet.online.packing.simulation import draw_types, run_packing
 
-#: docs/model.md §4: by exact recursion in another program.
+#: docs/model/coupling.md §2: by exact recursion in another program.
 REFERENCE = {"dp": 775.6761, "bayes": 774.6988, "resolve": 767.2869}
 
 

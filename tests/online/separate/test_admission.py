@@ -21,6 +21,7 @@ from batchprophet.online.environments import make_environment
 from batchprophet.online.separate.admission.acceptance import RULES
 from batchprophet.online.separate.admission.bound import hindsight
 from batchprophet.online.separate.admission.clairvoyant import clairvoyant
+from batchprophet.online.separate.admission.control import makespan
 from batchprophet.online.separate.admission.exact import optimal_reward
 from batchprophet.online.separate.admission.law import CRITICAL, KV_BINDING, PROTOTYPE, AdmissionLaw
 from batchprophet.online.separate.admission.problem import (
@@ -33,8 +34,8 @@ from batchprophet.online.separate.admission.problem import (
 from batchprophet.online.separate.admission.regret_account import account, segment_edges
 from batchprophet.online.separate.admission.replay import replayed, schedule_of
 from batchprophet.online.separate.admission.simulation import make_log, run_admission
-from batchprophet.online.separate.admission.state import make_machine, makespan
-from batchprophet.online.separate.admission.workloads import request_work
+from batchprophet.online.separate.admission.state import compiled_law
+from batchprophet.online.separate.admission.workloads import request_workloads
 
 LAWS = {"prototype": PROTOTYPE, "kv-binding": KV_BINDING, "critical": CRITICAL}
 
@@ -64,7 +65,7 @@ def paths(law: AdmissionLaw, T: int, count: int):  # type: ignore[no-untyped-def
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 def test_aggregated_hindsight_is_the_linear_program(law: AdmissionLaw) -> None:
-    work, T = request_work(law), 30
+    work, T = request_workloads(law), 30
     for arrivals, _ in paths(law, T, 10):
         a, j = np.nonzero(arrivals)
         rows = [np.where(a >= u, work.total[j], 0) for u in range(T)]
@@ -80,7 +81,7 @@ def test_aggregated_hindsight_is_the_linear_program(law: AdmissionLaw) -> None:
 @pytest.mark.parametrize("law", [*LAWS.values(), TINY_KV, ONE_TOKEN])
 def test_no_batch_does_more_work_than_its_time(law: AdmissionLaw) -> None:
     # Random compositions that keep the limits: their work is at most their time.
-    work, rng = request_work(law), np.random.default_rng(0)
+    work, rng = request_workloads(law), np.random.default_rng(0)
     M = law.kv_capacity or 10**9
     for _ in range(300):
         tokens, kv, done = 0, 0, 0
@@ -103,7 +104,7 @@ def test_no_batch_does_more_work_than_its_time(law: AdmissionLaw) -> None:
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("law", [*LAWS.values(), ONE_TOKEN], ids=[*LAWS, "one token"])
 def test_schedules_pass_the_independent_checker(law: AdmissionLaw, rule: str) -> None:
-    work, T = request_work(law), 80
+    work, T = request_workloads(law), 80
     for arrivals, uniforms in paths(law, T, 3):
         log = make_log(law, T)
         counts = run_admission(law, work, arrivals, rule, uniforms, np.array([0, T]), log=log)
@@ -123,7 +124,7 @@ def test_a_whole_schedule_earns_the_reward_objective() -> None:
     arrivals = np.zeros((20, 3), dtype=np.int64)
     arrivals[0] = [2, 1, 1]
     log = make_log(PROTOTYPE, 20)
-    work = request_work(PROTOTYPE)
+    work = request_workloads(PROTOTYPE)
     counts = run_admission(
         PROTOTYPE, work, arrivals, "bayes", np.zeros(4), np.array([0, 20]), log=log
     )
@@ -141,7 +142,7 @@ def test_a_whole_schedule_earns_the_reward_objective() -> None:
 def test_the_identity_is_exact_and_no_compensation_is_negative(
     law: AdmissionLaw, rule: str
 ) -> None:
-    work = request_work(law)
+    work = request_workloads(law)
     for T in (1, 7, 150):
         for arrivals, uniforms in paths(law, T, 4):
             known = hindsight(law, work, arrivals)
@@ -158,8 +159,8 @@ def test_the_identity_is_exact_and_no_compensation_is_negative(
 @pytest.mark.parametrize("law", [TINY, TINY_KV], ids=["free", "limits"])
 def test_exact_hindsight_accounts_decision_by_decision(law: AdmissionLaw) -> None:
     # V_off by recursion over every acceptance and every batch: compiled runs replayed.
-    work, T = request_work(law), 9
-    problem = AdmissionProblem(law=law, work=work, horizon=T)
+    work, T = request_workloads(law), 9
+    problem = AdmissionProblem(law=law, workloads=work, horizon=T)
     oracle = RecursionOracle(problem)
     for arrivals, uniforms in paths(law, T, 6):
         bound = hindsight(law, work, arrivals).value
@@ -180,7 +181,7 @@ def test_exact_hindsight_accounts_decision_by_decision(law: AdmissionLaw) -> Non
 
 @pytest.mark.parametrize("law", [TINY, TINY_KV], ids=["free", "limits"])
 def test_exact_hindsight_is_that_of_the_milp(law: AdmissionLaw) -> None:
-    problem = AdmissionProblem(law=law, work=request_work(law), horizon=9)
+    problem = AdmissionProblem(law=law, workloads=request_workloads(law), horizon=9)
     oracle = RecursionOracle(problem)
     for arrivals, _ in paths(law, 9, 5):
         path = as_path(arrivals)
@@ -199,8 +200,8 @@ def test_regret_against_the_exact_optimum() -> None:
 
 
 def test_the_control_of_the_core_is_the_compiled_one() -> None:
-    work, T = request_work(KV_BINDING), 40
-    problem = AdmissionProblem(law=KV_BINDING, work=work, horizon=T)
+    work, T = request_workloads(KV_BINDING), 40
+    problem = AdmissionProblem(law=KV_BINDING, workloads=work, horizon=T)
     for arrivals, uniforms in paths(KV_BINDING, T, 3):
         log = make_log(KV_BINDING, T)
         run_admission(KV_BINDING, work, arrivals, "accept-all", uniforms, np.array([0, T]), log=log)
@@ -235,8 +236,8 @@ def sampled_rule(problem: AdmissionProblem, samples: int):  # type: ignore[no-un
 
 def test_sampled_hindsight_is_near_the_closed_form() -> None:
     # With the aggregated hindsight of 8 sampled futures as potential, on the same paths.
-    work, T = request_work(PROTOTYPE), 60
-    problem = AdmissionProblem(law=PROTOTYPE, work=work, horizon=T)
+    work, T = request_workloads(PROTOTYPE), 60
+    problem = AdmissionProblem(law=PROTOTYPE, workloads=work, horizon=T)
     bounding = FormulaOracle(problem.aggregated, exact=False)
     sampled, closed, everything = 0, 0, 0
     for arrivals, uniforms in paths(PROTOTYPE, T, 3):
@@ -257,8 +258,8 @@ def test_sampled_hindsight_is_near_the_closed_form() -> None:
 
 def test_the_aggregated_value_from_the_start_is_the_bound() -> None:
     for law in LAWS.values():
-        work, T = request_work(law), 50
-        problem = AdmissionProblem(law=law, work=work, horizon=T)
+        work, T = request_workloads(law), 50
+        problem = AdmissionProblem(law=law, workloads=work, horizon=T)
         for arrivals, _ in paths(law, T, 4):
             path = as_path(arrivals)
             start = AdmissionState(
@@ -270,7 +271,7 @@ def test_the_aggregated_value_from_the_start_is_the_bound() -> None:
 
 def test_least_makespan_by_brute_force() -> None:
     # Prompts first, then token batches by longest remaining output (McNaughton).
-    machine = make_machine(replace(PROTOTYPE, token_batch_requests=2), request_work(PROTOTYPE))
+    machine = compiled_law(replace(PROTOTYPE, token_batch_requests=2), request_workloads(PROTOTYPE))
     rng = np.random.default_rng(0)
     for _ in range(200):
         tokens = rng.integers(1, 7, size=int(rng.integers(1, 7)))
@@ -282,7 +283,7 @@ def test_least_makespan_by_brute_force() -> None:
 
 
 def test_those_who_look_at_the_state_complete_all_that_they_accept() -> None:
-    work, T = request_work(PROTOTYPE), 300
+    work, T = request_workloads(PROTOTYPE), 300
     for arrivals, uniforms in paths(PROTOTYPE, T, 10):
         for rule in ("bayes", "resolve", "irt", "density-greedy"):
             counts = run_admission(PROTOTYPE, work, arrivals, rule, uniforms, np.array([0, T]))
@@ -290,7 +291,7 @@ def test_those_who_look_at_the_state_complete_all_that_they_accept() -> None:
 
 
 def test_a_policy_does_not_see_the_future() -> None:
-    work, T = request_work(KV_BINDING), 120
+    work, T = request_workloads(KV_BINDING), 120
     (arrivals, uniforms), *_ = paths(KV_BINDING, T, 1)
     for rule in RULES:
         logs = []
@@ -321,7 +322,7 @@ def test_the_bayes_selector_is_flat_and_the_others_are_not() -> None:
 
 
 def test_a_clairvoyant_schedule_is_feasible_and_at_least_as_good_as_bayes() -> None:
-    work, T = request_work(KV_BINDING), 200
+    work, T = request_workloads(KV_BINDING), 200
     for arrivals, uniforms in paths(KV_BINDING, T, 3):
         edges = np.array([0, T])
         best = clairvoyant(KV_BINDING, work, arrivals, edges).earned(KV_BINDING)
@@ -377,7 +378,7 @@ def test_refusals(settings: dict[str, object], message: str) -> None:
 
 
 def test_work_that_is_too_large_for_integers_is_refused() -> None:
-    work = replace(request_work(PROTOTYPE), unit=2**60)
+    work = replace(request_workloads(PROTOTYPE), unit=2**60)
     with pytest.raises(InputError, match=r"expected work and time that stay below 2\^62 units"):
         hindsight(PROTOTYPE, work, np.zeros((4, 3), dtype=np.int64))
 
@@ -405,7 +406,7 @@ def test_random_laws_keep_every_rule() -> None:
     rng, T = np.random.default_rng(0), 50
     for _ in range(40):
         law = random_law(rng)
-        work = request_work(law)
+        work = request_workloads(law)
         arrivals = law.draw(T, rng)
         if not arrivals.any():
             continue

@@ -472,7 +472,7 @@ class Greedy(OneByOne):
         return super().decide(observation, rng)
 
 
-def test_the_conformity_suite_catches_what_breaks_a_rule():
+def test_the_conformance_suite_catches_what_breaks_a_rule():
     def rules(policy):
         return {finding.rule for finding in check_policy(policy)}
 
@@ -480,7 +480,9 @@ def test_the_conformity_suite_catches_what_breaks_a_rule():
     assert rules(Peeking) == {"look-ahead"}
     assert {"compiled", "feasible"} <= rules(WrongCompiledCode)
     assert rules(Greedy) == {"decisions"}
-    with pytest.raises(InputError, match=r"^model: expected 'mixed' or 'separate', found 'x'$"):
+    with pytest.raises(
+        InputError, match=r"^model: expected 'mixed', 'separate' or 'continuous', found 'x'$"
+    ):
         check_policy("prefill-first", model="x")
 
 

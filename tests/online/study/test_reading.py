@@ -203,7 +203,7 @@ def test_the_command_line_says_it_in_one_line(
     path = write(tmp_path, GOOD)
     for words, message in (
         (["--export", "x.json"], "x.json: expected a file that ends in .csv or .parquet"),
-        (["--jobs", "2", "--scheduler", "tcp://x:1"], "--jobs: goes without --scheduler"),
+        (["--jobs", "2", "--scheduler", "tcp://x:1"], "--jobs: expected without --scheduler"),
     ):
         assert run(["study", str(path), "--out", str(tmp_path / "out"), *words]) == 2
         assert message in capsys.readouterr().err

@@ -589,7 +589,7 @@ def test_what_is_no_certificate_is_refused(tmp_path, changed, message):
         ("[]", "certificate: expected an object, found []"),
         ("{", "line 1, column 2: not valid JSON (Expecting property name enclosed in double "
          "quotes)"),
-        ('{"bound": 1, "bound": 2}', "key 'bound' stands twice in one object"),
+        ('{"bound": 1, "bound": 2}', "key 'bound' appears more than once in one object"),
         ('{"bound": NaN}', "expected whole numbers, found 'NaN'"),
         ('{"bound": 1e3}', "expected whole numbers, found '1e3'"),
     ],

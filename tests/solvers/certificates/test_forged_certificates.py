@@ -32,8 +32,8 @@ from batchprophet.solvers.mixed.bounds.memory_prices import memory_price_bound
 from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
 from batchprophet.solvers.mixed.proofs.price_tables import price_table
 from batchprophet.solvers.replay import REPLAYS
+from batchprophet.solvers.separate.bounds.gpu_path_prices import unpriced_path
 from batchprophet.solvers.separate.bounds.waits_and_stalls import waits_and_stalls
-from batchprophet.solvers.separate.bounds.walk_prices import unpriced_walk
 from tests.brute_force import brute_force
 from tests.brute_force_separate import brute_force_separate
 from tests.tiny_instances import OBJECTIVES, tiny_instance
@@ -124,7 +124,7 @@ def honest_blocks(rng, instance):
 def honest_separate_blocks(rng, instance):
     def proof(part):
         value, _ = brute_force_separate(part)
-        walk = unpriced_walk(part, value)
+        walk = unpriced_path(part, value)
         return walk and {**walk.to_record(), "kind": "walk-search", "value": value}
 
     return 0, {"kind": "separate-blocks", "parts": divided(rng, instance, proof)}
@@ -134,7 +134,7 @@ def honest_separate(instance, best):
     for memory in range(3):
         found = waits_and_stalls(instance, memory)
         yield found.bound, found.proof.to_record()
-    walk = unpriced_walk(instance, best)
+    walk = unpriced_path(instance, best)
     if walk is not None:
         yield 0, walk.to_record()
         yield best, {**walk.to_record(), "kind": "walk-search", "value": best}

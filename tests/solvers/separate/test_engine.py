@@ -8,9 +8,10 @@ from batchprophet.models.separate.feasibility import check_separate
 from batchprophet.models.separate.schedule import SeparateSchedule
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate.bounds.profile_prices import most_running, profile_prices
-from batchprophet.solvers.separate.exact.search import exhaust, is_applicable
+from batchprophet.solvers.separate.exact.search import is_applicable, search_states
+from batchprophet.solvers.separate.search.encoding import plain_encoding
 from batchprophet.solvers.separate.search.recipe import improve_separate
-from batchprophet.solvers.separate.search.schedule_builder import plain_code, schedule_of
+from batchprophet.solvers.separate.search.schedule_builder import schedule_of
 from tests.brute_force_separate import brute_force_separate
 from tests.tiny_separate import affine_law, tiny_separate
 
@@ -18,7 +19,7 @@ from tests.tiny_separate import affine_law, tiny_separate
 def one_by_one(instance):
     """Prompts in order of arrival, mostly each after everybody before it is done."""
     order = np.argsort(instance.arrival, kind="stable")
-    return schedule_of(instance, plain_code(order, instance.n, wait=10**6))
+    return schedule_of(instance, plain_encoding(order, instance.n, wait=10**6))
 
 
 def latency(instance, schedule):
@@ -48,7 +49,7 @@ def agrees(seeds):
             assert prices[0].bound <= best, seed
             priced += 1
         for guides in ([], prices):
-            outcome = exhaust(instance, begin, prices=guides)
+            outcome = search_states(instance, begin, prices=guides)
             assert outcome.complete, seed
             assert outcome.bound == outcome.latency == latency(instance, outcome.schedule) == best
     return priced
@@ -67,7 +68,7 @@ def test_a_limited_search_keeps_a_valid_bound():
     for seed in range(30):
         instance = tiny_separate(seed)
         best, _ = brute_force_separate(instance)
-        outcome = exhaust(instance, one_by_one(instance), work_limit=2)
+        outcome = search_states(instance, one_by_one(instance), work_limit=2)
         assert outcome.bound <= best <= outcome.latency
 
 

@@ -8,16 +8,16 @@ import pytest
 from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.regimes import check
+from batchprophet.models.separate.problem import separate_problem
 from batchprophet.models.separate.schedule import SeparateSchedule
-from batchprophet.solvers.separate.compiled_instance import machine_of
+from batchprophet.solvers.separate.search.encoding import Encoding
 from batchprophet.solvers.separate.search.schedule_builder import (
     REACH,
     REJECTED,
-    Code,
     _columns,
-    decode,
     log_size,
     schedule_of,
+    total_latency,
     working_space,
 )
 
@@ -117,14 +117,14 @@ def random_case(rng, n=None, **gpu):
     urgency = rng.integers(0, 3, n) * rng.integers(0, 2)
     wait, least, most = rng.integers(0, 9, n), rng.integers(1, 4, n), rng.integers(1, 6, n)
     firm = rng.integers(0, 2, n) * rng.integers(0, 2)
-    code = Code(rng.permutation(n), wait, least, most, urgency, firm)
+    code = Encoding(rng.permutation(n), wait, least, most, urgency, firm)
     return instance, code
 
 
 def decoded(instance, code):
     log = np.zeros(log_size(instance.output), np.int64)
     space = working_space(instance.n)
-    latency = decode(machine_of(instance), space, code, float(REJECTED), log)
+    latency = total_latency(separate_problem(instance), space, code, float(REJECTED), log)
     columns = _columns(log)
     batches = SeparateSchedule.of_columns(np.arange(columns.size.size), columns).batches
     return latency, [(batch.kind, batch.requests) for batch in batches]

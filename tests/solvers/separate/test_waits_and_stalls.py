@@ -20,7 +20,7 @@ from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate import engine
 from batchprophet.solvers.separate.bounds import waits_and_stalls as module
 from batchprophet.solvers.separate.bounds.waits_and_stalls import waits_and_stalls, work_of
-from batchprophet.solvers.separate.search.list_codes import codes_by_starts, list_codes
+from batchprophet.solvers.separate.search.list_encodings import encodings_by_starts, list_encodings
 from batchprophet.solvers.separate.search.schedule_builder import schedule_of
 from tests.brute_force_separate import brute_force_separate
 from tests.tiny_separate import tiny_separate
@@ -141,7 +141,9 @@ def test_it_is_below_the_optimum_of_more_requests():
 @pytest.mark.parametrize("seed", range(4))
 def test_it_is_below_every_schedule(seed):
     instance = make_instance("separate-random", seed=seed, settings={"n": 60})
-    values = [latency(instance, schedule_of(instance, code)) for _, code in list_codes(instance)]
+    values = [
+        latency(instance, schedule_of(instance, each)) for _, each in list_encodings(instance)
+    ]
     for memory in range(3):
         assert waits_and_stalls(instance, memory).bound <= min(values)
 
@@ -174,9 +176,11 @@ def test_its_walk_is_a_schedule_of_many_requests(monkeypatch):
     monkeypatch.setattr(engine, "has_class_bound", lambda instance, end: False)
     instance = many()
     found = waits_and_stalls(instance, 1)
-    codes = [code for _, code in codes_by_starts(instance, found.starts)]
+    codes = [code for _, code in encodings_by_starts(instance, found.starts)]
     value = min(latency(instance, schedule_of(instance, code)) for code in codes)
-    lists = min(latency(instance, schedule_of(instance, code)) for _, code in list_codes(instance))
+    lists = min(
+        latency(instance, schedule_of(instance, each)) for _, each in list_encodings(instance)
+    )
     assert found.bound <= value <= 1.03 * found.bound
     assert value < lists
     solution = solve(instance, model="separate", work_limit=100_000)

@@ -56,7 +56,7 @@ def test_a_narrow_beam_is_feasible_and_a_wide_one_no_worse_where_it_counts():
 
 
 def test_delays_that_no_order_gives_are_found():
-    # docs/model.md: no order of serial list scheduling is below 45; the optimum is 44.
+    # No order of serial list scheduling is below 45; the optimum is 44.
     instance = Instance(
         gpu=Gpu(kv_capacity=12),
         arrival=[0] * 6,

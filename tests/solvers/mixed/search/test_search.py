@@ -132,7 +132,7 @@ def test_a_decode_stops_at_its_limit():
 
 
 def test_delays_find_what_no_order_gives():
-    # docs/model.md: no order of serial list scheduling is below 45; the optimum is 44.
+    # No order of serial list scheduling is below 45; the optimum is 44.
     instance = Instance(
         gpu=Gpu(kv_capacity=12),
         arrival=[0] * 6,

@@ -1,4 +1,4 @@
-"""Prices that make the GPU's walk expensive: adaptive ascent from the relaxation's dual values."""
+"""Prices that make the GPU's path expensive: adaptive ascent from the relaxation's dual values."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from numba import njit
 from ....models.batch_time import AffineTime
 from ....models.instance import FloatArray, Instance, IntArray
 from ....models.separate.milp.running_classes import running_classes
+from ....models.separate.problem import separate_problem
 from ....models.separate.schedule import SeparateSchedule
 from ...certificates.separate.walk_prices import WalkPriceProof
-from ..compiled_instance import machine_of
 from .class_relaxation import ClassPrices
-from .walk_costs import SCALE, Flow, Prices, compute_walk, follow_walk
-from .walk_options import Classes, empty_options
+from .gpu_path_costs import SCALE, Flow, Prices, cheapest_path, follow_path
+from .gpu_path_options import Classes, empty_options
 
 #: Most entries of the table of costs to go.
 MOST_COSTS = 40_000_000
@@ -39,7 +39,7 @@ LOOK_AFTER = 20
 
 
 @dataclass(frozen=True, slots=True)
-class WalkPrices:
+class PathPrices:
     """Prices, and the bound on the total latency that the whole table gives.
 
     Attributes
@@ -68,8 +68,8 @@ def classes_of(instance: Instance, end: int) -> Classes:
     >>> classes.held.tolist(), classes.first.tolist(), classes.last.tolist()
     ([5, 4], [2, 1], [5, 4])
     """
-    machine = machine_of(instance)
-    tau_P, tau_D = machine.law.prompt, machine.law.token
+    problem = separate_problem(instance)
+    tau_P, tau_D = problem.law.prompt, problem.law.token
     begin = int(instance.arrival.min())
     rows, entry = running_classes(instance, "latency", list(range(instance.n)))
     first = [
@@ -85,7 +85,7 @@ def classes_of(instance: Instance, end: int) -> Classes:
     alone = tau_P + (instance.output - 1) * tau_D
     return Classes(
         held=_column([c.held for c in rows]),
-        members=_column([min(len(c.members), machine.M // (c.held + 1)) for c in rows]),
+        members=_column([min(len(c.members), problem.M // (c.held + 1)) for c in rows]),
         following=_column([-1 if c.following is None else c.following for c in rows]),
         first=_column(first),
         last=_column([end - begin - c.to_go * tau_D for c in rows]),
@@ -113,7 +113,7 @@ def proof_of(instance: Instance, prices: Prices, end: int) -> WalkPriceProof:
     )
 
 
-def unpriced_walk(instance: Instance, latency: int) -> WalkPriceProof | None:
+def unpriced_path(instance: Instance, latency: int) -> WalkPriceProof | None:
     """Return prices of 0 up to the last end of schedules below a total latency.
 
     None where batch times are affine or the table would be larger than `MOST_UNPRICED`.
@@ -122,7 +122,7 @@ def unpriced_walk(instance: Instance, latency: int) -> WalkPriceProof | None:
     --------
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 1], prompt=[3, 1], output=[2, 1])
-    >>> unpriced_walk(instance, 4).end
+    >>> unpriced_path(instance, 4).end
     5
     """
     end = int(instance.arrival.max()) + latency
@@ -132,7 +132,7 @@ def unpriced_walk(instance: Instance, latency: int) -> WalkPriceProof | None:
     return WalkPriceProof(scale=1, end=end, prompt=(0,) * instance.n, kv=(0,) * times, running={})
 
 
-def has_walk(instance: Instance, end: int) -> bool:
+def has_path(instance: Instance, end: int) -> bool:
     """Whether the table of all states up to a time is small enough."""
     return _states(instance, end) <= MOST_COSTS
 
@@ -148,7 +148,7 @@ def most_running(instance: Instance) -> int:
     return int(np.searchsorted(held, instance.gpu.kv_capacity, side="right"))
 
 
-def walk_prices(
+def path_prices(
     instance: Instance,
     schedule: SeparateSchedule,
     begin: ClassPrices,
@@ -157,13 +157,13 @@ def walk_prices(
     most_steps: int | None = None,
     stop: Callable[[], bool] | None = None,
     found: Callable[[Fraction], None] | None = None,
-) -> WalkPrices:
+) -> PathPrices:
     """Climb from the dual values of the relaxation to prices of a better bound.
 
     Parameters
     ----------
     instance : Instance
-        An instance with `has_walk`.
+        An instance with `has_path`.
     schedule : SeparateSchedule
         A feasible schedule that is done by the relaxation's end.
     begin : ClassPrices
@@ -179,8 +179,13 @@ def walk_prices(
 
     Returns
     -------
-    WalkPrices
+    PathPrices
         The best prices met.
+
+    See Also
+    --------
+    bounds.class_relaxation.class_prices : The linear relaxation that gives the first prices.
+    certificates.separate.walk_prices.WalkPriceProof : Verifies the bound.
 
     Examples
     --------
@@ -189,7 +194,7 @@ def walk_prices(
     >>> from batchprophet.solvers.separate.bounds.class_relaxation import class_prices
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[2, 1])
     >>> one = SeparateSchedule([Batch("prompt", 0, (0, 1)), Batch("token", 1, (0,))])
-    >>> float(walk_prices(instance, one, class_prices(instance, one), time_limit=0).bound)
+    >>> float(path_prices(instance, one, class_prices(instance, one), time_limit=0).bound)
     3.0
     """
     ascent = _Ascent(instance, schedule, begin)
@@ -215,10 +220,10 @@ class _Ascent:
 
     def __init__(self, instance: Instance, schedule: SeparateSchedule, begin: ClassPrices) -> None:
         n, (C, times) = instance.n, begin.running.shape
-        self._machine = machine_of(instance)
+        self._problem = separate_problem(instance)
         self._classes = classes_of(instance, begin.end)
         K = most_running(instance)
-        self._options = empty_options(self._machine, K)
+        self._options = empty_options(self._problem, K)
         self._value = np.empty((times, n + 1, K + 1), np.int64)
         clock = int(instance.arrival.min()) + np.arange(times)
         arrived = np.searchsorted(np.sort(instance.arrival), clock, side="right")
@@ -258,15 +263,15 @@ class _Ascent:
         """Move the point along a subgradient."""
         _, prices = self._evaluate(self.point)
         order = np.argsort(self._late - prices.prompt, kind="stable")
-        done = follow_walk(
-            self._machine, self._classes, prices, self._arrived, self._options, self._value,
+        done = follow_path(
+            self._problem, self._classes, prices, self._arrived, self._options, self._value,
             self._flow,
         )  # fmt: skip
         served, running, kv = np.split(self._slope, self._parts)
         served[:] = 1 - self._flow.served
         served[order[: served.size - done]] -= 1
         running[:] = self._flow.passing.ravel()
-        kv[:] = np.cumsum(self._flow.deposits) - self._machine.M
+        kv[:] = np.cumsum(self._flow.deposits) - self._problem.M
         self._steps += 1
         unbiased = length / (1.0 - KEPT**self._steps)
         root = math.sqrt(1.0 - KEPT_SQUARE**self._steps)
@@ -293,16 +298,16 @@ class _Ascent:
             kv=np.cumsum(kv[::-1])[::-1].copy(),
             left_out=left_out.astype(np.int64),
         )
-        bound = compute_walk(
-            self._machine, self._classes, prices, self._arrived, self._options, self._value
+        bound = cheapest_path(
+            self._problem, self._classes, prices, self._arrived, self._options, self._value
         )
         return int(bound), prices
 
-    def prices(self, steps: int) -> WalkPrices:
+    def prices(self, steps: int) -> PathPrices:
         """Return the best prices."""
         assert self._best is not None
         value, prices = self._best
-        return WalkPrices(Fraction(value, SCALE), prices, steps)
+        return PathPrices(Fraction(value, SCALE), prices, steps)
 
 
 def _fall(deposit: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What a batch of the GPU's walk may do to its counts, and its least cost.
+"""What a batch of the GPU's path may do to its counts, and its least cost.
 
 A *token option* (m, c) is a token batch of m jobs of which c complete their requests. A *prompt
 option* (m, r) is a prompt batch of m prompts, of whose requests r go on to run.
@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
-from ..compiled_instance import Machine
+from ....models.separate.problem import Problem
 from .prompt_choices import IMPOSSIBLE, token_units
 
 
@@ -50,7 +50,7 @@ class Options(NamedTuple):
     Attributes
     ----------
     jobs : ndarray of int64, shape (2, B + 1)
-        Least cost of so many token jobs, B being the most in a batch: of those that are not the
+        Least cost of this many token jobs, B being the most in a batch: of those that are not the
         last of their requests, and of those that are.
     job_class : ndarray of int64, shape (2, B)
         Their classes, the cheapest first.
@@ -69,10 +69,10 @@ class Options(NamedTuple):
     members: NDArray[np.bool_]
 
 
-def empty_options(machine: Machine, most_running: int) -> Options:
+def empty_options(problem: Problem, most_running: int) -> Options:
     """Room for the tables."""
-    B, B_P, n = min(machine.B_D, most_running), machine.B_P, machine.arrival.size
-    _, units = token_units(machine)
+    B, B_P, n = min(problem.B_D, most_running), problem.B_P, problem.arrival.size
+    _, units = token_units(problem)
     return Options(
         jobs=np.empty((2, B + 1), np.int64),
         job_class=np.empty((2, B), np.int64),
@@ -84,7 +84,7 @@ def empty_options(machine: Machine, most_running: int) -> Options:
 
 @njit(cache=True, nogil=True)
 def tabulate(
-    machine: Machine,
+    problem: Problem,
     classes: Classes,
     time: int,
     prompt_cost: IntArray,
@@ -100,17 +100,12 @@ def tabulate(
         _tabulate_jobs(
             classes, time, job_cost, last == 1, options.jobs[last], options.job_class[last]
         )
-    _tabulate_prompts(machine, classes, time, prompt_cost, options, who)
+    _tabulate_prompts(problem, classes, time, prompt_cost, options, who)
 
 
 @njit(cache=True, nogil=True)
 def _tabulate_jobs(
-    classes: Classes,
-    time: int,
-    job_cost: IntArray,
-    last: bool,
-    jobs: IntArray,
-    job_class: IntArray,
+    classes: Classes, time: int, job_cost: IntArray, last: bool, jobs: IntArray, job_class: IntArray
 ) -> None:
     jobs[:] = IMPOSSIBLE
     jobs[0] = 0
@@ -133,7 +128,7 @@ def _tabulate_jobs(
 
 @njit(cache=True, nogil=True)
 def _tabulate_prompts(
-    machine: Machine,
+    problem: Problem,
     classes: Classes,
     time: int,
     prompt_cost: IntArray,
@@ -141,15 +136,15 @@ def _tabulate_prompts(
     who: bool,
 ) -> None:
     by_tokens, members = options.by_tokens, options.members
-    size, units = token_units(machine)
+    size, units = token_units(problem)
     B_P = by_tokens.shape[0] - 1
-    first_arrival = machine.arrival.min()
+    first_arrival = problem.arrival.min()
     by_tokens[:] = IMPOSSIBLE
     by_tokens[0, 0, 0] = 0
     if who:
         members[:] = False
-    for i in range(machine.arrival.size):
-        if machine.arrival[i] - first_arrival > time or time > classes.last_prompt[i]:
+    for i in range(problem.arrival.size):
+        if problem.arrival[i] - first_arrival > time or time > classes.last_prompt[i]:
             continue
         runs = 1 if classes.entry[i] >= 0 else 0
         for m in range(B_P - 1, -1, -1):

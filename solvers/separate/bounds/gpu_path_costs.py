@@ -1,25 +1,25 @@
-r"""Costs to go of the GPU's walk that knows how many requests run, not who.
+r"""Costs to go of the GPU's path that knows how many requests run, not who.
 
-For the unit and the constant law. A state of the walk is (t, q, k): the time, how many prompts are
+For the unit and the constant law. A state of the path is (t, q, k): the time, how many prompts are
 done, how many requests run. A batch changes these counts as it does in a schedule, within B_P, C_P
 and B_D, and costs what it adds to the total latency: the time from arrival to the end of the batch
 for each of its prompts, and its length for each of the k who run. Who is in it is not tied to the
 batches before: it is chosen anew, at prices.
 
 **Prices.** λ_i is earned by a prompt of request i. Π_{c,t}, which does not rise with t, is earned
-by whoever comes into class c (`models.separate.milp.classes`) at time t, and paid by a token job of
-class c at t. δ_t ≥ 0, which does not rise with t, is a deposit on KV: s_i + 1 times δ_t is paid by
-a prompt, δ_t by a token job that starts at t, and ``(s_i + o_i)·δ_t`` is returned when a request
-completes at t. M·δ_0 is returned at once.
+by a request that comes into class c (`models.separate.milp.classes`) at time t, and paid by a token
+job of class c at t. δ_t ≥ 0, which does not rise with t, is a deposit on KV: s_i + 1 times δ_t is
+paid by a prompt, δ_t by a token job that starts at t, and ``(s_i + o_i)·δ_t`` is returned when a
+request completes at t. M·δ_0 is returned at once.
 
-**The bound.** A schedule is such a walk. Its prompts earn Σ λ_i once each. Each request that comes
-into class c at time e leaves it by a token job at some t ≥ e, and pays ``Π_{c,t} − Π_{c,e} ≤ 0``.
-Its deposits, with μ_t = δ_t − δ_{t+1} ≥ 0, come to ``Σ_t μ_t·h_t`` where h_t are the KV tokens that
-it holds at the end of the batch that runs at t; all requests' h_t are at most M together, so they
-pay at most ``Σ_t μ_t·M = M·δ_0``. So the cost of the walk is at most total latency − Σ λ_i, and
-``(cheapest walk) + Σ λ_i`` is a lower bound. ∎
+**The bound** is Lagrangian. A schedule is such a path. Its prompts earn Σ λ_i once each. Each
+request that comes into class c at time e leaves it by a token job at some t ≥ e, and pays ``Π_{c,t}
+− Π_{c,e} ≤ 0``. Its deposits, with μ_t = δ_t − δ_{t+1} ≥ 0, come to ``Σ_t μ_t·h_t`` where h_t are
+the KV tokens that it holds at the end of the batch that runs at t; all requests' h_t are at most M
+together, so they pay at most ``Σ_t μ_t·M = M·δ_0``. So the cost of the path is at most total
+latency − Σ λ_i, and ``(cheapest path) + Σ λ_i`` is a lower bound. ∎
 
-Requests that are not done by the end T are late, at ``T + 1 − a_i`` (`class_bound`): a walk may end
+Requests that are not done by the end T are late, at ``T + 1 − a_i`` (`class_bound`): a path may end
 with n − q of them left out, the cheapest at ``T + 1 − a_i − λ_i``.
 """
 
@@ -32,9 +32,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
-from ..compiled_instance import Machine
+from ....models.separate.problem import Problem
+from .gpu_path_options import Classes, Options, tabulate
 from .prompt_choices import IMPOSSIBLE
-from .walk_options import Classes, Options, tabulate
 
 #: Prices and costs are in units of 1/SCALE of a time unit.
 SCALE = 1000
@@ -52,7 +52,7 @@ class Prices(NamedTuple):
     kv : ndarray of int64, shape (S + 1,)
         δ ≥ 0; it does not rise.
     left_out : ndarray of int64, shape (n + 1,)
-        Least cost of so many late requests; `IMPOSSIBLE` where a walk must not end with so many.
+        Least cost by number of late requests; `IMPOSSIBLE` where a path must not end with it.
     """
 
     prompt: IntArray
@@ -62,7 +62,7 @@ class Prices(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """What a walk does: counts, hence a subgradient of the bound.
+    """What a path does: counts, hence a subgradient of the bound.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Flow(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def _costs_of(
-    machine: Machine,
+    problem: Problem,
     classes: Classes,
     prices: Prices,
     t: int,
@@ -90,18 +90,18 @@ def _costs_of(
 ) -> None:
     """Write what a prompt of each request, and a token job of each class, costs at t."""
     S = prices.kv.size - 1
-    first_arrival = machine.arrival.min()
-    done = t + machine.law.prompt
-    for i in range(machine.arrival.size if done <= S else 0):
-        cost = (done + first_arrival - machine.arrival[i]) * SCALE - prices.prompt[i]
-        cost += (machine.prompt[i] + 1) * prices.kv[t]
+    first_arrival = problem.arrival.min()
+    done = t + problem.law.prompt
+    for i in range(problem.arrival.size if done <= S else 0):
+        cost = (done + first_arrival - problem.arrival[i]) * SCALE - prices.prompt[i]
+        cost += (problem.prompt[i] + 1) * prices.kv[t]
         entry = classes.entry[i]
         if entry >= 0:
             cost -= prices.running[entry, done]
         else:
-            cost -= (machine.prompt[i] + 1) * prices.kv[done]
+            cost -= (problem.prompt[i] + 1) * prices.kv[done]
         prompt_cost[i] = cost
-    done = t + machine.law.token
+    done = t + problem.law.token
     for a in range(classes.held.size if done <= S else 0):
         cost = prices.kv[t] + prices.running[a, t]
         if classes.following[a] >= 0:
@@ -112,8 +112,8 @@ def _costs_of(
 
 
 @njit(cache=True, nogil=True)
-def compute_walk(
-    machine: Machine,
+def cheapest_path(
+    problem: Problem,
     classes: Classes,
     prices: Prices,
     arrived: IntArray,
@@ -125,17 +125,17 @@ def compute_walk(
     ``value[t, q, k]`` is that of (t, q, k), `IMPOSSIBLE` or about that where nothing can follow;
     ``arrived[t]`` is how many requests have arrived by t.
     """
-    n = machine.arrival.size
+    n = problem.arrival.size
     S, K = value.shape[0] - 1, value.shape[2] - 1
-    tau_P, tau_D = machine.law.prompt, machine.law.token
+    tau_P, tau_D = problem.law.prompt, problem.law.token
     prompt_cost = np.empty(n, np.int64)
     job_cost = np.empty(classes.held.size, np.int64)
     value[:] = IMPOSSIBLE
     for q in range(n + 1):
         value[S, q, 0] = prices.left_out[n - q]
     for t in range(S - 1, -1, -1):
-        _costs_of(machine, classes, prices, t, prompt_cost, job_cost)
-        tabulate(machine, classes, t, prompt_cost, job_cost, options, False)
+        _costs_of(problem, classes, prices, t, prompt_cost, job_cost)
+        tabulate(problem, classes, t, prompt_cost, job_cost, options, False)
         for q in range(arrived[t] + 1):
             for k in range(min(q, K) + 1):
                 best = value[t + 1, q, k] + k * SCALE
@@ -157,13 +157,13 @@ def compute_walk(
                 value[t, q, k] = best
         if arrived[t] == n:
             value[t, n, 0] = prices.left_out[0]
-    bound: int = value[0, 0, 0] + prices.prompt.sum() - machine.M * prices.kv[0]
+    bound: int = value[0, 0, 0] + prices.prompt.sum() - problem.M * prices.kv[0]
     return bound
 
 
 @njit(cache=True, nogil=True)
-def follow_walk(
-    machine: Machine,
+def follow_path(
+    problem: Problem,
     classes: Classes,
     prices: Prices,
     arrived: IntArray,
@@ -171,10 +171,10 @@ def follow_walk(
     value: NDArray[np.int64],
     flow: Flow,
 ) -> int:
-    """Go along a cheapest walk, write what it does, and return how many prompts it has done."""
-    n = machine.arrival.size
+    """Go along a cheapest path, write what it does, and return how many prompts it has done."""
+    n = problem.arrival.size
     S = value.shape[0] - 1
-    tau_P, tau_D = machine.law.prompt, machine.law.token
+    tau_P, tau_D = problem.law.prompt, problem.law.token
     prompt_cost = np.empty(n, np.int64)
     job_cost = np.empty(classes.held.size, np.int64)
     flow.served[:] = 0
@@ -185,16 +185,16 @@ def follow_walk(
         if value[t, q, k] == value[t + 1, q, k] + k * SCALE:
             t += 1
             continue
-        _costs_of(machine, classes, prices, t, prompt_cost, job_cost)
-        tabulate(machine, classes, t, prompt_cost, job_cost, options, True)
+        _costs_of(problem, classes, prices, t, prompt_cost, job_cost)
+        tabulate(problem, classes, t, prompt_cost, job_cost, options, True)
         m, c = _token_batch_from(tau_D, options, value, t, q, k)
         if m > 0:
             _count_jobs(classes, options, m, c, t, t + tau_D, flow)
             t, k = t + tau_D, k - c
             continue
         m, r = _prompt_batch_from(tau_P, arrived, options, value, t, q, k)
-        assert m > 0, "a walk has a cheapest continuation"
-        _count_prompts(machine, classes, options, m, r, t, t + tau_P, flow)
+        assert m > 0, "a path has a cheapest continuation"
+        _count_prompts(problem, classes, options, m, r, t, t + tau_P, flow)
         t, q, k = t + tau_P, q + m, k + r
     return q
 
@@ -203,7 +203,7 @@ def follow_walk(
 def _token_batch_from(
     tau_D: int, options: Options, value: NDArray[np.int64], t: int, q: int, k: int
 ) -> tuple[int, int]:
-    """(m, c) of the token batch that a cheapest walk goes on with; m = 0 if it is none."""
+    """(m, c) of the token batch that a cheapest path goes on with; m = 0 if it is none."""
     if t + tau_D < value.shape[0]:
         for m in range(min(k, options.jobs.shape[1] - 1), 0, -1):
             for c in range(m + 1):
@@ -250,7 +250,7 @@ def _count_jobs(
 
 @njit(cache=True, nogil=True)
 def _count_prompts(
-    machine: Machine,
+    problem: Problem,
     classes: Classes,
     options: Options,
     m: int,
@@ -260,11 +260,11 @@ def _count_prompts(
     flow: Flow,
 ) -> None:
     x = int(options.by_tokens[m, r].argmin())
-    for i in range(machine.arrival.size):
+    for i in range(problem.arrival.size):
         if options.members[m, r, x, i]:
             flow.served[i] += 1
-            flow.deposits[t] += machine.prompt[i] + 1
+            flow.deposits[t] += problem.prompt[i] + 1
             if classes.entry[i] >= 0:
                 flow.passing[classes.entry[i], end] -= 1
             else:
-                flow.deposits[end] -= machine.prompt[i] + 1
+                flow.deposits[end] -= problem.prompt[i] + 1

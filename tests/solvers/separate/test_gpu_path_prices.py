@@ -1,4 +1,4 @@
-"""Bounds of separate batching beyond exhaustive search: class relaxation, prices of the walk."""
+"""Bounds of separate batching beyond exhaustive search: class relaxation, prices of the path."""
 
 import json
 import math
@@ -22,21 +22,21 @@ from batchprophet.solvers.separate.bounds.class_relaxation import (
     end_of_relaxation,
     has_class_bound,
 )
-from batchprophet.solvers.separate.bounds.walk_prices import (
+from batchprophet.solvers.separate.bounds.gpu_path_prices import (
     classes_of,
-    has_walk,
+    has_path,
     never_rising,
+    path_prices,
     proof_of,
-    walk_prices,
 )
-from batchprophet.solvers.separate.search.list_codes import list_codes
+from batchprophet.solvers.separate.search.list_encodings import list_encodings
 from batchprophet.solvers.separate.search.schedule_builder import schedule_of
 from tests.brute_force_separate import brute_force_separate
 from tests.tiny_separate import affine_law, tiny_separate
 
 
 def list_schedule(instance):
-    return schedule_of(instance, next(list_codes(instance))[1])
+    return schedule_of(instance, next(list_encodings(instance))[1])
 
 
 def random_prices(rng, instance, end):
@@ -62,9 +62,9 @@ def test_both_bounds_are_below_the_optimum(block):
         schedule = list_schedule(instance)
         prices = class_prices(instance, schedule)
         assert prices.bound <= optimum + 1e-6, seed
-        walk = walk_prices(instance, schedule, prices, time_limit=math.inf, most_steps=60)
-        assert walk.bound <= optimum, seed
-        climbed += walk.bound > prices.bound + 0.1
+        path = path_prices(instance, schedule, prices, time_limit=math.inf, most_steps=60)
+        assert path.bound <= optimum, seed
+        climbed += path.bound > prices.bound + 0.1
     assert climbed >= 1
 
 
@@ -78,7 +78,7 @@ def test_any_prices_and_any_end_give_a_bound(block):
         last = int(best.ends(instance).max())
         end = int(rng.integers(int(instance.arrival.min()) + 1, last + 3))
         prices = random_prices(rng, instance, end)
-        bound = walk_prices(instance, best, prices, time_limit=0.0).bound
+        bound = path_prices(instance, best, prices, time_limit=0.0).bound
         assert bound <= optimum, (seed, end)
         tight += bound >= 0
     assert tight >= 5  # not all of them are far below
@@ -104,7 +104,7 @@ def test_the_walk_climbs_well_above_the_relaxation_and_steps_decide_not_the_cloc
     prices = class_prices(instance, schedule)
     assert 156 < prices.bound < 179
     one, two = (
-        walk_prices(instance, schedule, prices, time_limit=math.inf, most_steps=1500)
+        path_prices(instance, schedule, prices, time_limit=math.inf, most_steps=1500)
         for _ in range(2)
     )
     assert prices.bound + 5 < one.bound <= 179
@@ -117,13 +117,13 @@ def test_better_bounds_are_told_and_stopping_is_heeded():
     schedule = list_schedule(instance)
     prices = class_prices(instance, schedule)
     told = []
-    walk = walk_prices(
+    path = path_prices(
         instance, schedule, prices, time_limit=math.inf, most_steps=300, found=told.append
     )
     assert len(told) > 3
     assert told == sorted(told)
-    assert told[-1] == walk.bound
-    stopped = walk_prices(instance, schedule, prices, time_limit=math.inf, stop=lambda: True)
+    assert told[-1] == path.bound
+    stopped = path_prices(instance, schedule, prices, time_limit=math.inf, stop=lambda: True)
     assert stopped.steps == 0
     assert stopped.bound == told[0]
 
@@ -137,9 +137,9 @@ def test_prices_that_do_not_rise_are_the_nearest_ones():
 def test_what_is_too_large_or_affine_is_left_out():
     instance = make_instance("separate-random", settings={"n": 40})
     assert has_class_bound(instance, 80)
-    assert has_walk(instance, 80)
+    assert has_path(instance, 80)
     assert not has_class_bound(instance, 10_000)
-    assert not has_walk(instance, 10**6)
+    assert not has_path(instance, 10**6)
     affine = tiny_separate(1, law=affine_law(np.random.default_rng(0)))
     assert not has_class_bound(affine, 10)
 
@@ -170,9 +170,9 @@ def test_the_verifier_recomputes_the_bound_without_the_code_that_found_it(block)
         optimum, best = brute_force_separate(instance)
         end = int(best.ends(instance).max()) + int(rng.integers(-2, 3))
         end = max(end, int(instance.arrival.min()) + 1)
-        walk = walk_prices(instance, best, random_prices(rng, instance, end), time_limit=0.0)
-        proof = proof_of(instance, walk.prices, end)
-        assert proof.bound(instance, "latency", Clock(None)) == walk.bound <= optimum, seed
+        path = path_prices(instance, best, random_prices(rng, instance, end), time_limit=0.0)
+        proof = proof_of(instance, path.prices, end)
+        assert proof.bound(instance, "latency", Clock(None)) == path.bound <= optimum, seed
         assert WalkPriceProof.from_record(json.loads(json.dumps(proof.to_record()))) == proof
 
 

@@ -1,17 +1,17 @@
-"""Lower bounds on the cost to go of a state: those of the GPU's walk, and what its requests paid.
+"""Lower bounds on the cost to go of a state: those of the GPU's path, and what its requests paid.
 
-With the prices of `walk_costs`, a schedule goes on from a state at time t like a walk from
-(t, q, k). The prompts to come earn Σ λ_i over those that wait. Whoever runs, in class c, has earned
-its price before; it pays Π_{c,t'} at some t' ≥ t when it leaves the class, at most Π_{c,t}, and
-passes through the classes that follow at no gain. Deposits paid from t on, less those returned, are
-at most ``(M − H)·δ_t`` where H is held already. So what is to come is at least
+With the prices of `gpu_path_costs`, a schedule goes on from a state at time t like a path from (t,
+q, k). The prompts to come earn Σ λ_i over those that wait. A running request, in class c, has
+earned its price before; it pays Π_{c,t'} at some t' ≥ t when it leaves the class, at most Π_{c,t},
+and passes through the classes that follow at no gain. Deposits paid from t on, less those returned,
+are at most ``(M − H)·δ_t`` where H is held already. So what is to come is at least
 
 ``value[t, q, k] + Σ λ_i − Σ Π_{c,t} − (M − H)·δ_t``.
 
-**The end.** All of this is for schedules that are done by the end of the table. The cheapest walk
+**The end.** All of this is for schedules that are done by the end of the table. The cheapest path
 with one late request or more is a lower bound on all other schedules. The table's end is moved on
 until that is no less than the latency of a known schedule: then a better one is done by then, and
-no walk of the table has late requests. (Prices stay what they are at their last time.)
+no path of the table has late requests. (Prices stay what they are at their last time.)
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from numpy.typing import NDArray
 
 from ....models.instance import Instance, IntArray
 from ....models.separate.milp.running_classes import running_classes
+from ....models.separate.problem import separate_problem
 from ...certificates.separate.walk_search import WalkSearch
+from ..bounds.gpu_path_costs import SCALE, Prices, cheapest_path
+from ..bounds.gpu_path_options import empty_options
+from ..bounds.gpu_path_prices import classes_of, has_path, most_running, proof_of, unpriced_path
 from ..bounds.prompt_choices import IMPOSSIBLE
-from ..bounds.walk_costs import SCALE, Prices, compute_walk
-from ..bounds.walk_options import empty_options
-from ..bounds.walk_prices import classes_of, has_walk, most_running, proof_of, unpriced_walk
-from ..compiled_instance import machine_of
 
 #: How often the end of a table is moved on.
 MOST_MOVES = 8
 
 
-class WalkTable(NamedTuple):
-    """Costs to go of the GPU's walk, and the prices under which they hold.
+class PathTable(NamedTuple):
+    """Costs to go of the GPU's path, and the prices under which they hold.
 
     Attributes
     ----------
     first : int
         Time of the first arrival, at which the table begins.
     value : ndarray of int64, shape (S + 1, n + 1, K + 1)
-        Costs to go, in units of 1/`walk_costs.SCALE`.
+        Costs to go, in units of 1/`gpu_path_costs.SCALE`.
     prompt, kv : ndarray of int64, shape (n,) and (S + 1,)
         λ and δ.
     running : ndarray of int64, shape (classes, S + 1)
@@ -60,7 +60,7 @@ class WalkTable(NamedTuple):
     stage: NDArray[np.int64]
 
 
-def walk_table(instance: Instance, prices: Prices, end: int, latency: int) -> WalkTable | None:
+def path_table(instance: Instance, prices: Prices, end: int, latency: int) -> PathTable | None:
     """Compute the costs to go from all states, for schedules of less than a known total latency.
 
     Parameters
@@ -76,7 +76,7 @@ def walk_table(instance: Instance, prices: Prices, end: int, latency: int) -> Wa
 
     Returns
     -------
-    WalkTable or None
+    PathTable or None
         None if the table would be too large, or prices are so bad that no end will do.
 
     Examples
@@ -84,22 +84,22 @@ def walk_table(instance: Instance, prices: Prices, end: int, latency: int) -> Wa
     >>> from batchprophet.models.instance import Gpu
     >>> from batchprophet.models.separate.schedule import Batch, SeparateSchedule
     >>> from batchprophet.solvers.separate.bounds.class_relaxation import class_prices
-    >>> from batchprophet.solvers.separate.bounds.walk_prices import walk_prices
+    >>> from batchprophet.solvers.separate.bounds.gpu_path_prices import path_prices
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[2, 1])
     >>> one = SeparateSchedule([Batch("prompt", 0, (0, 1)), Batch("token", 1, (0,))])
     >>> begin = class_prices(instance, one)
-    >>> prices = walk_prices(instance, one, begin, time_limit=0).prices
-    >>> walk_table(instance, prices, begin.end, 3).value.shape[1:]
+    >>> prices = path_prices(instance, one, begin, time_limit=0).prices
+    >>> path_table(instance, prices, begin.end, 3).value.shape[1:]
     (3, 2)
     """
-    n, machine, K = instance.n, machine_of(instance), most_running(instance)
+    n, problem, K = instance.n, separate_problem(instance), most_running(instance)
     first = int(instance.arrival.min())
-    options, late = empty_options(machine, K), np.diff(prices.left_out)
+    options, late = empty_options(problem, K), np.diff(prices.left_out)
     none_late = np.full(n + 1, IMPOSSIBLE, np.int64)
     none_late[0] = 0
     more = 0
     for _ in range(MOST_MOVES):
-        if not has_walk(instance, end + more):
+        if not has_path(instance, end + more):
             return None
         S = end + more - first
         arrived = np.searchsorted(np.sort(instance.arrival), first + np.arange(S + 1), side="right")
@@ -111,25 +111,25 @@ def walk_table(instance: Instance, prices: Prices, end: int, latency: int) -> Wa
             left_out=left_out.astype(np.int64),
         )
         value = np.empty((S + 1, n + 1, K + 1), np.int64)
-        given = machine, classes_of(instance, end + more)
-        bound = compute_walk(*given, longer, arrived.astype(np.int64), options, value)
+        given = problem, classes_of(instance, end + more)
+        bound = cheapest_path(*given, longer, arrived.astype(np.int64), options, value)
         if bound > (latency - 1) * SCALE:
             longer = longer._replace(left_out=none_late)
-            compute_walk(*given, longer, arrived.astype(np.int64), options, value)
-            return WalkTable(
+            cheapest_path(*given, longer, arrived.astype(np.int64), options, value)
+            return PathTable(
                 first, value, longer.prompt, longer.kv, longer.running, _stages(instance)
             )
         more = more + max(1, latency - bound // SCALE)
     return None
 
 
-def search_proof(instance: Instance, table: WalkTable | None, bound: int) -> WalkSearch | None:
+def search_proof(instance: Instance, table: PathTable | None, bound: int) -> WalkSearch | None:
     """Return the claim that no schedule is below a bound, with prices to search by if there are."""
     if table is not None:
         prices = Prices(table.prompt, table.running, table.kv, np.zeros(0, np.int64))
-        walk = proof_of(instance, prices, table.first + table.kv.size - 1)
-        return WalkSearch(value=bound, walk=walk)
-    unpriced = unpriced_walk(instance, bound)
+        path = proof_of(instance, prices, table.first + table.kv.size - 1)
+        return WalkSearch(value=bound, walk=path)
+    unpriced = unpriced_path(instance, bound)
     return None if unpriced is None else WalkSearch(value=bound, walk=unpriced)
 
 
@@ -144,10 +144,10 @@ def _stages(instance: Instance) -> NDArray[np.int64]:
     return stage
 
 
-def no_walk() -> WalkTable:
+def no_path() -> PathTable:
     """Return a table of no times."""
     none, square = np.zeros(0, np.int64), np.zeros((0, 0), np.int64)
-    return WalkTable(0, np.zeros((0, 0, 0), np.int64), none, none, square, square)
+    return PathTable(0, np.zeros((0, 0, 0), np.int64), none, none, square, square)
 
 
 class Plan(NamedTuple):
@@ -160,7 +160,7 @@ class Plan(NamedTuple):
     value : ndarray of int64, shape (most + 1,)
         Cost to go by count.
     exact : ndarray of int64, shape (n + 1, most + 1)
-        Least sum of the gains of so many positions from p on.
+        Least sum of the gains of this many positions from p on.
     least : ndarray of int64, shape (n + 1, most + 1)
         Least that one or more positions from p on can add when d are in the batch already.
     """
@@ -172,7 +172,7 @@ class Plan(NamedTuple):
 
 
 def empty_plan(n: int, most: int) -> Plan:
-    """Return room for batches of up to so many jobs."""
+    """Return room for batches of up to `most` jobs."""
     return Plan(
         gain=np.zeros(n, np.int64),
         value=np.zeros(most + 1, np.int64),
@@ -183,7 +183,7 @@ def empty_plan(n: int, most: int) -> Plan:
 
 @njit(cache=True, nogil=True)
 def look_ahead(plan: Plan, positions: int, most: int, counted: bool) -> None:
-    """Fill `least` for batches of at most so many; `counted`: with the cost to go by count."""
+    """Fill `least` for batches of at most `most`; `counted`: with the cost to go by count."""
     exact, least = plan.exact, plan.least
     exact[:, 0] = 0
     for j in range(1, most + 1):

@@ -1,4 +1,4 @@
-"""Exhaustive search led by the GPU's walk, under good prices and bad ones, against brute force."""
+"""Exhaustive search led by the GPU's path, under good prices and bad ones, against brute force."""
 
 import contextlib
 import itertools
@@ -16,13 +16,17 @@ from batchprophet.solvers.certificates.separate.walk_search import WalkSearch
 from batchprophet.solvers.certificates.verification import verify
 from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.separate.bounds.class_relaxation import class_prices
+from batchprophet.solvers.separate.bounds.gpu_path_costs import SCALE, Prices
+from batchprophet.solvers.separate.bounds.gpu_path_prices import (
+    has_path,
+    path_prices,
+    unpriced_path,
+)
 from batchprophet.solvers.separate.bounds.profile_prices import most_running, profile_prices
-from batchprophet.solvers.separate.bounds.walk_costs import SCALE, Prices
-from batchprophet.solvers.separate.bounds.walk_prices import has_walk, unpriced_walk, walk_prices
 from batchprophet.solvers.separate.exact import search as exhaustion
-from batchprophet.solvers.separate.exact.search import exhaust
-from batchprophet.solvers.separate.exact.walk_lookahead import search_proof, walk_table
-from batchprophet.solvers.separate.search.tail_search import improve_endings
+from batchprophet.solvers.separate.exact.gpu_path_lookahead import path_table, search_proof
+from batchprophet.solvers.separate.exact.search import search_states
+from batchprophet.solvers.separate.search.tail_search import improve_tail
 from tests.brute_force_separate import brute_force_separate
 from tests.solvers.separate.test_engine import latency, one_by_one
 from tests.tiny_separate import tiny_separate
@@ -50,11 +54,11 @@ def tiny_tables(seeds):
             continue
         begin = one_by_one(instance)
         first = class_prices(instance, begin)
-        assert has_walk(instance, first.end)
-        good = walk_prices(instance, begin, first, time_limit=60, most_steps=20).prices
+        assert has_path(instance, first.end)
+        good = path_prices(instance, begin, first, time_limit=60, most_steps=20).prices
         bad = random_prices(instance, good, first.end, seed)
         known = latency(instance, begin)
-        tables = [walk_table(instance, prices, first.end, known) for prices in (good, bad)]
+        tables = [path_table(instance, prices, first.end, known) for prices in (good, bad)]
         assert tables[0] is not None, seed
         yield seed, instance, brute_force_separate(instance)[0], begin, tables
 
@@ -69,11 +73,11 @@ def agrees(seeds):
         profiles = []
         if most_running(instance) is not None:
             profiles = [profile_prices(instance, best, most_steps=3)]
-        for walk, prices in itertools.product(tables, ([], profiles)):
-            outcome = exhaust(instance, begin, prices=prices, walk=walk)
+        for path, prices in itertools.product(tables, ([], profiles)):
+            outcome = search_states(instance, begin, prices=prices, path=path)
             assert outcome.complete, seed
             assert outcome.latency == outcome.bound == latency(instance, outcome.schedule) == best
-            limited = exhaust(instance, begin, prices=prices, walk=walk, work_limit=3)
+            limited = search_states(instance, begin, prices=prices, path=path, work_limit=3)
             assert limited.bound <= best <= limited.latency, seed
     return walked
 
@@ -84,8 +88,8 @@ def test_tiny_instances_agree_with_brute_force():
 
 def table_of(instance, begin):
     first = class_prices(instance, begin)
-    prices = walk_prices(instance, begin, first, time_limit=60, most_steps=20).prices
-    return walk_table(instance, prices, first.end, latency(instance, begin))
+    prices = path_prices(instance, begin, first, time_limit=60, most_steps=20).prices
+    return path_table(instance, prices, first.end, latency(instance, begin))
 
 
 def small_instances(count):
@@ -100,8 +104,8 @@ def test_a_search_that_runs_out_of_room_goes_on_with_more(monkeypatch):
         outcomes = []
         for room in (1, 2, 2**15):
             monkeypatch.setattr(exhaustion, "FIRST_LABELS", room)
-            for walk in (None, table):
-                outcome = exhaust(instance, begin, walk=walk)
+            for path in (None, table):
+                outcome = search_states(instance, begin, path=path)
                 assert outcome.complete
                 assert outcome.latency == latency(instance, outcome.schedule)
                 outcomes.append(outcome.latency)
@@ -110,20 +114,20 @@ def test_a_search_that_runs_out_of_room_goes_on_with_more(monkeypatch):
 
 def test_a_search_without_room_for_more_keeps_a_valid_bound(monkeypatch):
     instance, begin, table = next(small_instances(1))
-    best = exhaust(instance, begin, walk=table).latency
+    best = search_states(instance, begin, path=table).latency
     for room in (1, 2, 4, 8, 32):
         monkeypatch.setattr(exhaustion, "FIRST_LABELS", room)
         monkeypatch.setattr(exhaustion, "MOST_LABELS", room)
-        outcome = exhaust(instance, begin, walk=table)
+        outcome = search_states(instance, begin, path=table)
         assert outcome.bound <= best <= outcome.latency
 
 
 def test_the_beginning_of_a_schedule_is_kept():
     for instance, begin, table in small_instances(6):
-        optimum = exhaust(instance, begin, walk=table)
+        optimum = search_states(instance, begin, path=table)
         latencies = []
         for kept in range(0, len(begin.batches) + 1, 2):
-            outcome = exhaust(instance, begin, kept=kept, walk=table)
+            outcome = search_states(instance, begin, kept=kept, path=table)
             assert outcome.complete
             assert outcome.bound == outcome.latency == latency(instance, outcome.schedule)
             assert outcome.schedule.batches[:kept] == begin.batches[:kept]
@@ -131,7 +135,7 @@ def test_the_beginning_of_a_schedule_is_kept():
         assert latencies[0] == optimum.latency
         assert latencies == sorted(latencies)
         assert latencies[-1] == latency(instance, begin)
-        better = improve_endings(instance, begin, table)
+        better = improve_tail(instance, begin, table)
         assert optimum.latency <= latency(instance, better) <= latency(instance, begin)
 
 
@@ -179,8 +183,8 @@ def test_the_engine_certifies_the_optimum(n, seed):
 
 def test_prices_that_end_too_early_are_refused():
     instance = make_instance("separate-random", seed=3, settings={"n": 5})
-    walk = unpriced_walk(instance, 20)
-    short = replace(walk, end=walk.end - 15, kv=walk.kv[15:])
+    path = unpriced_path(instance, 20)
+    short = replace(path, end=path.end - 15, kv=path.kv[15:])
     with pytest.raises(InputError, match=f"proof.end: expected so late .* found {short.end}"):
         WalkSearch(value=60, walk=short).bound(instance, "latency", Clock(None))
 

@@ -1,4 +1,4 @@
-"""Codes of first schedules: list schedules by several orders and rules when prompt batches open."""
+"""Encodings of list schedules by several orders and rules when prompt batches open."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from ....models.instance import Instance, IntArray
 from ....models.separate.columns import Columns, earlier_jobs
+from ....models.separate.problem import Problem, separate_problem
 from ....models.separate.schedule import Kind, SeparateSchedule
-from ..compiled_instance import Machine, machine_of, prompt_time, token_time
-from .schedule_builder import MOST_URGENT, REJECTED, Code, decode, plain_code, working_space
+from ..compiled_instance import prompt_time, token_time
+from .encoding import MOST_URGENT, Encoding, plain_encoding
+from .schedule_builder import REJECTED, total_latency, working_space
 
 #: Token batches between two prompt batches, at least, that are tried, as shares of the mean output.
 GAPS = (0.0, 0.25, 0.5, 1.0)
@@ -24,32 +26,34 @@ LEASTS = (2, 4, 8)
 WEIGHTS = ((0.0, 0.0), (1.0, 0.0), (3.0, 0.0), (3.0, 3.0), (10.0, 0.0), (1e6, 0.0), (1e6, 1e6))
 
 
-def list_codes(instance: Instance) -> Iterator[tuple[str, Code]]:
-    """Yield codes of list schedules with their names: first come first served before others.
+def list_encodings(instance: Instance) -> Iterator[tuple[str, Encoding]]:
+    """Yield encodings of list schedules with their names: first come first served before others.
 
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
-    >>> name, code = next(list_codes(instance))
-    >>> name, code.order.tolist(), code.wait.tolist(), code.least.tolist()
+    >>> name, encoding = next(list_encodings(instance))
+    >>> name, encoding.order.tolist(), encoding.wait.tolist(), encoding.least.tolist()
     ('list schedule by arrival', [0, 1], [0, 0], [1, 1])
     """
-    return first_codes(machine_of(instance), np.arange(instance.n), int(instance.arrival.min()))
+    return first_encodings(
+        separate_problem(instance), np.arange(instance.n), int(instance.arrival.min())
+    )
 
 
-def first_codes(machine: Machine, who: IntArray, now: int) -> Iterator[tuple[str, Code]]:
-    """Yield such codes of some requests, from a time on.
+def first_encodings(problem: Problem, who: IntArray, now: int) -> Iterator[tuple[str, Encoding]]:
+    """Yield such encodings of some requests, from a time on.
 
     An order sorts by arrival + α·output + β·prompt, with the `WEIGHTS`. Each is tried with prompt
     batches the `GAPS` apart, with and without overtaking, and with such as wait for one of the
     `LEASTS`.
     """
     if who.size == 0:
-        yield "nobody", plain_code(who, machine.arrival.size)
+        yield "nobody", plain_encoding(who, problem.arrival.size)
         return
-    a = np.maximum(machine.arrival[who], now).astype(float)
-    s, o = machine.prompt[who].astype(float), machine.output[who].astype(float)
+    a = np.maximum(problem.arrival[who], now).astype(float)
+    s, o = problem.prompt[who].astype(float), problem.output[who].astype(float)
     spread = (float(np.ptp(a)) + 1.0) / who.size
     for alpha, beta in WEIGHTS:
         key = a + spread * (alpha * o / o.mean() + beta * s / s.mean())
@@ -59,16 +63,16 @@ def first_codes(machine: Machine, who: IntArray, now: int) -> Iterator[tuple[str
             tokens = round(gap * float(o.mean()))
             suffix = f", prompt batches {tokens} token batches apart" if gap else ""
             for firm, how in enumerate(("", ", strictly")):
-                code = plain_code(order, machine.arrival.size, wait=tokens, firm=firm)
-                yield f"list schedule by {name}{how}{suffix}", code
+                encoding = plain_encoding(order, problem.arrival.size, wait=tokens, firm=firm)
+                yield f"list schedule by {name}{how}{suffix}", encoding
         for least in LEASTS:
-            if least <= machine.B_P:
-                code = plain_code(order, machine.arrival.size, least=least)
-                yield f"list schedule by {name}, prompt batches for {least} or more", code
+            if least <= problem.B_P:
+                encoding = plain_encoding(order, problem.arrival.size, least=least)
+                yield f"list schedule by {name}, prompt batches for {least} or more", encoding
 
 
-def codes_by_starts(instance: Instance, starts: IntArray) -> Iterator[tuple[str, Code]]:
-    """Yield codes with prompt batches about at given times, as far as the limits allow.
+def encodings_by_starts(instance: Instance, starts: IntArray) -> Iterator[tuple[str, Encoding]]:
+    """Yield encodings with prompt batches about at given times, as far as the limits allow.
 
     Requests come in the order of arrival, with and without overtaking.
 
@@ -76,28 +80,28 @@ def codes_by_starts(instance: Instance, starts: IntArray) -> Iterator[tuple[str,
     --------
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
-    >>> name, code = next(codes_by_starts(instance, np.array([0, 3])))
-    >>> name, code.order.tolist(), code.wait.tolist(), code.least.tolist()
+    >>> name, encoding = next(encodings_by_starts(instance, np.array([0, 3])))
+    >>> name, encoding.order.tolist(), encoding.wait.tolist(), encoding.least.tolist()
     ('prompt batches of the walk', [0, 1], [0, 2], [1, 1])
     """
-    machine = machine_of(instance)
+    problem = separate_problem(instance)
     order = np.argsort(instance.arrival, kind="stable")
     starts = starts[: instance.n]
-    between = np.diff(starts) - prompt_time(machine.law, 0)
+    between = np.diff(starts) - prompt_time(problem.law, 0)
     arrived = np.searchsorted(instance.arrival[order], starts, side="right")
     for firm, how in enumerate(("", ", strictly")):
-        code = plain_code(order, instance.n, firm=firm)
-        code.wait[1 : starts.size] = between // token_time(machine.law, 1, 0)
-        code.least[: starts.size] = np.maximum(np.diff(arrived, prepend=0), 1)
-        yield f"prompt batches of the walk{how}", code
+        encoding = plain_encoding(order, instance.n, firm=firm)
+        encoding.wait[1 : starts.size] = between // token_time(problem.law, 1, 0)
+        encoding.least[: starts.size] = np.maximum(np.diff(arrived, prepend=0), 1)
+        yield f"prompt batches of the walk{how}", encoding
 
 
-def code_of(instance: Instance, schedule: SeparateSchedule) -> Code:
-    """Return a code near a schedule: its prompt batches, with the token batches before each.
+def encoding_of(instance: Instance, schedule: SeparateSchedule) -> Encoding:
+    """Return an encoding near a schedule: its prompt batches, with the token batches before each.
 
-    Where it serves somebody who has more tokens to go than another whom it leaves out, that one is
-    urgent if that makes the code better; and all are firm if that does. The code's own schedule may
-    differ, and be worse.
+    A request that it serves while one with fewer tokens to go is left out becomes urgent if that
+    improves the encoding; and all become firm if that does. The encoding's own schedule may differ,
+    and be worse.
 
     Examples
     --------
@@ -105,8 +109,8 @@ def code_of(instance: Instance, schedule: SeparateSchedule) -> Code:
     >>> from batchprophet.models.separate.schedule import Batch
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[2, 1])
     >>> one = [Batch("prompt", 0, (0,)), Batch("token", 1, (0,)), Batch("prompt", 2, (1,))]
-    >>> code = code_of(instance, SeparateSchedule(one))
-    >>> code.order.tolist(), code.wait.tolist()
+    >>> encoding = encoding_of(instance, SeparateSchedule(one))
+    >>> encoding.order.tolist(), encoding.wait.tolist()
     ([0, 1], [0, 1])
     """
     (prompt, size, member), starts = schedule.columns, schedule.starts
@@ -123,36 +127,44 @@ def code_of(instance: Instance, schedule: SeparateSchedule) -> Code:
         waiting = np.ones(instance.n, np.bool_)
         waiting[order[: read[number]]] = False
         least[number] = (waiting & (instance.arrival <= starts[prompts[number]])).sum()
-    code = Code(order, wait, least, most, *np.zeros((2, instance.n), np.int64))
+    encoding = Encoding(order, wait, least, most, *np.zeros((2, instance.n), np.int64))
     urgency, ones = _urgency(instance, schedule.columns), np.ones(instance.n, np.int64)
-    codes = [code, code._replace(urgency=urgency)]
-    codes += [each._replace(firm=ones) for each in codes]
-    machine, space, no_log = machine_of(instance), working_space(instance.n), np.zeros(0, np.int64)
-    return min(codes, key=lambda each: decode(machine, space, each, float(REJECTED), no_log))
+    encodings = [encoding, encoding._replace(urgency=urgency)]
+    encodings += [each._replace(firm=ones) for each in encodings]
+    problem, space, no_log = (
+        separate_problem(instance),
+        working_space(instance.n),
+        np.zeros(0, np.int64),
+    )
+    return min(
+        encodings, key=lambda each: total_latency(problem, space, each, float(REJECTED), no_log)
+    )
 
 
-def after_batch(code: Code, kind: Kind, members: Sequence[int]) -> Code:
-    """Return what is left of a code when a batch is done, be it the code's own or another.
+def after_batch(encoding: Encoding, kind: Kind, members: Sequence[int]) -> Encoding:
+    """Return what is left of an encoding when a batch is done, be it the encoding's own or another.
 
     Examples
     --------
-    >>> code = plain_code(np.array([2, 0, 1]), 3, wait=2)
-    >>> after_batch(code, "prompt", [0, 2]).order.tolist()
+    >>> encoding = plain_encoding(np.array([2, 0, 1]), 3, wait=2)
+    >>> after_batch(encoding, "prompt", [0, 2]).order.tolist()
     [1]
-    >>> after_batch(code, "token", [1]).wait.tolist()
+    >>> after_batch(encoding, "token", [1]).wait.tolist()
     [1, 2, 2]
     """
     if kind == "prompt":
-        rest = code.order[~np.isin(code.order, list(members))]
-        wait, least, most = (x[1 : 1 + rest.size] for x in (code.wait, code.least, code.most))
-        return Code(rest, wait, least, most, code.urgency, code.firm)
-    shorter = code.wait.copy()
+        rest = encoding.order[~np.isin(encoding.order, list(members))]
+        wait, least, most = (
+            x[1 : 1 + rest.size] for x in (encoding.wait, encoding.least, encoding.most)
+        )
+        return Encoding(rest, wait, least, most, encoding.urgency, encoding.firm)
+    shorter = encoding.wait.copy()
     shorter[:1] = np.maximum(shorter[:1] - 1, 0)
-    return code._replace(wait=shorter)
+    return encoding._replace(wait=shorter)
 
 
 def _urgency(instance: Instance, columns: Columns) -> IntArray:
-    """Most urgent is who is served though somebody with fewer tokens to go is left out.
+    """Most urgent are requests served while one with fewer tokens to go is left out.
 
     Of equal batches in a row only the first counts: later its members have fewer tokens to go, and
     those left out have as many.

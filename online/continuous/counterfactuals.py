@@ -1,0 +1,97 @@
+"""What another GPU would have given: a policy on the same requests, one limit changed at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ...models.batch_time import AffineTime
+from ...models.instance import Gpu, Instance
+from .policy import ContinuousPolicy
+from .simulator import simulate_continuous
+
+#: By how much batches are shorter on a faster GPU.
+FASTER = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counterfactual:
+    """Total latency of a policy on a changed GPU.
+
+    Attributes
+    ----------
+    change : str
+        What is changed.
+    total_latency : int
+        In the batch-time law's unit.
+    relative : float
+        The change of the total latency, relative to the GPU as it is; negative is less.
+    """
+
+    change: str
+    total_latency: int
+    relative: float
+
+
+def counterfactuals(
+    instance: Instance, policy: ContinuousPolicy | str, *, seed: int = 0
+) -> list[Counterfactual]:
+    """Run a policy with more KV memory, seats and tokens in a batch, and on a faster GPU.
+
+    Parameters
+    ----------
+    instance : Instance
+        One of continuous batching.
+    policy : ContinuousPolicy or str
+        A policy that finishes on it.
+    seed : int
+        As in `simulate_continuous`.
+
+    Returns
+    -------
+    list of Counterfactual
+        Only of limits that the GPU has.
+
+    Raises
+    ------
+    DoesNotFinish
+        If the policy does not finish.
+
+    Examples
+    --------
+    >>> gpu = Gpu(kv_capacity=10, running_requests=8)
+    >>> instance = Instance(gpu=gpu, arrival=[0, 0], prompt=[4, 4], output=[5, 5])
+    >>> for each in counterfactuals(instance, "orca"):
+    ...     print(f"{each.change}: {each.relative:+.1%}")
+    KV memory × 2: -33.3%
+    seats × 2: +0.0%
+    """
+
+    def total(changed: Instance) -> int:
+        schedule = simulate_continuous(changed, policy, seed=seed)
+        return int((schedule.completion(changed) - changed.arrival).sum())
+
+    before = total(instance)
+    return [
+        Counterfactual(change=change, total_latency=after, relative=after / before - 1)
+        for change, gpu in changed_gpus(instance.gpu)
+        for after in [total(instance.replace(gpu=gpu))]
+    ]
+
+
+def changed_gpus(gpu: Gpu) -> Iterator[tuple[str, Gpu]]:
+    """Yield GPUs that differ in one thing, by what it is."""
+    yield "KV memory × 2", replace(gpu, kv_capacity=2 * gpu.kv_capacity)
+    if gpu.running_requests is not None:
+        yield "seats × 2", replace(gpu, running_requests=2 * gpu.running_requests)
+    if gpu.batch_tokens is not None:
+        yield "tokens in a batch × 2", replace(gpu, batch_tokens=2 * gpu.batch_tokens)
+    law = gpu.batch_time
+    if isinstance(law, AffineTime):
+        names = ("c0", "c1", "c2", "c3", "c0_prompt")
+        shorter = {
+            name: (1 - FASTER) * value
+            for name in names
+            if (value := getattr(law, name)) is not None
+        }
+        yield f"batches {FASTER:.0%} shorter", replace(gpu, batch_time=AffineTime(**shorter))

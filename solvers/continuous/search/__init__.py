@@ -1,0 +1,1 @@
+"""Schedules of continuous batching: list schedules, and searches over what they decode."""

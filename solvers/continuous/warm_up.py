@@ -1,0 +1,43 @@
+"""Compilation of the engine of continuous batching, before a clock starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from ...models.batch_time import AffineTime
+from ...models.instance import Gpu, Instance
+from ..compiled import are_compiled
+from ..recipe import Options
+from .engine import improve_and_prove
+from .hindsight import Search, begin
+
+#: Compiled functions that stand for all.
+FUNCTIONS = (("solvers.continuous.search.annealing", "anneal"),)
+
+#: Work that is enough to run all of the engine's compiled code once.
+WARM_UP_WORK = 4
+
+
+def is_compiled() -> bool:
+    """Whether the whole engine is compiled; stale entries of a cache count as compiled."""
+    return are_compiled(FUNCTIONS)
+
+
+def compile_engine(instance: Instance | None, announce: Callable[[], None]) -> None:
+    """Compile the engine."""
+    announce()
+    load_compiled_code()
+
+
+def load_compiled_code() -> None:
+    """Run the engine on a small instance for a moment, so that its code is compiled, or loaded."""
+    gpu = Gpu(kv_capacity=30, batch_time=AffineTime(c0=1, c1=0.1, c2=0.1, c3=0.01))
+    arrival, prompt, output = np.array([[0, 0, 2000], [5, 9, 4], [6, 3, 9]])
+    instance = Instance(gpu=gpu, arrival=arrival, prompt=prompt, output=output)
+    search = Search(instance, "latency", math.inf)
+    options = Options(work_limit=WARM_UP_WORK)
+    begin(search, None, options)
+    improve_and_prove(search, options)
