@@ -49,6 +49,9 @@ class Scene(NamedTuple):
 #: Places in `Scene.numbers`.
 NOW, KV, BLOCK, SEATS, TOKENS, CHUNKED = range(6)
 
+#: Later, and costlier, than anything.
+_NEVER = 2**62
+
 #: Share of annealing steps that change the limit on running requests.
 LIMIT_STEPS = 0.15
 
@@ -125,12 +128,12 @@ def cost_of(scene: Scene, order: IntArray, most: int, admitted: IntArray) -> int
             if batch == 0:
                 admitted[first] = i
                 first += 1
-        later = np.int64(2**62)
+        later = _NEVER
         for turn in range(head, order.size):
             if not inside[order[turn]] and scene.arrival[order[turn]] > now:
                 later = min(later, scene.arrival[order[turn]])
         if k == 0:
-            if later == 2**62:
+            if later == _NEVER:
                 return total
             now = later
             continue
@@ -162,7 +165,7 @@ def cost_of(scene: Scene, order: IntArray, most: int, admitted: IntArray) -> int
             if wait > 0:
                 m = min(m, wait)
             step = law.token + law.per_token_job * ready
-            if later < 2**62:
+            if later < _NEVER:
                 m = _batches_until(
                     later - now, m, law.divisor, step + law.per_kv_token * (held + ready * batch),
                     law.per_kv_token * ready,
@@ -229,14 +232,14 @@ def _waits(
             held += base[newcomer]
             over = held + alive * last[newcomer] + alive * (block - 1) // 2 - kv
             if over > 0:
-                return max(1, min(over, last[newcomer] - batch))
+                return int(max(1, min(over, last[newcomer] - batch)))
         if place >= 0:
             i = active[place]
             alive += 1
             held += base[i]
             over = held + alive * last[i] + alive * (block - 1) // 2 - kv
             if over > 0:
-                return max(1, min(over, last[i] - batch))
+                return int(max(1, min(over, last[i] - batch)))
     return 0
 
 
@@ -259,7 +262,7 @@ def best_of(scene: Scene, orders: IntArray, limits: IntArray, found: IntArray) -
 
     `found` gets the number of the order and the limit.
     """
-    best = np.int64(2**62)
+    best = _NEVER
     admitted = np.empty(orders.shape[1], np.int64)
     for row in range(orders.shape[0]):
         for most in limits:

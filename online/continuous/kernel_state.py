@@ -100,14 +100,14 @@ def begin(n: int, orders: int, kv: int, block: int) -> State:
 def head(requests: Requests, state: State, blocks: int, block: int, seats: int) -> int:
     """Return the waiting request that is first in turn."""
     if state.waiting.shape[0] == 1:
-        return requests.of_rank[0, state.waiting[0, 0]]
+        return int(requests.of_rank[0, state.waiting[0, 0]])
     at = state.at
     if at[HEAD] < 0:
         at[HEAD] = first_of_best_set(
             state.waiting, requests.ranks, requests.of_rank, at[WAITING], requests.prompt,
             requests.planned, blocks, block, seats,
         )  # fmt: skip
-    return at[HEAD]
+    return int(at[HEAD])
 
 
 @njit(cache=True, nogil=True)

@@ -52,7 +52,7 @@ def run(
     drop_of = np.empty(n, np.int64)
     job_of = np.empty((requests.output - 1).sum() + 1, np.int32)  # a chunk emits the first
     b = p = d = x = arrived = completed = 0
-    now, stalled, since = requests.arrival[requests.by_arrival[0]], np.int64(-1), np.int64(-1)
+    now, stalled, since = int(requests.arrival[requests.by_arrival[0]]), -1, -1
     while completed < n:
         while arrived < n and requests.arrival[requests.by_arrival[arrived]] <= now:
             push(requests, state, requests.by_arrival[arrived])
@@ -95,7 +95,7 @@ def _first_unfinished(requests: Requests, state: State) -> int:
     place = 0
     while state.tokens[requests.by_arrival[place]] == requests.output[requests.by_arrival[place]]:
         place += 1
-    return requests.by_arrival[place]
+    return int(requests.by_arrival[place])
 
 
 @njit(cache=True, nogil=True)
@@ -182,7 +182,7 @@ def _chunk(requests: Requests, state: State, i: int, chunked: bool, rule: Rule) 
     most = min(rule.chunk, rule.prompt_tokens, rule.tokens)
     if rule.whole == 1 and tokens < left and (left <= most or not chunked):
         return 0
-    return tokens
+    return int(tokens)
 
 
 @njit(cache=True, nogil=True)

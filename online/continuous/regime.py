@@ -30,6 +30,9 @@ CONTINUOUS = OnlineRegime(
     decided=decided,
     begun=begun,
     latency_breakdown=_latency_breakdown,
-    kernels=(("online.continuous.kernels", "run"),),
+    kernels=(
+        ("online.continuous.kernels", "run"),
+        ("online.continuous.breakdown_kernels", "follow"),
+    ),
     samples=("vllm", "least-work"),
 )

@@ -60,7 +60,8 @@ def test_vllm_explains_its_logs(name):
 
 def test_the_kv_bound_log_is_one_of_preemptions_and_of_order():
     instance, _ = vllm_log("vllm-rtx4090-llama-3.1-8b")
-    assert simulate_continuous(instance, "vllm").columns.drop_of.size == 232
+    # 232 with all digits of the fit; digits move the preemptions, hardly the latencies.
+    assert 200 < simulate_continuous(instance, "vllm").columns.drop_of.size < 280
     totals = {
         policy: int(
             (simulate_continuous(instance, policy).completion(instance) - instance.arrival).sum()

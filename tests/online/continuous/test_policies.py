@@ -6,10 +6,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from batchprophet.api import simulate
 from batchprophet.models.batch_time import AffineTime
 from batchprophet.models.continuous.feasibility import check_continuous
 from batchprophet.models.errors import DoesNotFinish, InputError, PolicyError
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.online import registry
 from batchprophet.online.conformance import check_policy
 from batchprophet.online.continuous.conformance import random_instance
 from batchprophet.online.continuous.decision import ContinuousDecision
@@ -253,3 +255,68 @@ def test_a_narrower_rule_may_gain():
         for policy in ("orca", "mc-sf")
     )
     assert shortest < fcfs
+
+
+# ------------------------------------------------------------ policies of third parties
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """Serve the request that waits first, alone."""
+
+    model: ClassVar[str] = "continuous"
+    name: ClassVar[str] = "one-by-one"
+    summary: ClassVar[str] = "one request at a time"
+    source: ClassVar[str] = "a test"
+    length_kinds: ClassVar[tuple[str, ...]] = ("none",)
+
+    def decide(self, observation, rng):
+        if observation.running:
+            view = observation.running[0]
+            if view.ready:
+                return ContinuousDecision(decode=(view.index,))
+        else:
+            view = observation.waiting[0]
+        tokens = min(view.unread, observation.limits.tokens)
+        return ContinuousDecision(prefill=((view.index, tokens),))
+
+
+def test_a_policy_of_a_third_party_conforms():
+    assert check_policy(OneByOne, model="continuous", trials=25) == []
+    assert check_policy(f"{__name__}:OneByOne", model="continuous", trials=2) == []
+
+
+@dataclass(frozen=True)
+class Compiled(OneByOne):
+    """Say that the compiled code is another's."""
+
+    def run_compiled(self, instance, told):
+        return simulate_continuous(instance, "vllm")
+
+
+def test_the_suite_finds_compiled_code_that_decides_otherwise():
+    assert "compiled" in {finding.rule for finding in check_policy(Compiled, model="continuous")}
+
+
+def test_third_parties_register_under_their_own_group(monkeypatch):
+    asked = []
+
+    class Entry:
+        name, value = "one-by-one", f"{__name__}:OneByOne"
+
+    def entry_points(*, group):
+        asked.append(group)
+        return [Entry()] if group == "batchprophet.continuous_policies" else []
+
+    monkeypatch.setattr(registry, "entry_points", entry_points)
+    registry._entries.cache_clear()
+    assert list(REGISTRY.registered())[-1] == "one-by-one"
+    assert REGISTRY.make("one-by-one") == OneByOne()
+    registry._entries.cache_clear()
+    assert "batchprophet.continuous_policies" in asked
+
+
+def test_the_regime_is_simulated_by_its_name():
+    instance = random_instance(np.random.default_rng(1))
+    simulated = simulate(instance, "vllm", model="continuous")
+    assert simulated.schedule == simulate_continuous(instance, "vllm")
