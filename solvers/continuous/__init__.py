@@ -1,0 +1,1 @@
+"""Hindsight optimum of continuous batching: schedules, bounds, exact search, MILP."""
