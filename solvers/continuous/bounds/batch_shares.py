@@ -19,37 +19,40 @@ from .levels import Law, Levels
 
 
 class Nodes(NamedTuple):
-    """Where E has tangents: at j + ½ levels in an interval, for j < m; and the most work.
+    """Where q has tangents: for each of the first m, at j + ½ levels in an interval, then at j.
 
     Attributes
     ----------
-    V : ndarray of float64, shape (m + 1,)
-        Work that fits at each node, falling; the last is the most work of a batch.
-    seats, tokens, kv : ndarray of float64, shape (2, m + 1)
+    V : ndarray of float64, shape (2·m + 1,)
+        Work that fits at each node; the last is the most work of a batch.
+    order : ndarray of int64, shape (2·m + 1,)
+        From the least work to the most.
+    seats, tokens, kv : ndarray of float64, shape (2, 2·m + 1)
         The largest part of the shares of seats, tokens and KV that fits, and its slope.
-    up, down : ndarray of float64, shape (2, m)
-        Coefficients of 1 − S and of the slope of S in the tangent, times the interval, half a
-        level to the right and to the left.
-    slope, height : ndarray of float64, shape (2, m)
-        The same in the slope of the tangent, and in what it has at r = 0, negated.
+    at : ndarray of float64, shape (2·m,)
+        Levels moved at the node.
+    value, rise, bend : ndarray of float64, shape (2·m,)
+        Over an interval, the tangent has ``(1 − S)·(value + rise·d) + S'·bend·d`` at d levels more.
     sigma : float
-        σ is so many times 1 − S(most work).
-    step : float
-        Tokens in a level.
+        σ is c0 times so many times 1 − S(most work).
+    step, delta : float
+        Tokens in a level, and the interval.
     least : ndarray of float64, shape (n,)
         Work of each request's smallest job.
     """
 
     V: FloatArray
+    order: IntArray
     seats: FloatArray
     tokens: FloatArray
     kv: FloatArray
-    up: FloatArray
-    down: FloatArray
-    slope: FloatArray
-    height: FloatArray
+    at: FloatArray
+    value: FloatArray
+    rise: FloatArray
+    bend: FloatArray
     sigma: float
     step: float
+    delta: float
     least: FloatArray
 
 
@@ -57,28 +60,26 @@ def nodes_of(law: Law, levels: Levels, longest: float, delta: float, G: int) -> 
     """Return the nodes of E for intervals of `delta`; `longest` is the largest cache."""
     pace = float(levels.pace.min())
     m = int(delta * (1 + 1e-9) / (pace * G)) + 1
-    r = (np.arange(m) + 0.5) * G / delta
     least = np.maximum(levels.least, 1e-12)
     room = max(float(least.min()), 1e-3 * law.c0)  # no tangent where there is hardly any room
-    at = np.minimum(r, 1 / (law.c0 + room))
-    V = 1 / at - law.c0
-    h = G / (2 * delta)
-    alpha = law.c0 * at / V
-    beta, gamma = law.c0 * (1 / V + 1 / (at * V * V)), law.c0 / (at * V)
-    up, down = r - at + h, r - at - h
+    moved = np.concatenate([np.arange(m) + 0.5, np.maximum(np.arange(m), 0.25)])
+    r = np.minimum(moved * G / delta, 1 / (law.c0 + room))
+    V = 1 / r - law.c0
     most = max(law.most_work, float(V.max()))
-    V = np.append(V, most)
+    every = np.append(V, most)
     return Nodes(
-        V=V,
-        seats=_seats(np.sort(least), law.running, V),
-        tokens=_straight(V, law.tokens * min(law.c1, float(least.min()))),
-        kv=_straight(V, law.kv * min(law.c1, law.c3 + law.c2 / longest)),
-        up=delta * np.stack([alpha + beta * up, gamma * up]),
-        down=delta * np.stack([alpha + beta * down, gamma * down]),
-        slope=np.stack([beta, gamma]),
-        height=np.stack([beta * at - alpha, gamma * at]),
+        V=every,
+        order=np.argsort(every, kind="stable"),
+        seats=_seats(np.sort(least), law.running, every),
+        tokens=_straight(every, law.tokens * min(law.c1, float(least.min()))),
+        kv=_straight(every, law.kv * min(law.c1, law.c3 + law.c2 / longest)),
+        at=r * delta / G,
+        value=delta * law.c0 * r / V,
+        rise=G * law.c0 * (1 / V + 1 / (r * V * V)),
+        bend=G * law.c0 / (r * V),
         sigma=1 / most,
         step=float(G),
+        delta=delta,
         least=least,
     )
 
@@ -118,7 +119,7 @@ class Shares(NamedTuple):
 
 
 class Lengths(NamedTuple):
-    """E in each interval.
+    """E in each interval; m is the most levels that are moved in one.
 
     Attributes
     ----------
@@ -126,66 +127,76 @@ class Lengths(NamedTuple):
         Least charge per unit of work for moving some levels in an interval, so that what is
         between two of them lies below E.
     slope, height : ndarray of float64, shape (K, m + 1)
-        Tangents ``slope·r − height``; the last is σ·r.
-    kind : ndarray of int64, shape (K, m + 1)
-        Which tangent `moved` comes from: 0 for σ, 1 for that to the left, 2 for that to the right.
+        Tangents ``slope·r − height``, from small r to large; the first is σ·r.
+    line : ndarray of int64, shape (K, m + 1)
+        The node whose tangent `moved` comes from, −1 for σ.
     """
 
     moved: FloatArray
     slope: FloatArray
     height: FloatArray
-    kind: IntArray
+    line: IntArray
+
+
+@njit(cache=True, nogil=True)
+def _tangent(nodes: Nodes, S: FloatArray, S1: FloatArray, j: int, moved: float) -> float:
+    d = moved - nodes.at[j]
+    return (1 - S[j]) * (nodes.value[j] + nodes.rise[j] * d) + S1[j] * nodes.bend[j] * d
 
 
 @njit(cache=True, nogil=True)
 def lengths(
     nodes: Nodes, c0: float, shares: Shares, first: int, last: int, out: Lengths
 ) -> None:
-    """Write E of the intervals from `first` to `last`."""
-    n = nodes.least.size
-    m = nodes.V.size - 1
-    S, S1 = np.empty(m + 1), np.empty(m + 1)
+    """Write E of the intervals from `first` to `last`.
+
+    Between j and j + 1 levels E is above the tangent at j + ½ or, where q bends so much that this
+    is low at j, at j. What is charged for j levels is the lower of the two lines that meet there.
+    """
+    n, m = nodes.least.size, nodes.at.size // 2
+    S, S1 = np.empty(2 * m + 1), np.empty(2 * m + 1)
     density = np.empty(n)
     for k in range(first, last):
         for i in range(n):
             density[i] = -shares.request[i, k] / nodes.least[i]
         order = np.argsort(density)
         _knapsack(nodes, shares, k, order, S, S1)
-        sigma = c0 * nodes.sigma * (1 - S[m])
-        out.slope[k, m], out.height[k, m] = sigma, 0.0
-        out.moved[k, :] = np.inf
-        out.moved[k, 0] = 0.0
+        sigma = c0 * nodes.sigma * (1 - S[2 * m])
+        flat = sigma * nodes.step  # a level's charge at σ
+        out.slope[k, 0], out.height[k, 0] = sigma, 0.0
+        out.moved[k, 0], out.line[k, 0] = 0.0, -1
+        out.moved[k, 1], out.line[k, 1] = flat, -1
         for j in range(m):
-            a = nodes.slope[0, j] * (1 - S[j]) + nodes.slope[1, j] * S1[j]
-            b = nodes.height[0, j] * (1 - S[j]) + nodes.height[1, j] * S1[j]
-            up = nodes.up[0, j] * (1 - S[j]) + nodes.up[1, j] * S1[j]
-            down = nodes.down[0, j] * (1 - S[j]) + nodes.down[1, j] * S1[j]
-            right, left = 1, 2
-            middle = sigma * nodes.step * (j + 0.5)
-            if (up + down) / 2 < middle:
-                a, b = sigma, 0.0
-                up, down = sigma * nodes.step * (j + 1), sigma * nodes.step * j
-                right = left = 0
-            out.slope[k, j], out.height[k, j] = a, b
+            middle = _tangent(nodes, S, S1, j, nodes.at[j])
+            slope, height = sigma, 0.0
+            if middle > flat * nodes.at[j]:
+                rise = (1 - S[j]) * nodes.rise[j] + S1[j] * nodes.bend[j]
+                slope = rise / nodes.step
+                height = (rise * nodes.at[j] - middle) / nodes.delta
+            out.slope[k, j + 1], out.height[k, j + 1] = slope, height
             if j == 0:
-                up, right = sigma * nodes.step, 0
-            elif down < out.moved[k, j]:
-                out.moved[k, j] = down
-                out.kind[k, j] = left
-            out.moved[k, j + 1] = up
-            out.kind[k, j + 1] = right
+                continue
+            line = j
+            down = _tangent(nodes, S, S1, j, j)
+            if down < 0.7 * out.moved[k, j]:
+                line = m + j
+                down = _tangent(nodes, S, S1, line, j)
+            up = _tangent(nodes, S, S1, line, j + 1)
+            if up + down < flat * (2 * j + 1):
+                line, down, up = -1, flat * j, flat * (j + 1)
+            if down < out.moved[k, j]:
+                out.moved[k, j], out.line[k, j] = down, line
+            out.moved[k, j + 1], out.line[k, j + 1] = up, line
 
 
 @njit(cache=True, nogil=True)
 def _knapsack(
     nodes: Nodes, shares: Shares, k: int, order: IntArray, S: FloatArray, S1: FloatArray
 ) -> None:
-    """Most shares in batches of each work V, and the slope: nodes from the least V on."""
-    n, m = order.size, nodes.V.size - 1
-    at = 0
+    """Write the most shares in batches of each work V, and the slope."""
+    n, at = order.size, 0
     work = taken = 0.0
-    for step in range(m + 1):
-        j = m if step == m else m - 1 - step
+    for j in nodes.order:
         V = nodes.V[j]
         while at < n and work + nodes.least[order[at]] <= V:
             work += nodes.least[order[at]]
@@ -199,7 +210,6 @@ def _knapsack(
         S[j] += shares.kv[k] * nodes.kv[0, j]
         S1[j] += shares.seat[k] * nodes.seats[1, j] + shares.token[k] * nodes.tokens[1, j]
         S1[j] += shares.kv[k] * nodes.kv[1, j]
-        S[j] = min(S[j], 1.0)
 
 
 @njit(cache=True, nogil=True)
@@ -214,41 +224,37 @@ def lengths_gradient(
     add: Shares,
 ) -> None:
     """Add to the gradient of shares what comes from the gradient of E."""
-    n = nodes.least.size
-    m = nodes.V.size - 1
+    n, m = nodes.least.size, nodes.at.size // 2
     density, partial = np.empty(n), np.zeros(n + 1)
-    gS, gS1 = np.empty(m + 1), np.empty(m + 1)
+    gS, gS1 = np.empty(2 * m + 1), np.empty(2 * m + 1)
     for k in range(first, last):
         gS[:] = 0.0
         gS1[:] = 0.0
-        sigma = gradient.slope[k, m]
+        sigma = gradient.slope[k, 0]
         for t in range(1, m + 1):
-            g = gradient.moved[k, t]
-            if of.kind[k, t] == 0:
+            g, j = gradient.moved[k, t], of.line[k, t]
+            if j < 0:
                 sigma += g * nodes.step * t
-            elif of.kind[k, t] == 1:
-                gS[t - 1] -= g * nodes.up[0, t - 1]
-                gS1[t - 1] += g * nodes.up[1, t - 1]
             else:
-                gS[t] -= g * nodes.down[0, t]
-                gS1[t] += g * nodes.down[1, t]
+                d = t - nodes.at[j]
+                gS[j] -= g * (nodes.value[j] + nodes.rise[j] * d)
+                gS1[j] += g * nodes.bend[j] * d
         for j in range(m):
-            if of.height[k, j] == 0.0:
-                sigma += gradient.slope[k, j]
+            slope, height = gradient.slope[k, j + 1], gradient.height[k, j + 1]
+            if of.height[k, j + 1] == 0.0:
+                sigma += slope
             else:
-                gS[j] -= gradient.slope[k, j] * nodes.slope[0, j]
-                gS[j] -= gradient.height[k, j] * nodes.height[0, j]
-                gS1[j] += gradient.slope[k, j] * nodes.slope[1, j]
-                gS1[j] += gradient.height[k, j] * nodes.height[1, j]
-        gS[m] -= c0 * nodes.sigma * sigma
+                d = slope / nodes.step + height * nodes.at[j] / nodes.delta
+                gS[j] -= d * nodes.rise[j] - height * nodes.value[j] / nodes.delta
+                gS1[j] += d * nodes.bend[j]
+        gS[2 * m] -= c0 * nodes.sigma * sigma
         for i in range(n):
             density[i] = -shares.request[i, k] / nodes.least[i]
         order = np.argsort(density)
         partial[:] = 0.0
         at = 0
         work = 0.0
-        for step in range(m + 1):
-            j = m if step == m else m - 1 - step
+        for j in nodes.order:
             V = nodes.V[j]
             while at < n and work + nodes.least[order[at]] <= V:
                 work += nodes.least[order[at]]

@@ -182,6 +182,11 @@ def _levels(
     pace = np.minimum(law.c0 + law.c2 + law.c3 * before, law.c0_prompt + law.c1 * before)
     h = s + done
     again = law.c1 * h - c2 - c3 * h - free
+    if again[0] < 0:  # the line from nothing at level 0 to the truth at the start, and on
+        again[0] = 0.0
+        if N > 0:
+            begin = law.c1 * (s + 1) - c2 - c3 * (s + 1) - free
+            again[1] = min(again[1], begin * (done[1] - done[0]) / (1 - done[0]))
     return h - 1, before - 1, read, c2 + c3 * before, pace, again, alone, bend
 
 

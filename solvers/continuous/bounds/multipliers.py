@@ -113,7 +113,7 @@ class Evaluator:
 
     def __init__(self, problem: Problem, pool: ThreadPoolExecutor) -> None:
         self.problem, self.pool = problem, pool
-        K, m, n = problem.grid.intervals, problem.nodes.V.size - 1, problem.n
+        K, m, n = problem.grid.intervals, problem.nodes.at.size // 2, problem.n
         longest = int(np.diff(problem.levels.offset).max())
         self.rooms = [room_for(K, longest) for _ in range(THREADS)]
         self.e = _lengths(K, m)

@@ -14,8 +14,8 @@ from ....models.instance import FloatArray
 from .batch_shares import Lengths
 from .levels import Levels
 from .profiles import (
-    _AGAIN, _HOLD, _LONG, _MOVE, _PAID, _SQUARE, Grid, Prices, Room, _most_moves, _pace, _prompt,
-    _read_price, _rows,
+    _AGAIN, _HOLD, _LAST, _LIGHT, _LONG, _MOVE, _PAID, _SQUARE, Grid, Prices, Room, _last_rows,
+    _most_moves, _prompt, _read_price, _rows, tempo,
 )  # fmt: skip
 
 #: Flows below this are dropped.
@@ -71,20 +71,41 @@ def _pay_length(
 @njit(cache=True, nogil=True)
 def _pay_pace(
     levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, m: int,
-    flow: float, add: Prices, add_e: Lengths,
+    weight: float, flow: float, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
-    """Add the time of the last m levels."""
-    _, j = _pace(levels, prices, e, i, k, x)
-    if j < 0:
-        return
+    """Add the time of m levels at the best rate."""
     at = levels.offset[i] + x
-    pace, flow = levels.pace[at], flow * grid.step * m
+    flow *= grid.step * m
     long = levels.extra[i] * levels.work_before[at]
-    add.kv[k] += flow * pace * levels.kv_before[at]
-    add.seat[k] += flow * pace
-    add.gpu[k] += flow * long * (e.slope[k, j] - pace * e.height[k, j])
-    add_e.slope[k, j] += flow * prices.gpu[k] * long
-    add_e.height[k, j] -= flow * prices.gpu[k] * long * pace
+    cost = weight + prices.kv[k] * levels.kv_before[at] + prices.seat[k]
+    _, j, time = tempo(cost, prices.gpu[k] * long, levels.pace[at], e, k)
+    add.kv[k] += flow * time * levels.kv_before[at]
+    add.seat[k] += flow * time
+    add.gpu[k] += flow * long * (e.slope[k, j] - time * e.height[k, j])
+    long *= prices.gpu[k]
+    rest = cost - long * e.height[k, j]
+    add_e.slope[k, j] += flow * long
+    add_e.height[k, j] -= flow * long * time
+    if time > levels.pace[at]:
+        width = e.height[k, j + 1] - e.height[k, j]
+        add_e.slope[k, j + 1] += flow * rest / width
+        add_e.slope[k, j] -= flow * rest / width
+        add_e.height[k, j + 1] -= flow * rest * time / width
+        add_e.height[k, j] += flow * rest * time / width
+
+
+@njit(cache=True, nogil=True)
+def _pay_late(
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, m: int,
+    flow: float, rows: FloatArray, add: Prices, add_e: Lengths,
+) -> None:  # fmt: skip
+    """Add what m levels pay beside work in an interval in which the request is not held always."""
+    if rows[_MOVE, x] * m <= rows[_LIGHT, x] + rows[_LONG, x] * e.moved[k, m]:
+        _pay_pace(levels, prices, e, grid, i, k, x, m, 0.0, flow, add, add_e)
+        return
+    _pay_length(levels, prices, e, i, k, x, m, flow, add, add_e)
+    add.kv[k] += flow * grid.delta * levels.kv_before[levels.offset[i] + x]
+    add.seat[k] += flow * grid.delta
 
 
 @njit(cache=True, nogil=True)
@@ -94,8 +115,8 @@ def _pay_chunks(
 ) -> None:  # fmt: skip
     """Add the work of prompt chunks."""
     ratio = grid.c0_prompt / grid.c0
-    add.gpu[k] += flow * work * (1 + e.slope[k, -1] * ratio)
-    add_e.slope[k, -1] += flow * prices.gpu[k] * work * ratio
+    add.gpu[k] += flow * work * (1 + e.slope[k, 0] * ratio)
+    add_e.slope[k, 0] += flow * prices.gpu[k] * work * ratio
 
 
 @njit(cache=True, nogil=True)
@@ -111,44 +132,39 @@ def _enter(
     moves = min(_most_moves(levels, e, grid, i), N - x)
     long, move, paid = rows[_LONG, x], rows[_MOVE, x], rows[_PAID]
     for m in range(moves + 1):
-        c = base + long * e.moved[k, m]
+        c = base + min(long * e.moved[k, m] + rows[_LIGHT, x], move * m)
         if x + m == N:
-            if m > 0:
-                c = min(late + m * grid.step * _pace(levels, prices, e, i, k, x)[0], c)
-            else:
-                c = min(late, base)
-            costs[m] = c + paid[N] - paid[x]
+            c = min(late + m * rows[_LAST, x], c) if m > 0 else min(late, base)
         else:
-            costs[m] = c + move * m + paid[x + m] - paid[x] + held[x + m]
+            c += held[x + m]
+        costs[m] = c + paid[x + m] - paid[x]
     return moves + 1
 
 
 @njit(cache=True, nogil=True)
 def _pay_enter(
     levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, base: float,
-    late: float, flows: FloatArray, count: int, onward: FloatArray, add: Prices, add_e: Lengths,
+    late: float, flows: FloatArray, count: int, room: Room, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
     """Pay for what `_enter` offers."""
-    p = levels.offset[i]
-    N = levels.offset[i + 1] - p - 1
+    N = levels.offset[i + 1] - levels.offset[i] - 1
+    rows = room.rows
     for m in range(count):
         flow = flows[m]
         if flow <= _LEAST:
             continue
         _pay_move(levels, prices, e, grid, i, k, x, m, flow, add, add_e)
         if x + m < N:
-            _pay_length(levels, prices, e, i, k, x, m, flow, add, add_e)
-            time = flow * grid.step * m * levels.pace[p + x]
-            add.kv[k] += time * levels.kv_before[p + x]
-            add.seat[k] += time
-            onward[x + m] += flow
+            _pay_late(levels, prices, e, grid, i, k, x, m, flow, rows, add, add_e)
+            room.flow[2, x + m] += flow
         elif m > 0:
-            long = prices.gpu[k] * levels.extra[i] * levels.work_before[p + x] * e.moved[k, m]
-            end = late + m * grid.step * _pace(levels, prices, e, i, k, x)[0]
-            if end < base + long:
-                _pay_pace(levels, prices, e, grid, i, k, x, m, flow, add, add_e)
+            c = min(rows[_LONG, x] * e.moved[k, m] + rows[_LIGHT, x], rows[_MOVE, x] * m)
+            if late + m * rows[_LAST, x] < base + c:
+                _pay_pace(
+                    levels, prices, e, grid, i, k, x, m, levels.weight[i], flow, add, add_e
+                )  # fmt: skip
             else:
-                _pay_length(levels, prices, e, i, k, x, m, flow, add, add_e)
+                _pay_late(levels, prices, e, grid, i, k, x, m, flow, rows, add, add_e)
 
 
 @njit(cache=True, nogil=True)
@@ -168,12 +184,12 @@ def _from_held(
         paid = rows[_PAID, x + m] - rows[_PAID, x]
         c = long * e.moved[k, m] + paid
         if x + m == N:
-            end = m * grid.step * _pace(levels, prices, e, i, k, x)[0] + paid
-            costs[2 * m] = min(end, stay + c + square * squares)
+            costs[2 * m] = min(m * rows[_LAST, x] + paid, stay + c + square * squares)
             costs[2 * m + 1] = np.inf
         else:
             costs[2 * m] = stay + c + square * squares + held[x + m]
-            costs[2 * m + 1] = time + c + rows[_MOVE, x] * m + dropped[x + m]
+            late = min(long * e.moved[k, m] + rows[_LIGHT, x], rows[_MOVE, x] * m)
+            costs[2 * m + 1] = time + late + paid + dropped[x + m]
     count = 2 * moves + 3
     bend = max(0.0, _read_price(levels, prices, i, k - 1) - _read_price(levels, prices, i, k))
     costs[count - 1] = room.dropped[k, x] + bend * levels.bend[p + x]
@@ -186,25 +202,18 @@ def _from_held(
             if g <= _LEAST:
                 continue
             _pay_move(levels, prices, e, grid, i, k, x, m, g, add, add_e)
-            ends = False
-            if x + m == N:
-                end = m * grid.step * _pace(levels, prices, e, i, k, x)[0]
-                ends = end < stay + long * e.moved[k, m] + square * squares
-            if ends:
-                _pay_pace(levels, prices, e, grid, i, k, x, m, g, add, add_e)
-                continue
-            _pay_length(levels, prices, e, i, k, x, m, g, add, add_e)
-            if kept == 1:
+            whole = stay + long * e.moved[k, m] + square * squares
+            if x + m == N and m * rows[_LAST, x] < whole:
+                _pay_pace(levels, prices, e, grid, i, k, x, m, levels.weight[i], g, add, add_e)
+            elif kept == 1:
+                _pay_length(levels, prices, e, i, k, x, m, g, add, add_e)
                 pace = grid.step * grid.step * levels.pace[p + x] / 2
                 add.kv[k] += g * (grid.delta * levels.kv[p + x] + pace * squares)
                 add.seat[k] += g * grid.delta
-                if x + m < N:
-                    flow[2, x + m] += g
             else:
-                moved = g * grid.step * m * levels.pace[p + x]
-                add.kv[k] += moved * levels.kv_before[p + x]
-                add.seat[k] += moved
-                flow[3, x + m] += g
+                _pay_late(levels, prices, e, grid, i, k, x, m, g, rows, add, add_e)
+            if x + m < N:
+                flow[3 - kept, x + m] += g
 
 
 @njit(cache=True, nogil=True)
@@ -240,6 +249,7 @@ def spread(
     low = N
     for k in range(start, last):
         _rows(levels, prices, e, grid, i, k, rows)
+        _last_rows(levels, e, grid, i, k, rows)
         held, dropped = room.held[k + 1], room.dropped[k + 1]
         if waiting > _LEAST:
             length = w * (delta if k > start else (k + 1) * delta - levels.arrival[i])
@@ -273,7 +283,7 @@ def spread(
                     )  # fmt: skip
                     _divide(costs, count, temperature, goes * (first if s == 0 else 1 - first))
                     _pay_enter(
-                        levels, prices, e, grid, i, k, x, length, time, costs, count, flow[2],
+                        levels, prices, e, grid, i, k, x, length, time, costs, count, room,
                         add, add_e,
                     )  # fmt: skip
         for x in range(low, N):
@@ -296,7 +306,7 @@ def spread(
                 at = levels.again[p + x]
                 _pay_chunks(prices, e, grid, k, at, back, add, add_e)
                 _pay_enter(
-                    levels, prices, e, grid, i, k, x, base, 0.0, costs, count, flow[2], add, add_e
+                    levels, prices, e, grid, i, k, x, base, 0.0, costs, count, room, add, add_e
                 )  # fmt: skip
         for x in range(N + 1):
             flow[0, x], flow[1, x] = flow[2, x], flow[3, x]

@@ -71,7 +71,7 @@ class Room(NamedTuple):
         Costs to go at the beginning of each interval.
     waiting : ndarray of float64, shape (K + 1,)
         The same before the prompt is read.
-    rows : ndarray of float64, shape (11, levels)
+    rows : ndarray of float64, shape (13, levels)
         Of one interval.
     flow : ndarray of float64, shape (4, levels)
         Flows of one interval and the next.
@@ -88,19 +88,35 @@ def room_for(K: int, levels: int) -> Room:
     """Return a workspace for requests of at most so many levels."""
     size = (K + 1, levels)
     return Room(
-        np.empty(size), np.empty(size), np.empty(K + 1), np.empty((11, levels)),
+        np.empty(size), np.empty(size), np.empty(K + 1), np.empty((13, levels)),
         np.zeros((4, levels)),
     )  # fmt: skip
 
 
 #: Rows of a workspace, by level. What a request pays in the interval: per unit of E, for being held
-#: throughout, per square of levels moved then, per level moved if it is not held throughout, for
-#: the work and shares up to the level, and for prefilling again.
-_LONG, _HOLD, _SQUARE, _MOVE, _PAID, _AGAIN = range(6)
+#: throughout, per square of levels moved then, for being held throughout if it is held later only,
+#: per level moved then, for the work and shares up to the level, for prefilling again, and at the
+#: end per level.
+_LONG, _HOLD, _SQUARE, _LIGHT, _MOVE, _PAID, _AGAIN, _LAST = range(8)
 
 #: Cheapest ways on, without what is paid for work: held throughout, held from somewhere on,
 #: dropped somewhere, done (held until then), done (held from somewhere on).
-_RUN, _ENTER, _DROP, _END, _END_LATE = range(6, 11)
+_RUN, _ENTER, _DROP, _END, _END_LATE = range(8, 13)
+
+
+@njit(cache=True, nogil=True)
+def tempo(cost: float, long: float, pace: float, e: Lengths, k: int) -> tuple[float, int, float]:
+    """Return the least of (cost + long·E(r))/r over rates r up to 1/pace.
+
+    With the tangent on the left of the best rate, and the time per token there.
+    """
+    j, m = 0, e.slope.shape[1] - 1
+    while j < m and long * e.height[k, j + 1] <= cost:
+        j += 1
+    rest, time = cost - long * e.height[k, j], pace
+    if j < m:
+        time = max(time, (e.slope[k, j + 1] - e.slope[k, j]) / (e.height[k, j + 1] - e.height[k, j]))
+    return rest * time + long * e.slope[k, j], j, time
 
 
 @njit(cache=True, nogil=True)
@@ -114,12 +130,14 @@ def _rows(
     share = prices.request_share[i, k] + prices.seat_share[k] + prices.token_share[k]
     token = L * (levels.c2[i] + levels.c0[i] * share) * G
     read = L * (levels.c3[i] + levels.c0[i] * prices.kv_share[k])
-    again = L * (1 + e.slope[k, -1] * grid.c0_prompt / grid.c0)
+    again = L * (1 + e.slope[k, 0] * grid.c0_prompt / grid.c0)
     for x in range(q - p):
         rows[_LONG, x] = L * levels.extra[i] * levels.work_before[p + x]
         rows[_HOLD, x] = grid.delta * (w + nu * levels.kv[p + x] + sigma)
         rows[_SQUARE, x] = nu * G * G * levels.pace[p + x] / 2
-        rows[_MOVE, x] = (nu * levels.kv_before[p + x] + sigma) * G * levels.pace[p + x]
+        light, pace = nu * levels.kv_before[p + x] + sigma, levels.pace[p + x]
+        rows[_LIGHT, x] = grid.delta * light
+        rows[_MOVE, x] = G * tempo(light, rows[_LONG, x], pace, e, k)[0]
         rows[_PAID, x] = token * x + read * levels.read[p + x]
         rows[_AGAIN, x] = again * levels.again[p + x]
 
@@ -136,26 +154,8 @@ def _prompt(levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: i
     """Return what reading the prompt in an interval pays."""
     share = prices.request_share[i, k] + prices.seat_share[k]
     tokens = (prices.token_share[k] + prices.kv_share[k]) * levels.prompt[i]
-    work = levels.work[i] * (1 + e.slope[k, -1] * grid.c0_prompt / grid.c0)
+    work = levels.work[i] * (1 + e.slope[k, 0] * grid.c0_prompt / grid.c0)
     return prices.gpu[k] * (work + grid.c0_prompt * (levels.jobs[i] * share + tokens))
-
-
-@njit(cache=True, nogil=True)
-def _pace(
-    levels: Levels, prices: Prices, e: Lengths, i: int, k: int, x: int
-) -> tuple[float, int]:
-    """Return the least cost of a token's time at the end, and which tangent of E proves it."""
-    at = levels.offset[i] + x
-    cost = levels.weight[i] + prices.kv[k] * levels.kv_before[at] + prices.seat[k]
-    long = prices.gpu[k] * levels.extra[i] * levels.work_before[at]
-    best, tangent = 0.0, -1
-    for j in range(e.slope.shape[1]):
-        rest = cost - long * e.height[k, j]
-        if rest >= 0:
-            found = rest * levels.pace[at] + long * e.slope[k, j]
-            if found > best:
-                best, tangent = found, j
-    return best, tangent
 
 
 @njit(cache=True, nogil=True)
@@ -163,6 +163,18 @@ def _most_moves(levels: Levels, e: Lengths, grid: Grid, i: int) -> int:
     """Return how many levels a request may move in an interval, rounded up."""
     fastest = grid.delta * (1 + 1e-9) / (levels.pace[levels.offset[i]] * grid.step)
     return min(e.moved.shape[1] - 1, int(fastest) + 1)
+
+
+@njit(cache=True, nogil=True)
+def _last_rows(
+    levels: Levels, e: Lengths, grid: Grid, i: int, k: int, rows: FloatArray
+) -> None:
+    """Write what a level costs at the end, from where the end is in reach."""
+    N = levels.offset[i + 1] - levels.offset[i] - 1
+    for x in range(max(0, N - _most_moves(levels, e, grid, i)), N):
+        cost = levels.weight[i] + rows[_LIGHT, x] / grid.delta
+        pace = levels.pace[levels.offset[i] + x]
+        rows[_LAST, x] = grid.step * tempo(cost, rows[_LONG, x], pace, e, k)[0]
 
 
 @njit(cache=True, nogil=True)
@@ -181,7 +193,8 @@ def _ways(
     _rows(levels, prices, e, grid, i, k, rows)
     N = levels.offset[i + 1] - levels.offset[i] - 1
     moves = _most_moves(levels, e, grid, i)
-    long, square, move, paid = rows[_LONG], rows[_SQUARE], rows[_MOVE], rows[_PAID]
+    long, square, light = rows[_LONG], rows[_SQUARE], rows[_LIGHT]
+    move, paid = rows[_MOVE], rows[_PAID]
     run, enter, drop = rows[_RUN], rows[_ENTER], rows[_DROP]
     run[: N + 1] = np.inf
     enter[: N + 1] = np.inf
@@ -193,19 +206,20 @@ def _ways(
         moved = e.moved[k, m]
         squares = m * m - 0.25 if m > 1 else 0.0
         for x in range(N - m):
-            c = long[x] * moved + ahead_held[x + m]
-            run[x] = min(run[x], c + square[x] * squares)
-            enter[x] = min(enter[x], c + move[x] * m)
-        for x in range(N - m):
-            c = long[x] * moved + move[x] * m + ahead_dropped[x + m]
-            drop[x] = min(drop[x], c)
+            c = long[x] * moved
+            run[x] = min(run[x], c + square[x] * squares + ahead_held[x + m])
+            c = min(c + light[x], move[x] * m)
+            enter[x] = min(enter[x], c + ahead_held[x + m])
+            drop[x] = min(drop[x], c + ahead_dropped[x + m])
+    _last_rows(levels, e, grid, i, k, rows)
     for m in range(1, min(moves, N) + 1):
         x = N - m
-        end = m * grid.step * _pace(levels, prices, e, i, k, x)[0]
         c = long[x] * e.moved[k, m]
         squares = m * m - 0.25 if m > 1 else 0.0
+        end = m * rows[_LAST, x]
         rows[_END, x] = min(end, rows[_HOLD, x] + c + square[x] * squares) + paid[N]
-        rows[_END_LATE, x] = min(end, levels.weight[i] * grid.delta + c) + paid[N]
+        late = levels.weight[i] * grid.delta + min(c + light[x], move[x] * m)
+        rows[_END_LATE, x] = min(end, late) + paid[N]
 
 
 @njit(cache=True, nogil=True)
@@ -221,8 +235,8 @@ def _after_prompt(
     found = w_length + rows[_ENTER, x] - rows[_PAID, x]
     m = N - x
     if m <= _most_moves(levels, e, grid, i):
-        end = prompt_time + m * grid.step * _pace(levels, prices, e, i, k, x)[0]
-        end = min(end, w_length + rows[_LONG, x] * e.moved[k, m])
+        c = min(rows[_LONG, x] * e.moved[k, m] + rows[_LIGHT, x], rows[_MOVE, x] * m)
+        end = min(prompt_time + m * rows[_LAST, x], w_length + c)
         found = min(found, end + rows[_PAID, N] - rows[_PAID, x])
     return found
 
