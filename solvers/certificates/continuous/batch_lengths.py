@@ -106,7 +106,7 @@ def profiles_cost(facts: Facts, prices: FloatArray, shares: FloatArray, clock: C
     `prices` has rows L, M·ν, B·σ, κ, γ, μ.
     """
     K = prices.shape[1]
-    lines = np.zeros((K, 3, facts.m + 2))
+    lines = np.zeros((K, 3, facts.m + 1))
     for k in range(K):
         clock.check()
         charge_lengths(facts, prices[3:, k], shares[:, k], lines[k])
@@ -178,7 +178,7 @@ def charge_lengths(facts: Facts, common: FloatArray, own: FloatArray, out: Float
     """Write charges by levels moved, and slopes and heights of tangents from the slowest on."""
     m, step = facts.m, facts.G / facts.delta
     order = np.argsort(-own / facts.least)
-    most = max(facts.law[8], facts.delta / (0.25 * facts.G))
+    most = facts.law[8]
     S, _ = _fit(facts, common, own, order, most)
     sigma = max(0.0, facts.law[0] * (1 - S) / most) * (1 - _LOWERED)
     moved, slope, height = out

@@ -65,8 +65,7 @@ def nodes_of(law: Law, levels: Levels, longest: float, delta: float, G: int) -> 
     moved = np.concatenate([np.arange(m) + 0.5, np.maximum(np.arange(m), 0.25)])
     r = np.minimum(moved * G / delta, 1 / (law.c0 + room))
     V = 1 / r - law.c0
-    most = max(law.most_work, float(V.max()))
-    every = np.append(V, most)
+    every = np.append(V, law.most_work)
     return Nodes(
         V=every,
         order=np.argsort(every, kind="stable"),
@@ -77,7 +76,7 @@ def nodes_of(law: Law, levels: Levels, longest: float, delta: float, G: int) -> 
         value=delta * law.c0 * r / V,
         rise=G * law.c0 * (1 / V + 1 / (r * V * V)),
         bend=G * law.c0 / (r * V),
-        sigma=1 / most,
+        sigma=1 / law.most_work,
         step=float(G),
         delta=delta,
         least=least,
