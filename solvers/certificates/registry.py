@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .blocks import BlocksProof, SeparateBlocksProof
+from .continuous.batch_length_prices import BatchLengthPriceProof
 from .mixed.combinatorial import CombinatorialBound
 from .mixed.configuration_prices import ConfigurationPriceProof
 from .mixed.exhaustive_search import ExhaustiveSearch
@@ -33,6 +34,7 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
             WalkPriceProof,
             WaitsAndStallsProof,
             WalkSearch,
+            BatchLengthPriceProof,
             BlocksProof,
             SeparateBlocksProof,
         )

@@ -11,6 +11,7 @@ from ..best_so_far import BestSoFar
 from ..recipe import Options
 from ..stages import Driver, Limits, Stage
 from ..workers import Found
+from .bounds.charge import charge_bound
 from .exact.problem import is_applicable
 from .exact.search import OBJECTIVES, search
 from .search.recipe import Search
@@ -18,6 +19,7 @@ from .search.recipe import Search
 #: Names of what finds schedules and proves bounds.
 SCHEDULES = "annealed list rules"
 EXACT = "search of states"
+PRICES = "batch-length prices"
 
 #: Up to this many requests the optimum is sought.
 MOST_EXACT = 16
@@ -27,6 +29,9 @@ EXACT_SHARE = 0.7
 
 #: Work units of an expanded label.
 UNITS_PER_LABEL = 1
+
+#: Work units of a step of the ascent to prices.
+UNITS_PER_PRICE_STEP = 10
 
 #: Share of the time for schedules on the only thread.
 ALONE_SHARE = 0.5
@@ -65,6 +70,7 @@ class _Engine:
         """Yield what proves bounds: the search of states where there are few requests."""
         seconds = EXACT_SHARE * self.driver.mailbox.seconds_left
         yield Stage(EXACT, self.search_states, self._is_small, seconds=seconds)
+        yield Stage(PRICES, self.price, self._has_latency)
 
     def _is_small(self) -> bool:
         known = self.driver.search
@@ -75,6 +81,22 @@ class _Engine:
         """Try rules, then anneal the best."""
         self.search.try_rules(self.driver.search.schedule, limits)
         self.search.improve(limits)
+
+    def _has_latency(self) -> bool:
+        return self.driver.search.objective == "latency"
+
+    def price(self, limits: Limits) -> None:
+        """Climb to prices that charge requests by the length of their batches."""
+        mailbox = self.driver.mailbox
+        bounds = charge_bound(
+            self.driver.search.instance,
+            mailbox.best(),
+            seconds=limits.seconds,
+            steps=limits.steps(units=UNITS_PER_PRICE_STEP),
+            stop=limits.stop,
+        )
+        for bound in bounds:
+            mailbox.put(Found(PRICES, bound=bound))
 
     def search_states(self, limits: Limits) -> None:
         """Search states exhaustively."""

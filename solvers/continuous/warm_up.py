@@ -15,10 +15,13 @@ from .engine import improve_and_prove
 from .hindsight import Search, begin
 
 #: Compiled functions that stand for all.
-FUNCTIONS = (("solvers.continuous.search.annealing", "anneal"),)
+FUNCTIONS = (
+    ("solvers.continuous.search.annealing", "anneal"),
+    ("solvers.continuous.bounds.profile_flows", "spread"),
+)
 
 #: Work that is enough to run all of the engine's compiled code once.
-WARM_UP_WORK = 4
+WARM_UP_WORK = 60
 
 
 def is_compiled() -> bool:

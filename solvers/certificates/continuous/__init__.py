@@ -1,0 +1,1 @@
+"""Proofs of bounds for continuous batching, and what verifies them."""

@@ -1,0 +1,331 @@
+"""Flows along cheap profiles of a request, and what they pay: an ε-subgradient of `charge`.
+
+In each state the flow divides among the steps by ``exp(−excess / temperature)``, where the excess
+is the cost of a step over the cheapest. What a flow pays, as a function of the prices, is never
+below the cheapest profile's cost, and here it is above it by the mean excess.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ....models.instance import FloatArray
+from .batch_shares import Lengths
+from .levels import Levels
+from .profiles import (
+    _AGAIN,
+    _HOLD,
+    _LAST,
+    _LIGHT,
+    _LONG,
+    _MOVE,
+    _PAID,
+    _SQUARE,
+    Grid,
+    Prices,
+    Room,
+    _last_rows,
+    _most_moves,
+    _prompt,
+    _read_price,
+    _rows,
+    tempo,
+)  # fmt: skip
+
+#: Flows below this are dropped.
+_LEAST = 1e-6
+
+
+@njit(cache=True, nogil=True)
+def _divide(costs: FloatArray, count: int, temperature: float, flow: float) -> None:
+    """Write the flow of each step in place of its cost."""
+    least = np.inf
+    for j in range(count):
+        least = min(least, costs[j])
+    total = 0.0
+    for j in range(count):
+        excess = (costs[j] - least) / temperature
+        costs[j] = np.exp(-excess) if excess < 20 else 0.0
+        total += costs[j]
+    for j in range(count):
+        costs[j] *= flow / total
+
+
+@njit(cache=True, nogil=True)
+def _pay_move(
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, m: int,
+    flow: float, add: Prices, add_e: Lengths,
+) -> None:  # fmt: skip
+    """Add the work and the shares of m levels."""
+    if m == 0:
+        return
+    at = levels.offset[i] + x
+    L, c0, tokens = prices.gpu[k], levels.c0[i], grid.step * m
+    read = levels.read[at + m] - levels.read[at]
+    share = prices.request_share[i, k] + prices.seat_share[k] + prices.token_share[k]
+    paid = (levels.c2[i] + c0 * share) * tokens + (levels.c3[i] + c0 * prices.kv_share[k]) * read
+    add.gpu[k] += flow * paid
+    add.request_share[i, k] += flow * L * c0 * tokens
+    add.seat_share[k] += flow * L * c0 * tokens
+    add.token_share[k] += flow * L * c0 * tokens
+    add.kv_share[k] += flow * L * c0 * read
+
+
+@njit(cache=True, nogil=True)
+def _pay_length(
+    levels: Levels, prices: Prices, e: Lengths, i: int, k: int, x: int, m: int, flow: float,
+    add: Prices, add_e: Lengths,
+) -> None:  # fmt: skip
+    """Add what is charged for the length of batches when m levels are moved."""
+    long = levels.extra[i] * levels.work_before[levels.offset[i] + x]
+    add.gpu[k] += flow * long * e.moved[k, m]
+    add_e.moved[k, m] += flow * prices.gpu[k] * long
+
+
+@njit(cache=True, nogil=True)
+def _pay_pace(
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, m: int,
+    weight: float, flow: float, add: Prices, add_e: Lengths,
+) -> None:  # fmt: skip
+    """Add the time of m levels at the best rate."""
+    at = levels.offset[i] + x
+    flow *= grid.step * m
+    long = levels.extra[i] * levels.work_before[at]
+    cost = weight + prices.kv[k] * levels.kv_before[at] + prices.seat[k]
+    _, j, time = tempo(cost, prices.gpu[k] * long, levels.pace[at], e, k)
+    add.kv[k] += flow * time * levels.kv_before[at]
+    add.seat[k] += flow * time
+    add.gpu[k] += flow * long * (e.slope[k, j] - time * e.height[k, j])
+    long *= prices.gpu[k]
+    rest = cost - long * e.height[k, j]
+    add_e.slope[k, j] += flow * long
+    add_e.height[k, j] -= flow * long * time
+    if time > levels.pace[at]:
+        width = e.height[k, j + 1] - e.height[k, j]
+        add_e.slope[k, j + 1] += flow * rest / width
+        add_e.slope[k, j] -= flow * rest / width
+        add_e.height[k, j + 1] -= flow * rest * time / width
+        add_e.height[k, j] += flow * rest * time / width
+
+
+@njit(cache=True, nogil=True)
+def _pay_late(
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, m: int,
+    flow: float, rows: FloatArray, add: Prices, add_e: Lengths,
+) -> None:  # fmt: skip
+    """Add what m levels pay beside work in an interval in which the request is not held always."""
+    if rows[_MOVE, x] * m <= rows[_LIGHT, x] + rows[_LONG, x] * e.moved[k, m]:
+        _pay_pace(levels, prices, e, grid, i, k, x, m, 0.0, flow, add, add_e)
+        return
+    _pay_length(levels, prices, e, i, k, x, m, flow, add, add_e)
+    add.kv[k] += flow * grid.delta * levels.kv_before[levels.offset[i] + x]
+    add.seat[k] += flow * grid.delta
+
+
+@njit(cache=True, nogil=True)
+def _pay_chunks(
+    prices: Prices, e: Lengths, grid: Grid, k: int, work: float, flow: float, add: Prices,
+    add_e: Lengths,
+) -> None:  # fmt: skip
+    """Add the work of prompt chunks."""
+    ratio = grid.c0_prompt / grid.c0
+    add.gpu[k] += flow * work * (1 + e.slope[k, 0] * ratio)
+    add_e.slope[k, 0] += flow * prices.gpu[k] * work * ratio
+
+
+@njit(cache=True, nogil=True)
+def _enter(
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, base: float,
+    late: float, rows: FloatArray, held: FloatArray, costs: FloatArray,
+) -> int:  # fmt: skip
+    """Write the costs of going on from a level within an interval, by levels moved.
+
+    `base` is the interval's time, `late` the time before the first token if it is done in it.
+    """
+    N = levels.offset[i + 1] - levels.offset[i] - 1
+    moves = min(_most_moves(levels, e, grid, i), N - x)
+    long, move, paid = rows[_LONG, x], rows[_MOVE, x], rows[_PAID]
+    for m in range(moves + 1):
+        c = base + min(long * e.moved[k, m] + rows[_LIGHT, x], move * m)
+        if x + m == N:
+            c = min(late + m * rows[_LAST, x], c) if m > 0 else min(late, base)
+        else:
+            c += held[x + m]
+        costs[m] = c + paid[x + m] - paid[x]
+    return moves + 1
+
+
+@njit(cache=True, nogil=True)
+def _pay_enter(
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, base: float,
+    late: float, flows: FloatArray, count: int, room: Room, add: Prices, add_e: Lengths,
+) -> None:  # fmt: skip
+    """Pay for what `_enter` offers."""
+    N = levels.offset[i + 1] - levels.offset[i] - 1
+    rows = room.rows
+    for m in range(count):
+        flow = flows[m]
+        if flow <= _LEAST:
+            continue
+        _pay_move(levels, prices, e, grid, i, k, x, m, flow, add, add_e)
+        if x + m < N:
+            _pay_late(levels, prices, e, grid, i, k, x, m, flow, rows, add, add_e)
+            room.flow[2, x + m] += flow
+        elif m > 0:
+            c = min(rows[_LONG, x] * e.moved[k, m] + rows[_LIGHT, x], rows[_MOVE, x] * m)
+            if late + m * rows[_LAST, x] < base + c:
+                _pay_pace(
+                    levels, prices, e, grid, i, k, x, m, levels.weight[i], flow, add, add_e
+                )  # fmt: skip
+            else:
+                _pay_late(levels, prices, e, grid, i, k, x, m, flow, rows, add, add_e)
+
+
+@njit(cache=True, nogil=True)
+def _from_held(
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, room: Room,
+    costs: FloatArray, temperature: float, add: Prices, add_e: Lengths,
+) -> None:  # fmt: skip
+    """Divide the flow that is held at a level."""
+    p = levels.offset[i]
+    N = levels.offset[i + 1] - p - 1
+    rows, flow, held, dropped = room.rows, room.flow, room.held[k + 1], room.dropped[k + 1]
+    moves = min(_most_moves(levels, e, grid, i), N - x)
+    stay, long, square = rows[_HOLD, x], rows[_LONG, x], rows[_SQUARE, x]
+    time = levels.weight[i] * grid.delta
+    for m in range(moves + 1):
+        squares = m * m - 0.25 if m > 1 else 0.0
+        paid = rows[_PAID, x + m] - rows[_PAID, x]
+        c = long * e.moved[k, m] + paid
+        if x + m == N:
+            costs[2 * m] = min(m * rows[_LAST, x] + paid, stay + c + square * squares)
+            costs[2 * m + 1] = np.inf
+        else:
+            costs[2 * m] = stay + c + square * squares + held[x + m]
+            late = min(long * e.moved[k, m] + rows[_LIGHT, x], rows[_MOVE, x] * m)
+            costs[2 * m + 1] = time + late + paid + dropped[x + m]
+    count = 2 * moves + 3
+    bend = max(0.0, _read_price(levels, prices, i, k - 1) - _read_price(levels, prices, i, k))
+    costs[count - 1] = room.dropped[k, x] + bend * levels.bend[p + x]
+    _divide(costs, count, temperature, flow[0, x])
+    flow[1, x] += costs[count - 1]
+    for m in range(moves + 1):
+        squares = m * m - 0.25 if m > 1 else 0.0
+        for kept in range(2):
+            g = costs[2 * m + 1 - kept]
+            if g <= _LEAST:
+                continue
+            _pay_move(levels, prices, e, grid, i, k, x, m, g, add, add_e)
+            whole = stay + long * e.moved[k, m] + square * squares
+            if x + m == N and m * rows[_LAST, x] < whole:
+                _pay_pace(levels, prices, e, grid, i, k, x, m, levels.weight[i], g, add, add_e)
+            elif kept == 1:
+                _pay_length(levels, prices, e, i, k, x, m, g, add, add_e)
+                pace = grid.step * grid.step * levels.pace[p + x] / 2
+                add.kv[k] += g * (grid.delta * levels.kv[p + x] + pace * squares)
+                add.seat[k] += g * grid.delta
+            else:
+                _pay_late(levels, prices, e, grid, i, k, x, m, g, rows, add, add_e)
+            if x + m < N:
+                flow[3 - kept, x + m] += g
+
+
+@njit(cache=True, nogil=True)
+def _pay_bend(
+    levels: Levels, prices: Prices, i: int, k: int, x: int, flow: float, add: Prices
+) -> None:
+    before, now = _read_price(levels, prices, i, k - 1), _read_price(levels, prices, i, k)
+    if before <= now:
+        return
+    flow *= levels.bend[levels.offset[i] + x]
+    add.gpu[k - 1] -= flow * (levels.c3[i] + levels.c0[i] * prices.kv_share[k - 1])
+    add.kv_share[k - 1] -= flow * prices.gpu[k - 1] * levels.c0[i]
+    if k < prices.gpu.size:
+        add.gpu[k] += flow * (levels.c3[i] + levels.c0[i] * prices.kv_share[k])
+        add.kv_share[k] += flow * prices.gpu[k] * levels.c0[i]
+
+
+@njit(cache=True, nogil=True)
+def spread(
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, last: int, temperature: float,
+    room: Room, costs: FloatArray, add: Prices, add_e: Lengths,
+) -> None:  # fmt: skip
+    """Add what the flows of a request pay, after `cheapest` of the same arguments."""
+    p = levels.offset[i]
+    N = levels.offset[i + 1] - p - 1
+    w, first = levels.weight[i], levels.first[i]
+    delta = grid.delta
+    start = int(levels.arrival[i] // delta)
+    last = max(start, min(last, grid.intervals))
+    flow, rows = room.flow, room.rows
+    flow[:, : N + 1] = 0.0
+    waiting = 1.0
+    low = N
+    for k in range(start, last):
+        _rows(levels, prices, e, grid, i, k, rows)
+        _last_rows(levels, e, grid, i, k, rows)
+        held, dropped = room.held[k + 1], room.dropped[k + 1]
+        if waiting > _LEAST:
+            length = w * (delta if k > start else (k + 1) * delta - levels.arrival[i])
+            time = w * levels.time[i]
+            going = _prompt(levels, prices, e, grid, i, k)
+            for s in range(2 if first < 1 else 1):
+                x = min(s, N)
+                count = _enter(
+                    levels, prices, e, grid, i, k, x, length, time, rows, held, costs
+                )  # fmt: skip
+                going += (first if s == 0 else 1 - first) * np.min(costs[:count])
+            costs[0], costs[1] = length + room.waiting[k + 1], going
+            _divide(costs, 2, temperature, waiting)
+            waiting, goes = costs[0], costs[1]
+            if goes > _LEAST:
+                low = 0
+                _pay_chunks(prices, e, grid, k, levels.work[i], goes, add, add_e)
+                L = prices.gpu[k]
+                share = prices.request_share[i, k] + prices.seat_share[k]
+                tokens = (prices.token_share[k] + prices.kv_share[k]) * levels.prompt[i]
+                c0 = grid.c0_prompt
+                add.gpu[k] += goes * c0 * (levels.jobs[i] * share + tokens)
+                add.request_share[i, k] += goes * L * c0 * levels.jobs[i]
+                add.seat_share[k] += goes * L * c0 * levels.jobs[i]
+                add.token_share[k] += goes * L * c0 * levels.prompt[i]
+                add.kv_share[k] += goes * L * c0 * levels.prompt[i]
+                for s in range(2 if first < 1 else 1):
+                    x = min(s, N)
+                    count = _enter(
+                        levels, prices, e, grid, i, k, x, length, time, rows, held, costs
+                    )  # fmt: skip
+                    _divide(costs, count, temperature, goes * (first if s == 0 else 1 - first))
+                    _pay_enter(
+                        levels, prices, e, grid, i, k, x, length, time, costs, count, room,
+                        add, add_e,
+                    )  # fmt: skip
+        for x in range(low, N):
+            if flow[0, x] > _LEAST:
+                _pay_bend(levels, prices, i, k, x, flow[0, x], add)
+                _from_held(
+                    levels, prices, e, grid, i, k, x, room, costs, temperature, add, add_e
+                )  # fmt: skip
+        for x in range(low, N):
+            if flow[1, x] > _LEAST:
+                base = w * delta
+                again = rows[_AGAIN, x]
+                count = _enter(levels, prices, e, grid, i, k, x, base, 0.0, rows, held, costs)
+                for m in range(count):
+                    costs[m] += again
+                costs[count] = base + dropped[x]
+                _divide(costs, count + 1, temperature, flow[1, x])
+                flow[3, x] += costs[count]
+                back = np.sum(costs[:count])
+                at = levels.again[p + x]
+                _pay_chunks(prices, e, grid, k, at, back, add, add_e)
+                _pay_enter(
+                    levels, prices, e, grid, i, k, x, base, 0.0, costs, count, room, add, add_e
+                )  # fmt: skip
+        for x in range(N + 1):
+            flow[0, x], flow[1, x] = flow[2, x], flow[3, x]
+            flow[2, x] = flow[3, x] = 0.0
+    for x in range(N):
+        if last > start and flow[0, x] + flow[1, x] > _LEAST:
+            _pay_bend(levels, prices, i, last, x, flow[0, x] + flow[1, x], add)
