@@ -77,10 +77,10 @@ class Bayes(BayesPolicy[ContinuousObservation, ContinuousDecision]):
 
     >>> from batchprophet.models.instance import Gpu, Instance
     >>> from batchprophet.online.continuous.simulator import simulate_continuous
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 3], output=[5, 2])
+    >>> instance = Instance(gpu=Gpu(kv_capacity=8), arrival=[0, 0], prompt=[4, 4], output=[4, 2])
     >>> schedule = simulate_continuous(instance, Bayes(law="arrival-model-1", samples=1))
     >>> [batch.prefill for batch in schedule.batches][:3]
-    [((1, 3),), (), ((0, 3),)]
+    [((1, 4),), (), ((0, 4),)]
 
     References
     ----------

@@ -31,10 +31,10 @@ class SortedF(RankedPolicy):
     >>> from batchprophet.models.instance import Gpu, Instance
     >>> from batchprophet.online.continuous.simulator import simulate_continuous
     >>> instance = Instance(
-    ...     gpu=Gpu(kv_capacity=9), arrival=[0, 0, 0], prompt=[8, 1, 1], output=[1, 2, 2]
+    ...     gpu=Gpu(kv_capacity=9), arrival=[0, 0, 0], prompt=[8, 2, 2], output=[1, 2, 2]
     ... )
     >>> [batch.prefill for batch in simulate_continuous(instance, SortedF()).batches]
-    [((0, 8),), ((1, 1), (2, 1)), ()]
+    [((0, 8),), ((1, 2), (2, 2)), ()]
 
     References
     ----------
