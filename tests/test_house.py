@@ -220,7 +220,6 @@ LONG = {
     "online/separate/admission/state.py",
     "online/separate/kernels.py",
     "solvers/certificates/separate/state_search.py",
-    "solvers/mixed/path_graphs/expansion.py",
     "solvers/separate/engine.py",
     "solvers/separate/exact/expansion.py",
     "solvers/separate/search/schedule_builder.py",
