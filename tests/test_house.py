@@ -218,7 +218,6 @@ def test_only_the_registries_ask_for_the_regime():
 LONG = {
     "batchprophet/api.py",  # the public functions, mostly documentation
     "solvers/certificates/separate/state_search.py",
-    "solvers/mixed/path_graphs/expansion.py",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,11 +12,45 @@ from ...models.instance import FloatArray
 #: Weight of the newest subgradient in the average, once the average has that many terms.
 AVERAGING = 0.02
 
-#: First step as a part of the Polyak step; a success lengthens it, `PATIENCE` failures shorten it.
-FIRST_STEP, LONGER, SHORTER, PATIENCE = 0.1, 1.1, 0.7, 10
+#: First step as a part of the Polyak step, and what `PATIENCE` failures in a row make of it.
+FIRST_STEP, SHORTER, PATIENCE = 0.1, 0.7, 10
+
+#: What a success makes of a step, and the longest step.
+LONGER, LONGEST = 1.1, 2.0
 
 #: Steps shorter than this part of the Polyak step end the ascent.
 LAST_STEP = 1e-5
+
+
+@dataclass(slots=True)
+class StepFactor:
+    """λ, a step as a part of the Polyak step: successes lengthen it, failures in a row shorten it.
+
+    Examples
+    --------
+    >>> step = StepFactor(1.0, shorter=0.5, patience=2)
+    >>> step.failed()
+    >>> step.failed()
+    >>> step.value
+    0.5
+    """
+
+    value: float
+    shorter: float
+    patience: int
+    failures: int = 0
+
+    def succeeded(self, *, longer: bool = True) -> None:
+        """Forget the failures, and take longer steps."""
+        self.failures = 0
+        if longer:
+            self.value = min(LONGEST, LONGER * self.value)
+
+    def failed(self) -> None:
+        """Count a failure; take shorter steps after `patience` of them."""
+        self.failures += 1
+        if self.failures == self.patience:
+            self.value, self.failures = self.shorter * self.value, 0
 
 
 def volume_ascent(
@@ -71,22 +106,19 @@ def volume_ascent(
     the primal solution is not kept.
     """
     best, (value, average) = point, evaluate(point)
-    step, failures = FIRST_STEP, 0
+    step = StepFactor(FIRST_STEP, SHORTER, PATIENCE)
     for count in range(1, steps + 1):
         direction = np.where((best <= 0.0) & (average < 0.0), 0.0, average)
         norm = float(np.sum(direction * direction / metric))
-        if not keep_going(value) or norm == 0.0 or value >= target or step < LAST_STEP:
+        if not keep_going(value) or norm == 0.0 or value >= target or step.value < LAST_STEP:
             break
-        trial = np.maximum(0.0, best + step * (target - value) / norm * direction / metric)
+        trial = np.maximum(0.0, best + step.value * (target - value) / norm * direction / metric)
         trial_value, gradient = evaluate(trial)
         if trial_value > value:
-            if float(np.sum(gradient * average / metric)) > 0.0:
-                step = min(2.0, step * LONGER)
-            best, value, failures = trial, trial_value, 0
+            step.succeeded(longer=float(np.sum(gradient * average / metric)) > 0.0)
+            best, value = trial, trial_value
         else:
-            failures += 1
-            if failures == PATIENCE:
-                step, failures = step * SHORTER, 0
+            step.failed()
         weight = max(AVERAGING, 1.0 / (count + 1))
         average = weight * gradient + (1.0 - weight) * average
     return best, value

@@ -28,9 +28,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
+from ...state_table import Words
 from ..bounds.configuration import SCALE
 from .excess import Excess
-from .layer import WAITING, Layer, Words
+from .layer import WAITING, Layer
 
 #: A state is compared with at most so many of a group, the cheapest.
 MOST_COMPARED = 500

@@ -19,9 +19,10 @@ import numpy as np
 from numba import njit
 
 from ....models.instance import IntArray
+from ...state_table import Words
 from ..bounds.configuration import SCALE
 from .excess import FAR, Excess
-from .layer import WAITING, Layer, Words, insert
+from .layer import WAITING, Layer, insert
 from .lookahead import Outlook, Running, exceeds, fits, outlook
 
 _BYTE = np.uint64(255)

@@ -14,18 +14,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
+from ...state_table import Slots, Words, empty_slots, fill_slots, slot_of
 
 #: The byte of a request that has not started; no output is longer than 254.
 WAITING = 255
 
 #: Requests that a state has room for: one bit each in `Layer.started`.
 MOST_REQUESTS = 64
-
-Words = NDArray[np.uint64]
-
-_FULL = 0.5  # share of the hash table that is used at most
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(29)
 
 
 class Layer(NamedTuple):
@@ -41,8 +36,8 @@ class Layer(NamedTuple):
         Position of the state at boundary t − 1 that it was reached from.
     started : ndarray of uint64, shape (capacity,)
         Bit i: request i was started at t − 1.
-    slot : ndarray of int32, a power of two long
-        The hash table: position of a state, or −1.
+    slot : ndarray of int32
+        The table of states (`state_table`).
     present : ndarray of int64, shape (1,)
         How many states there are.
     """
@@ -51,7 +46,7 @@ class Layer(NamedTuple):
     excess: IntArray
     parent: NDArray[np.int32]
     started: Words
-    slot: NDArray[np.int32]
+    slot: Slots
     present: IntArray
 
 
@@ -62,18 +57,18 @@ def empty_layer(words: int, capacity: int) -> Layer:
         np.empty(capacity, np.int64),
         np.empty(capacity, np.int32),
         np.empty(capacity, np.uint64),
-        np.full(int(capacity / _FULL), -1, np.int32),
+        empty_slots(capacity),
         np.zeros(1, np.int64),
     )
 
 
 def bytes_per_state(words: int) -> int:
     """Memory of a layer per state of its capacity."""
-    return 8 * words + 8 + 4 + 8 + int(4 / _FULL)
+    return 8 * words + 8 + 4 + 8 + 2 * 4
 
 
 def root(n: int) -> Layer:
-    """Return the layer at boundary 0: everybody waits."""
+    """Return the layer at boundary 0: every request waits."""
     layer = empty_layer(-(-n // 8), 1)
     layer.state[0] = 0
     for i in range(n):
@@ -92,53 +87,25 @@ def doubled(layer: Layer) -> Layer:
     larger.parent[:m] = layer.parent[:m]
     larger.started[:m] = layer.started[:m]
     larger.present[0] = m
-    _rehash(larger)
+    fill_slots(larger.state, larger.slot, m)
     return larger
-
-
-@njit(cache=True, nogil=True)
-def _hash(state: Words) -> np.uint64:
-    h = np.uint64(0)
-    for word in state:
-        h = (h ^ word) * _MIX
-        h ^= h >> _SHIFT
-    return h
-
-
-@njit(cache=True, nogil=True)
-def _rehash(layer: Layer) -> None:
-    last = np.uint64(layer.slot.size - 1)
-    for position in range(layer.present[0]):
-        h = _hash(layer.state[position]) & last
-        while layer.slot[h] >= 0:
-            h = (h + np.uint64(1)) & last
-        layer.slot[h] = position
 
 
 @njit(cache=True, nogil=True)
 def insert(layer: Layer, state: Words, excess: int, parent: int, started: np.uint64) -> bool:
     """Add a state, or keep the cheaper of it and its equal; False if there is no room."""
-    last = np.uint64(layer.slot.size - 1)
-    h = _hash(state) & last
-    while layer.slot[h] >= 0:
-        position = layer.slot[h]
-        equal = True
-        for word in range(state.size):
-            equal = equal and layer.state[position, word] == state[word]
-        if equal:
-            if excess < layer.excess[position]:
-                layer.excess[position] = excess
-                layer.parent[position] = parent
-                layer.started[position] = started
-            return True
-        h = (h + np.uint64(1)) & last
-    position = layer.present[0]
-    if position == layer.excess.size:
-        return False
-    layer.slot[h] = position
-    layer.state[position] = state
+    h = slot_of(layer.state, layer.slot, state)
+    position = layer.slot[h]
+    if position < 0:
+        position = layer.present[0]
+        if position == layer.excess.size:
+            return False
+        layer.slot[h] = position
+        layer.state[position] = state
+        layer.present[0] += 1
+    elif excess >= layer.excess[position]:
+        return True
     layer.excess[position] = excess
     layer.parent[position] = parent
     layer.started[position] = started
-    layer.present[0] += 1
     return True

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
+from ...state_table import Words
 from ..bounds.configuration import SCALE
 from .dominance import bytes_when_sorted, in_groups, mark_needless
 from .excess import Excess
 from .expansion import Best, Desk, desk, expand
-from .layer import Layer, Words, bytes_per_state, doubled, empty_layer, root
+from .layer import Layer, bytes_per_state, doubled, empty_layer, root
 
 #: How each state of a layer was reached: its parent's position, bits of the requests started.
 Ways = tuple[NDArray[np.int32], Words]

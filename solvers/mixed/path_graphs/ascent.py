@@ -1,4 +1,4 @@
-"""Better multipliers for "each request once", by the volume algorithm on a path graph."""
+"""Multipliers for "each request once", improved by the volume algorithm on a path graph."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....models.instance import FloatArray, IntArray
+from ...ascent.volume import StepFactor
 from ..exact.search import Limits
 from .layered import CostsToGo, PathGraph
 from .terms import UNIT, PathTerms
@@ -18,7 +19,7 @@ NEWEST = 0.1
 #: First step factor; failures in a row that shrink it, by how much, and where the ascent ends.
 FACTOR, PATIENCE, SHRINK, SMALLEST = 0.1, 10, 0.7, 0.002
 
-#: The graph is pruned after so many better multipliers.
+#: The graph is pruned after this many improvements of the multipliers.
 PRUNED_AFTER = 15
 
 #: Arcs passed in an ascent that count as much work as one node expanded.
@@ -75,12 +76,12 @@ def ascend(
         state.graph = None
         return state
     state.visits += _visits(graph, state.costs, multiplier.size)
-    factor, failures, better = FACTOR, 0, 0
+    factor, improvements = StepFactor(FACTOR, SHRINK, PATIENCE), 0
     for _ in range(STEPS):
-        if state.graph is None or factor < SMALLEST:
+        if state.graph is None or factor.value < SMALLEST:
             break
         limits.check()
-        trial = _step(terms, state, factor, free)
+        trial = _step(terms, state, factor.value, free)
         if trial is None:
             break
         costs = state.graph.costs_to_go(trial)
@@ -89,13 +90,12 @@ def ascend(
         state.visits += NEWEST * (visits - state.visits)
         if int(trial.sum()) + costs.least > state.value:
             state.multiplier, state.costs = trial, costs
-            failures, factor, better = 0, min(2.0, 1.1 * factor), better + 1
-            if better % PRUNED_AFTER == 0 or state.value > terms.limit:
+            factor.succeeded()
+            improvements += 1
+            if improvements % PRUNED_AFTER == 0 or state.value > terms.limit:
                 _prune(terms, state)
         else:
-            failures += 1
-            if failures == PATIENCE:
-                failures, factor = 0, SHRINK * factor
+            factor.failed()
     if state.graph is not None:
         _prune(terms, state)
     return state

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....models.instance import IntArray
+from ...state_table import empty_slots, fill_slots
 from ..exact.search import Limits
-from .expansion import Desk, Known, Tracking, desk, expand
+from .expansion import Boundary, Found, Workspace, expand, workspace
 from .fillers import Fillers, empty_fillers, fill, more_fillers, set_weights
 from .graph import (
     Arcs,
@@ -21,10 +22,10 @@ from .graph import (
     more_arcs,
     more_nodes,
     more_starts,
-    rehash,
 )
 from .layered import Layer, PathGraph
 from .terms import PathTerms
+from .tracking import Known, Tracking
 
 #: Bytes of an arc, and of a node beside its key.
 ARC_BYTES = 12
@@ -49,8 +50,8 @@ class Coarser:
     def layer(self, t: int) -> Known:
         """Return the layer at boundary t with a hash table."""
         key = self.keys[t]
-        slot = np.full(2 * _power_of_two(key.shape[0] + 1), -1, np.int32)
-        rehash(key, slot, key.shape[0])
+        slot = empty_slots(_power_of_two(key.shape[0] + 1))
+        fill_slots(key, slot, key.shape[0])
         return Known(key, slot, self.ahead[t], int(self.ahead[t].min()))
 
 
@@ -94,7 +95,7 @@ class _Site:
         self.terms, self.track, self.coarser = terms, track, coarser
         self.multiplier, self.limits, self.most_arcs = multiplier, limits, most_arcs
         self.limit = terms.limit - int(multiplier.sum())
-        self.room: Desk = desk(excess)
+        self.work: Workspace = workspace(excess)
         self.fillers: Fillers = empty_fillers(int(excess.output.max()), excess.M, 2**10)
         self.starts: Starts = empty_starts(excess.output.size, 2**10)
         self.nodes: Nodes = empty_nodes(track.words, 1)
@@ -121,42 +122,37 @@ class _Site:
         return True
 
     def _expand(self, t: int, count: int) -> tuple[Arcs, Nodes]:
-        known, coarse = self._known(t + 1)
         arcs = empty_arcs(count, 2 * _power_of_two(count))
         following = empty_nodes(self.track.words, _power_of_two(count))
-        done = 0
+        at, done = self._boundary(t), 0
         while done < count:
             last = min(count, done + self.limits.next_slice())
             began = time.perf_counter()
-            reached = expand(
-                self.terms.excess,
-                t,
-                self.track,
-                self.nodes,
-                done,
-                last,
-                self.terms.allowed[:, t],
-                self.multiplier,
-                self.fillers,
-                known,
-                coarse,
-                self.limit,
-                arcs,
-                following,
-                self.starts,
-                self.room,
-            )
+            found = Found(arcs, following, self.starts)
+            reached = expand(at, self.nodes, done, last, found, self.work)
             self.limits.spend(reached - done, time.perf_counter() - began)
             done = reached
             if reached < last:
                 arcs, following = self._with_more_room(arcs, following)
+                at = at._replace(fillers=self.fillers)
         return arcs, following
 
-    def _known(self, t: int) -> tuple[Known, Tracking]:
+    def _boundary(self, t: int) -> Boundary:
+        known = Known(np.zeros((0, 1), np.uint64), empty_slots(1), np.zeros(0, np.int64), 0)
+        coarse = self.track
         if self.coarser is not None:
-            return self.coarser.layer(t), self.coarser.track
-        nothing = np.zeros((0, 1), np.uint64)
-        return Known(nothing, np.zeros(1, np.int32), np.zeros(0, np.int64), 0), self.track
+            known, coarse = self.coarser.layer(t + 1), self.coarser.track
+        return Boundary(
+            excess=self.terms.excess,
+            t=t,
+            track=self.track,
+            allowed=self.terms.allowed[:, t],
+            multiplier=self.multiplier,
+            fillers=self.fillers,
+            known=known,
+            coarse=coarse,
+            limit=self.limit,
+        )
 
     def _with_more_room(self, arcs: Arcs, following: Nodes) -> tuple[Arcs, Nodes]:
         """Double what is nearly full; if nothing is, one node alone has more arcs than fit."""

@@ -15,12 +15,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
+from ...state_table import Slots, Words, empty_slots, fill_slots, slot_of
 
-Words = NDArray[np.uint64]
 Ints32 = NDArray[np.int32]
-
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(29)
 
 
 class Nodes(NamedTuple):
@@ -31,15 +28,15 @@ class Nodes(NamedTuple):
     key : ndarray of uint64, shape (capacity, words)
     cost : ndarray of int64, shape (capacity,)
         Least cost of a path from the root.
-    slot : ndarray of int32, a power of two long
-        The hash table: position of a node, or −1.
+    slot : ndarray of int32
+        The table of keys (`state_table`).
     present : ndarray of int64, shape (1,)
         Nodes present.
     """
 
     key: Words
     cost: IntArray
-    slot: Ints32
+    slot: Slots
     present: IntArray
 
 
@@ -75,7 +72,7 @@ def empty_nodes(words: int, capacity: int) -> Nodes:
     return Nodes(
         np.empty((capacity, words), np.uint64),
         np.empty(capacity, np.int64),
-        np.full(2 * capacity, -1, np.int32),
+        empty_slots(capacity),
         np.zeros(1, np.int64),
     )
 
@@ -86,7 +83,7 @@ def more_nodes(nodes: Nodes) -> Nodes:
     larger = empty_nodes(nodes.key.shape[1], 2 * nodes.cost.size)
     larger.key[:m], larger.cost[:m] = nodes.key[:m], nodes.cost[:m]
     larger.present[0] = m
-    rehash(larger.key, larger.slot, m)
+    fill_slots(larger.key, larger.slot, m)
     return larger
 
 
@@ -124,65 +121,21 @@ def more_starts(starts: Starts) -> Starts:
 
 
 @njit(cache=True, nogil=True)
-def hash_key(key: Words) -> np.uint64:
-    """Mix the words of a key."""
-    h = np.uint64(0)
-    for word in key:
-        h = (h ^ word) * _MIX
-        h ^= h >> _SHIFT
-    return h
-
-
-@njit(cache=True, nogil=True)
-def rehash(key: Words, slot: Ints32, count: int) -> None:
-    """Fill the hash table, all −1 before."""
-    last = np.uint64(slot.size - 1)
-    for position in range(count):
-        h = hash_key(key[position]) & last
-        while slot[h] >= 0:
-            h = (h + np.uint64(1)) & last
-        slot[h] = position
-
-
-@njit(cache=True, nogil=True)
-def find(key: Words, slot: Ints32, wanted: Words) -> int:
-    """Position of a key, −1 if it is not there."""
-    last = np.uint64(slot.size - 1)
-    h = hash_key(wanted) & last
-    while slot[h] >= 0:
-        position = slot[h]
-        equal = True
-        for word in range(wanted.size):
-            equal = equal and key[position, word] == wanted[word]
-        if equal:
-            return int(position)
-        h = (h + np.uint64(1)) & last
-    return -1
-
-
-@njit(cache=True, nogil=True)
 def insert(nodes: Nodes, key: Words, cost: int) -> int:
     """Position of the key, which is added if need be, −1 without room; keep the least cost."""
-    last = np.uint64(nodes.slot.size - 1)
-    h = hash_key(key) & last
-    while nodes.slot[h] >= 0:
-        position = nodes.slot[h]
-        equal = True
-        for word in range(key.size):
-            equal = equal and nodes.key[position, word] == key[word]
-        if equal:
-            if cost < nodes.cost[position]:
-                nodes.cost[position] = cost
-            return int(position)
-        h = (h + np.uint64(1)) & last
-    position = nodes.present[0]
-    if position == nodes.cost.size:
+    h = slot_of(nodes.key, nodes.slot, key)
+    position = nodes.slot[h]
+    if position >= 0:
+        nodes.cost[position] = min(nodes.cost[position], cost)
+        return int(position)
+    added = nodes.present[0]
+    if added == nodes.cost.size:
         return -1
-    nodes.slot[h] = position
-    nodes.key[position] = key
-    nodes.cost[position] = cost
+    nodes.slot[h] = added
+    nodes.key[added] = key
+    nodes.cost[added] = cost
     nodes.present[0] += 1
-    return int(position)
+    return int(added)
 
 
 @njit(cache=True, nogil=True)

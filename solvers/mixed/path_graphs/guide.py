@@ -2,8 +2,8 @@
 
 Forget of a state of the exhaustive search (`exact.layer`) what a node does not remember: this is a
 node of the same boundary, and forgetting along the way that a schedule goes on makes a path from
-there (see `expansion`). With multipliers v, whose starts cost v_i less on a path, and everybody
-who waits starting once,
+there (see `expansion`). With multipliers v, whose starts cost v_i less on a path, and every
+waiting request starting once,
 
     excess so far + Σ_{i waits} v_i + cost to go of the node
 
@@ -20,11 +20,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
+from ...state_table import find
 from ..exact.excess import Excess
 from ..exact.layer import WAITING, Layer
 from .build import Coarser
-from .expansion import COARSER, Known, Tracking, pack
-from .graph import find
+from .expansion import COARSER
+from .tracking import Known, Tracking, pack
 
 _BYTE = np.uint64(255)
 

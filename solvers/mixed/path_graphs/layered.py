@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
-from .expansion import Tracking
-from .graph import Ints32, Starts, Words
+from ...state_table import Words
+from .graph import Ints32, Starts
 from .passes import FAR, backward, compact, forward, mark, next_arc, set_sums
+from .tracking import Tracking
 
 
 class Layer(NamedTuple):

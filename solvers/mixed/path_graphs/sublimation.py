@@ -27,10 +27,10 @@ from ..exact.proof import ExactOutcome
 from ..exact.search import Limits, OutOfLimits, exhaust
 from .ascent import Ascent, ascend
 from .build import ARC_BYTES, Coarser, OutOfRoom, build
-from .expansion import Tracking, tracking
 from .guide import PathGuide
 from .targets import next_target
 from .terms import path_terms
+from .tracking import Tracking, tracking
 
 #: Requests known by name, and beside these by their rounds to go, before all are known by name.
 STAGES = ((0, 1), (1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (4, 1), (6, 1))

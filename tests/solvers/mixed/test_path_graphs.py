@@ -17,10 +17,10 @@ from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedu
 from batchprophet.solvers.mixed.path_graphs import sublimation
 from batchprophet.solvers.mixed.path_graphs.ascent import ascend
 from batchprophet.solvers.mixed.path_graphs.build import Coarser, build
-from batchprophet.solvers.mixed.path_graphs.expansion import tracking
 from batchprophet.solvers.mixed.path_graphs.guide import PathGuide
 from batchprophet.solvers.mixed.path_graphs.sublimation import least_up_to, prove_by_paths
 from batchprophet.solvers.mixed.path_graphs.terms import path_terms
+from batchprophet.solvers.mixed.path_graphs.tracking import tracking
 from tests.brute_force import brute_force
 from tests.strategies import random_instance
 
