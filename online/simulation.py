@@ -59,6 +59,8 @@ def ask(
     try:
         return policy.decide(observation, rng)
     except Exception as error:  # a policy of a third party may raise anything
+        if isinstance(error.__cause__, KeyboardInterrupt):  # in compiled code, a SystemError
+            raise error.__cause__ from None
         last = traceback.extract_tb(error.__traceback__)[-1]
         raise PolicyError(
             f"{where}: decide raised {type(error).__name__} ({error}) in "
