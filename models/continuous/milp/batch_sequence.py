@@ -40,7 +40,7 @@ def most_batches(instance: Instance, latest: IntArray) -> int:
     s = instance.prompt.tolist()
     shortest = min(law.prompt_batch(1), *(law.token_batch(1, s[i] + 1) for i in possible))
     span = max(int(latest[i]) for i in possible) - min(int(instance.arrival[i]) for i in possible)
-    most = span // shortest
+    most: int = span // shortest
     if not instance.gpu.chunked_prefill:
         most = min(most, sum(int(instance.output[i]) for i in possible))
     return most

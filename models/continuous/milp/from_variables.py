@@ -70,7 +70,9 @@ def left_shifted(instance: Instance, batches: Iterable[Batch]) -> ContinuousSche
     law = batch_durations(instance)
     a, s, o = (x.tolist() for x in (instance.arrival, instance.prompt, instance.output))
     emitted, cache = [0] * instance.n, [0] * instance.n
-    now, dropped, placed = 0, [], []
+    now = 0
+    dropped: list[int] = []
+    placed: list[Batch] = []
     for batch in batches:
         dropped += batch.preempt
         if not batch.prefill and not batch.decode:

@@ -105,15 +105,16 @@ def latest_completions(
     if objective == "reward":
         # What is accepted and in time can be served in any left-shifted order: by then.
         return latest_completion(instance)
-    known = evaluate(instance, serial, objective)
-    value = known if value is None else min(value, known)
+    least = evaluate(instance, serial, objective)
+    if value is not None:
+        least = min(value, least)
     if objective == "makespan":
-        return np.full(instance.n, int(value), dtype=np.int64)
+        return np.full(instance.n, int(least), dtype=np.int64)
     origin = instance.arrival.tolist() if objective == "latency" else [0] * instance.n
     weight = [Fraction(1)] * instance.n
     if objective == "weighted":
         weight = [Fraction(repr(w)) for w in instance.weight.tolist()]
-    rest = value - evaluate(instance, earliest, objective)
+    rest = least - evaluate(instance, earliest, objective)
     latest = np.full(instance.n, -1, dtype=np.int64)
     for i, (w, e, a) in enumerate(zip(weight, earliest.tolist(), origin, strict=True)):
         if w > 0:

@@ -99,7 +99,7 @@ def _all_batches(
     here.at[0] = -1
     while i >= 0:
         here.at[i] += 1
-        if here.at[i] == here.count[i]:
+        if here.at[i] == here.available[i]:
             i -= 1
             continue
         if not _try_option(problem, here, i, begin):
@@ -123,7 +123,7 @@ def _list_options(problem: Problem, here: Workspace, i: int, begin: int, to_come
     options[0] = REST
     count = 1
     if g == problem.output[i] or (state == 0 and problem.arrival[i] > begin):
-        here.count[i] = count
+        here.available[i] = count
         return
     whole = problem.prompt[i] + g
     parts = problem.chunked and (not problem.moves or to_come or problem.scarce)
@@ -132,7 +132,7 @@ def _list_options(problem: Problem, here: Workspace, i: int, begin: int, to_come
         for p in range(least, min(problem.tokens, whole - cache) + 1):
             options[count] = CHUNKS + p
             count += 1
-        here.count[i] = count
+        here.available[i] = count
         return
     options[count] = TOKEN
     count += 1
@@ -144,7 +144,7 @@ def _list_options(problem: Problem, here: Workspace, i: int, begin: int, to_come
         for p in range(1 if parts else whole, min(problem.tokens, most) + 1):
             options[count] = DROP_AND_CHUNKS + p
             count += 1
-    here.count[i] = count
+    here.available[i] = count
 
 
 @njit(cache=True)
@@ -189,12 +189,13 @@ def _try_option(problem: Problem, here: Workspace, i: int, begin: int) -> bool:
 @njit(cache=True)
 def _comes_first(problem: Problem, here: Workspace, twin: int, i: int, begin: int) -> bool:
     """Whether the twin before i is to be begun first, and rests."""
-    return (
+    rests: bool = (
         here.before[twin] == 0
         and problem.arrival[twin] <= begin
         and problem.arrival[i] <= begin
         and here.options[twin, here.at[twin]] == REST
     )
+    return rests
 
 
 @njit(cache=True)
@@ -288,7 +289,7 @@ def _keep(problem: Problem, labels: Labels, state: IntArray, end: int, cost: int
         if worse:
             labels.waits[other] = False
         other = labels.following[other]
-    new = labels.size[LABELS]
+    new: int = labels.size[LABELS]
     labels.size[LABELS] += 1
     labels.state[new] = state
     labels.time[new] = end

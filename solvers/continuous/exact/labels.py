@@ -57,13 +57,19 @@ def empty_labels(room: int, n: int) -> Labels:
     >>> empty_labels(8, 3).state.shape
     (8, 3)
     """
-    whole = (np.zeros(room, dtype=np.int64) for _ in range(3))
-    short = (np.full(room, -1, dtype=np.int32) for _ in range(3))
     return Labels(
-        np.zeros((room, n), dtype=np.int32), *whole, *short, np.zeros(room, dtype=np.bool_),
-        np.zeros(room, dtype=np.int32), np.full(2 * room, -1, dtype=np.int32),
-        np.array([0, 0, 0, -1], dtype=np.int64),
-    )  # fmt: skip
+        state=np.zeros((room, n), dtype=np.int32),
+        time=np.zeros(room, dtype=np.int64),
+        cost=np.zeros(room, dtype=np.int64),
+        bound=np.zeros(room, dtype=np.int64),
+        parent=np.full(room, -1, dtype=np.int32),
+        drops=np.full(room, -1, dtype=np.int32),
+        following=np.full(room, -1, dtype=np.int32),
+        waits=np.zeros(room, dtype=np.bool_),
+        heap=np.zeros(room, dtype=np.int32),
+        table=np.full(2 * room, -1, dtype=np.int32),
+        size=np.array([0, 0, 0, -1], dtype=np.int64),
+    )
 
 
 def enlarged(labels: Labels) -> Labels:
@@ -85,7 +91,7 @@ def slot_of(labels: Labels, state: IntArray) -> int:
     for i in range(state.size):
         key = (key ^ np.uint64(state[i])) * np.uint64(1099511628211)
         key ^= key >> np.uint64(29)
-    at = np.int64(key & np.uint64(mask))
+    at = int(np.int64(key & np.uint64(mask)))
     while True:
         label = labels.table[at]
         if label < 0:
@@ -135,7 +141,7 @@ def push(labels: Labels, label: int) -> None:
 def pop(labels: Labels) -> int:
     """Take the label of least bound off the heap; of equal ones the one that cost most so far."""
     heap = labels.heap
-    top = heap[0]
+    top: int = heap[0]
     labels.size[HEAP] -= 1
     size = labels.size[HEAP]
     last = heap[size]
@@ -156,8 +162,9 @@ def pop(labels: Labels) -> int:
 
 @njit(cache=True)
 def _before(labels: Labels, one: int, other: int) -> bool:
+    before = one > other
     if labels.bound[one] != labels.bound[other]:
-        return labels.bound[one] < labels.bound[other]
-    if labels.time[one] != labels.time[other]:
-        return labels.time[one] > labels.time[other]
-    return one > other
+        before = labels.bound[one] < labels.bound[other]
+    elif labels.time[one] != labels.time[other]:
+        before = labels.time[one] > labels.time[other]
+    return before

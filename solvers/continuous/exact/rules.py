@@ -74,7 +74,7 @@ class Workspace(NamedTuple):
     ----------
     options : ndarray of int64, shape (n, most options)
         What each request may do in the batch.
-    count, at : ndarray of int64, shape (n,)
+    available, at : ndarray of int64, shape (n,)
         How many options it has, and the number of the one that is tried.
     sums : ndarray of int64, shape (n + 1, 6)
         Prompt tokens, token jobs, KV tokens read, blocks, seats, and chunks that do not complete a
@@ -86,7 +86,7 @@ class Workspace(NamedTuple):
     """
 
     options: IntArray
-    count: IntArray
+    available: IntArray
     at: IntArray
     sums: IntArray
     before: IntArray
@@ -98,12 +98,15 @@ def workspace(problem: Problem) -> Workspace:
     """Return the arrays that a search of a problem needs."""
     n = problem.prompt.size
     most = 2 * int((problem.prompt + problem.output).max()) + 3
-    counts = (np.zeros(n, dtype=np.int64) for _ in range(2))
-    states = (np.zeros(n, dtype=np.int64) for _ in range(2))
     return Workspace(
-        np.zeros((n, most), dtype=np.int64), *counts, np.zeros((n + 1, 6), dtype=np.int64), *states,
-        np.zeros((6, n), dtype=np.int64),
-    )  # fmt: skip
+        options=np.zeros((n, most), dtype=np.int64),
+        available=np.zeros(n, dtype=np.int64),
+        at=np.zeros(n, dtype=np.int64),
+        sums=np.zeros((n + 1, 6), dtype=np.int64),
+        before=np.zeros(n, dtype=np.int64),
+        after=np.zeros(n, dtype=np.int64),
+        space=np.zeros((6, n), dtype=np.int64),
+    )
 
 
 @njit(cache=True)
@@ -137,7 +140,8 @@ def state_after(
     The batch begins `since` units after the latest arrival of a member that it begins; `free`
     blocks and seats are left at its end.
     """
-    state, option = here.before[i], here.options[i, here.at[i]]
+    state: int = here.before[i]
+    option = here.options[i, here.at[i]]
     g, cache, flags = tokens_of(state), cache_of(state), flags_of(state)
     p, d = here.sums[problem.prompt.size, 0], here.sums[problem.prompt.size, 1]
     law = problem.law
@@ -184,7 +188,8 @@ def state_after(
 @njit(cache=True)
 def _in_advance(problem: Problem, i: int, g: int, since: int) -> bool:
     """Whether the batch is held up, so that what was read before it may have used idle time."""
-    return since < problem.law.per_prompt_token * (problem.prompt[i] + g) // problem.law.divisor
+    work: int = problem.law.per_prompt_token * (problem.prompt[i] + g)
+    return since < work // problem.law.divisor
 
 
 @njit(cache=True)

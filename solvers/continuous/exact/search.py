@@ -109,6 +109,7 @@ def search(
     if not is_applicable(instance):
         raise InputError(f"requests: too many or too long for an exhaustive search ({instance.n})")
     budget = Budget(time_limit, work_limit, stop)
+    schedule: ContinuousSchedule | None
     schedule, least = first_schedule(instance, objective)
     if value is not None and value <= least:
         schedule, least = None, value
