@@ -140,13 +140,11 @@ class Lengths(NamedTuple):
 @njit(cache=True, nogil=True)
 def _tangent(nodes: Nodes, S: FloatArray, S1: FloatArray, j: int, moved: float) -> float:
     d = moved - nodes.at[j]
-    return (1 - S[j]) * (nodes.value[j] + nodes.rise[j] * d) + S1[j] * nodes.bend[j] * d
+    return float((1 - S[j]) * (nodes.value[j] + nodes.rise[j] * d) + S1[j] * nodes.bend[j] * d)
 
 
 @njit(cache=True, nogil=True)
-def lengths(
-    nodes: Nodes, c0: float, shares: Shares, first: int, last: int, out: Lengths
-) -> None:
+def lengths(nodes: Nodes, c0: float, shares: Shares, first: int, last: int, out: Lengths) -> None:
     """Write E of the intervals from `first` to `last`.
 
     Between j and j + 1 levels E is above the tangent at j + ½ or, where q bends so much that this

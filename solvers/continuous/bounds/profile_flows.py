@@ -14,8 +14,23 @@ from ....models.instance import FloatArray
 from .batch_shares import Lengths
 from .levels import Levels
 from .profiles import (
-    _AGAIN, _HOLD, _LAST, _LIGHT, _LONG, _MOVE, _PAID, _SQUARE, Grid, Prices, Room, _last_rows,
-    _most_moves, _prompt, _read_price, _rows, tempo,
+    _AGAIN,
+    _HOLD,
+    _LAST,
+    _LIGHT,
+    _LONG,
+    _MOVE,
+    _PAID,
+    _SQUARE,
+    Grid,
+    Prices,
+    Room,
+    _last_rows,
+    _most_moves,
+    _prompt,
+    _read_price,
+    _rows,
+    tempo,
 )  # fmt: skip
 
 #: Flows below this are dropped.
@@ -138,7 +153,7 @@ def _enter(
         else:
             c += held[x + m]
         costs[m] = c + paid[x + m] - paid[x]
-    return moves + 1
+    return int(moves + 1)
 
 
 @njit(cache=True, nogil=True)
