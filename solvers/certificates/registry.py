@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from .blocks import BlocksProof, SeparateBlocksProof
 from .continuous.batch_length_prices import BatchLengthPriceProof
+from .continuous.simple import ContinuousBound
 from .mixed.combinatorial import CombinatorialBound
 from .mixed.configuration_prices import ConfigurationPriceProof
 from .mixed.exhaustive_search import ExhaustiveSearch
@@ -35,6 +36,7 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
             WaitsAndStallsProof,
             WalkSearch,
             BatchLengthPriceProof,
+            ContinuousBound,
             BlocksProof,
             SeparateBlocksProof,
         )

@@ -154,6 +154,9 @@ class BatchLengthPriceProof:
             if len(flat) % 2:
                 raise InputError(f"proof.request_share[{k}]: expected requests with their shares")
             rows.append(tuple(zip(flat[::2], flat[1::2], strict=True)))
-        numbers = {name: integer(f"proof.{name}", record[name], low=1) for name in names}
-        lists = {name: tuple(integers(f"proof.{name}", record[name], low=0)) for name in _LISTS}
-        return cls(**numbers, **lists, request_share=tuple(rows))
+        values: dict[str, Any] = {
+            name: integer(f"proof.{name}", record[name], low=1) for name in names
+        }
+        for name in _LISTS:
+            values[name] = tuple(integers(f"proof.{name}", record[name], low=0))
+        return cls(**values, request_share=tuple(rows))

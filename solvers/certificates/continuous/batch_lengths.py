@@ -121,7 +121,7 @@ def profiles_cost(facts: Facts, prices: FloatArray, shares: FloatArray, clock: C
 @njit(cache=True)
 def _fit(facts: Facts, common: FloatArray, own: FloatArray, order: IntArray, V: float):  # type: ignore[no-untyped-def]
     """Return the most shares in a batch of work V, and a slope beyond it, raised."""
-    c0, _, c1, c2, c3, B, C, M, _, longest = facts.law
+    _, _, c1, c2, c3, B, C, M, _, longest = facts.law
     value = slope = 0.0
     left = V
     for i in order:
@@ -240,7 +240,7 @@ def profile_cost(
     delta, G, K = facts.delta, facts.G, theta.size
     a, s, o = facts.a[i], facts.s[i], facts.o[i]
     base, job, read, whole, spared = facts.token[:, i]
-    N = int(math.ceil((o - 1) / G))
+    N = math.ceil((o - 1) / G)
     first = (o - 1) / G - (N - 1) if N > 0 else 1.0
     kv, before, sums = np.empty(N + 1), np.empty(N + 1), np.empty(N + 1)
     alone, pace, again, bend = np.empty(N + 1), np.empty(N + 1), np.empty(N + 1), np.zeros(N + 1)

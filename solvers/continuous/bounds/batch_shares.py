@@ -140,7 +140,7 @@ class Lengths(NamedTuple):
 @njit(cache=True, nogil=True)
 def _tangent(nodes: Nodes, S: FloatArray, S1: FloatArray, j: int, moved: float) -> float:
     d = moved - nodes.at[j]
-    return (1 - S[j]) * (nodes.value[j] + nodes.rise[j] * d) + S1[j] * nodes.bend[j] * d
+    return float((1 - S[j]) * (nodes.value[j] + nodes.rise[j] * d) + S1[j] * nodes.bend[j] * d)
 
 
 @njit(cache=True, nogil=True)

@@ -173,7 +173,8 @@ def _refined(v: Variables, problem: Problem, ratio: float) -> Variables:
     x = (np.arange(problem.grid.intervals) + 0.5) * ratio
     old = np.arange(v.gpu.size) + 0.5
     shares = np.stack([np.interp(x, old, row) for row in v.shares])
-    return Variables(*(np.interp(x, old, row) for row in v[:3]), shares)
+    gpu, kv, seat = (np.interp(x, old, row) for row in v[:3])
+    return Variables(gpu, kv, seat, shares)
 
 
 class _Ascent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -122,8 +123,8 @@ class Evaluator:
         self.costs = np.zeros(n)
         self.last = np.full(n, float(K))
 
-    def _each(self, run: object, *arguments: object) -> None:
-        jobs = [self.pool.submit(run, t, *arguments) for t in range(THREADS)]  # type: ignore[arg-type]
+    def _each(self, run: Callable[[int], None]) -> None:
+        jobs = [self.pool.submit(run, t) for t in range(THREADS)]
         for job in jobs:
             job.result()
 
@@ -192,4 +193,5 @@ def _lengths(K: int, m: int) -> Lengths:
 
 
 def _prices(K: int, n: int) -> Prices:
-    return Prices(*(np.zeros(K) for _ in range(6)), np.zeros((n, K)))
+    a, b, c, d, e, f = np.zeros((6, K))
+    return Prices(a, b, c, d, e, f, np.zeros((n, K)))

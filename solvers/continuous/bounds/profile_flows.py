@@ -153,7 +153,7 @@ def _enter(
         else:
             c += held[x + m]
         costs[m] = c + paid[x + m] - paid[x]
-    return moves + 1
+    return int(moves + 1)
 
 
 @njit(cache=True, nogil=True)

@@ -148,7 +148,7 @@ def _rows(
 def _read_price(levels: Levels, prices: Prices, i: int, k: int) -> float:
     if k >= prices.gpu.size:
         return 0.0
-    return prices.gpu[k] * (levels.c3[i] + levels.c0[i] * prices.kv_share[k])
+    return float(prices.gpu[k] * (levels.c3[i] + levels.c0[i] * prices.kv_share[k]))
 
 
 @njit(cache=True, nogil=True)
@@ -157,14 +157,14 @@ def _prompt(levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: i
     share = prices.request_share[i, k] + prices.seat_share[k]
     tokens = (prices.token_share[k] + prices.kv_share[k]) * levels.prompt[i]
     work = levels.work[i] * (1 + e.slope[k, 0] * grid.c0_prompt / grid.c0)
-    return prices.gpu[k] * (work + grid.c0_prompt * (levels.jobs[i] * share + tokens))
+    return float(prices.gpu[k] * (work + grid.c0_prompt * (levels.jobs[i] * share + tokens)))
 
 
 @njit(cache=True, nogil=True)
 def _most_moves(levels: Levels, e: Lengths, grid: Grid, i: int) -> int:
     """Return how many levels a request may move in an interval, rounded up."""
     fastest = grid.delta * (1 + 1e-9) / (levels.pace[levels.offset[i]] * grid.step)
-    return min(e.moved.shape[1] - 1, int(fastest) + 1)
+    return int(min(e.moved.shape[1] - 1, int(fastest) + 1))
 
 
 @njit(cache=True, nogil=True)
@@ -231,14 +231,14 @@ def _after_prompt(
     N = levels.offset[i + 1] - levels.offset[i] - 1
     prompt_time = levels.weight[i] * levels.time[i]
     if x >= N:
-        return min(w_length, prompt_time)
+        return float(min(w_length, prompt_time))
     found = w_length + rows[_ENTER, x] - rows[_PAID, x]
     m = N - x
     if m <= _most_moves(levels, e, grid, i):
         c = min(rows[_LONG, x] * e.moved[k, m] + rows[_LIGHT, x], rows[_MOVE, x] * m)
         end = min(prompt_time + m * rows[_LAST, x], w_length + c)
         found = min(found, end + rows[_PAID, N] - rows[_PAID, x])
-    return found
+    return float(found)
 
 
 @njit(cache=True, nogil=True)
@@ -280,4 +280,4 @@ def cheapest(
             held[k, x] = min(on, from_dropped) - bend * levels.bend[p + x]
             dropped[k, x] = from_dropped - bend * levels.bend[p + x]
         held[k, N] = dropped[k, N] = 0.0
-    return waiting[start]
+    return float(waiting[start])

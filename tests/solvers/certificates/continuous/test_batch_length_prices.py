@@ -1,0 +1,119 @@
+"""Proofs by batch-length prices: forged ones prove nothing false, malformed ones are refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from batchprophet.models.errors import InputError
+from batchprophet.models.instance import Gpu, Instance
+from batchprophet.solvers.certificates.certificate import Certificate, best_certificate
+from batchprophet.solvers.certificates.clock import Clock, OutOfTime
+from batchprophet.solvers.certificates.continuous.batch_length_prices import BatchLengthPriceProof
+from batchprophet.solvers.certificates.verification import verify
+from tests.solvers.continuous.bounds.tiny import optimum, tiny
+
+
+def random_proof(rng, n, longest):
+    """Any integers that the format allows, extreme ones among them."""
+    K = int(rng.integers(1, 8))
+    scale = int(rng.choice([1, 7, 2**10, 2**20]))
+
+    def prices(most):
+        size = rng.choice([0, 0.3, 1, most])
+        return tuple(int(x) for x in rng.uniform(0, 1, K) * size * scale)
+
+    parts = rng.dirichlet(np.full(n + 4, rng.choice([0.05, 0.3, 2])), K)
+    shares = np.floor(parts * scale).astype(int).tolist()
+    return BatchLengthPriceProof(
+        interval=int(rng.integers(1, longest + 2)),
+        tokens=int(rng.integers(1, 4)),
+        scale=scale,
+        gpu=prices(2 * n),
+        kv=prices(n),
+        seat=prices(n),
+        seat_share=tuple(row[n] for row in shares),
+        token_share=tuple(row[n + 1] for row in shares),
+        kv_share=tuple(row[n + 2] for row in shares),
+        request_share=tuple(
+            tuple((i, row[i]) for i in range(n) if row[i] > 0) for row in shares
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_no_forged_proof_gives_more_than_the_optimum(part):
+    rng = np.random.default_rng([5, part])
+    for seed in range(200 + part, 300, 4):
+        instance = tiny(seed)
+        best = optimum(instance)
+        for _ in range(40):
+            proof = random_proof(rng, instance.n, best)
+            assert proof.bound(instance, "latency", Clock(None)) <= best
+
+
+def small():
+    instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[8, 8], output=[1, 1])
+    proof = BatchLengthPriceProof(
+        interval=1, tokens=1, scale=4, gpu=(4, 4), kv=(0, 0), seat=(0, 0), seat_share=(0, 0),
+        token_share=(0, 0), kv_share=(4, 4), request_share=((), ()),
+    )  # fmt: skip
+    return instance, proof
+
+
+def test_a_certificate_is_written_read_and_verified():
+    instance, proof = small()
+    certificate = best_certificate(instance, "latency", [(3, proof)])
+    again = Certificate.from_record(json.loads(json.dumps(certificate.to_record())))
+    assert again == certificate
+    assert verify(again, instance).verified
+    assert not verify(replace(again, bound=4), instance).verified
+    assert not verify(again, instance, time_limit=0.0).verified
+
+
+def test_time_that_is_up_ends_a_verification():
+    instance, proof = small()
+    with pytest.raises(OutOfTime):
+        proof.bound(instance, "latency", Clock(0.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tokens": 0}, "proof.tokens: expected an integer from 1"),
+        ({"gpu": [1.5, 0]}, r"proof.gpu\[0\]: expected an integer"),
+        ({"gpu": [-1, 0]}, r"proof.gpu\[0\]: expected an integer"),
+        ({"gpu": []}, "proof.gpu: expected 1 to"),
+        ({"kv": [0]}, "proof.kv: expected 2 entries, found 1"),
+        ({"gpu": [2**60, 0]}, "proof.gpu: expected numbers from 0"),
+        ({"kv_share": [5, 0]}, "the shares of interval 0 exceed 1"),
+        ({"request_share": [[0, 1], []]}, "the shares of interval 0 exceed 1"),
+        ({"request_share": [[1], []]}, r"proof.request_share\[0\]: expected requests with"),
+        ({"request_share": [[1, 0, 1, 0], []]}, r"proof.request_share\[0\]: expected shares"),
+        ({"colour": 1}, "proof.colour: unknown key"),
+    ],
+)
+def test_malformed_proofs_are_refused_in_one_line(change, message):
+    _, proof = small()
+    with pytest.raises(InputError, match=message) as caught:
+        BatchLengthPriceProof.from_record({**proof.to_record(), **change})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_proof_of_other_requests_is_refused():
+    instance, proof = small()
+    other = replace(proof, kv_share=(0, 0), request_share=(((7, 1),), ()))
+    with pytest.raises(InputError, match="expected requests from 0 to 1, found 7"):
+        other.bound(instance, "latency", Clock(None))
+
+
+def test_a_proof_that_would_take_forever_is_refused():
+    instance, proof = small()
+    long = instance.replace(
+        gpu=Gpu(kv_capacity=2**40), prompt=[8, 8], output=[2**24, 2**24]
+    )  # fmt: skip
+    with pytest.raises(InputError, match="steps of verification"):
+        replace(proof, interval=2**30).bound(long, "latency", Clock(None))

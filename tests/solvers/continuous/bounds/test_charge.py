@@ -1,0 +1,122 @@
+"""The charge by batch length: no bound above the optimum, its proof, its gradient."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import pytest
+
+from batchprophet.models.continuous.schedule import Batch, ContinuousSchedule
+from batchprophet.models.instance import Gpu, Instance
+from batchprophet.solvers.certificates.clock import Clock
+from batchprophet.solvers.continuous.bounds.charge import Stage, charge_bound, proof_of
+from batchprophet.solvers.continuous.bounds.multipliers import Evaluator, Variables, problem_of
+from tests.solvers.continuous.bounds.tiny import optimum, tiny
+
+INSTANCES = 120
+
+
+@cache
+def known(seed):
+    instance = tiny(seed)
+    return instance, optimum(instance)
+
+
+def one_by_one(instance):
+    """Requests alone, one after another: prompts in chunks as large as may be."""
+    batches, at = [], 0
+    C = instance.gpu.batch_tokens or 10**9
+    for i in np.argsort(instance.arrival, kind="stable").tolist():
+        at = max(at, int(instance.arrival[i]))
+        left = int(instance.prompt[i])
+        while left:
+            batches.append(Batch(at, prefill=((i, min(left, C)),)))
+            left -= min(left, C)
+            at += 1000
+        for _ in range(int(instance.output[i]) - 1):
+            batches.append(Batch(at, decode=(i,)))
+            at += 1000
+    return ContinuousSchedule(batches)
+
+
+def random_variables(rng, n, K):
+    spread = rng.uniform(0.1, 2)
+    low = [rng.choice([1, 3, 6]), *rng.choice([4, 40], 2)]
+    prices = (rng.normal(size=K) * spread + np.log(n) - rng.uniform(0, x) for x in low)
+    shares = rng.normal(size=(n + 4, K)) * rng.uniform(0, 4)
+    if rng.random() < 0.5:
+        shares[rng.integers(0, n + 4)] += 6
+    return Variables(*prices, shares)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_no_multipliers_give_a_bound_above_the_optimum(part):
+    rng = np.random.default_rng(part)
+    checked = positive = 0
+    with ThreadPoolExecutor(2) as pool:
+        for seed in range(part, INSTANCES, 4):
+            instance, best = known(seed)
+            for _ in range(10):
+                delta = int(rng.integers(1, best + 2))
+                end = best * rng.uniform(0.3, 1.5)
+                problem = problem_of(instance, delta, int(rng.integers(1, 4)), end)
+                v = random_variables(rng, instance.n, problem.grid.intervals)
+                found = Evaluator(problem, pool).evaluate(v, 0.0).bound
+                proved = proof_of(problem, v).bound(instance, "latency", Clock(None))
+                assert found <= best + 1e-6
+                assert proved <= best
+                assert abs(float(proved) - max(0.0, found)) <= 1e-3 * best
+                checked += 1
+                positive += proved > 0
+    assert positive > checked / 8  # a test that cannot fail would say nothing
+
+
+def test_bounds_that_were_climbed_to_stay_below_the_optimum():
+    stages = (Stage(4, 3, 0.4), Stage(9, 4, 0.6))
+    ratios = []
+    for seed in range(0, INSTANCES, 4):
+        instance, best = known(seed)
+        last = 0
+        for bound, proof in charge_bound(instance, one_by_one(instance), steps=50, stages=stages):
+            assert last < bound <= best
+            assert -(-proof.bound(instance, "latency", Clock(None)) // 1) == bound
+            last = bound
+        ratios.append(last / best)
+    assert np.median(ratios) > 0.5
+
+
+def test_the_same_steps_give_the_same_bounds():
+    instance, _ = known(7)
+    schedule = one_by_one(instance)
+    runs = [list(charge_bound(instance, schedule, steps=40)) for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_it_stops_when_told():
+    instance, _ = known(7)
+    assert list(charge_bound(instance, one_by_one(instance), steps=10**9, stop=lambda: True)) == []
+
+
+def test_the_gradient_is_the_slope_of_the_bound():
+    rng = np.random.default_rng(3)
+    n = 8
+    gpu = Gpu(kv_capacity=120, running_requests=5, batch_tokens=64)
+    instance = Instance(
+        gpu=gpu, arrival=rng.integers(0, 30, n), prompt=rng.integers(5, 40, n),
+        output=rng.integers(1, 30, n),
+    )  # fmt: skip
+    with ThreadPoolExecutor(2) as pool:
+        problem = problem_of(instance, 6, 2, 80.0)
+        v = random_variables(rng, n, problem.grid.intervals)
+        evaluator = Evaluator(problem, pool)
+        slope = evaluator.evaluate(v, 1e-6).gradient
+        for name, values, g in zip(Variables._fields, v, slope, strict=True):
+            place = np.unravel_index(np.argmax(np.abs(g)), g.shape)
+            ends = []
+            for step in (1e-5, -1e-5):
+                moved = values.copy()
+                moved[place] += step
+                ends.append(evaluator.evaluate(v._replace(**{name: moved}), 0.0).bound)
+            assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(g[place], rel=1e-3, abs=1e-3)
