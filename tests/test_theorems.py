@@ -26,7 +26,9 @@ from batchprophet.solvers.regimes import recipe
 from batchprophet.solvers.replay import REPLAYS
 from tests import toy_regime
 from tests.brute_force import brute_force
+from tests.brute_force_continuous import brute_force_continuous
 from tests.brute_force_separate import brute_force_separate
+from tests.tiny_continuous import tiny_continuous
 from tests.tiny_instances import tiny_instance
 from tests.tiny_separate import random_laws, tiny_separate
 
@@ -67,6 +69,10 @@ CASES = {
     "separate": Case(
         lambda seed: tiny_separate(seed, law=random_laws(seed)),
         lambda *a: brute_force_separate(*a)[0],
+    ),
+    "continuous": Case(
+        lambda seed: tiny_continuous(seed, most_requests=2, most_prompt=3),
+        lambda *a: brute_force_continuous(*a)[0],
     ),
     "toy": Case(
         lambda seed: tiny_instance(seed, most_requests=3),

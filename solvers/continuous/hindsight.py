@@ -14,6 +14,7 @@ from ...models.instance import Instance
 from ...models.objectives import latest_completion
 from ..best_so_far import BestSoFar
 from ..recipe import Options, Recipe
+from .bounds.simple import simple_bounds
 
 Search = BestSoFar[ContinuousSchedule]
 
@@ -36,6 +37,9 @@ def begin(search: Search, known: ContinuousSchedule | None, options: Options) ->
     if search.objective == "reward":
         search.offer(without_late(search.instance, schedule), FIRST)
     search.tell("list schedules")
+    for bound, proof in simple_bounds(search.instance, search.objective):
+        search.proved_bound(proof.name, bound, proof)
+    search.tell("simple bounds")
 
 
 def without_late(instance: Instance, schedule: ContinuousSchedule) -> ContinuousSchedule:
@@ -46,8 +50,10 @@ def without_late(instance: Instance, schedule: ContinuousSchedule) -> Continuous
 
     completion = schedule.completion(instance)
     kept = np.flatnonzero(completion <= latest_completion(instance))
-    if kept.size in (0, instance.n):
+    if kept.size == instance.n:
         return schedule
+    if kept.size == 0:
+        return ContinuousSchedule([])
     place = np.full(instance.n, -1)
     place[kept] = np.arange(kept.size)
     order = place[rule_of(instance, schedule).order]

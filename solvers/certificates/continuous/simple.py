@@ -10,20 +10,26 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ....models.continuous.problem import limits, require_continuous
 from ....models.durations import Durations, batch_durations
 from ....models.errors import InputError
 from ....models.instance import Instance
-from ....models.objectives import Exact
+from ....models.objectives import Exact, evaluate
 from ..clock import Clock
 from ..strict import require_keys, shown, text
+
+#: Tokens of an output that are looked at one by one.
+MOST_TOKENS = 10**6
 
 
 def own_times(instance: Instance, clock: Clock) -> list[int]:
     """Return the least time of each request alone, whole units for each token.
 
     A token is emitted by a token job, or by the last chunk after its cache is dropped, which takes
-    at least as long as one chunk of all would.
+    at least as long as one chunk of all would. Both take longer the more tokens the cache has; of
+    outputs beyond `MOST_TOKENS` all count as the first.
 
     Examples
     --------
@@ -38,18 +44,21 @@ def own_times(instance: Instance, clock: Clock) -> list[int]:
     for s, o in zip(instance.prompt.tolist(), instance.output.tolist(), strict=True):
         clock.check()
         total = -(-(-(-s // C) * least + law.per_prompt_token * s) // law.divisor)
-        for h in range(s + 1, s + o):
-            job = law.token + law.per_token_job + law.per_kv_token * h
-            total += -(-min(job, least + law.per_prompt_token * h) // law.divisor)
+        h = np.arange(s + 1, min(s + o, s + 1 + MOST_TOKENS))
+        job = law.token + law.per_token_job + law.per_kv_token * h
+        times = -(-np.minimum(job, least + law.per_prompt_token * h) // law.divisor)
+        total += sum(times.tolist()) + (o - 1 - h.size) * int(times[0] if h.size else 0)
         found.append(total)
     return found
 
 
-def _at_once(instance: Instance, clock: Clock) -> Exact:
-    return sum(own_times(instance, clock))
+def _at_once(instance: Instance, objective: str, clock: Clock) -> Exact:
+    """Return the value where each request is served at its arrival, as if it were alone."""
+    alone = np.array(own_times(instance, clock), dtype=np.int64)
+    return evaluate(instance, instance.arrival + alone, objective)
 
 
-def _one_machine(instance: Instance, clock: Clock) -> Exact:
+def _one_machine(instance: Instance, objective: str, clock: Clock) -> Exact:
     """Return the total latency of shortest remaining first on one machine.
 
     A batch takes at least the work of its members and an intercept that at most k of them share, k
@@ -102,9 +111,12 @@ def _need(law: Durations, s: int, o: int, k: int, chunks: int) -> int:
 
 
 #: What recomputes each bound, by name.
-ROUTINES: Mapping[str, Callable[[Instance, Clock], Exact]] = MappingProxyType(
+ROUTINES: Mapping[str, Callable[[Instance, str, Clock], Exact]] = MappingProxyType(
     {"served at arrival": _at_once, "work, shortest remaining first": _one_machine}
 )
+
+#: The one that holds for every objective; the others are for the total latency.
+FOR_ALL = "served at arrival"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +140,7 @@ class ContinuousBound:
 
     kind: ClassVar[str] = "continuous-combinatorial"
     model: ClassVar[str] = "continuous"
-    objectives: ClassVar[tuple[str, ...]] = ("latency",)
+    objectives: ClassVar[tuple[str, ...]] = ("latency", "weighted", "makespan", "reward")
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
         """Recompute the bound."""
@@ -136,7 +148,9 @@ class ContinuousBound:
         if self.name not in ROUTINES:
             known = "; ".join(ROUTINES)
             raise InputError(f"proof.name: expected one of {known}; found {self.name!r}")
-        return ROUTINES[self.name](instance, clock)
+        if objective != "latency" and self.name != FOR_ALL:
+            raise InputError(f"proof.name: {self.name!r} is for the total latency only")
+        return ROUTINES[self.name](instance, objective, clock)
 
     def to_record(self) -> dict[str, Any]:
         """Return the proof as a plain record."""

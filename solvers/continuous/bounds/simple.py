@@ -5,11 +5,13 @@ from __future__ import annotations
 from ....models.instance import Instance
 from ....models.objectives import Exact
 from ...certificates.clock import Clock
-from ...certificates.continuous.simple import ROUTINES, ContinuousBound
+from ...certificates.continuous.simple import FOR_ALL, ROUTINES, ContinuousBound
 
 
-def simple_bounds(instance: Instance) -> list[tuple[Exact, ContinuousBound]]:
-    """Return the bounds on the total latency that take no search.
+def simple_bounds(
+    instance: Instance, objective: str = "latency"
+) -> list[tuple[Exact, ContinuousBound]]:
+    """Return the bounds on an objective that take no search.
 
     Examples
     --------
@@ -18,5 +20,6 @@ def simple_bounds(instance: Instance) -> list[tuple[Exact, ContinuousBound]]:
     >>> [(str(bound), proof.name) for bound, proof in simple_bounds(instance)]
     [('6', 'served at arrival'), ('3', 'work, shortest remaining first')]
     """
-    proofs = [ContinuousBound(name=name) for name in ROUTINES]
-    return [(proof.bound(instance, "latency", Clock(None)), proof) for proof in proofs]
+    names = ROUTINES if objective == "latency" else (FOR_ALL,)
+    proofs = [ContinuousBound(name=name) for name in names]
+    return [(proof.bound(instance, objective, Clock(None)), proof) for proof in proofs]
