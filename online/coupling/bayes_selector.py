@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic
+from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 
-from .estimate import Estimate
 from .problem import Action, State
+
+if TYPE_CHECKING:
+    from .estimate import Estimate
 
 
 @dataclass(frozen=True, slots=True)

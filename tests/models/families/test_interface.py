@@ -87,7 +87,7 @@ def test_text_and_values_mean_the_same():
             {},
             "family: expected one of arrival-model-1, arrival-model-2, azure-conversation, "
             "azure-code, lognormal-burst, sqrt-adversary, fcfs-breaker, shortest-output-breaker, "
-            "separate-random, separate-conversation; "
+            "separate-random, separate-conversation, continuous-conversation; "
             "found 'arrival-model-3'",
         ),
         (
