@@ -274,7 +274,7 @@ def profile_cost(
     W = prompt_time + first * alone[0] + (1 - first) * alone[min(1, N)]
     largest = W
     if begin >= K:
-        return W * (1 - 1e-12)
+        return float(W * (1 - 1e-12))
     kv_price = prices[0] * (read + base * prices[5] / M)
     for x in range(N):
         H[x] -= kv_price[K - 1] * bend[x]
