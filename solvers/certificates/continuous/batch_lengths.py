@@ -218,7 +218,7 @@ def _best_rate(cost: float, long: float, pace: float, slope: FloatArray, height:
     time = pace
     if low < last and height[low + 1] > height[low]:
         time = max(time, (slope[low + 1] - slope[low]) / (height[low + 1] - height[low]))
-    return (cost - long * height[low]) * time + long * slope[low]
+    return float((cost - long * height[low]) * time + long * slope[low])
 
 
 @njit(cache=True)
@@ -274,7 +274,7 @@ def profile_cost(
     W = prompt_time + first * alone[0] + (1 - first) * alone[min(1, N)]
     largest = W
     if begin >= K:
-        return W * (1 - 1e-12)
+        return float(W * (1 - 1e-12))
     kv_price = prices[0] * (read + base * prices[5] / M)
     for x in range(N):
         H[x] -= kv_price[K - 1] * bend[x]
@@ -343,4 +343,4 @@ def profile_cost(
             largest = max(largest, max(abs(H[x]), abs(D[x])))
         H[N] = D[N] = 0.0
         largest = max(largest, max(reading, abs(W)))
-    return W - 1e-12 * (K + 1) * largest
+    return float(W - 1e-12 * (K + 1) * largest)

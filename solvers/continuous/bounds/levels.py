@@ -51,9 +51,9 @@ def law_of(instance: Instance) -> Law:
     """
     law, most = batch_durations(instance), limits(instance)
     prompt, c0, c1, c2, c3 = (x / law.divisor for x in law[:5])
-    kv = most.blocks * most.block
+    kv = float(most.blocks * most.block)
     work = max(c1, c2) * min(most.tokens, kv) + c3 * kv + max(0.0, prompt - c0) + 1.0
-    return Law(c0, min(prompt, c0), c1, c2, c3, work, most.running, most.tokens, kv)
+    return Law(c0, min(prompt, c0), c1, c2, c3, work, float(most.running), float(most.tokens), kv)
 
 
 class Levels(NamedTuple):

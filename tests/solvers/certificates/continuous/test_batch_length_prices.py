@@ -58,7 +58,7 @@ def test_no_forged_proof_gives_more_than_the_optimum(part):
 def small():
     instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[8, 8], output=[1, 1])
     proof = BatchLengthPriceProof(
-        interval=1, tokens=1, scale=4, gpu=(4, 4), kv=(0, 0), seat=(0, 0), seat_share=(0, 0),
+        interval=1, tokens=1, scale=4, gpu=(4, 0), kv=(0, 0), seat=(0, 0), seat_share=(0, 0),
         token_share=(0, 0), kv_share=(4, 4), request_share=((), ()),
     )  # fmt: skip
     return instance, proof

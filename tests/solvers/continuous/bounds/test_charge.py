@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from batchprophet.models.continuous.schedule import Batch, ContinuousSchedule
+from batchprophet.models.durations import batch_durations
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.continuous.bounds.charge import Stage, charge_bound, proof_of
@@ -26,18 +27,18 @@ def known(seed):
 
 def one_by_one(instance):
     """Requests alone, one after another: prompts in chunks as large as may be."""
-    batches, at = [], 0
+    batches, at, law = [], 0, batch_durations(instance)
     C = instance.gpu.batch_tokens or 10**9
     for i in np.argsort(instance.arrival, kind="stable").tolist():
         at = max(at, int(instance.arrival[i]))
         left = int(instance.prompt[i])
         while left:
             batches.append(Batch(at, prefill=((i, min(left, C)),)))
+            at += law.prompt_batch(min(left, C))
             left -= min(left, C)
-            at += 1000
-        for _ in range(int(instance.output[i]) - 1):
+        for g in range(1, int(instance.output[i])):
             batches.append(Batch(at, decode=(i,)))
-            at += 1000
+            at += law.token_batch(1, int(instance.prompt[i]) + g)
     return ContinuousSchedule(batches)
 
 

@@ -15,8 +15,8 @@ from batchprophet.models.instance import Gpu, Instance
 def tiny(seed):
     """Up to 3 requests, any limits, laws with c1 below and above c2, own intercepts of prompts."""
     rng = np.random.default_rng([41, seed])
-    n = int(rng.integers(1, 4))
-    s, o = rng.integers(1, 4, n), rng.integers(1, 4, n)
+    n = int(rng.choice([1, 2, 2, 3]))
+    s, o = rng.integers(1, 5 - (n > 2), n), rng.integers(1, 5 - (n > 1) - (n > 2), n)
     peak = s + o
     unit = 1000 if rng.random() < 0.7 else 4000
     c = rng.integers([2, 0, 0, 0], [9, 4, 5, 3]) / unit
@@ -39,7 +39,7 @@ def tiny(seed):
 
 
 def optimum(instance):
-    """Least total latency: Dijkstra over (time, tokens emitted, caches), each batch at once."""
+    """Least total latency: A* over tokens emitted and caches, times and costs that none beats."""
     gpu, n = instance.gpu, instance.n
     a, s, o = (x.tolist() for x in (instance.arrival, instance.prompt, instance.output))
     law = gpu.batch_time
@@ -51,10 +51,10 @@ def optimum(instance):
             Fraction(repr(float(x))) * 1000 for x in (own, law.c0, law.c1, law.c2, law.c3)
         )
 
-    def choices(i, t, g, cache, ready):
+    def choices(i, g, cache, ready):
         """What may be done with a request: chunk, job, and (g, cache, ready) after it."""
         yield 0, 0, (g, cache, ready)
-        if g == o[i] or a[i] > t:
+        if g == o[i]:
             return
         if cache:
             yield 0, 0, (g, 0, False)
@@ -66,17 +66,16 @@ def optimum(instance):
                 yield p, 0, (g + (p == left), had + p, p == left)
 
     first = ((0, 0, False),) * n
-    heap, seen = [(0, min(a), first)], set()
+    heap, kept = [(0, 0, min(a), first)], {}
     while heap:
-        cost, t, state = heapq.heappop(heap)
-        if (t, state) in seen:
+        _, cost, t, state = heapq.heappop(heap)
+        others = kept.setdefault(state, [])
+        if any(then <= t and paid <= cost for then, paid in others):
             continue
-        seen.add((t, state))
+        others.append((t, cost))
         if all(g == o[i] for i, (g, _, _) in enumerate(state)):
             return cost
-        options = [list(choices(i, t, *state[i])) for i in range(n)]
-        later = [x for x in a if x > t]
-        nexts = [(min(later), state)] if later else []
+        options = [list(choices(i, *state[i])) for i in range(n)]
         for picked in itertools.product(*options):
             p, d = sum(x[0] for x in picked), sum(x[1] for x in picked)
             if p + d == 0 or p + d > (gpu.batch_tokens or 99):
@@ -88,13 +87,19 @@ def optimum(instance):
             if sum(x > 0 for x in held) > (gpu.running_requests or n):
                 continue
             kv = sum(s[i] + state[i][0] for i in range(n) if picked[i][1])
-            end = t - (-((c0 if d else own) + c1 * p + c2 * d + c3 * kv) // 1)
+            start = max([t, *(a[i] for i in range(n) if picked[i][0] + picked[i][1])])
+            end = start - (-((c0 if d else own) + c1 * p + c2 * d + c3 * kv) // 1)
             after = tuple(
                 (g, 0, False) if g == o[i] else (g, cache, ready)
                 for i, (_, _, (g, cache, ready)) in enumerate(picked)
             )
-            nexts.append((end, after))
-        for end, after in nexts:
-            wait = sum(end - max(t, a[i]) for i in range(n) if state[i][0] < o[i] and a[i] < end)
-            heapq.heappush(heap, (cost + int(wait), int(end), after))
+            done = [i for i in range(n) if after[i][0] == o[i] > state[i][0]]
+            total = cost + sum(int(end) - a[i] for i in done)
+            rest = sum(  # a unit of time per token at least
+                max(int(end), a[i]) + o[i] - g - a[i]
+                for i, (g, _, _) in enumerate(after)
+                if g < o[i]
+            )
+            if not any(then <= end and paid <= total for then, paid in kept.get(after, ())):
+                heapq.heappush(heap, (total + rest, total, int(end), after))
     raise AssertionError("no schedule")
