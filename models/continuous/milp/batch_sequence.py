@@ -1,4 +1,4 @@
-"""A sequence of batches with start times, for every law and limit (docs/model/continuous.md §1).
+"""A sequence of batches with start times, for every law and limit (docs/model/continuous.md §2).
 
 There are places b = 0 … B − 1 for batches; those that are not used come last and take no time.
 p_{i,b} prompt tokens of i are read in place b, y_{i,b} = 1 iff it has a token job there, d_{i,b} =

@@ -53,7 +53,7 @@ class Vllm(RulePolicy):
 
     References
     ----------
-    vLLM v1, ``vllm/v1/core/sched/scheduler.py`` (schedule); docs/model/continuous.md §5.
+    vLLM v1, ``vllm/v1/core/sched/scheduler.py`` (schedule); docs/model/continuous.md §6.
     """
 
     max_num_seqs: int | None = None
