@@ -169,7 +169,7 @@ def take(
 
 
 def _take_bound(search: BestSoFar[ScheduleType], name: str, bound: Exact) -> None:
-    """Keep a bound that betters the first; a branch and bound stopped early may know nothing."""
+    """Keep a bound that improves on the first; one stopped early may know nothing."""
     if contradicts(search, bound):
         search.account.append(f"{name}: its bound is not believed (a schedule is better)")
         return

@@ -39,7 +39,7 @@ class Mailbox(Generic[ScheduleType]):
     deadline : float
         Seconds since the search began.
     at_once : bool
-        Whether whoever hands in runs in the caller's thread: what is found is taken at once.
+        Whether stages run in the caller's thread: what they hand in is taken at once.
     stop : threading.Event
         Set when workers have to end: all is proved, the time is up, or one of them has failed.
     """

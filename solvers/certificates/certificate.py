@@ -29,7 +29,7 @@ _MOST_DIGITS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """The claim that no schedule of an instance betters `bound`, and what proves it.
+    """The claim that no schedule of an instance improves on `bound`, and its proof.
 
     Attributes
     ----------

@@ -117,6 +117,6 @@ def _entries(document: object) -> dict[str, Entry]:
         except InputError as error:
             raise InputError(f"entries[{position}]: {error}") from error
         if entry.name in found:
-            raise InputError(f"entries[{position}].name: {entry.name!r} stands twice")
+            raise InputError(f"entries[{position}].name: {entry.name!r} appears more than once")
         found[entry.name] = entry
     return found

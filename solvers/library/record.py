@@ -40,7 +40,7 @@ _KEYS = ("format", "version", "value", "bound", "schedule_by", "bound_by", "sche
 #: What version 2 has beside: who submitted to version 1 did not say it.
 _MORE_KEYS = ("schedule_made", "bound_made", "quick")
 
-#: A record holds at most so many bytes when it is unpacked.
+#: A record has at most this many bytes when it is unpacked.
 MOST_BYTES = 2**28
 
 

@@ -1,4 +1,4 @@
-"""Hand in a better schedule or bound: it is checked, and kept in a copy of one's own."""
+"""Submit a better schedule or bound: it is checked, and kept in your own copy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .verification import bound_faults, broken_rules
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """What a submission has bettered.
+    """What a submission has improved.
 
     Attributes
     ----------

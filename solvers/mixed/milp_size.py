@@ -18,8 +18,8 @@ from .bounds.combinatorial import best_bound
 #: bound would be weaker than the KV-area bounds.
 MOST_BINARIES = 120_000
 
-#: With a limit on nodes, which says nothing of the root: at most so many binaries, and so many more
-#: for each node. The root of 2,000 takes about a second.
+#: With a limit on nodes, which says nothing of the root: at most this many binaries, and this many
+#: more for each node. The root of 2,000 takes about a second.
 ROOT_BINARIES, BINARIES_PER_NODE = 2_000, 200
 
 #: Beyond this many requests the horizon is derived without a bound per left-out request.

@@ -5,10 +5,10 @@ starts L_i of this file keep at least one optimal schedule.
 
 **Without a known schedule.** Every objective here is regular: starting earlier never makes it
 worse. Among all optimal schedules take one that minimises the sum of starts. After the last
-arrival it has no idle round before its end: if nobody ran in round r > max a, all that starts at
+arrival it has no idle round before its end: if none ran in round r > max a, all that starts at
 r or later could start one round earlier (it has arrived, and what ran before r has ended), which
 is feasible, no worse, and has a smaller sum of starts. So each round of (max a, C_max] lies in
-somebody's run and ``C_max ≤ max a + Σ o``.
+some run and ``C_max ≤ max a + Σ o``.
 
 **With a known schedule of value V.** For total latency, every schedule of value ≤ V has
 ``c_i − a_i ≤ V − Σ_{j≠i} (c_j − a_j) ≤ V − R_i`` for any lower bound R_i on the latency of the

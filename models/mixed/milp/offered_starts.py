@@ -19,7 +19,7 @@ class Starts:
     earliest, latest : ndarray of int64, shape (n,)
         a_i and L_i; a request with ``L_i < a_i`` has no start (it cannot earn its reward).
     last_round : int
-        T, the last round in which anybody can run.
+        T, the last round in which any request can run.
     """
 
     earliest: IntArray

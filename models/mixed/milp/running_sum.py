@@ -1,7 +1,7 @@
 """The running-sum form: the same LP relaxation, 4 memory non-zeros per binary (model/mixed.md §2).
 
 A_t requests are in the batch of round t and hold m_t tokens together. From round t − 1 to t
-everybody who stays gains a token, who started at t − 1 enters with s_i + 1 tokens, and who
+what stays gains a token, what started at t − 1 enters with s_i + 1 tokens, and what
 completed at t − 1 (started at t − 1 − o_i) leaves with s_i + o_i. Substituting both recursions
 gives the dense row of every round.
 """

@@ -1,8 +1,8 @@
 """Formulation S1, merged by class: requests that are equal from now on (model/separate.md §2).
 
 Once its prompt is read, a request is known by two numbers: the tokens h that it holds and the token
-jobs r that it has to go. Whoever holds as many and has as many to go is interchangeable from then
-on, whatever its prompt and output were: (s, o) = (3, 5) after its third token and (4, 4) after its
+jobs r that it has to go. Requests with the same two are interchangeable from then on,
+whatever their prompts and outputs were: (s, o) = (3, 5) after its third token and (4, 4) after its
 second are both in the class (h, r) = (6, 2). So prompts have names, x_{i,t}, and token jobs do not,
 y_{c,t}: a job moves one request from class (h, r) to (h + 1, r − 1), the last one, r = 1, completes
 it. The result is smaller than S1 by types and its relaxation is stronger: prompts are bounded one
@@ -113,7 +113,7 @@ def add_class_balance(model: pyo.ConcreteModel) -> None:
     """Classes: ``N_{c,t} = N_{c,t'} + (jobs into c that end in (t', t]) − y_{c,t} ≥ 0``.
 
     N_{c,t} requests stay in class c after the starts at t; t' is the time before t at which the
-    class may have jobs. At its last time nobody stays.
+    class may have jobs. At its last time none stays.
     """
 
     def most(model: pyo.ConcreteModel, c: int, t: int) -> tuple[int, int]:
@@ -197,9 +197,9 @@ def add_batch_limits(model: pyo.ConcreteModel, instance: Instance) -> None:
 
 
 def add_kv_capacity(model: pyo.ConcreteModel, instance: Instance) -> None:
-    """KV at the end of the batch that starts at t: at most M, with who completes in it.
+    """KV at the end of the batch that starts at t: at most M, with what completes in it.
 
-    ``m_t = m_{t'} + Σ_i (s_i + 1)·x_{i,t} + Σ_c y_{c,t} − (peaks of who completes in (t', t])``,
+    ``m_t = m_{t'} + Σ_i (s_i + 1)·x_{i,t} + Σ_c y_{c,t} − (peaks of what completes in (t', t])``,
     where t' is the time before t at which a batch may start and ``0 ≤ m_t ≤ M``.
     """
     M = instance.gpu.kv_capacity
@@ -245,7 +245,7 @@ def add_goal(
 ) -> None:
     """Objective: ``Σ w·end·(last jobs that end then)``, less Σ a_i for the latency.
 
-    Makespan of the walk, or reward ``Σ_i r_i·Σ_t x_{i,t}``: who is accepted completes in time.
+    Makespan of the walk, or reward ``Σ_i r_i·Σ_t x_{i,t}``: what is accepted completes in time.
     """
     if objective == "makespan":
         model.goal = pyo.Objective(expr=makespan(model, graph), doc="makespan")

@@ -16,7 +16,7 @@ def add_batch_counts(model: pyo.ConcreteModel, instance: Instance, objective: st
     at r or later. A prompt batch holds at most B_P of them and C_P of their prompt tokens, and no
     two prompts above C_P/2, so U_r is the largest of ⌈|R|/B_P⌉, ⌈Σ s_i/C_P⌉ and the number of such
     prompts. A token batch holds at most B = min(B_D, K) of their Σ (o_i − 1) token jobs, where the
-    K smallest s_i + 2 fit in M (who is in a token batch holds at least that at its end), and no two
+    K smallest s_i + 2 fit in M (a request in a token batch ends with at least that), and no two
     jobs of one request; so V_r is the larger of ⌈Σ (o_i − 1)/B⌉ and max (o_i − 1). The numbers of
     batches are integers, so both may be rounded up.
     """
@@ -84,7 +84,7 @@ def least_token_batches(instance: Instance, requests: list[int], everyone: list[
 
 
 def add_remaining_jobs(model: pyo.ConcreteModel, instance: Instance, objective: str) -> None:
-    """Who is done had at most h jobs to start h batches before its last (S1 by request, S2).
+    """What is done had at most h jobs to start h batches before its last (S1 by request, S2).
 
     For h = 1 … o_i − 2 ``(o_i − 1 − h)·z_{i,t} ≤ Y_{i,t−(h+1)·τ_D}``, and for h = o_i − 1
     ``z_{i,t} ≤ X_{i,t−(o_i−1)·τ_D−τ_P}`` (h = 0 is in the formulation): the jobs of a request are

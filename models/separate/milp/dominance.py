@@ -93,7 +93,7 @@ def add_merged_prompts(model: pyo.ConcreteModel, instance: Instance, objective: 
 def _prompt_jobs(
     model: pyo.ConcreteModel, instance: Instance
 ) -> dict[int, list[tuple[object, int, int, int]]]:
-    """Prompt jobs by time t: variable, s, o, and the last arrival up to t of who it may be."""
+    """Prompt jobs by time t: variable, s, o, and the last arrival up to t of those it may be."""
     arrival = instance.arrival.tolist()
     jobs: dict[int, list[tuple[object, int, int, int]]] = {}
     if model.formulation == "stages":
@@ -109,7 +109,7 @@ def _prompt_jobs(
 
 
 def add_full_batches(model: pyo.ConcreteModel, instance: Instance, objective: str) -> None:
-    """Nobody is left out who fits, where KV never binds: Σ (s_i + o_i) ≤ M (time-expanded only).
+    """Nothing that fits is left out, where KV never binds: Σ (s_i + o_i) ≤ M (time-expanded only).
 
     Prompts: with f_k = max(1/B_P, s_k/(C_P − s_i + 1)) (a missing limit gives 0)
     ``Σ_{k≠i} f_k·x_{k,t} ≥ u_t + X_{i,last} − 1 − X_{i,t}`` for a_i ≤ t. Tokens:
@@ -153,11 +153,11 @@ def add_full_batches(model: pyo.ConcreteModel, instance: Instance, objective: st
 def add_early_tokens(model: pyo.ConcreteModel, instance: Instance, objective: str) -> None:
     """Of two token batches in a row the first holds all of the second, or is full (not by class).
 
-    Or somebody completes in it. Request by request ``y_{i,t+τ_D} ≤ y_{i,t} + (1 − v_t) +
+    Or a request completes in it. Request by request ``y_{i,t+τ_D} ≤ y_{i,t} + (1 − v_t) +
     Σ_{k≠i} y_{k,t}/B_D + Σ_k (z_{k,t+τ_D} − z_{k,t})`` (no limit: no term); for stages, with most
     as in `stages.most_in_batch`, ``q_{j,g,t+τ_D} ≤ q_{j,g−1,t} + most·((1 − v_t) + Σ q_t/B_D +
     completions at t + τ_D)``, where only jobs in token batches count.
-    Proof: let i be in the second batch and not in the first, which has room and completes nobody.
+    Proof: let i be in the second batch and not in the first, which has room and completes none.
     i has its prompt read, since the batch before the second is a token batch. Move its job into the
     first: the KV at its end is one more, no more than at the end of the second, where it is the
     same as before and at least one job later. No completion is later, the moved job ends earlier,

@@ -67,7 +67,7 @@ def _of_time_expanded(
 def _of_stages(
     instance: Instance, model: pyo.ConcreteModel, value: Value
 ) -> list[tuple[Kind, tuple[int, ...]]]:
-    """Give the flows names: prompts by arrival, then whoever is in the stage, by arrival."""
+    """Give the flows names: prompts by arrival, then those in the stage, by arrival."""
     stages = {(j, 0): list(members) for j, members in enumerate(model.members)}
     jobs: dict[tuple[int, Kind], list[tuple[int, int, int]]] = {}
     for (j, g, t), leaving in model.q.items():
@@ -90,7 +90,7 @@ def _of_stages(
 def _of_classes(
     instance: Instance, model: pyo.ConcreteModel, value: Value
 ) -> list[tuple[Kind, tuple[int, ...]]]:
-    """Give the token jobs names: whoever came into the class first."""
+    """Give the token jobs names: first in the class, first served."""
     batches: dict[tuple[int, Kind], list[int]] = {}
     for (i, t), x in model.x.items():
         if value(x) > 0.5:

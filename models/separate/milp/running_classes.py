@@ -35,7 +35,7 @@ def running_classes(
 ) -> tuple[list[RunningClass], dict[int, int]]:
     """Return the classes of some requests, and the class of each when its prompt is read.
 
-    Classes come by increasing r. Who has one token of output only is in none.
+    Classes come by increasing r. A request with one token of output only is in none.
 
     Examples
     --------

@@ -128,7 +128,7 @@ def add_stage_balance(model: pyo.ConcreteModel) -> None:
     """Stages: ``N_{j,g,t} = N_{j,g,t'} + (jobs into g that end in (t', t]) − q_{j,g,t} ≥ 0``.
 
     N_{j,g,t} requests stay in stage g ≥ 1 after the starts at t; t' is the time before t at which
-    stage g may start jobs. At its last time nobody stays.
+    stage g may start jobs. At its last time none stays.
     """
     stages = [(j, g, t) for j, g, t in model.JOBS if g > 0]
     model.STAGES = pyo.Set(dimen=3, initialize=stages, doc="(j, g, t): token jobs from stage g ≥ 1")
@@ -207,9 +207,9 @@ def _by_time(model: pyo.ConcreteModel) -> tuple[dict[int, list[tuple[int, int, i
 
 
 def add_kv_capacity(model: pyo.ConcreteModel, instance: Instance) -> None:
-    """KV at the end of the batch that starts at t: at most M, with who completes in it.
+    """KV at the end of the batch that starts at t: at most M, with what completes in it.
 
-    Who stays in stage g holds s_j + g tokens, who leaves it in the running batch s_j + g + 1:
+    What stays in stage g holds s_j + g tokens, what leaves it in the running batch s_j + g + 1:
     ``m_t = m_{t'} + Σ_j [(s_j + 1)·q_{j,0,t} + Σ_{g≥1} q_{j,g,t}] − Σ_j (s_j + o_j)·(completions in
     (t', t])``, where t' is the time before t and ``0 ≤ m_t ≤ M``.
     """
@@ -252,7 +252,7 @@ def add_goal(
 ) -> None:
     """Objective: ``Σ_{j,t} w_j·end·(last jobs that end then)``, less Σ a_i for the latency.
 
-    Makespan of the walk, or reward ``Σ_j r_j·Σ_t q_{j,0,t}``: who is accepted completes in time.
+    Makespan of the walk, or reward ``Σ_j r_j·Σ_t q_{j,0,t}``: what is accepted completes in time.
     """
     if objective == "makespan":
         model.goal = pyo.Objective(expr=makespan(model, graph), doc="makespan")

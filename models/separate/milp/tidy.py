@@ -77,7 +77,7 @@ def _fits_prompt_batch(instance: Instance, requests: tuple[int, ...]) -> bool:
 
 
 def _advance_tokens(instance: Instance, schedule: SeparateSchedule) -> SeparateSchedule | None:
-    """Move one job into the token batch just before, if that has room and completes nobody."""
+    """Move one job into the token batch just before, if that has room and completes none."""
     B_D = instance.gpu.token_batch_requests
     ends = schedule.ends(instance).tolist()
     tokens = [0] * instance.n

@@ -5,8 +5,8 @@ have started by t, and z_{i,t} = 1 iff i is done by t (its last batch ends at or
 
     Σ_i [ (s_i + 1)·X_{i,t} + Y_{i,t} − (s_i + o_i)·z_{i,t} ]
 
-is what is held at the end of the batch that starts at t: who takes part has one token more by then,
-and who completes in it still counts. So one row per possible batch is enough.
+is what is held at the end of the batch that starts at t: what is in it has one token more by then,
+and what completes in it still counts. So one row per possible batch is enough.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def add_prompt_first(model: pyo.ConcreteModel) -> None:
 
 
 def add_all_tokens(model: pyo.ConcreteModel, instance: Instance) -> None:
-    """All tokens of who is served: ``Y_{i,last} = (o_i − 1)·X_{i,last}``."""
+    """All tokens of what is served: ``Y_{i,last} = (o_i − 1)·X_{i,last}``."""
     o = instance.output.tolist()
 
     def all_tokens(model: pyo.ConcreteModel, i: int) -> object:
@@ -180,7 +180,7 @@ def add_all_tokens(model: pyo.ConcreteModel, instance: Instance) -> None:
 
 
 def add_done(model: pyo.ConcreteModel, instance: Instance) -> None:
-    """Completion: z needs all jobs, does not go back, and is 1 at the end for who is served.
+    """Completion: z needs all jobs, does not go back, and is 1 at the end for what is served.
 
     ``z_{i,t} ≤ X_{i,t−τ_P}``; ``(o_i − 1)·z_{i,t} ≤ Y_{i,t−τ_D}``; ``z_{i,t'} ≤ z_{i,t}`` for the
     time t' before t; ``z_{i,last} = X_{i,last}``.
@@ -211,7 +211,7 @@ def add_done(model: pyo.ConcreteModel, instance: Instance) -> None:
 
 
 def add_kv_capacity(model: pyo.ConcreteModel, instance: Instance) -> None:
-    """KV at the end of the batch that starts at t: at most M, with who completes in it.
+    """KV at the end of the batch that starts at t: at most M, with what completes in it.
 
     ``Σ_i [(s_i + 1)·X_{i,t} + Y_{i,t} − (s_i + o_i)·z_{i,t}] ≤ M`` for all t at which a batch may
     start. While a batch runs (it started before t and ends after t) the same sum is what is held
@@ -241,7 +241,7 @@ def add_goal(
     """Objective, with ``c_i = d_0 + Σ_k (d_{k+1} − d_k)·(1 − z_{i,d_k})`` over i's end times d.
 
     Latency ``Σ (c_i − a_i)``, weighted ``Σ w_i·c_i``, makespan of the walk, or reward
-    ``Σ r_i·X_{i,last}``: who is accepted completes in time (`horizon`), so nobody pays a penalty.
+    ``Σ r_i·X_{i,last}``: what is accepted completes in time (`horizon`), so none pays a penalty.
     """
     if objective == "makespan":
         model.goal = pyo.Objective(expr=makespan(model, graph), doc="makespan")

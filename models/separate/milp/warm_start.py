@@ -142,7 +142,7 @@ def _set_stages(instance: Instance, model: pyo.ConcreteModel, placed: tuple[Batc
 def _flows(
     instance: Instance, model: pyo.ConcreteModel, placed: tuple[Batch, ...]
 ) -> dict[tuple[int, int, int], int] | None:
-    """How many leave each stage when; None if somebody is served whom the model does not offer."""
+    """How many leave each stage when; None if a request is served that the model does not offer."""
     of_type = {i: j for j, members in enumerate(model.members) for i in members}
     tokens = [0] * instance.n
     flows: dict[tuple[int, int, int], int] = {}

@@ -21,7 +21,7 @@ GRID = 2**80
 
 
 def value_at_arrival(instance: Instance, objective: str) -> Exact:
-    """Value of an objective if everybody started at its arrival, which no schedule betters.
+    """Value if every request started at its arrival, which no schedule improves on.
 
     Examples
     --------

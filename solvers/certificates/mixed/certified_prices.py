@@ -15,7 +15,7 @@ and where rounds k+1, k+2 have the same price p and rounds k+1+o, k+2+o the same
 difference grows by ``p − q`` a step. So between two neighbouring k at which either end of the run
 crosses into another block, f is quadratic: its minimum is at an end, or, if ``p > q``, at the
 first k from which on f does not fall. Beyond the last block f only grows, and no k with
-``k + o − a`` at least the best value so far can better it, since prices are not negative.
+``k + o − a`` at least the best value so far can improve it, since prices are not negative.
 
 Nothing here is shared with the search for good prices: a reader need trust only this file.
 """

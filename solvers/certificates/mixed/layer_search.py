@@ -428,7 +428,7 @@ def _cheapest_fit(terms: Terms, held: IntArray, i: int, t: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _slack_to_come(terms: Terms, first: int, state: States) -> int:
-    """Slack of the rounds from `first` on if nobody starts any more."""
+    """Slack of the rounds from `first` on if no more requests start."""
     total = 0
     for t in range(first, terms.slack.size):
         total += terms.slack[t]

@@ -304,7 +304,7 @@ def _may_be_in(terms: Terms, t: int, kind: int, state: States, i: int) -> bool:
 def _line_up(
     terms: Terms, t: int, end: int, kind: int, state: States, room: Room
 ) -> tuple[int, int, int]:
-    """List who may be in a batch, and what each adds to the bound at its end.
+    """List the requests that may be in a batch, and what each adds to the bound at its end.
 
     Returns how many they are, how much KV is held, and the bound of an empty batch that lasts until
     then, in units of 1/scale, without what is paid for complete requests and the cost to go.
@@ -414,7 +414,7 @@ def _batches(
 
 @njit(cache=True, nogil=True)
 def _least_to_go(terms: Terms, end: int, kind: int, state: States, most: int, room: Room) -> None:
-    """Fill `go` with the least cost to go after a batch of so many."""
+    """Fill `go` with the least cost to go after a batch of this many requests."""
     done = running = last = 0
     for i in range(state.size):
         done += state[i] > 0
@@ -431,7 +431,7 @@ def _least_to_go(terms: Terms, end: int, kind: int, state: States, most: int, ro
 
 @njit(cache=True, nogil=True)
 def _elders_lead(terms: Terms, size: int, room: Room) -> bool:
-    """Whether nobody in the batch has more tokens now than an equal one that arrived earlier."""
+    """Whether no request in the batch has more tokens now than an equal, earlier one."""
     for k in range(size):
         i = room.who[room.picked[k]]
         if terms.elder[i] >= 0 and room.state[i] > room.state[terms.elder[i]]:

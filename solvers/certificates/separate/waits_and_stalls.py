@@ -147,7 +147,7 @@ class _Walk:
             clock.check()
             X = int(arrived[min(t, last + reach)])
             gone = t - reach - 1
-            if gone >= 0:  # whoever arrived within the reach waits a slot more
+            if gone >= 0:  # what arrived within the reach waits a slot more
                 waits = (X - arrived[gone]) * t - (self.sums[X] - self.sums[arrived[gone]])
                 longer = far + int(arrived[t - 1] - arrived[gone])
                 far = min(longer, int(least[gone] + waits), _NEVER)
@@ -218,7 +218,7 @@ class _Walk:
 def _left_over(
     prompts: list[int], most: int, batches: int, B_P: int, C_P: int, clock: Clock
 ) -> IntArray:
-    """``[x, w]``: of the last w among the first x, how many do not fit into so many batches."""
+    """``[x, w]``: of the last w among the first x, how many do not fit into this many batches."""
     n = len(prompts)
     table = np.zeros((n + 1, most + 1), int)
     for x in range(1, n + 1):

@@ -247,7 +247,7 @@ def _steps(row: Sequence[int]) -> list[list[int]]:
 
 
 def _row(place: str, value: object, low: int, most: int) -> tuple[int, ...]:
-    """Prices from the record of `_steps`, at most so many."""
+    """Prices from the record of `_steps`, at most this many."""
     row: list[int] = []
     for j, stretch in enumerate(array(place, value)):
         numbers = integers(f"{place}[{j}]", stretch, low=low)
@@ -290,7 +290,7 @@ class _Walk:
         return price
 
     def cost_of_late(self) -> list[int]:
-        """Least cost of so many late requests, by their number."""
+        """Least cost of late requests, by their number."""
         late = sorted(
             (self.proof.end + 1 - a) * self.proof.scale - price
             for a, price in zip(self.a, self.proof.prompt, strict=True)

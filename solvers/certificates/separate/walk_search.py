@@ -25,7 +25,7 @@ class WalkSearch:
         ≥ 0.
     walk : WalkPriceProof
         Prices of the GPU's walk: the closer their bound, the shorter the search. Their
-        end is so late that whoever completes after it makes the total latency `value` or more.
+        end is so late that a completion after it makes the total latency `value` or more.
 
     Examples
     --------

@@ -59,7 +59,7 @@ def column_types(instance: Instance) -> ColumnTypes:
 
 
 def first_rounds(instance: Instance, types: ColumnTypes) -> IntArray:
-    """First round in which a request can be of each type, shape (K,): before it nobody pays for it.
+    """First round in which a request can be of each type, shape (K,): none pays for it before.
 
     Examples
     --------

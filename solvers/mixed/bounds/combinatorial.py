@@ -18,7 +18,7 @@ from .kv_area import (
 
 Bound = Callable[[Instance], int | Fraction]
 
-#: Bounds beyond "everybody starts at its arrival": lower ones, for the reward upper ones.
+#: Bounds beyond "every request starts at its arrival": lower ones, for the reward upper ones.
 AREA_BOUNDS: Mapping[str, Mapping[str, Bound]] = MappingProxyType(
     {
         "latency": {
@@ -33,7 +33,7 @@ AREA_BOUNDS: Mapping[str, Mapping[str, Bound]] = MappingProxyType(
 
 
 def starts_at_arrival(instance: Instance, objective: str = "latency") -> Exact:
-    """Value if everybody started at its arrival, which no schedule betters: objectives are regular.
+    """Value if every request started at its arrival: objectives are regular, so none is better.
 
     Examples
     --------

@@ -15,10 +15,10 @@ the special case ``U_t(w, r) = u_t·w``.
 **Search.** The dual function is concave and piecewise linear; the volume algorithm of Barahona and
 Anbil (2000) climbs it along averaged subgradients with steps towards the value of a known schedule.
 Prices constant on blocks of rounds come first (16, then 8, 4, 2, 1 rounds): few configurations to
-price, and a good start for the finer ones. A type that nobody can be of yet, since no request has
+price, and a good start for the finer ones. A type that no request can be of yet, since none has
 arrived that early, has price 0: no start would pay it, and it can only raise the deduction.
 Where the volume algorithm ends it is stuck: started again from its prices it gains nothing. So
-prices handed back are bettered by adaptive steps (see `adaptive_ascent`) that leave them and
+prices handed back are improved by adaptive steps (see `ascent.adaptive`) that leave them and
 return, ever shorter, to the average of where they were.
 
 Prices are integers in units of ``1 / SCALE`` rounds and everything is summed in integers, so each
@@ -38,6 +38,7 @@ from numba import njit
 from ....models.instance import FloatArray, Instance, IntArray
 from ....models.mixed.schedule import MixedSchedule
 from ...ascent.adaptive import AdaptiveAscent, rounded
+from ...ascent.volume import StepFactor
 from .column_types import ColumnTypes, column_types, first_rounds
 from .configuration_pricing import heaviest_configuration, workspace
 from .fluid_prices import fluid_prices
@@ -48,7 +49,7 @@ SCALE = 2**20
 #: Rounds per block, from coarse to fine.
 STAGES = (16, 8, 4, 2, 1)
 
-#: A stage ends when so many steps better the bound by less than this part of the known value.
+#: A stage ends when this many steps improve the bound by less than this part of the known value.
 STALL_STEPS = 400
 STALL = 0.004
 
@@ -61,8 +62,8 @@ NEWEST = 0.01
 #: A stage ends when its step factor has shrunk to this.
 SMALLEST_FACTOR = 0.0005
 
-#: Steps without a better bound after which the step factor shrinks.
-PATIENCE = 20
+#: Steps without improvement after which the step factor shrinks, and to what part of it.
+PATIENCE, SHORTER = 20, 0.8
 
 #: Length of the first and of the last adaptive step, in rounds; most steps from one to the other.
 FIRST_LENGTH, LAST_LENGTH = 0.1, 0.001
@@ -122,7 +123,7 @@ def configuration_prices(
         A feasible schedule: its value is what the steps aim at, its last completion the last
         round that is priced.
     begin : ConfigurationPrices, optional
-        Prices of this instance to better, by adaptive steps.
+        Prices of this instance to improve, by adaptive steps.
     time_limit : float, optional
         Seconds.
     work_limit : int, optional
@@ -130,7 +131,7 @@ def configuration_prices(
     stop : callable, optional
         Asked after every step; True ends the search.
     found : callable, optional
-        Called with each better bound.
+        Called with each improved bound.
 
     Returns
     -------
@@ -226,7 +227,7 @@ class _Volume:
         self._drop_unpayable(self.best)
 
     def _drop_unpayable(self, price: FloatArray | IntArray) -> None:
-        """Set the prices of types that nobody can be of by the end of a block to 0."""
+        """Set the prices of types that no request can be of by the end of a block to 0."""
         last_rounds = (np.arange(price.shape[0]) + 1) * self.rounds - 1
         price[last_rounds[:, None] < self.first_rounds] = 0
 
@@ -235,23 +236,24 @@ class _Volume:
         slope = np.zeros(self.best.shape)
         self.bound = self._evaluate(self.best, slope)
         average, trial = slope.copy(), np.empty_like(self.best)
-        factor = FACTOR if self.rounds == STAGES[0] else FINER_FACTOR
-        failures, steps, before = 0, 0, self.bound
+        first = FACTOR if self.rounds == STAGES[0] else FINER_FACTOR
+        factor = StepFactor(first, SHORTER, PATIENCE)
+        steps, before = 0, self.bound
         while (
-            factor > SMALLEST_FACTOR and self.bound < self.goal and limits.allow_step(self.rounds)
+            factor.value > SMALLEST_FACTOR
+            and self.bound < self.goal
+            and limits.allow_step(self.rounds)
         ):
-            length = factor * (self.goal - self.bound) / _square(average)
+            length = factor.value * (self.goal - self.bound) / _square(average)
             _step(self.best, average, length, trial)
             value = self._evaluate(trial, slope)
             _blend(average, slope, NEWEST)
             if value > self.bound:
-                failures, factor = 0, min(2.0, 1.1 * factor)
+                factor.succeeded()
                 self.best, trial = trial, self.best
                 self._better(value, found)
             else:
-                failures += 1
-                if failures == PATIENCE:
-                    failures, factor = 0, 0.8 * factor
+                factor.failed()
             steps += 1
             if steps % STALL_STEPS == 0 and self.rounds > STAGES[-1]:
                 if self.bound - before < STALL * self.goal:

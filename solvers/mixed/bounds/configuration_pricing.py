@@ -52,7 +52,7 @@ class Workspace(NamedTuple):
 def workspace(K: int, M: int) -> Workspace:
     """Allocate for K types and capacity M."""
     members = M // 2 + 2
-    # A record is made when an item betters a state, so at most once per item and state.
+    # A record is made when an item improves a state, so at most once per item and state.
     records = min(K * members * (M + 1) + 1, 1 << 22)
     return Workspace(
         np.empty((members, M + 1), np.int64),

@@ -139,7 +139,7 @@ def _levels(blocks: int) -> list[int]:
 
 
 class _Search:
-    """The prices so far and the machinery to better them."""
+    """The prices so far, and the ascent that improves them."""
 
     def __init__(
         self,
@@ -208,7 +208,7 @@ class _Search:
 
 
 def busy_boundaries(instance: Instance, schedule: MixedSchedule, blocks: int) -> IntArray:
-    """Boundaries of about `blocks` blocks: equal shares of the rounds in which anybody runs.
+    """Boundaries of about `blocks` blocks: equal shares of the busy rounds.
 
     The longest idle stretches between them, at most as many, are blocks of their own.
 

@@ -11,7 +11,7 @@ is made needless by one that stays: the relation is transitive, and goes down in
 waiting requests or in this order.
 
 The rule that of equal requests the one that arrives later starts no earlier is kept: whether a
-state obeys it depends on who waits only, and a way on that does not is no worse after exchanging
+state obeys it depends on what waits only, and a way on that does not is no worse after exchanging
 starts of equals.
 
 The excess of a state is ``SCALE · (latency of those started)`` less the least costs of those
@@ -33,7 +33,7 @@ from ..bounds.configuration import SCALE
 from .excess import Excess
 from .layer import WAITING, Layer
 
-#: A state is compared with at most so many of a group, the cheapest.
+#: A state is compared with at most this many of a group, the cheapest.
 MOST_COMPARED = 500
 
 _BYTE = np.uint64(255)

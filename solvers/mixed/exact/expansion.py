@@ -29,7 +29,7 @@ _BYTE = np.uint64(255)
 _ONE = np.uint64(1)
 
 
-class Desk(NamedTuple):
+class Workspace(NamedTuple):
     """Arrays that the expansion of a state works in; row d: after d requests were started.
 
     Attributes
@@ -97,14 +97,14 @@ class Best(NamedTuple):
     started: Words
 
 
-def desk(excess: Excess) -> Desk:
+def workspace(excess: Excess) -> Workspace:
     """Allocate for an instance."""
     n, longest = excess.output.size, int(excess.output.max())
     rows, words = n + 1, -(-n // 8)
     held, state = np.zeros((rows, longest + 1), np.int64), np.zeros((rows, words), np.uint64)
     per_row = [np.zeros(rows, np.int64) for _ in range(4)]
     per_request = [np.zeros(n, np.int64) for _ in range(4)]
-    return Desk(
+    return Workspace(
         held=held,
         rounds=per_row[0],
         state=state,
@@ -131,30 +131,30 @@ def expand(
     last: int,
     following: Layer,
     best: Best,
-    desk: Desk,
+    work: Workspace,
 ) -> int:
     """Expand the states ``first … last − 1`` of boundary t into `following`.
 
     Returns the first state that is not done: less than `last` if `following` has no room left.
     A state expanded twice does no harm.
     """
-    _order_candidates(excess, t, desk)
+    _order_candidates(excess, t, work)
     for position in range(first, last):
-        _open(excess, t, layer, position, desk)
-        if _is_hopeless(excess, t, layer.excess[position], best.budget[0], desk):
+        _open(excess, t, layer, position, work)
+        if _is_hopeless(excess, t, layer.excess[position], best.budget[0], work):
             continue
-        if not _start_sets(excess, t, position, following, best, desk):
+        if not _start_sets(excess, t, position, following, best, work):
             return position
     return last
 
 
 @njit(cache=True, nogil=True)
-def _order_candidates(excess: Excess, t: int, desk: Desk) -> None:
+def _order_candidates(excess: Excess, t: int, work: Workspace) -> None:
     """Sort all requests by what starting at t changes; twins that have arrived tie, elder first."""
     change = np.empty(excess.output.size, np.int64)
     for i in range(change.size):
         change[i] = _change(excess, t, i)
-    desk.order[:] = excess.by_arrival[np.argsort(change[excess.by_arrival], kind="mergesort")]
+    work.order[:] = excess.by_arrival[np.argsort(change[excess.by_arrival], kind="mergesort")]
 
 
 @njit(cache=True, nogil=True)
@@ -167,11 +167,11 @@ def _change(excess: Excess, t: int, i: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _open(excess: Excess, t: int, layer: Layer, position: int, desk: Desk) -> None:
-    """Lay out a state: what runs, who waits, who may start."""
-    held, state = desk.held[0], desk.state[0]
+def _open(excess: Excess, t: int, layer: Layer, position: int, work: Workspace) -> None:
+    """Lay out a state: what runs, what waits, what may start."""
+    held, state = work.held[0], work.state[0]
     held[:] = 0
-    desk.earned[:] = 0
+    work.earned[:] = 0
     state[:] = layer.state[position]
     total = layer.excess[position] + excess.slack[t + 1]
     rounds, waiting, candidates = 0, 0, 0
@@ -180,33 +180,33 @@ def _open(excess: Excess, t: int, layer: Layer, position: int, desk: Desk) -> No
         left = int(np.int64((layer.state[position, i >> 3] >> shift) & _BYTE))
         if left == WAITING:
             total += excess.later[i, t + 1]
-            desk.waiting[waiting] = i
+            work.waiting[waiting] = i
             waiting += 1
         elif left > 0:
             age = excess.output[i] - left
             for u in range(left):
                 held[u] += excess.prompt[i] + age + u + 1
             for u in range(min(left, excess.slack.size - 1 - t)):
-                desk.earned[u] += excess.earned[i, t + 1 + u, age + u]
+                work.earned[u] += excess.earned[i, t + 1 + u, age + u]
             rounds = max(rounds, left)
             state[i >> 3] -= _ONE << shift
-    desk.rounds[0] = rounds
-    for i in desk.order:
+    work.rounds[0] = rounds
+    for i in work.order:
         if (
             _is_waiting(state, i)
             and excess.start[i, t] < FAR
-            and fits(_running(desk, 0), excess.prompt[i], excess.output[i], 0, excess.M)
+            and fits(_running(work, 0), excess.prompt[i], excess.output[i], 0, excess.M)
         ):
-            desk.candidate[candidates] = i
-            desk.change[candidates] = _change(excess, t, i)
+            work.candidate[candidates] = i
+            work.change[candidates] = _change(excess, t, i)
             candidates += 1
-    desk.gain[candidates] = 0
+    work.gain[candidates] = 0
     for c in range(candidates - 1, -1, -1):
-        desk.gain[c] = desk.gain[c + 1] + min(0, desk.change[c])
-    desk.total[0] = total - desk.earned[0]
-    desk.started[0] = 0
-    desk.following[0] = 0
-    desk.sizes[0], desk.sizes[1] = waiting, candidates
+        work.gain[c] = work.gain[c + 1] + min(0, work.change[c])
+    work.total[0] = total - work.earned[0]
+    work.started[0] = 0
+    work.following[0] = 0
+    work.sizes[0], work.sizes[1] = waiting, candidates
 
 
 @njit(cache=True, nogil=True)
@@ -216,103 +216,103 @@ def _is_waiting(state: Words, i: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _running(desk: Desk, depth: int) -> Running:
+def _running(work: Workspace, depth: int) -> Running:
     """What runs after boundary t once the requests of row `depth` are started."""
-    return Running(desk.held[depth], desk.earned, desk.rounds[depth])
+    return Running(work.held[depth], work.earned, work.rounds[depth])
 
 
 @njit(cache=True, nogil=True)
-def _is_hopeless(excess: Excess, t: int, so_far: int, budget: int, desk: Desk) -> bool:
-    waiting = desk.waiting[: desk.sizes[0]]
-    return exceeds(excess, t, _running(desk, 0), waiting, budget - so_far, desk.look)
+def _is_hopeless(excess: Excess, t: int, so_far: int, budget: int, work: Workspace) -> bool:
+    waiting = work.waiting[: work.sizes[0]]
+    return exceeds(excess, t, _running(work, 0), waiting, budget - so_far, work.look)
 
 
 @njit(cache=True, nogil=True)
 def _start_sets(
-    excess: Excess, t: int, position: int, following: Layer, best: Best, desk: Desk
+    excess: Excess, t: int, position: int, following: Layer, best: Best, work: Workspace
 ) -> bool:
     """Try every set of candidates, depth first; False if `following` has no room."""
     depth = int(np.int64(0))  # no literal: what is called with one is compiled once more
-    if not _close(excess, t, position, depth, following, best, desk):
+    if not _close(excess, t, position, depth, following, best, work):
         return False
     while depth >= 0:
-        c = _next_candidate(excess, depth, best.budget[0], desk)
+        c = _next_candidate(excess, depth, best.budget[0], work)
         if c < 0:
             depth -= 1
             continue
-        desk.following[depth] = c + 1
+        work.following[depth] = c + 1
         depth += 1
-        _start(excess, desk.candidate[c], desk.total[depth - 1] + desk.change[c], depth, desk)
-        desk.following[depth] = c + 1
-        if not _close(excess, t, position, depth, following, best, desk):
+        _start(excess, work.candidate[c], work.total[depth - 1] + work.change[c], depth, work)
+        work.following[depth] = c + 1
+        if not _close(excess, t, position, depth, following, best, work):
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def _next_candidate(excess: Excess, depth: int, budget: int, desk: Desk) -> int:
+def _next_candidate(excess: Excess, depth: int, budget: int, work: Workspace) -> int:
     """Next candidate that can join those started and stay within the budget, or −1."""
-    for c in range(desk.following[depth], desk.sizes[1]):
-        if desk.total[depth] + desk.change[c] + desk.gain[c + 1] > budget:
-            if desk.change[c] >= 0:
+    for c in range(work.following[depth], work.sizes[1]):
+        if work.total[depth] + work.change[c] + work.gain[c + 1] > budget:
+            if work.change[c] >= 0:
                 return -1
             continue
-        i = desk.candidate[c]
+        i = work.candidate[c]
         twin = excess.earlier_twin[i]
-        if twin >= 0 and _is_waiting(desk.state[depth], twin):
+        if twin >= 0 and _is_waiting(work.state[depth], twin):
             continue
         s, o = excess.prompt[i], excess.output[i]
-        if fits(_running(desk, depth), s, o, 0, excess.M):
+        if fits(_running(work, depth), s, o, 0, excess.M):
             return c
     return -1
 
 
 @njit(cache=True, nogil=True)
-def _start(excess: Excess, i: int, total: int, depth: int, desk: Desk) -> None:
+def _start(excess: Excess, i: int, total: int, depth: int, work: Workspace) -> None:
     """Fill row `depth`: the row before it, and request i started."""
     o = excess.output[i]
-    desk.total[depth] = total
-    desk.rounds[depth] = max(desk.rounds[depth - 1], o)
-    desk.started[depth] = desk.started[depth - 1] | (_ONE << np.uint64(i))
-    desk.held[depth] = desk.held[depth - 1]
+    work.total[depth] = total
+    work.rounds[depth] = max(work.rounds[depth - 1], o)
+    work.started[depth] = work.started[depth - 1] | (_ONE << np.uint64(i))
+    work.held[depth] = work.held[depth - 1]
     for u in range(o):
-        desk.held[depth, u] += excess.prompt[i] + u + 1
-    desk.state[depth] = desk.state[depth - 1]
-    desk.state[depth, i >> 3] ^= np.uint64(WAITING ^ (o - 1)) << np.uint64(8 * (i & 7))
+        work.held[depth, u] += excess.prompt[i] + u + 1
+    work.state[depth] = work.state[depth - 1]
+    work.state[depth, i >> 3] ^= np.uint64(WAITING ^ (o - 1)) << np.uint64(8 * (i & 7))
 
 
 @njit(cache=True, nogil=True)
 def _close(
-    excess: Excess, t: int, position: int, depth: int, following: Layer, best: Best, desk: Desk
+    excess: Excess, t: int, position: int, depth: int, following: Layer, best: Best, work: Workspace
 ) -> bool:
     """Start no more, run round t + 1; keep the state if it may lead to something better."""
     budget = best.budget[0]
-    if desk.total[depth] > budget:
+    if work.total[depth] > budget:
         return True
-    least, started, state = desk.total[depth], desk.total[depth], desk.state[depth]
+    least, started, state = work.total[depth], work.total[depth], work.state[depth]
     alone = True
-    for i in desk.waiting[: desk.sizes[0]]:
+    for i in work.waiting[: work.sizes[0]]:
         if not _is_waiting(state, i):
             continue
         alone = False
         started -= excess.later[i, t + 1]
-        least += _delayed(excess, t, i, depth, desk)
+        least += _delayed(excess, t, i, depth, work)
         if least > budget:
             return True
     if not alone:
-        return insert(following, state, started, position, desk.started[depth])
+        return insert(following, state, started, position, work.started[depth])
     value = started + _remaining_slack(excess, t + 2, state)
     if value <= budget:
         best.found[0], best.found[1], best.found[2] = value, t, position
-        best.started[0] = desk.started[depth]
+        best.started[0] = work.started[depth]
         best.budget[0] = value - SCALE
     return True
 
 
 @njit(cache=True, nogil=True)
-def _delayed(excess: Excess, t: int, i: int, depth: int, desk: Desk) -> int:
+def _delayed(excess: Excess, t: int, i: int, depth: int, work: Workspace) -> int:
     """By how much what runs raises the least cost of starting request i after t."""
-    running = _running(desk, depth)
+    running = _running(work, depth)
     s, o, M = excess.prompt[i], excess.output[i], excess.M
     if fits(running, s, o, excess.cheapest[i, t + 1] - t, M):
         return 0

@@ -1,4 +1,4 @@
-"""What the rounds to come must cost at least, given what runs and who waits, compiled.
+"""What the rounds to come must cost at least, given what runs and what waits, compiled.
 
 From a state at boundary t let a waiting request i start at k ≥ t. Of its start cost, let
 

@@ -13,7 +13,7 @@ from ....models.mixed.schedule import MixedSchedule
 from ..bounds.configuration import SCALE, ConfigurationPrices
 from .excess import excess_terms
 from .layer import MOST_REQUESTS, WAITING
-from .search import Limits, OutOfLimits, exhaust
+from .search import OutOfLimits, SearchLimits, search_states
 
 #: A search should take about this many times as long as the one before it.
 GROWTH = 6.0
@@ -21,7 +21,7 @@ GROWTH = 6.0
 #: Share of the gap that the first two searches look at each.
 FIRST_SHARE = 0.1
 
-#: A proof that would take so many times the time left, as far as the searches so far tell, is
+#: A proof that would take this many times the time left, extrapolated from the searches so far, is
 #: given up where that is asked for.
 HOPELESS = 6.0
 
@@ -124,7 +124,7 @@ def prove(
     (7, True)
     """
     _check(instance, schedule)
-    limits = Limits(time_limit, work_limit, memory_limit, stop)
+    limits = SearchLimits(time_limit, work_limit, memory_limit, stop)
     value = _latency(instance, schedule)
     excess, priced = excess_terms(instance, prices, value)
     bound = max(bound, -(-priced // SCALE), int(instance.output.sum()))
@@ -135,7 +135,7 @@ def prove(
                 break
             target = _next_target(bound, value, tried)
             before = limits.nodes
-            start = exhaust(excess, priced, target, limits, threads=threads)
+            start = search_states(excess, priced, target, limits, threads=threads)
             if start is not None:
                 schedule = MixedSchedule(start)
                 value = bound = _latency(instance, schedule)

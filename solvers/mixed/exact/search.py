@@ -1,4 +1,4 @@
-"""One exhaustive search: all schedules of latency up to a value, boundary by boundary."""
+"""One search with dominance: all schedules of latency up to a value, boundary by boundary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...state_table import Words
 from ..bounds.configuration import SCALE
 from .dominance import bytes_when_sorted, in_groups, mark_needless
 from .excess import Excess
-from .expansion import Best, Desk, desk, expand
+from .expansion import Best, Workspace, expand, workspace
 from .layer import Layer, bytes_per_state, doubled, empty_layer, root
 
 #: How each state of a layer was reached: its parent's position, bits of the requests started.
@@ -34,16 +34,16 @@ THINNED_AT_ONCE = 2**13
 #: Seconds between two looks at the clock, about.
 SLICE = 0.02
 
-#: Fewer states for each thread are not worth sharing; of more, each takes so many in turn at most.
+#: Fewer states for each thread are not worth sharing; of more, each takes this many in turn.
 LEAST_SHARE = 256
 LARGEST_TURN = 2**12
 
 
 class OutOfLimits(Exception):  # noqa: N818 - no error: the search is not complete
-    """A limit was reached, or somebody asked to stop."""
+    """A limit was reached, or the caller asked to stop."""
 
 
-class Limits:
+class SearchLimits:
     """Time, work and memory that all searches of a proof share, in several threads too.
 
     Parameters
@@ -75,7 +75,7 @@ class Limits:
         self._lock = threading.Lock()
 
     def check(self) -> None:
-        """Raise `OutOfLimits` if the time is up or somebody asks to stop."""
+        """Raise `OutOfLimits` if the time is up or the caller asks to stop."""
         if self.stop is not None and self.stop():
             raise OutOfLimits
         if self.deadline is not None and time.perf_counter() >= self.deadline:
@@ -108,13 +108,13 @@ class Limits:
             return math.inf
         return self.nodes * (self.deadline - time.perf_counter()) / max(spent, 1e-9)
 
-    def part(self, nodes: int, memory: int) -> Limits:
-        """Limits for a search by the way: the same clock, so many nodes and bytes."""
+    def part(self, nodes: int, memory: int) -> SearchLimits:
+        """Return limits for a subsidiary search: the same clock, these nodes and bytes."""
         left = None if self.deadline is None else self.deadline - time.perf_counter()
-        return Limits(left, nodes, memory, self.stop)
+        return SearchLimits(left, nodes, memory, self.stop)
 
     def allow(self, size: int) -> None:
-        """Check that so many bytes may be held."""
+        """Check that this many bytes may be held."""
         if size > self.memory:
             raise OutOfLimits
 
@@ -127,11 +127,11 @@ class Guide(Protocol):
         ...
 
 
-def exhaust(
+def search_states(
     excess: Excess,
     bound: int,
     value: int,
-    limits: Limits,
+    limits: SearchLimits,
     guide: Guide | None = None,
     *,
     threads: int = 1,
@@ -146,7 +146,7 @@ def exhaust(
         LB of the prices, in units of ``1 / SCALE``.
     value : int
         Latency, at most the value that `excess` was made for.
-    limits : Limits
+    limits : SearchLimits
         What the search may use.
     guide : Guide, optional
         Another bound that states are dropped by.
@@ -162,7 +162,7 @@ def exhaust(
     best = Best(
         np.array([value * SCALE - bound]), np.full(3, -1, dtype=np.int64), np.zeros(1, np.uint64)
     )
-    desks = [desk(excess) for _ in range(threads)]
+    spaces = [workspace(excess) for _ in range(threads)]
     layer = root(n)
     history: list[Ways] = []
     kept, t = 0, 0
@@ -174,8 +174,8 @@ def exhaust(
             m = int(layer.present[0])
             shares = _shares(m, threads)
             parts = [
-                _Part(share, _copy(best), desk)
-                for share, desk in zip(shares, desks[: len(shares)], strict=True)
+                _Part(share, _copy(best), work)
+                for share, work in zip(shares, spaces[: len(shares)], strict=True)
             ]
             together = len(parts)
             _run_all(
@@ -193,12 +193,12 @@ def exhaust(
 class _Part:
     """One thread's share of a boundary's states, and what they lead to."""
 
-    def __init__(self, share: list[range], best: Best, room: Desk) -> None:
-        self.share, self.best, self.room = share, best, room
+    def __init__(self, share: list[range], best: Best, work: Workspace) -> None:
+        self.share, self.best, self.work = share, best, work
         self.following: Layer
 
     def expand(
-        self, excess: Excess, t: int, layer: Layer, limits: Limits, kept: int, together: int
+        self, excess: Excess, t: int, layer: Layer, limits: SearchLimits, kept: int, together: int
     ) -> None:
         """Expand the share; `together` parts take about as much memory each."""
         words, m = layer.state.shape[1], int(layer.present[0])
@@ -208,7 +208,7 @@ class _Part:
             while done < states.stop:
                 last = min(states.stop, done + limits.next_slice())
                 began = time.perf_counter()
-                reached = expand(excess, t, layer, done, last, following, self.best, self.room)
+                reached = expand(excess, t, layer, done, last, following, self.best, self.work)
                 limits.spend(reached - done, time.perf_counter() - began)
                 done = reached
                 if reached < last:
@@ -271,7 +271,7 @@ def _thinned(
     excess: Excess,
     t: int,
     layer: Layer,
-    limits: Limits,
+    limits: SearchLimits,
     kept: int,
     crew: ThreadPoolExecutor,
     threads: int,

@@ -40,7 +40,7 @@ from .waiting_tree import (
     first_rank,
     from_rank,
     is_empty,
-    nobody_waiting,
+    none_waiting,
     skip_subtree,
 )
 
@@ -150,7 +150,7 @@ def list_starts(
     for rank in range(n):
         position[by_rank[rank]] = rank
     start = np.full(n, -1, dtype=np.int64)
-    waiting = nobody_waiting(n)
+    waiting = none_waiting(n)
     running = nothing_running(min(n, M // 2) + 1)  # each holds 2 tokens or more
     first = int(np.int64(0))  # no literal: what is called with one is compiled once more
     m, arrived, t = first, first, first

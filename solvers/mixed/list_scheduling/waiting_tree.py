@@ -15,7 +15,7 @@ from numba import njit
 from ....models.instance import IntArray
 
 ROOT = 1
-_NOBODY = 2**62
+_NONE = 2**62
 
 
 class Waiting(NamedTuple):
@@ -24,7 +24,7 @@ class Waiting(NamedTuple):
     Attributes
     ----------
     prompt, planned : ndarray of int64, shape (2·size,)
-        Smallest prompt and smallest planned length waiting below each node; 2^62 if nobody waits.
+        Smallest prompt and smallest planned length waiting below each node; 2^62 if none waits.
     """
 
     prompt: IntArray
@@ -32,20 +32,20 @@ class Waiting(NamedTuple):
 
 
 @njit(cache=True)
-def nobody_waiting(n: int) -> Waiting:
+def none_waiting(n: int) -> Waiting:
     """Return an empty tree for `n` ranks."""
     size = 1
     while size < n:
         size *= 2
     return Waiting(
-        np.full(2 * size, _NOBODY, dtype=np.int64), np.full(2 * size, _NOBODY, dtype=np.int64)
+        np.full(2 * size, _NONE, dtype=np.int64), np.full(2 * size, _NONE, dtype=np.int64)
     )
 
 
 @njit(cache=True)
 def is_empty(waiting: Waiting) -> bool:
-    """Say whether nobody waits."""
-    return bool(waiting.prompt[ROOT] == _NOBODY)
+    """Say whether none waits."""
+    return bool(waiting.prompt[ROOT] == _NONE)
 
 
 @njit(cache=True)
@@ -57,8 +57,8 @@ def enqueue(waiting: Waiting, rank: int, prompt: int, planned: int) -> None:
 @njit(cache=True)
 def dequeue(waiting: Waiting, rank: int) -> None:
     """Take the request of this rank out."""
-    nobody = int(np.int64(_NOBODY))  # no literal: `_set` would be compiled once more
-    _set(waiting, rank, nobody, nobody)
+    none = int(np.int64(_NONE))  # no literal: `_set` would be compiled once more
+    _set(waiting, rank, none, none)
 
 
 @njit(cache=True)
@@ -79,12 +79,12 @@ def _set(waiting: Waiting, rank: int, prompt: int, planned: int) -> None:
 
 @njit(cache=True)
 def first_rank(waiting: Waiting) -> int:
-    """Return the smallest rank that waits; somebody must."""
+    """Return the smallest rank that waits; some request must."""
     node = ROOT
     size = waiting.prompt.size // 2
     while node < size:
         node *= 2
-        if waiting.prompt[node] == _NOBODY:
+        if waiting.prompt[node] == _NONE:
             node += 1
     return node - size
 

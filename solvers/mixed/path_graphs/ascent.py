@@ -8,7 +8,7 @@ import numpy as np
 
 from ....models.instance import FloatArray, IntArray
 from ...ascent.volume import StepFactor
-from ..exact.search import Limits
+from ..exact.search import SearchLimits
 from .layered import CostsToGo, PathGraph
 from .terms import UNIT, PathTerms
 
@@ -54,7 +54,7 @@ class Ascent:
 
 
 def ascend(
-    terms: PathTerms, graph: PathGraph, multiplier: IntArray, limits: Limits, *, free: bool
+    terms: PathTerms, graph: PathGraph, multiplier: IntArray, limits: SearchLimits, *, free: bool
 ) -> Ascent:
     """Climb from `multiplier`, pruning the graph on the way.
 
@@ -66,7 +66,7 @@ def ascend(
         All paths within the limit.
     multiplier : ndarray of int64, shape (n,)
         Where to begin.
-    limits : Limits
+    limits : SearchLimits
         Time and work.
     free : bool
         Whether multipliers may be positive; see `expansion` for when they may not.

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....models.instance import IntArray
 from ...state_table import empty_slots, fill_slots
-from ..exact.search import Limits
+from ..exact.search import SearchLimits
 from .expansion import Boundary, Found, Workspace, expand, workspace
 from .fillers import Fillers, empty_fillers, fill, more_fillers, set_weights
 from .graph import (
@@ -60,7 +60,7 @@ def build(
     track: Tracking,
     coarser: Coarser | None,
     multiplier: IntArray,
-    limits: Limits,
+    limits: SearchLimits,
     most_arcs: int,
 ) -> PathGraph | None:
     """Return the graph of all paths of cost at most the limit; None if there is none.
@@ -88,7 +88,7 @@ class _Site:
         track: Tracking,
         coarser: Coarser | None,
         multiplier: IntArray,
-        limits: Limits,
+        limits: SearchLimits,
         most_arcs: int,
     ) -> None:
         excess = terms.excess

@@ -72,7 +72,7 @@ def _mark_hopeless(
     n = excess.output.size
     item, to_go = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
     times = np.zeros(8, np.int64)
-    nobody = np.zeros(1, np.uint64)
+    none = np.zeros(1, np.uint64)
     key = np.zeros(track.words + 1, np.uint64)
     for position in range(hopeless.size):
         count, owed = 0, np.int64(0)
@@ -87,7 +87,7 @@ def _mark_hopeless(
                     place -= 1
                 item[place], to_go[place] = i, left
                 count += 1
-        pack(track, item, to_go, count, times, 0, nobody, track.bit, key)
+        pack(track, item, to_go, count, times, 0, none, track.bit, key)
         place = find(known.key, known.slot, key[: track.words])
         if place >= 0:
             least = layer.excess[position] + ((owed + known.ahead[place]) << COARSER)

@@ -24,7 +24,7 @@ from ..bounds.configuration import ConfigurationPrices
 from ..exact.excess import Excess, excess_terms
 from ..exact.layer import MOST_REQUESTS, WAITING
 from ..exact.proof import ExactOutcome
-from ..exact.search import Limits, OutOfLimits, exhaust
+from ..exact.search import OutOfLimits, SearchLimits, search_states
 from .ascent import Ascent, ascend
 from .build import ARC_BYTES, Coarser, OutOfRoom, build
 from .guide import PathGuide
@@ -35,10 +35,10 @@ from .tracking import Tracking, tracking
 #: Requests known by name, and beside these by their rounds to go, before all are known by name.
 STAGES = ((0, 1), (1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (4, 1), (6, 1))
 
-#: From so many named requests on, a graph guides an exhaustive search of states.
+#: From this many named requests on, a graph guides an exhaustive search of states.
 GUIDES = 2
 
-#: A state of that search costs as much as so many nodes of a graph, about.
+#: A state of that search costs about as much as this many nodes of a graph.
 NODES_PER_STATE = 8
 
 #: Requests more whose start is remembered in each of the last stages.
@@ -126,7 +126,7 @@ def prove_by_paths(
     """
     _check_size(instance)
     _check_schedule(instance, schedule)
-    limits = Limits(time_limit, work_limit, memory_limit, stop)
+    limits = SearchLimits(time_limit, work_limit, memory_limit, stop)
     value = _latency(instance, schedule)
     bound = max(bound, math.ceil(prices.bound), int(instance.output.sum()))
     ceiling, tried = value - 1, list[tuple[int, int]]()
@@ -183,7 +183,7 @@ def least_up_to(
     (7, 7)
     """
     _check_size(instance)
-    limits = Limits(time_limit, None, memory_limit, None)
+    limits = SearchLimits(time_limit, None, memory_limit, None)
     try:
         most_arcs = memory_limit // (3 * ARC_BYTES)
         better, proved = _refute(instance, prices, target, limits, most_arcs, threads=1)
@@ -214,7 +214,7 @@ def _refute(
     instance: Instance,
     prices: ConfigurationPrices,
     target: int,
-    limits: Limits,
+    limits: SearchLimits,
     most_arcs: int,
     threads: int,
 ) -> tuple[MixedSchedule | None, int]:
@@ -270,7 +270,7 @@ def _searched(
     base: int,
     target: int,
     guide: PathGuide,
-    limits: Limits,
+    limits: SearchLimits,
     work: int,
     threads: int,
 ) -> _Search | None:
@@ -282,7 +282,7 @@ def _searched(
         return None
     part = limits.part(threads * work // NODES_PER_STATE, limits.memory // 3)
     try:
-        return _Search(exhaust(excess, base, target, part, guide, threads=threads))
+        return _Search(search_states(excess, base, target, part, guide, threads=threads))
     except OutOfLimits:
         limits.check()
         return None
@@ -297,7 +297,7 @@ def _optimal(instance: Instance, search: _Search) -> tuple[MixedSchedule, int]:
 
 
 def _schedule(n: int, state: Ascent) -> MixedSchedule | None:
-    """Return the shortest path as a schedule, if everybody starts once on it."""
+    """Return the shortest path as a schedule, if every request starts once on it."""
     assert state.graph is not None
     path = state.graph.shortest_path(state.costs)
     if sorted(request for request, _ in path) != list(range(n)):

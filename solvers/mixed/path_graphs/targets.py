@@ -11,7 +11,7 @@ GROWTH = 5.0
 FIRST_SHARE = 0.15
 FIRST_ROUNDS = 6
 
-#: A target is at most so many times as far above the one before as that was above its own.
+#: A target is at most this many times as far above the one before as that was above its own.
 WIDENING = 1.5
 
 #: Of the work left, a target should take at most this share.

@@ -1,1 +1,1 @@
-"""Better schedules by search: annealing, start-time polish, large neighbourhoods."""
+"""Schedule improvement: annealing, start-time polish, large neighbourhoods."""

@@ -1,12 +1,12 @@
 """Beam search over exact states, boundary by boundary, with widths that double.
 
-A state at round boundary t says who has started and when. Its successors start every set of
-waiting requests that fits (future check), up to `MOST_SETS`, the greedy set first; the most
+A state at round boundary t says which requests have started and when. Its successors start every
+set of waiting requests that fits (future check), up to `MOST_SETS`, the greedy set first; the most
 promising `width` of them go on to t + 1. Equal requests start in order of arrival, and of states
 with the same requests waiting and the same runs going on only the cheapest is kept: neither loses
 anything. What does is the width, so a search in which nothing was cut off is exhaustive.
 
-**What is promising.** The starts so far, plus an estimate for who waits: the memory that the
+**What is promising.** The starts so far, plus an estimate for what waits: the memory that the
 present runs leave free, at most a share κ of M, is poured into the waiting requests by KV area,
 smallest first; each is taken to start when half of its area is poured, less the mean time μ_i at
 which a run holds its tokens (the mean-busy-time bound's formula, see `bounds.kv_area`). With
@@ -85,7 +85,7 @@ class Children(NamedTuple):
     value : ndarray of int64
         Sum of the starts so far.
     promise : ndarray of float64
-        `value` plus the estimated starts of who waits.
+        `value` plus the estimated starts of what waits.
     key : ndarray of uint64
         Equal for equal states.
     """
@@ -158,7 +158,7 @@ def beam_search(
     budget : Budget
         What may be spent; a successor costs about a quarter of the requests in placements.
     limit : int
-        Sum of starts of the schedule that is to be bettered.
+        Sum of starts of the schedule to improve on.
     """
     order, requests = _requests(instance)
     n, origin = instance.n, int(instance.arrival.min())
@@ -325,7 +325,7 @@ def _expand(
 def _candidates(
     requests: Requests, t: int, start: IntArray, held: IntArray, candidates: IntArray
 ) -> int:
-    """List who waits at t and fits, at most `MOST_CANDIDATES`; return how many."""
+    """List what waits at t and fits, at most `MOST_CANDIDATES`; return how many."""
     m = 0
     for i in range(start.size):
         if start[i] == _WAITS and requests.release[i] <= t and _fits(requests, held, i):
@@ -370,7 +370,7 @@ def _promise(
     share: float,
     limit: int,
 ) -> float:
-    """`value` plus the estimated starts of who waits at t; infinite if `limit` is out of reach.
+    """`value` plus the estimated starts of what waits at t; infinite if `limit` is out of reach.
 
     ``held[j]`` are the tokens held in round ``t − 1 + j``; starts at t begin to hold at j = 2.
     """
@@ -400,7 +400,7 @@ def _promise(
 
 @njit(cache=True, nogil=True)
 def _key(requests: Requests, t: int, start: IntArray) -> np.uint64:
-    """Hash who waits at t and what runs (SplitMix64's mixing, summed over the requests)."""
+    """Hash what waits at t and what runs (SplitMix64's mixing, summed over the requests)."""
     key = np.uint64(0)
     for i in range(start.size):
         if start[i] != _WAITS:
@@ -413,7 +413,7 @@ def _key(requests: Requests, t: int, start: IntArray) -> np.uint64:
 
 
 def _best_finished(requests: Requests, states: IntArray, children: Children) -> int:
-    """Position of the cheapest successor in which nobody waits, −1 for none."""
+    """Position of the cheapest successor in which none waits, −1 for none."""
     waiting = (states == _WAITS).sum(axis=1)[children.parent]
     finished = np.flatnonzero(waiting == np.bitwise_count(children.started))
     return int(finished[np.argmin(children.value[finished])]) if finished.size else -1

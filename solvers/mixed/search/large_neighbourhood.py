@@ -43,7 +43,7 @@ def _remove_all(order: IntArray, s: IntArray, o: IntArray, start: IntArray, held
 
 
 class Neighbourhood:
-    """A schedule with its KV profile, and the windows that can better it.
+    """A schedule with its KV profile, and the windows that can improve it.
 
     Parameters
     ----------
@@ -85,11 +85,11 @@ class Neighbourhood:
 
     def compact(self, budget: Budget, incumbent: Incumbent) -> None:
         """Place all requests again in the order of their starts, as long as that is better."""
-        nobody = self.order[:0]
+        nothing = self.order[:0]
         while not budget.is_spent:
             order = self.order
-            held = self._without(nobody, order)
-            if not self._replace(nobody, nobody, order, held, budget):
+            held = self._without(nothing, order)
+            if not self._replace(nothing, nothing, order, held, budget):
                 return
             incumbent.offer(self.start + self.origin)
 

@@ -23,7 +23,7 @@ WARM = (0.12, 0.2)
 #: The temperature at the last step.
 COLD = 0.05
 
-#: Runs in a row from the first schedule; later one run in so many begins there.
+#: Runs in a row from the first schedule; later one run in this many begins there.
 FIRST_RUNS = 5
 RESTARTS = 8
 
@@ -93,7 +93,7 @@ def _run(
 
 
 def _polished(part: Part, best: IntArray, budget: Budget) -> IntArray:
-    """Return the schedule after shifts and changes of pairs, until none is better."""
+    """Return the schedule after shifts and changes of pairs, until none improves it."""
     start = best.copy()
     held = part.fixed.copy()
     for i in range(start.size):

@@ -15,8 +15,8 @@ MOST_ROUNDS = 4_000_000
 def place_all(instance: Instance, order: IntArray) -> IntArray | None:
     """Return the starts when all are placed in this order; None past `MOST_ROUNDS` rounds.
 
-    Unlike list scheduling by rank at each boundary, who comes later in the order may start
-    earlier, but never at the cost of who came before.
+    Unlike list scheduling by rank at each boundary, a request later in the order may start
+    earlier, but never at the cost of one before it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Local search on start times: what no change of one or two requests can better.
+"""Local search on start times: what no change of one or two requests can improve.
 
 It needs no code of the schedule as an order, so it reaches what list scheduling cannot.
 """

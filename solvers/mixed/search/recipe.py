@@ -1,4 +1,4 @@
-"""Better a schedule: the recipe that picks the search by size."""
+"""Improve a schedule: the recipe that picks the search by size."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from .multistart import anneal_in_runs
 from .place import MOST_ROUNDS
 from .priced_orders import priced_starts
 
-#: Up to so many requests × rounds all requests are annealed together; beyond, windows of them.
+#: Up to this many requests × rounds, all requests are annealed together; beyond, windows of them.
 MOST_ANNEALED_REQUESTS = 300
 MOST_ANNEALED_CELLS = 4_000_000
 
-#: Up to so many requests, and requests × rounds, beams come first.
+#: Up to this many requests, and requests × rounds, beams come first.
 MOST_BEAM_REQUESTS = 150
 MOST_BEAM_CELLS = 200_000
 
-#: Their share of the budget; beyond so many requests annealing gains more than wide beams do.
+#: Their share of the budget; beyond this many requests annealing gains more than wide beams do.
 BEAM_SHARE, BEAM_SHARE_BEYOND = 0.7, 0.05
 BEYOND = 44
 
 #: Share of the budget for schedules guided by memory prices, on larger instances.
 PRICED_SHARE = 0.3
 
-#: Of the starts of a larger instance, the best so many are compacted; the best of them goes on.
+#: Of the starts of a larger instance, this many are compacted, the best; the best of them goes on.
 COMPACTED = 4
 
 
@@ -69,7 +69,7 @@ def improve_schedule(
     stop : callable, optional
         Asked about every 20 ms; the search ends when it returns True.
     found : callable, optional
-        Called with each better schedule and its total latency, which falls from call to call.
+        Called with each improved schedule and its total latency, which falls from call to call.
 
     Returns
     -------

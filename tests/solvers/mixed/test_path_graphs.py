@@ -12,7 +12,7 @@ from batchprophet.models.objectives import total_latency
 from batchprophet.solvers.mixed.bounds.configuration import SCALE, configuration_prices
 from batchprophet.solvers.mixed.exact.excess import excess_terms
 from batchprophet.solvers.mixed.exact.proof import prove
-from batchprophet.solvers.mixed.exact.search import Limits, exhaust
+from batchprophet.solvers.mixed.exact.search import SearchLimits, search_states
 from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
 from batchprophet.solvers.mixed.path_graphs import sublimation
 from batchprophet.solvers.mixed.path_graphs.ascent import ascend
@@ -70,7 +70,7 @@ def test_no_stage_refutes_what_a_schedule_attains(named, timed):
         best, _ = brute_force(instance)
         _, prices = priced(instance, int(rng.choice([0, 300])))
         terms = path_terms(instance, *excess_terms(instance, prices, best), best)
-        limits = Limits(None, None, 2**30, None)
+        limits = SearchLimits(None, None, 2**30, None)
         multiplier, coarser = np.zeros(n, np.int64), None
         for track in (
             tracking(n, 0, 1, hiding=True, remembered=[]),
@@ -91,7 +91,7 @@ def test_no_stage_refutes_what_a_schedule_attains(named, timed):
 def test_the_guided_search_agrees_with_brute_force():
     # No guide may lose the optimum, and above it there must be nothing to find.
     rng = np.random.default_rng(7)
-    limits = Limits(None, None, 2**30, None)
+    limits = SearchLimits(None, None, 2**30, None)
     guided = spared = 0
     for trial in range(60):
         n = int(rng.integers(3, 7))
@@ -117,14 +117,16 @@ def test_the_guided_search_agrees_with_brute_force():
                 coarser = Coarser(
                     track, [layer.key for layer in state.graph.layers], state.costs.ahead
                 )
-                alone, led = (Limits(None, None, 2**30, None) for _ in range(2))
-                start = exhaust(excess, base, target, led, PathGuide(excess, coarser, multiplier))
+                alone, bounded = (SearchLimits(None, None, 2**30, None) for _ in range(2))
+                start = search_states(
+                    excess, base, target, bounded, PathGuide(excess, coarser, multiplier)
+                )
                 assert (start is None) == (target < best), trial
                 if start is not None:
                     assert latency(instance, MixedSchedule(start)) == best, trial
-                exhaust(excess, base, target, alone)
+                search_states(excess, base, target, alone)
                 guided += 1
-                spared += alone.nodes - led.nodes
+                spared += alone.nodes - bounded.nodes
     assert guided > 100
     assert spared > 0
 
