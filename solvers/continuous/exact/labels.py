@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -76,7 +76,10 @@ def enlarged(labels: Labels) -> Labels:
     """Return the same labels in twice the room."""
     room, n = labels.state.shape
     more = empty_labels(2 * room, n)
-    for old, new in zip(labels[:9], more[:9], strict=True):
+    columns: list[tuple[NDArray[Any], NDArray[Any]]] = list(
+        zip(labels[:9], more[:9], strict=True)  # type: ignore[arg-type]  # arrays of several types
+    )
+    for old, new in columns:
         new[:room] = old
     more.size[:] = labels.size
     _enter_all(more)
