@@ -76,9 +76,7 @@ def enlarged(labels: Labels) -> Labels:
     """Return the same labels in twice the room."""
     room, n = labels.state.shape
     more = empty_labels(2 * room, n)
-    columns: list[tuple[NDArray[Any], NDArray[Any]]] = list(
-        zip(labels[:9], more[:9], strict=True)  # type: ignore[arg-type]  # arrays of several types
-    )
+    columns: list[tuple[NDArray[Any], NDArray[Any]]] = list(zip(labels[:9], more[:9], strict=True))
     for old, new in columns:
         new[:room] = old
     more.size[:] = labels.size
