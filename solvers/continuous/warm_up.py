@@ -18,6 +18,7 @@ from .hindsight import Search, begin
 FUNCTIONS = (
     ("solvers.continuous.search.annealing", "anneal"),
     ("solvers.continuous.bounds.profile_flows", "spread"),
+    ("solvers.certificates.continuous.batch_lengths", "profile_cost"),
 )
 
 #: Work that is enough to run all of the engine's compiled code once.
