@@ -60,7 +60,7 @@ def test_the_exhaustive_search_is_compiled_by_it(tmp_path):
         "from batchprophet.solvers.compiled import are_compiled\n"
         "part = [('solvers.mixed.exact.expansion', 'expand')]\n"
         "assert not are_compiled(part)\n"
-        "with CompiledBeside('solvers.warm_up', 'compile_proofs') as beside:\n"
+        "with CompiledBeside('solvers.mixed.warm_up', 'compile_proofs') as beside:\n"
         "    beside.join()\n"
         "assert are_compiled(part) and not expand.signatures\n"
     )
