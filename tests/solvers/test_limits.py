@@ -160,7 +160,7 @@ def test_list_schedules_end_with_their_share_of_the_time(monkeypatch):
         return REJECTED  # no schedule is better: the clock counts all the same
 
     monkeypatch.setattr(best_so_far.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(separate_hindsight, "decode", slow_decode)
+    monkeypatch.setattr(separate_hindsight, "total_latency", slow_decode)
     search = best_so_far.BestSoFar(MIDDLE, "latency", 12.0, began=0.0)
     separate_hindsight._try_list_schedules(search, None, None)
     assert search.schedule is not None

@@ -26,7 +26,7 @@ def orders(instance: Instance) -> dict[str, IntArray]:
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 1], output=[1, 2])
     >>> orders(instance)["smallest volume"].tolist()
-    [1, 0]
+    [0, 1]
     """
     by = {
         "first come first served": instance.arrival,

@@ -132,7 +132,7 @@ def test_files_and_traces_are_known_by_their_content(tmp_path: Path) -> None:
         ("work = 1000", "", "limits.0.: expected either work or seconds"),
         ("seconds = 60", "seconds = 0", "limits.1..seconds: expected a number in"),
         ("seconds = 60", "seconds = nan", "limits.1..seconds: expected a number in"),
-        ('name = "good"', 'name = "good"\nmodel = "fused"', "model: expected 'mixed' or"),
+        ('name = "good"', 'name = "good"\nmodel = "fused"', "model: expected 'mixed', "),
         ('name = "good"', 'name = "good"\nobjective = "fun"', "objective: expected one of latency"),
         ('name = "good"', 'name = "good"\npredictions = ["over:1"]', "vllm takes none of the pred"),
         (

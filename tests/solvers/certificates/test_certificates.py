@@ -498,14 +498,17 @@ WHOLE = "expected an integer from 0 to 2^62, found"
         (document(proof=[]), "proof: expected an object, found []"),
         (document(proof={}), "proof.kind: expected one of combinatorial, memory-prices, "
          "configuration-prices, exhaustive-search, round-prices, walk-prices, waits-and-stalls, "
-         "walk-search, blocks, separate-blocks, path-search; found None"),
+         "walk-search, batch-length-prices, continuous-combinatorial, blocks, separate-blocks, "
+         "path-search; found None"),
         (document(proof={"kind": "trust-me"}), "proof.kind: expected one of combinatorial, "
          "memory-prices, configuration-prices, exhaustive-search, round-prices, walk-prices, "
-         "waits-and-stalls, walk-search, blocks, separate-blocks, path-search; "
+         "waits-and-stalls, walk-search, batch-length-prices, continuous-combinatorial, blocks, "
+         "separate-blocks, path-search; "
          "found 'trust-me'"),
         (document(proof={"kind": ["combinatorial"]}), "proof.kind: expected one of combinatorial, "
          "memory-prices, configuration-prices, exhaustive-search, round-prices, walk-prices, "
-         "waits-and-stalls, walk-search, blocks, separate-blocks, path-search; "
+         "waits-and-stalls, walk-search, batch-length-prices, continuous-combinatorial, blocks, "
+         "separate-blocks, path-search; "
          "found ['combinatorial']"),
         (document(proof={"kind": "combinatorial"}), "proof.name: missing"),
         (document(proof={"kind": "combinatorial", "name": 5}),
@@ -782,7 +785,8 @@ def test_a_bound_without_a_certificate_is_called_so(tmp_path):
     weaker = replace(solved.solution, certificate=certify(6, CombinatorialBound(
         name="starts at arrival")))  # fmt: skip
     assert replace(solved, solution=weaker).certified() == (
-        "bound 6, proof: combinatorial (the bound 7 is a solver's word: it has no certificate)"
+        "bound 6, proof: combinatorial "
+        "(the better bound 7 is the MILP solver's and has no certificate)"
     )
     none = replace(solved, solution=replace(solved.solution, certificate=None))
     assert none.certified() == "no bound has a certificate"
