@@ -28,6 +28,9 @@ from ..strict import array, integer, integers, require_keys
 #: Most intervals, shares of requests (requests × intervals), and steps of a verification.
 MOST_INTERVALS, MOST_SHARES, MOST_STEPS = 2**17, 2**26, 2**42
 
+#: Most charges for lengths that are kept: intervals × levels that may be moved in one.
+MOST_CHARGES = 2**25
+
 #: Most tokens in a level, and the largest price.
 MOST_TOKENS, HIGHEST = 2**31, 2**50
 
@@ -119,6 +122,11 @@ class BatchLengthPriceProof:
         facts = facts_of(instance, self.interval, self.tokens)
         if steps_of(facts, K) > MOST_STEPS:
             raise InputError(f"proof: expected at most {MOST_STEPS} steps of verification")
+        if K * facts.m > MOST_CHARGES:
+            raise InputError(
+                f"proof.interval: expected intervals × levels moved in one up to {MOST_CHARGES}, "
+                f"found {K} × {facts.m}"
+            )
         scale = float(self.scale)
         prices = np.array([getattr(self, name) for name in _LISTS], dtype=np.float64) / scale
         cost = profiles_cost(facts, prices, self._shares(instance.n), clock)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +58,8 @@ def facts_of(instance: Instance, interval: int, tokens: int) -> Facts:
     if isinstance(time, AffineTime):
         own = time.c0 if time.c0_prompt is None else time.c0_prompt
         c0, own, c1, c2, c3 = (
-            math.floor(x * 1e9 + 0.5) / 1e6 for x in (time.c0, own, time.c1, time.c2, time.c3)
+            round(Fraction(repr(x)) * 10**9) / 1e6
+            for x in (time.c0, own, time.c1, time.c2, time.c3)
         )
     else:
         c0, own, c1, c2, c3 = 1.0, 1.0, 0.0, 0.0, 0.0

@@ -117,3 +117,12 @@ def test_a_proof_that_would_take_forever_is_refused():
     )  # fmt: skip
     with pytest.raises(InputError, match="steps of verification"):
         replace(proof, interval=2**30).bound(long, "latency", Clock(None))
+
+
+def test_an_interval_that_would_take_all_memory_is_refused():
+    instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[4])
+    names = ("gpu", "kv", "seat", "seat_share", "token_share", "kv_share")
+    prices = dict.fromkeys(names, (0,))
+    proof = BatchLengthPriceProof(interval=2**36, tokens=1, scale=1, request_share=((),), **prices)
+    with pytest.raises(InputError, match=r"^proof\.interval: expected intervals × levels moved"):
+        proof.bound(instance, "latency", Clock(None))
