@@ -21,7 +21,20 @@ Exact = int | Fraction
 
 def total_latency(instance: Instance, completion: IntArray) -> int:
     """Total end-to-end latency ``Σ_i (c_i − a_i)`` (minimised)."""
-    return int((completion - instance.arrival).sum())
+    return exact_sum(completion - instance.arrival)
+
+
+def exact_sum(values: IntArray) -> int:
+    """Sum of 64-bit integers, exact also where it does not fit into 64 bits.
+
+    Examples
+    --------
+    >>> exact_sum(np.array([2**62, 2**62, 2**62]))
+    13835058055282163712
+    """
+    if values.size and max(-int(values.min()), int(values.max())) >= 2**62 // values.size:
+        return sum(values.tolist())
+    return int(values.sum())
 
 
 def weighted_completion(instance: Instance, completion: IntArray) -> Exact:

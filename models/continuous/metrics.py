@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..batch_time import AffineTime
 from ..figures import Figures
 from ..instance import Instance
+from ..objectives import exact_sum
 from .schedule import ContinuousSchedule
 from .timeline import Timeline
 
@@ -146,7 +147,7 @@ def measure_continuous(instance: Instance, schedule: ContinuousSchedule) -> Cont
     f50, f90, f95, f99 = np.percentile(ttft, [50, 90, 95, 99])
     t50, t90, t95, t99 = np.percentile(tpot, [50, 90, 95, 99]) if tpot.size else [0.0] * 4
     return ContinuousMetrics(
-        total_latency=int(latency.sum()),
+        total_latency=exact_sum(latency),
         mean_latency=float(latency.mean()),
         p50_latency=float(p50),
         p90_latency=float(p90),

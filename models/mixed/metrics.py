@@ -8,6 +8,7 @@ import numpy as np
 
 from ..figures import Figures
 from ..instance import Instance, IntArray
+from ..objectives import exact_sum
 from .feasibility import kv_profile
 from .schedule import MixedSchedule
 
@@ -72,7 +73,7 @@ def measure(instance: Instance, schedule: MixedSchedule) -> Metrics:
     area = _token_rounds(boundary, alive, offset)
     p50, p90, p99 = np.percentile(latency, [50, 90, 99])
     return Metrics(
-        total_latency=int(latency.sum()),
+        total_latency=exact_sum(latency),
         mean_latency=float(latency.mean()),
         p50_latency=float(p50),
         p90_latency=float(p90),

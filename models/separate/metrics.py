@@ -8,6 +8,7 @@ import numpy as np
 
 from ..figures import Figures
 from ..instance import Instance
+from ..objectives import exact_sum
 from .schedule import SeparateSchedule
 from .timeline import Timeline, timeline
 
@@ -79,7 +80,7 @@ def measure_separate(instance: Instance, schedule: SeparateSchedule) -> Separate
     prompt_time, token_time = int(taken[time.prompt].sum()), int(taken[~time.prompt].sum())
     p50, p90, p99 = np.percentile(latency, [50, 90, 99])
     return SeparateMetrics(
-        total_latency=int(latency.sum()),
+        total_latency=exact_sum(latency),
         mean_latency=float(latency.mean()),
         p50_latency=float(p50),
         p90_latency=float(p90),

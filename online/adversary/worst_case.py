@@ -14,6 +14,7 @@ import numpy as np
 
 from ...models.errors import DoesNotFinish, InputError
 from ...models.instance import Gpu, Instance
+from ...models.shown import alternatives
 from ..judged import POLICY_SEED, Judged
 from ..mixed.policy import Policy
 from ..regimes import regime
@@ -170,6 +171,8 @@ def _check(time_limit: float, work_limit: int | None, seed: int) -> None:
 
 def _judge_of(model: str, policy: Any) -> Callable[[Instance, float], Judged | None]:
     """Return what judges a policy of a regime."""
+    if model not in JUDGES:
+        raise InputError(f"adversary: takes --model {alternatives(JUDGES)}, found {model!r}")
     judged = JUDGES[model]
     return lambda instance, above: judged(instance, policy, seed=POLICY_SEED, above=above)
 

@@ -221,6 +221,10 @@ def test_another_instance_is_not_the_certificate_s(folder, tmp_path, capsys):
             "model: expected 'mixed', 'separate' or 'continuous', found 'x'",
         ),
         (["--policy", "mc-sf", "--model", "separate"], "policy of separate batching: expected one"),
+        (
+            ["--policy", "vllm", "--model", "continuous"],
+            "adversary: takes --model mixed or separate, found 'continuous'",
+        ),
     ],
 )
 def test_bad_usage_is_refused(words, message, capsys):
