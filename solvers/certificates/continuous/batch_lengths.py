@@ -121,7 +121,9 @@ def profiles_cost(facts: Facts, prices: FloatArray, shares: FloatArray, clock: C
 
 
 @njit(cache=True)
-def _fit(facts: Facts, common: FloatArray, own: FloatArray, order: IntArray, V: float):  # type: ignore[no-untyped-def]
+def _fit(
+    facts: Facts, common: FloatArray, own: FloatArray, order: IntArray, V: float
+) -> tuple[float, float]:
     """Return the most shares in a batch of work V, and a slope beyond it, raised."""
     _, _, c1, c2, c3, B, C, M, _, longest = facts.law
     value = slope = 0.0
@@ -160,7 +162,9 @@ def _fit(facts: Facts, common: FloatArray, own: FloatArray, order: IntArray, V: 
 
 
 @njit(cache=True)
-def _line(facts: Facts, common: FloatArray, own: FloatArray, order: IntArray, r: float):  # type: ignore[no-untyped-def]
+def _line(
+    facts: Facts, common: FloatArray, own: FloatArray, order: IntArray, r: float
+) -> tuple[float, float]:
     """Return slope and height of the tangent of c0·r·(1 − S)/V at a rate, lowered."""
     c0 = facts.law[0]
     room = max(facts.least.min(), 1e-3 * c0)
@@ -207,7 +211,9 @@ def charge_lengths(facts: Facts, common: FloatArray, own: FloatArray, out: Float
 
 
 @njit(cache=True)
-def _best_rate(cost: float, long: float, pace: float, slope: FloatArray, height: FloatArray):  # type: ignore[no-untyped-def]
+def _best_rate(
+    cost: float, long: float, pace: float, slope: FloatArray, height: FloatArray
+) -> float:
     """Return the least (cost + long·E(r))/r for r up to 1/pace: where two tangents meet."""
     last = slope.size - 1
     low, high = 0, last  # height does not fall
