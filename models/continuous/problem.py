@@ -12,6 +12,10 @@ from ..errors import InputError
 from ..instance import ARITHMETIC_LIMIT, Gpu, Instance, IntArray
 
 
+#: Output tokens of a request, and of all: a schedule lists every token job.
+MOST_OUTPUT, MOST_TOKENS = 2**24, 2**28
+
+
 class Limits(NamedTuple):
     """Limits of a GPU under continuous batching, as integers that compiled code can take.
 
@@ -64,7 +68,8 @@ def require_continuous(instance: Instance) -> None:
     InputError
         If the GPU has limits of separate batching, the constant law (a batch of both kinds has no
         time under it), a request that does not fit its blocks, a prompt longer than a batch that
-        cannot be read in chunks, or times that leave exact 64-bit arithmetic.
+        cannot be read in chunks, more tokens than a schedule can list, or times that leave exact
+        64-bit arithmetic.
 
     Examples
     --------
@@ -88,6 +93,13 @@ def require_continuous(instance: Instance) -> None:
             f"{names} from {instance.name!r}"
         )
     _require_fits(instance, gpu)
+    longest, total = int(instance.output.max()), int(instance.output.sum())
+    if longest > MOST_OUTPUT or total > MOST_TOKENS:
+        raise InputError(
+            f"requests: continuous batching lists every token job, so that outputs must be at most "
+            f"{MOST_OUTPUT} tokens and {MOST_TOKENS} in sum, found {longest} and {total} in "
+            f"{instance.name!r}"
+        )
     law = batch_durations(instance)
     end = int(instance.arrival.max()) + int(sum(times_alone(instance, law)))
     if instance.n * end >= ARITHMETIC_LIMIT:

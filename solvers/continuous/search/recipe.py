@@ -125,8 +125,8 @@ class Search:
         nothing = no_batches()
         state = annealing.begin(landscape, rule, nothing)
         first, hot = done, hottest * max(1.0, self._cost - self._floor())
-        slice_steps, part = SLICE_STEPS, 0.0
         by_work = seconds == math.inf
+        slice_steps, part = SLICE_STEPS if by_work else 1, 0.0
         while part < 1.0 and not limits.stop():
             cold = part
             slice_began = time.perf_counter()

@@ -221,6 +221,14 @@ def test_what_the_regime_refuses(limits, message):
         require_continuous(instance)
 
 
+@pytest.mark.parametrize("output", [[2**24 + 1], [2**24] * 17])
+def test_more_tokens_than_a_schedule_lists_are_refused(output):
+    n = len(output)
+    instance = Instance(gpu=Gpu(kv_capacity=2**25), arrival=[0] * n, prompt=[3] * n, output=output)
+    with pytest.raises(InputError, match=r"^requests: continuous batching lists every token job"):
+        require_continuous(instance)
+
+
 def test_requests_of_other_instances_are_refused():
     with pytest.raises(InputError, match="decode: expected requests from 0 to 1, found 2"):
         check_continuous(TWO, ContinuousSchedule([Batch(0, decode=(2,))]))
