@@ -11,7 +11,6 @@ from ..durations import Durations, batch_durations
 from ..errors import InputError
 from ..instance import ARITHMETIC_LIMIT, Gpu, Instance, IntArray
 
-
 #: Output tokens of a request, and of all: a schedule lists every token job.
 MOST_OUTPUT, MOST_TOKENS = 2**24, 2**28
 
