@@ -44,7 +44,7 @@ def parse_options(policy: type, name: str, text: str) -> dict[str, Any]:
             known = f"it has {', '.join(types)}" if types else "it has none"
             raise InputError(f"policy {name}: unknown option {key!r}; {known}")
         if key in options:
-            raise InputError(f"policy {name}: option {key!r} stands twice")
+            raise InputError(f"policy {name}: option {key!r} appears more than once")
         options[key] = _parse(f"policy {name}: {key}", value, types[key])
     return options
 

@@ -13,7 +13,7 @@ from ...models.separate.timeline import Timeline
 def blocked_batches(instance: Instance, time: Timeline) -> NDArray[np.bool_]:
     """Say of each batch whether the KV cache left the GPU no choice of its kind, shape (b,).
 
-    A token batch is *blocked* if somebody waits at its start, and whoever of those alone were
+    A token batch is *blocked* if a request waits at its start, and whichever of those alone were
     admitted then would not fit, or leave a state from which not all running requests can finish
     (`safety.all_can_finish`, which no policy can do without). Prompt batches are not.
 

@@ -43,7 +43,7 @@ class TimeAccount:
     stalled_idle : int
         Time in which the GPU idles though a request is present.
     blocked_kv : int
-        Time of token batches that start while somebody waits whom the KV cache keeps out.
+        Time of token batches that start while the KV cache keeps a waiting request out.
     """
 
     prompt: int

@@ -1,4 +1,4 @@
-"""What comes out of a cell; light to import, as whoever hands cells out runs none."""
+"""What comes out of a cell; light to import, as what hands cells out runs none."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def _next(line: _Line, row: int, rank: int) -> int:
         return _NOBODY
     node = size + rank
     while not some[node]:
-        while node % 2 == 1:  # nobody else below the parent
+        while node % 2 == 1:  # no other below the parent
             node //= 2
         if node == 0:
             return _NOBODY

@@ -59,7 +59,7 @@ class PrefillFirst:
 
     model: ClassVar[str] = "separate"
     name: ClassVar[str] = "prefill-first"
-    summary: ClassVar[str] = "a prompt batch whenever somebody fits, first come, first served"
+    summary: ClassVar[str] = "a prompt batch whenever a request fits, first come, first served"
     source: ClassVar[str] = "vLLM v0 scheduler (vllm/core/scheduler.py)"
     length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
 

@@ -22,7 +22,7 @@ class ShortestRemaining:
 
     What is left of a waiting request is its time alone on the GPU, ``T_P(s) + (o − 1)·T_D(s + 1)``,
     and of a running one ``(o − g)·T_D(s + g)``, with T_P the time of a prompt batch of that many
-    tokens and T_D of a token batch of one request that reads so many. If the least waiting one is
+    tokens and T_D of a token batch of one request that reads this many. If the least waiting one is
     among the B_D least of all (always, while fewer than B_D run), a prompt batch admits in that
     order, up to the first that does not fit; else a token batch serves the B_D running requests
     with the fewest tokens to go, so that others pause and keep their KV.

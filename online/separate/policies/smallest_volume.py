@@ -56,7 +56,7 @@ class SmallestVolume:
 
     model: ClassVar[str] = "separate"
     name: ClassVar[str] = "smallest-volume"
-    summary: ClassVar[str] = "a prompt batch whenever somebody fits, smallest KV volume first"
+    summary: ClassVar[str] = "a prompt batch whenever a request fits, smallest KV volume first"
     source: ClassVar[str] = "arXiv 2606.22327 (smallest-volume-first), here with separate batches"
     length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
 

@@ -38,7 +38,7 @@ class Facts(NamedTuple):
     delta, G : float
         Interval, and tokens in a level.
     m : int
-        Most levels that anyone moves in an interval.
+        Most levels that a request moves in an interval.
     """
 
     law: FloatArray

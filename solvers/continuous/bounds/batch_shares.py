@@ -34,7 +34,7 @@ class Nodes(NamedTuple):
     value, rise, bend : ndarray of float64, shape (2·m,)
         Over an interval, the tangent has ``(1 − S)·(value + rise·d) + S'·bend·d`` at d levels more.
     sigma : float
-        σ is c0 times so many times 1 − S(most work).
+        σ is c0 times this times 1 − S(most work).
     step, delta : float
         Tokens in a level, and the interval.
     least : ndarray of float64, shape (n,)

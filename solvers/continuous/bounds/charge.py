@@ -68,7 +68,7 @@ class Stage:
     Attributes
     ----------
     intervals, moves : int
-        About so many.
+        About this many.
     share : float
         Of the time, or of the steps.
     """

@@ -85,7 +85,7 @@ class Room(NamedTuple):
 
 
 def room_for(K: int, levels: int) -> Room:
-    """Return a workspace for requests of at most so many levels."""
+    """Return a workspace for requests of at most this many levels."""
     size = (K + 1, levels)
     return Room(
         np.empty(size), np.empty(size), np.empty(K + 1), np.empty((13, levels)),

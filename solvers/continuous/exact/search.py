@@ -193,7 +193,7 @@ class _Run:
     def until_done(self, budget: Budget, found: Found | None, most: int = 2**62) -> bool:
         """Expand labels until none is left that counts, or the budget or the room is spent.
 
-        At most so many; returns whether none is left.
+        At most this many; returns whether none is left.
         """
         while not budget.is_spent and self.expanded < most:
             before = self.expanded

@@ -68,7 +68,7 @@ class PathGraph:
         return CostsToGo(ahead[::-1], total)
 
     def _end_costs(self) -> IntArray:
-        """0 where everybody remembered has started; no path ends elsewhere."""
+        """0 where all remembered requests have started; no path ends elsewhere."""
         words = self.layers[-1].key[:, self.track.items :]
         started = np.zeros(words.shape[0], np.int64)
         for word in range(words.shape[1]):

@@ -20,7 +20,7 @@ by p and is certainly there at S. Who is, depends on the batches before p, named
   S ≥ p + τ, this says that it was there at p); who arrived by p'' if a_i + d_i + 2τ > S.
 - not knowing these: who arrived by p, if a_i + d_i > S.
 
-**Leftovers.** If so many requests have arrived in (p', p] that by B_P and C_P at least r of them
+**Leftovers.** If enough requests have arrived in (p', p] that by B_P and C_P at least r of them
 are not in the batch at p, these wait for S: instead of a stall of τ or none, S − p each. So r · (S
 − p − τ) are added. Likewise for those of (p'', p] and the two batches p' and p.
 

@@ -308,7 +308,7 @@ BAD_SPECS = [
     ("mc-sf:skp=true", "policy mc-sf: unknown option 'skp'; it has skip, lengths, error"),
     ("mc-sf:skip", "policy mc-sf: expected options as key=value, found 'skip'"),
     ("mc-sf:skip=yes", "policy mc-sf: skip: expected true or false, found 'yes'"),
-    ("mc-sf:skip=true,skip=false", "policy mc-sf: option 'skip' stands twice"),
+    ("mc-sf:skip=true,skip=false", "policy mc-sf: option 'skip' appears more than once"),
     ("mc-sf:error=0.5", "policy mc-sf: error: goes with lengths=predicted, found lengths=exact"),
     (
         "mc-sf:lengths=predicted,error=-1",
