@@ -14,7 +14,7 @@ test: lint types
 	$(BIN)/pytest -n auto -m "not slow"
 
 test-all: lint types
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --cov
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -28,9 +28,8 @@ import numpy as np
 from numba import njit
 from scipy.optimize import minimize
 
-from batchprophet.models.families.arrivals import MarkovModulated
-from batchprophet.models.families.azure_figures import LEVELS
-from batchprophet.models.instance import FloatArray
+from batchprophet.models import FloatArray
+from batchprophet.models.families import LEVELS, MarkovModulated
 from batchprophet.models.traces import convert_trace
 
 #: Logarithm of 1,000 per second: the search stays below, where the recursion is exact to 10⁻⁹.

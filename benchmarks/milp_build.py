@@ -10,9 +10,9 @@ import time
 
 import numpy as np
 
-from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.milp.formulation import FORMULATIONS, build_model
-from batchprophet.solvers.matrix_form import compile_model
+from batchprophet.models import Gpu, Instance
+from batchprophet.models.mixed.milp import FORMULATIONS, build_model
+from batchprophet.solvers import compile_model
 
 
 def arrival_model_2(seed: int) -> Instance:

@@ -14,11 +14,9 @@ import argparse
 import sys
 import time
 
-from batchprophet.models.batch_time import AffineTime
+from batchprophet.models import AffineTime, Gpu, Instance
 from batchprophet.models.families import make_instance
-from batchprophet.models.instance import Gpu, Instance
-from batchprophet.online.separate.policy import REGISTRY
-from batchprophet.online.separate.simulator import simulate_separate
+from batchprophet.online.separate import REGISTRY, simulate_separate
 
 H100 = AffineTime(c0=5.64, c1=0.0127, c2=0.0135, c3=4.5e-5)
 M, MICROSECOND_MS, RATE = 131_072, 0.001, 5.5301

@@ -21,12 +21,10 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from batchprophet.models.errors import DoesNotFinish
+from batchprophet.models import DoesNotFinish, Instance
 from batchprophet.models.families import make_instance
-from batchprophet.models.instance import Instance
 from batchprophet.models.traces import convert_trace
-from batchprophet.online.mixed.policy import REGISTRY
-from batchprophet.online.mixed.simulator import simulate
+from batchprophet.online.mixed import REGISTRY, simulate
 
 TRACE = Path(__file__).resolve().parents[2] / "shared/data/traces/azure2023_conv.csv"
 M, ROUND_MS = 65_536, 50.0

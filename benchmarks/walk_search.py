@@ -10,14 +10,12 @@ import sys
 import time
 
 from batchprophet.models.families import make_instance
-from batchprophet.solvers.certificates.clock import Clock
-from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.separate.bounds.class_relaxation import class_prices
-from batchprophet.solvers.separate.bounds.gpu_path_prices import path_prices
-from batchprophet.solvers.separate.exact.gpu_path_lookahead import path_table, search_proof
-from batchprophet.solvers.separate.exact.search import search_states
-from batchprophet.solvers.separate.search.recipe import improve_separate
-from batchprophet.solvers.separate.warm_up import load_compiled_code
+from batchprophet.solvers import solve
+from batchprophet.solvers.certificates import Clock
+from batchprophet.solvers.separate import load_compiled_code
+from batchprophet.solvers.separate.bounds import class_prices, path_prices
+from batchprophet.solvers.separate.exact import path_table, search_proof, search_states
+from batchprophet.solvers.separate.search import improve_separate
 
 #: Every how many of the bounds reached one is verified.
 EVERY = 2

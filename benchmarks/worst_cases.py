@@ -13,13 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from batchprophet.models.batch_time import ConstantTime
-from batchprophet.models.instance import Gpu
-from batchprophet.online.adversary.witness import recheck, write_witness
-from batchprophet.online.adversary.worst_case import find_worst_case
-from batchprophet.online.mixed.adaptive_adversaries import play_sqrt_adversary
-from batchprophet.online.mixed.policy import built_in_policies
-from batchprophet.online.separate.policy import BUILT_IN
+from batchprophet.models import ConstantTime, Gpu
+from batchprophet.online.adversary import find_worst_case, recheck, write_witness
+from batchprophet.online.mixed import built_in_policies, play_sqrt_adversary
+from batchprophet.online.separate import BUILT_IN
 from batchprophet.pictures import palette
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import html
 import re
@@ -200,6 +201,7 @@ def python_page() -> str:
     """Document every public name, where its module defines it."""
     import batchprophet
 
+    stub = ast.parse(Path(batchprophet.__file__).with_suffix(".pyi").read_text("utf-8"))
     lines = [
         "# Python",
         "",
@@ -212,8 +214,9 @@ def python_page() -> str:
         "",
     ]
     by_module: dict[str, list[str]] = {}
-    for name, module in batchprophet._MODULES.items():
-        by_module.setdefault(module, []).append(name)
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom):
+            by_module.setdefault(str(node.module), []).extend(each.name for each in node.names)
     for module in sorted(by_module, key=lambda m: (m != "verbs", m)):
         for name in sorted(by_module[module]):
             lines += [f"::: batchprophet.{module}.{name}", ""]

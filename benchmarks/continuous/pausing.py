@@ -16,8 +16,7 @@ import dataclasses
 
 import numpy as np
 
-from batchprophet.models.batch_time import AffineTime, UnitTime
-from batchprophet.models.instance import Instance
+from batchprophet.models import AffineTime, Instance, UnitTime
 from tests.brute_force_continuous import brute_force_continuous
 from tests.tiny_continuous import LAWS, continuous_law, tiny_continuous
 

@@ -25,17 +25,13 @@ from pathlib import Path
 
 import numpy as np
 
-from batchprophet.models.errors import DoesNotFinish
+from batchprophet.models import DoesNotFinish, Instance, total_latency
 from batchprophet.models.families import make_instance
-from batchprophet.models.instance import Instance
-from batchprophet.models.mixed.schedule import MixedSchedule
-from batchprophet.models.objectives import total_latency
-from batchprophet.online.mixed.decision import Decision
-from batchprophet.online.mixed.observation import Observation
-from batchprophet.online.mixed.policy import REGISTRY, Policy, make_policy, session
-from batchprophet.online.mixed.simulator import simulate
-from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.mixed.warm_up import load_compiled_code
+from batchprophet.models.mixed import MixedSchedule
+from batchprophet.online import session
+from batchprophet.online.mixed import REGISTRY, Decision, Observation, Policy, make_policy, simulate
+from batchprophet.solvers import solve
+from batchprophet.solvers.mixed import load_compiled_code
 
 COLUMNS = [
     "model",

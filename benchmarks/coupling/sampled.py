@@ -15,14 +15,17 @@ import time
 
 import numpy as np
 
-from batchprophet.online.coupling.bayes_selector import BayesSelector
-from batchprophet.online.coupling.estimate import SampledHindsight
-from batchprophet.online.coupling.oracle import FormulaOracle
-from batchprophet.online.separate.admission.bound import hindsight
-from batchprophet.online.separate.admission.environment import CASES
-from batchprophet.online.separate.admission.problem import REJECT, SETTLE, AdmissionProblem, as_path
-from batchprophet.online.separate.admission.simulation import run_admission
-from batchprophet.online.separate.admission.workloads import request_workloads
+from batchprophet.online.coupling import BayesSelector, FormulaOracle, SampledHindsight
+from batchprophet.online.separate.admission import (
+    CASES,
+    REJECT,
+    SETTLE,
+    AdmissionProblem,
+    as_path,
+    hindsight,
+    request_workloads,
+    run_admission,
+)
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -19,19 +19,16 @@ from pathlib import Path
 
 import numpy as np
 
+from batchprophet.models import Instance, schedule_value
 from batchprophet.models.families import make_instance
-from batchprophet.models.instance import Instance
-from batchprophet.models.regimes import schedule_value
-from batchprophet.models.separate.schedule import SeparateSchedule
-from batchprophet.online.coupling.futures import Future
-from batchprophet.online.mixed.observation import Observation, RequestView
-from batchprophet.online.separate.decision import BatchDecision
-from batchprophet.online.separate.observation import SeparateObservation
-from batchprophet.online.separate.policies.bayes import Bayes, BayesRun
+from batchprophet.models.separate import SeparateSchedule
+from batchprophet.online.coupling import Future
+from batchprophet.online.mixed import Observation, RequestView
+from batchprophet.online.separate import BatchDecision, SeparateObservation, simulate_separate
+from batchprophet.online.separate.policies import Bayes, BayesRun
 from batchprophet.online.separate.policy import REGISTRY, SeparatePolicy, make_policy, session
-from batchprophet.online.separate.simulator import simulate_separate
-from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.separate.warm_up import load_compiled_code
+from batchprophet.solvers import solve
+from batchprophet.solvers.separate import load_compiled_code
 
 BAYES = ["bayes:samples=3,effort=500", "bayes"]
 #: The selector that is told what will come: what is left to hindsight is its search and its vote.

@@ -17,12 +17,16 @@ from functools import partial
 
 import numpy as np
 
-from batchprophet.online.separate.admission.bound import hindsight
-from batchprophet.online.separate.admission.environment import CASES, RULES
-from batchprophet.online.separate.admission.law import AdmissionLaw
-from batchprophet.online.separate.admission.regret_account import account, segment_edges
-from batchprophet.online.separate.admission.simulation import run_admission
-from batchprophet.online.separate.admission.workloads import request_workloads
+from batchprophet.online.separate.admission import (
+    CASES,
+    RULES,
+    AdmissionLaw,
+    account,
+    hindsight,
+    request_workloads,
+    run_admission,
+    segment_edges,
+)
 
 
 def main(horizon: int, case: str) -> None:

@@ -14,13 +14,15 @@ import argparse
 
 import numpy as np
 
-from batchprophet.models.separate.milp.formulation import build_model
-from batchprophet.online.separate.admission.bound import hindsight
+from batchprophet.models.separate.milp import build_model
+from batchprophet.online.separate.admission import (
+    CASES,
+    hindsight,
+    request_workloads,
+    run_admission,
+)
 from batchprophet.online.separate.admission.clairvoyant import clairvoyant
-from batchprophet.online.separate.admission.environment import CASES
-from batchprophet.online.separate.admission.simulation import run_admission
-from batchprophet.online.separate.admission.workloads import request_workloads
-from batchprophet.solvers.highs import Status, solve_model
+from batchprophet.solvers import Status, solve_model
 
 COLUMNS = ("horizon", "paths", "LP", "MILP bound", "MILP found", "proved", "clairvoyant", "bayes")
 

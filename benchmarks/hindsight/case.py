@@ -9,12 +9,8 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from batchprophet.models.instance import Instance
-from batchprophet.models.regime import Schedule
-from batchprophet.models.regimes import schedule_value
-from batchprophet.solvers.highs import solve_model
-from batchprophet.solvers.matrix_form import compile_model
-from batchprophet.solvers.solution import Solution, certified
+from batchprophet.models import Instance, Schedule, schedule_value
+from batchprophet.solvers import Solution, certified, compile_model, solve_model
 
 
 class Clock:

@@ -31,8 +31,8 @@ from types import MappingProxyType
 from cp_sat_search import Value, hinted_literal
 from ortools.sat.python import cp_model
 
-from batchprophet.models.instance import Instance, IntArray
-from batchprophet.models.mixed.schedule import MixedSchedule
+from batchprophet.models import Instance, IntArray
+from batchprophet.models.mixed import MixedSchedule
 
 
 @dataclass(slots=True)

@@ -14,9 +14,8 @@ from types import MappingProxyType
 
 from ortools.sat.python import cp_model
 
-from batchprophet.models.errors import BatchprophetError
-from batchprophet.models.regime import Schedule
-from batchprophet.solvers.highs import SolverError
+from batchprophet.models import BatchprophetError, Schedule
+from batchprophet.solvers import SolverError
 
 #: Gives the value of a variable.
 Value = Callable[[cp_model.IntVar], int]

@@ -35,10 +35,9 @@ from types import MappingProxyType
 from cp_sat_search import Value, hinted_literal
 from ortools.sat.python import cp_model
 
-from batchprophet.models.instance import Instance, IntArray
-from batchprophet.models.separate.milp.from_variables import left_shifted
-from batchprophet.models.separate.milp.network import Windows, gpu_network, job_windows
-from batchprophet.models.separate.schedule import Kind, SeparateSchedule
+from batchprophet.models import Instance, IntArray
+from batchprophet.models.separate import Kind, SeparateSchedule
+from batchprophet.models.separate.milp import Windows, gpu_network, job_windows, left_shifted
 
 #: A job: the request, and which of its tokens it emits (1 for the prompt job).
 Job = tuple[int, int]

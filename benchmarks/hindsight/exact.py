@@ -16,15 +16,14 @@ import itertools
 import time
 from fractions import Fraction
 
-from batchprophet.models.errors import InputError
+from batchprophet.models import InputError, Instance
 from batchprophet.models.families import make_instance
-from batchprophet.models.instance import Instance
-from batchprophet.models.mixed.schedule import MixedSchedule
-from batchprophet.solvers.mixed.bounds.configuration import configuration_prices
-from batchprophet.solvers.mixed.exact.proof import prove
+from batchprophet.models.mixed import MixedSchedule
+from batchprophet.solvers.mixed.bounds import configuration_prices
+from batchprophet.solvers.mixed.exact import prove
 from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
-from batchprophet.solvers.mixed.path_graphs.sublimation import prove_by_paths
-from batchprophet.solvers.mixed.search.recipe import improve_schedule
+from batchprophet.solvers.mixed.path_graphs import prove_by_paths
+from batchprophet.solvers.mixed.search import improve_schedule
 
 METHODS = {"states": prove, "paths": prove_by_paths}
 

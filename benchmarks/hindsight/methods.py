@@ -15,13 +15,10 @@ import mixed_methods
 import separate_methods
 from case import Case
 
-from batchprophet.models.batch_time import AffineTime
-from batchprophet.models.errors import InputError
-from batchprophet.models.instance import Instance
-from batchprophet.models.mixed.problem import require_mixed
-from batchprophet.models.regime import Schedule
-from batchprophet.models.separate.problem import require_separate
-from batchprophet.solvers.solution import Solution
+from batchprophet.models import AffineTime, InputError, Instance, Schedule
+from batchprophet.models.mixed import require_mixed
+from batchprophet.models.separate import require_separate
+from batchprophet.solvers import Solution
 
 #: Methods by name.
 METHODS: Mapping[str, Callable[[Case], Solution]] = MappingProxyType(

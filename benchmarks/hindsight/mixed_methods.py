@@ -21,17 +21,18 @@ from types import MappingProxyType
 import numpy as np
 from case import Case, certify, solve_milp
 
-from batchprophet.models.errors import BatchprophetError
-from batchprophet.models.instance import Instance, IntArray
-from batchprophet.models.mixed.milp.formulation import FORMULATIONS, build_model
-from batchprophet.models.mixed.milp.from_variables import decode, set_start
-from batchprophet.models.mixed.milp.horizon import latest_starts
-from batchprophet.models.mixed.schedule import MixedSchedule
-from batchprophet.models.objectives import total_latency
-from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.mixed.bounds.combinatorial import best_bound
-from batchprophet.solvers.mixed.list_scheduling.incumbents import list_schedules
-from batchprophet.solvers.solution import Solution
+from batchprophet.models import BatchprophetError, Instance, IntArray, total_latency
+from batchprophet.models.mixed import MixedSchedule
+from batchprophet.models.mixed.milp import (
+    FORMULATIONS,
+    build_model,
+    decode,
+    latest_starts,
+    set_start,
+)
+from batchprophet.solvers import Solution, solve
+from batchprophet.solvers.mixed.bounds import best_bound
+from batchprophet.solvers.mixed.list_scheduling import list_schedules
 
 #: The formulation that ``cp-sat`` and ``cp-sat-core`` mean, by measurement:
 #: docs/hindsight-benchmark.md.

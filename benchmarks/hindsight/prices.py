@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 
 from batchprophet.models.families import make_instance
-from batchprophet.solvers.mixed.bounds.configuration import configuration_prices
+from batchprophet.solvers.mixed.bounds import configuration_prices
 from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
-from batchprophet.solvers.mixed.search.recipe import improve_schedule
+from batchprophet.solvers.mixed.search import improve_schedule
 
 
 def bounds(model: int, seed: int, seconds: list[float]) -> list[object]:

@@ -16,11 +16,10 @@ from pathlib import Path
 from case import Case
 from methods import METHODS, first_schedule
 
-from batchprophet.models.errors import BatchprophetError
+from batchprophet.models import BatchprophetError
 from batchprophet.models.families import make_instance
-from batchprophet.solvers.separate.warm_up import load_compiled_code
-from batchprophet.solvers.solution import Solution
-from batchprophet.solvers.warm_up import compile_first
+from batchprophet.solvers import Solution, compile_first
+from batchprophet.solvers.separate import load_compiled_code
 
 #: Seconds for the warm-up (imports and compiled code), before the clock starts.
 WARM_UP_SECONDS = 900.0

@@ -15,15 +15,20 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from batchprophet.models.csv_text import escape, unescape, write_csv
-from batchprophet.models.disk import write_atomically
-from batchprophet.models.errors import InputError
-from batchprophet.models.files.solution_file import schedule_record
-from batchprophet.models.instance import Instance
-from batchprophet.models.mixed.schedule import MixedSchedule
-from batchprophet.models.regime import Schedule
-from batchprophet.models.regimes import check, schedule_value
-from batchprophet.models.separate.schedule import Batch, SeparateSchedule
+from batchprophet.models import (
+    InputError,
+    Instance,
+    Schedule,
+    check,
+    escape,
+    schedule_value,
+    unescape,
+    write_atomically,
+    write_csv,
+)
+from batchprophet.models.files import schedule_record
+from batchprophet.models.mixed import MixedSchedule
+from batchprophet.models.separate import Batch, SeparateSchedule
 
 #: Statuses of a row without a result.
 OVERRUN, OUT_OF_MEMORY, CRASHED, CONTRADICTION = (

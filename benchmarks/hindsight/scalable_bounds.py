@@ -24,17 +24,19 @@ from pathlib import Path
 import numpy as np
 from schedules import ARRIVING, arriving
 
+from batchprophet.models import Exact, Gpu, Instance, total_latency
 from batchprophet.models.families import make_instance
-from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.milp.horizon import latest_starts
-from batchprophet.models.mixed.schedule import MixedSchedule
-from batchprophet.models.objectives import Exact, total_latency
+from batchprophet.models.mixed import MixedSchedule
+from batchprophet.models.mixed.milp import latest_starts
 from batchprophet.models.traces import convert_trace
-from batchprophet.solvers.mixed.bounds.kv_area import mean_busy_time, shortest_remaining_area
+from batchprophet.solvers.mixed.bounds import (
+    mean_busy_time,
+    memory_price_bound,
+    shortest_remaining_area,
+)
 from batchprophet.solvers.mixed.bounds.linear_relaxation import linear_relaxation
-from batchprophet.solvers.mixed.bounds.memory_prices import memory_price_bound
-from batchprophet.solvers.mixed.list_scheduling.incumbents import list_schedules
-from batchprophet.solvers.mixed.search.recipe import improve_schedule
+from batchprophet.solvers.mixed.list_scheduling import list_schedules
+from batchprophet.solvers.mixed.search import improve_schedule
 
 TRACE = Path(__file__).resolve().parents[3] / "shared/data/traces/azure2023_conv.csv"
 ROUND_MS = 50.0

@@ -23,17 +23,18 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
+from batchprophet.models import Gpu, Instance, total_latency
 from batchprophet.models.families import make_instance
-from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.mixed.feasibility import check_mixed
-from batchprophet.models.mixed.schedule import MixedSchedule
-from batchprophet.models.objectives import total_latency
+from batchprophet.models.mixed import MixedSchedule, check_mixed
 from batchprophet.models.traces import convert_trace
-from batchprophet.solvers.mixed.bounds.memory_prices import memory_price_bound
+from batchprophet.solvers.mixed.bounds import memory_price_bound
 from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
-from batchprophet.solvers.mixed.search.greedy import greedy_starts
-from batchprophet.solvers.mixed.search.profile import add_run, earliest_start
-from batchprophet.solvers.mixed.search.recipe import improve_schedule
+from batchprophet.solvers.mixed.search import (
+    add_run,
+    earliest_start,
+    greedy_starts,
+    improve_schedule,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACE = ROOT.parent / "shared/data/traces/azure2023_conv.csv"

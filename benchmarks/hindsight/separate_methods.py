@@ -21,20 +21,19 @@ from types import MappingProxyType
 
 from case import Case, certify, solve_milp
 
-from batchprophet.models.errors import BatchprophetError
-from batchprophet.models.instance import Instance, IntArray
-from batchprophet.models.regimes import schedule_value
-from batchprophet.models.separate.milp.formulation import build_model
-from batchprophet.models.separate.milp.from_variables import decode
-from batchprophet.models.separate.milp.horizon import latest_completions
-from batchprophet.models.separate.milp.strengthening import STRENGTHENINGS
-from batchprophet.models.separate.milp.tidy import tidied
-from batchprophet.models.separate.milp.warm_start import set_start
-from batchprophet.models.separate.schedule import SeparateSchedule
-from batchprophet.solvers.hindsight import solve
+from batchprophet.models import BatchprophetError, Instance, IntArray, schedule_value
+from batchprophet.models.separate import SeparateSchedule
+from batchprophet.models.separate.milp import (
+    STRENGTHENINGS,
+    build_model,
+    decode,
+    latest_completions,
+    set_start,
+    tidied,
+)
+from batchprophet.solvers import Solution, solve
+from batchprophet.solvers.separate.search import schedule_of
 from batchprophet.solvers.separate.search.list_encodings import list_encodings
-from batchprophet.solvers.separate.search.schedule_builder import schedule_of
-from batchprophet.solvers.solution import Solution
 
 #: What ``separate-cp-sat`` and ``separate-cp-sat-core`` mean, by measurement:
 #: docs/separate-benchmark.md.

@@ -20,9 +20,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchprophet.models.errors import InputError
+from batchprophet.models import InputError, Instance
 from batchprophet.models.families import FAMILIES, make_instance
-from batchprophet.models.instance import Instance
 from batchprophet.models.traces import convert_trace
 
 #: Where public traces are looked for: the data folder beside the repository.

@@ -49,8 +49,7 @@ from rich.markup import escape
 from sets import Member, members, parse_seeds
 from tables import Report, cells, require_block, write_into
 
-from batchprophet.models.disk import write_atomically
-from batchprophet.models.errors import BatchprophetError, InputError
+from batchprophet.models import BatchprophetError, InputError, write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 

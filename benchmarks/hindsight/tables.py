@@ -15,8 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from batchprophet.models.disk import write_atomically
-from batchprophet.models.errors import InputError
+from batchprophet.models import InputError, write_atomically
 
 COLUMNS = (
     "instance", "n", "M", "method", "incumbent", "lower bound", "gap", "status", "seconds",

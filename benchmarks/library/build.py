@@ -14,25 +14,30 @@ from pathlib import Path
 
 from contents import sources
 
-from batchprophet.models.mixed.schedule import MixedSchedule
-from batchprophet.models.regimes import schedule_value
-from batchprophet.solvers.certificates.certificate import best_certificate
-from batchprophet.solvers.certificates.clock import Clock
+from batchprophet.models import schedule_value
+from batchprophet.models.mixed import MixedSchedule
+from batchprophet.solvers import REPLAYS, solve
+from batchprophet.solvers.certificates import Clock, best_certificate, verify
+from batchprophet.solvers.certificates.mixed import (
+    ConfigurationPriceProof,
+    ExhaustiveSearch,
+    MemoryPriceProof,
+    PathSearch,
+)
 from batchprophet.solvers.certificates.mixed.compact import compact
-from batchprophet.solvers.certificates.mixed.configuration_prices import ConfigurationPriceProof
-from batchprophet.solvers.certificates.mixed.exhaustive_search import ExhaustiveSearch
-from batchprophet.solvers.certificates.mixed.memory_prices import MemoryPriceProof
-from batchprophet.solvers.certificates.mixed.path_search import PathSearch
-from batchprophet.solvers.certificates.separate.waits_and_stalls import WaitsAndStallsProof
-from batchprophet.solvers.certificates.separate.walk_search import WalkSearch
-from batchprophet.solvers.certificates.verification import verify
-from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.library.catalogue import DATA, write_catalogue
-from batchprophet.solvers.library.entry import Entry, data_digest
-from batchprophet.solvers.library.record import Made, Record, read_record, write_record
-from batchprophet.solvers.mixed.bounds.memory_prices import memory_price_bound
+from batchprophet.solvers.certificates.separate import WaitsAndStallsProof, WalkSearch
+from batchprophet.solvers.library import (
+    DATA,
+    Entry,
+    Made,
+    Record,
+    data_digest,
+    read_record,
+    write_catalogue,
+    write_record,
+)
+from batchprophet.solvers.mixed.bounds import memory_price_bound
 from batchprophet.solvers.regimes import recipe
-from batchprophet.solvers.replay import REPLAYS
 
 #: Seconds that a quick proof takes to verify at most, and any proof.
 QUICK, LONGEST = 25.0, 900.0

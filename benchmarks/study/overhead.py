@@ -28,11 +28,7 @@ from typing import Any
 
 import psutil
 
-from batchprophet.online.study.cell import Cell
-from batchprophet.online.study.engine import LocalProcesses
-from batchprophet.online.study.reading import read_study
-from batchprophet.online.study.recipe import run_study
-from batchprophet.online.study.result import CellResult
+from batchprophet.online.study import Cell, CellResult, LocalProcesses, read_study, run_study
 
 STUDY = """
 name = "overhead"

@@ -16,8 +16,7 @@ from matplotlib.figure import Figure
 
 import batchprophet as bp
 from batchprophet.demo_instance import demo_instance
-from batchprophet.pictures.panels import last_completion, shared_order
-from batchprophet.pictures.plots import gantt, kv, modes
+from batchprophet.pictures import gantt, kv, last_completion, modes, shared_order
 
 FOLDER = Path(__file__).parent
 

@@ -1,7 +1,5 @@
 """Named instance families: arrival models, trace-like workloads, adversaries."""
 
-from .family import Family
-from .registry import FAMILIES, make_instance
-from .setting import Setting
+import lazy_loader
 
-__all__ = ["FAMILIES", "Family", "Setting", "make_instance"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """The mixed-batching MILP in Pyomo, in two forms."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,8 +1,5 @@
 """Readers of real traces, one format a file, and their conversion into instances."""
 
-from .convert import ConvertedTrace, convert_trace
-from .format import TraceFormat
-from .registry import TRACE_FORMATS
-from .report import ConversionReport
+import lazy_loader
 
-__all__ = ["TRACE_FORMATS", "ConversionReport", "ConvertedTrace", "TraceFormat", "convert_trace"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

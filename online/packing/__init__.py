@@ -1,1 +1,5 @@
 """Packing with a known law of arrivals: the exact test bed of compensated coupling."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Separate batching, online: simulator, policies, and where the requests' time goes."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

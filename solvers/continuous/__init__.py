@@ -1,1 +1,5 @@
 """Hindsight optimum of continuous batching: schedules, bounds, exact search, MILP."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

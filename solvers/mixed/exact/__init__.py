@@ -1,1 +1,5 @@
 """The exact method for total latency: exhaustive search guided by configuration prices."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,1 @@
+from .formulation import build_model as build_model

@@ -1,0 +1,12 @@
+from .gpu import gpu_record as gpu_record
+from .gpu import read_gpu as read_gpu
+from .instance_file import INSTANCE_FORMAT as INSTANCE_FORMAT
+from .instance_file import encode_instance as encode_instance
+from .instance_file import read_instance as read_instance
+from .instance_file import write_instance as write_instance
+from .reading import VERSION as VERSION
+from .solution_file import SOLUTION_FORMAT as SOLUTION_FORMAT
+from .solution_file import read_schedule as read_schedule
+from .solution_file import schedule_record as schedule_record
+from .writing import json_number as json_number
+from .writing import write_json as write_json

@@ -1,0 +1,10 @@
+from .formulation import build_model as build_model
+from .from_variables import decode as decode
+from .from_variables import left_shifted as left_shifted
+from .horizon import latest_completions as latest_completions
+from .network import Windows as Windows
+from .network import gpu_network as gpu_network
+from .network import job_windows as job_windows
+from .strengthening import STRENGTHENINGS as STRENGTHENINGS
+from .tidy import tidied as tidied
+from .warm_start import set_start as set_start

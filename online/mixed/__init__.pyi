@@ -1,0 +1,9 @@
+from .adaptive_adversaries import play_sqrt_adversary as play_sqrt_adversary
+from .decision import Decision as Decision
+from .observation import Observation as Observation
+from .observation import RequestView as RequestView
+from .policy import REGISTRY as REGISTRY
+from .policy import Policy as Policy
+from .policy import built_in_policies as built_in_policies
+from .policy import make_policy as make_policy
+from .simulator import simulate as simulate

@@ -1,0 +1,1 @@
+from .mc_sf import McSf as McSf

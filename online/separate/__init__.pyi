@@ -1,0 +1,9 @@
+from .conformance import random_instance as random_instance
+from .decision import BatchDecision as BatchDecision
+from .latency_breakdown import account as account
+from .observation import SeparateObservation as SeparateObservation
+from .policy import BUILT_IN as BUILT_IN
+from .policy import REGISTRY as REGISTRY
+from .policy import SeparatePolicy as SeparatePolicy
+from .policy import make_policy as make_policy
+from .simulator import simulate_separate as simulate_separate

@@ -1,0 +1,12 @@
+from .acceptance import RULES as RULES
+from .bound import hindsight as hindsight
+from .environment import CASES as CASES
+from .law import AdmissionLaw as AdmissionLaw
+from .problem import REJECT as REJECT
+from .problem import SETTLE as SETTLE
+from .problem import AdmissionProblem as AdmissionProblem
+from .problem import as_path as as_path
+from .regret_account import account as account
+from .regret_account import segment_edges as segment_edges
+from .simulation import run_admission as run_admission
+from .workloads import request_workloads as request_workloads

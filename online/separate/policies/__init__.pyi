@@ -1,0 +1,2 @@
+from .bayes import Bayes as Bayes
+from .bayes import BayesRun as BayesRun

@@ -1,0 +1,11 @@
+from .best_so_far import BestSoFar as BestSoFar
+from .highs import Status as Status
+from .highs import solve_model as solve_model
+from .highs_run import SolverError as SolverError
+from .hindsight import solve as solve
+from .matrix_form import compile_model as compile_model
+from .progress import Progress as Progress
+from .replay import REPLAYS as REPLAYS
+from .solution import Solution as Solution
+from .solution import certified as certified
+from .warm_up import compile_first as compile_first

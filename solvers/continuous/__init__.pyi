@@ -1,0 +1,1 @@
+from .speed_gap import speed_equivalent_gap as speed_equivalent_gap

@@ -1,0 +1,1 @@
+from .proof import prove as prove

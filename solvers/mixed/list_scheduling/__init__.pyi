@@ -1,0 +1,1 @@
+from .incumbents import list_schedules as list_schedules
