@@ -18,6 +18,7 @@ from .mixed.memory_prices import MemoryPriceProof
 from .mixed.path_search import PathSearch
 from .mixed.round_prices import RoundPriceProof
 from .proof import Proof, RecomputedProof
+from .relaxation import RelaxationProof
 from .separate.waits_and_stalls import WaitsAndStallsProof
 from .separate.walk_prices import WalkPriceProof
 from .separate.walk_search import WalkSearch
@@ -39,6 +40,7 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
             ContinuousBound,
             BlocksProof,
             SeparateBlocksProof,
+            RelaxationProof,
         )
     }
 )
