@@ -40,8 +40,9 @@ MOST_LISTED_BATCHES = 50_000
 #: Share of the time limit after which no other list schedule is begun.
 LISTED_SHARE = 0.75
 
-#: Fewest requests for which continuous batching is asked for a bound.
-LEAST_RELAXED = 8
+#: Fewest requests for which continuous batching is asked for a bound: below that it is lower than
+#: the times alone.
+LEAST_RELAXED = 24
 
 #: The name of the bound that every instance has, as `simple_bounds` gives it.
 ALONE = "times alone"
@@ -158,6 +159,9 @@ def _load(instance: Instance) -> None:
     from .warm_up import load_compiled_code
 
     load_compiled_code()
+    for each in RELAXATIONS:
+        if each.applies(instance):
+            each.recipe.load(instance)
 
 
 def _compiled() -> bool:
