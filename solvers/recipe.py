@@ -102,8 +102,8 @@ class Recipe(Generic[ScheduleType]):
     prove : callable
         ``prove(search, options)``: the engine, or the MILP, until bounds and schedules meet.
     parts : callable, optional
-        What `blocks.solve_blocks` must know of an instance; without it nothing is solved block by
-        block.
+        What `blocks.solve_blocks` must know of an instance, or None for it to be solved as a whole;
+        without it all are.
     relaxations : tuple of Relaxation
         Other regimes in which its instances can be bounded; `prove` runs their stages.
     bounds : callable, optional
@@ -128,7 +128,7 @@ class Recipe(Generic[ScheduleType]):
     begin: Callable[[BestSoFar[ScheduleType], ScheduleType | None, Options], None]
     prove: Callable[[BestSoFar[ScheduleType], Options], None]
     formulations: tuple[str, ...] = ()
-    parts: Callable[[Instance], Parts[ScheduleType]] | None = None
+    parts: Callable[[Instance], Parts[ScheduleType] | None] | None = None
     relaxations: tuple[Relaxation, ...] = ()
     bounds: Callable[[BestSoFar[ScheduleType], Limits], Iterator[Bound]] | None = None
     load: Callable[[Instance], None] = _nothing
@@ -191,12 +191,12 @@ class Recipe(Generic[ScheduleType]):
         self.begin(search, known, options)
         if search.proved:
             return
-        if self.parts is None:
+        parts = None if self.parts is None else self.parts(search.instance)
+        if parts is None:
             self.prove(search, options)
             return
-        parts = self.parts(search.instance)
-        groups = blocks(search.instance, parts.alone)
-        if search.seconds_left == 0 or not fall_apart(search.instance, groups, parts.alone):
+        groups = blocks(search.instance, parts.work)
+        if search.seconds_left == 0 or not fall_apart(search.instance, groups, parts.work):
             self.prove(search, options)
             return
 

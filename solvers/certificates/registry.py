@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from .blocks import BlocksProof, SeparateBlocksProof
+from .blocks import BlocksProof, ContinuousBlocksProof, SeparateBlocksProof
 from .continuous.batch_length_prices import BatchLengthPriceProof
 from .continuous.simple import ContinuousBound
 from .mixed.combinatorial import CombinatorialBound
@@ -40,6 +40,7 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
             ContinuousBound,
             BlocksProof,
             SeparateBlocksProof,
+            ContinuousBlocksProof,
             RelaxationProof,
         )
     }

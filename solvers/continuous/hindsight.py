@@ -16,6 +16,7 @@ from ..best_so_far import BestSoFar
 from ..recipe import Bound, Options, Recipe
 from ..stages import Limits
 from .bounds.simple import simple_bounds
+from .parts import continuous_parts
 
 Search = BestSoFar[ContinuousSchedule]
 
@@ -137,6 +138,7 @@ CONTINUOUS = Recipe(
     formulations=("batch-sequence",),
     begin=begin,
     prove=_prove,
+    parts=continuous_parts,
     bounds=_bounds,
     prepare=_prepare,
     load=_load,
