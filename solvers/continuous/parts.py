@@ -24,6 +24,7 @@ Hence the theorem of `models.blocks` holds with these W.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,7 +143,7 @@ def _sorted(
     """Return, for each block, the batches of its entries, and where these are; both in order."""
     order = np.argsort(block[who], kind="stable")
     cuts = np.searchsorted(block[who][order], np.arange(blocks + 1))
-    its = np.split(order, cuts[1:-1])
+    its = [order[begin:end] for begin, end in pairwise(cuts)]  # some requests may be in no block
     return [(batch[each], each) for each in its]
 
 

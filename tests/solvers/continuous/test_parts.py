@@ -99,6 +99,7 @@ def test_schedules_are_taken_apart_and_put_together():
             moved = kept.replace(arrival=kept.arrival - shift)
             assert check_continuous(moved, part) == [], seed
             assert (part.completion(moved) + shift <= completion[members]).all()
+        assert parts.apart(instance, groups[1:], schedule) == apart[1:]
         together = parts.together(instance, groups, apart)
         assert check_continuous(instance, together) == []
         again = left_shifted(instance, schedule.columns)
