@@ -5,7 +5,7 @@ Write I_S for the instance that has only the requests S.
 **Leaving out.** Leave all requests but S out of a feasible schedule, and the batches that become
 empty. What remains is a feasible schedule of I_S in which no request completes later: no round
 holds more KV, no batch has more members, and none takes longer (all coefficients of the batch-time
-laws are ≥ 0).
+laws are ≥ 0; conditions of continuous batching: `solvers.continuous.parts`).
 Hence for every partition of the requests into S_1, …, S_m the optima satisfy
 
     OPT(I) ≥ Σ_b OPT(I_{S_b})  (latency, weighted),   OPT(I) ≥ max_b OPT(I_{S_b})  (makespan),
@@ -44,7 +44,8 @@ def blocks(instance: Instance, alone: Sequence[int] | IntArray) -> list[IntArray
         The instance.
     alone : sequence of int, shape (n,)
         Time of each request alone on the GPU: ``output`` under mixed batching,
-        `separate.problem.time_alone` under separate batching.
+        `separate.problem.time_alone` under separate batching, and
+        `solvers.continuous.parts.times_within` under continuous batching.
 
     Returns
     -------

@@ -43,7 +43,7 @@ class Parts(Generic[ScheduleType]):
     Attributes
     ----------
     alone : ndarray of int64, shape (n,)
-        Time of each request alone on the GPU.
+        Least time of each request alone on the GPU.
     completion : callable
         Completions of a schedule, shape (n,); 2^62 for a request that it rejects.
     apart : callable
@@ -53,6 +53,9 @@ class Parts(Generic[ScheduleType]):
         The schedule made of schedules of all blocks, closed up.
     proof : type of BlocksProof
         The kind of proof.
+    within : ndarray of int64, shape (n,), optional
+        By this the instance falls apart: in some optimal schedule all is done within their sum
+        after the last arrival. The same as `alone` by default.
     """
 
     alone: IntArray
@@ -60,11 +63,17 @@ class Parts(Generic[ScheduleType]):
     apart: Callable[[Instance, Sequence[IntArray], ScheduleType], list[ScheduleType]]
     together: Callable[[Instance, Sequence[IntArray], Sequence[ScheduleType]], ScheduleType]
     proof: type[BlocksProof]
+    within: IntArray | None = None
+
+    @property
+    def work(self) -> IntArray:
+        """By what the instance falls apart."""
+        return self.alone if self.within is None else self.within
 
 
-def fall_apart(instance: Instance, blocks: Sequence[IntArray], alone: IntArray) -> bool:
+def fall_apart(instance: Instance, blocks: Sequence[IntArray], work: IntArray) -> bool:
     """Say whether it pays to solve the blocks: there are some, or the only one begins late."""
-    return len(blocks) > 1 or int(instance.arrival.min()) > int(alone.sum())
+    return len(blocks) > 1 or int(instance.arrival.min()) > sum(work.tolist())
 
 
 def solve_blocks(

@@ -8,19 +8,22 @@ block; what is left is for the regime's engine and its MILPs. A regime is a `Rec
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 from ..models.blocks import blocks
 from ..models.errors import InputError
 from ..models.instance import Instance
-from ..models.objectives import OBJECTIVES
+from ..models.objectives import OBJECTIVES, Exact
 from ..models.regime import Regime, Schedule, ScheduleType
 from .best_so_far import BestSoFar
 from .blocks import Parts, fall_apart, solve_blocks
+from .certificates.proof import RecomputedProof
 from .progress import Progress
+from .relaxation import Relaxation
 from .solution import Solution
+from .stages import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,10 @@ class Options:
         return replace(self, work_limit=int(part * self.work_limit))
 
 
+#: A lower bound and its proof.
+Bound = tuple[Exact, RecomputedProof]
+
+
 def _nothing(*_: Any) -> None:
     """Load or compile nothing."""
 
@@ -95,8 +102,13 @@ class Recipe(Generic[ScheduleType]):
     prove : callable
         ``prove(search, options)``: the engine, or the MILP, until bounds and schedules meet.
     parts : callable, optional
-        What `blocks.solve_blocks` must know of an instance; without it nothing is solved block by
-        block.
+        What `blocks.solve_blocks` must know of an instance, or None for it to be solved as a whole;
+        without it all are.
+    relaxations : tuple of Relaxation
+        Other regimes in which its instances can be bounded; `prove` runs their stages.
+    bounds : callable, optional
+        ``bounds(search, limits)`` yields lower bounds on the total latency, with their proofs, for
+        a search that has a schedule: what another regime's relaxation asks for.
     load : callable
         Runs the engine on an instance for a moment, so that its code is compiled, or loaded.
     compiled : callable
@@ -116,7 +128,9 @@ class Recipe(Generic[ScheduleType]):
     begin: Callable[[BestSoFar[ScheduleType], ScheduleType | None, Options], None]
     prove: Callable[[BestSoFar[ScheduleType], Options], None]
     formulations: tuple[str, ...] = ()
-    parts: Callable[[Instance], Parts[ScheduleType]] | None = None
+    parts: Callable[[Instance], Parts[ScheduleType] | None] | None = None
+    relaxations: tuple[Relaxation, ...] = ()
+    bounds: Callable[[BestSoFar[ScheduleType], Limits], Iterator[Bound]] | None = None
     load: Callable[[Instance], None] = _nothing
     compiled: Callable[[], bool] = _always
     compile: Callable[[Instance | None, Callable[[], None]], None] = _nothing
@@ -177,12 +191,12 @@ class Recipe(Generic[ScheduleType]):
         self.begin(search, known, options)
         if search.proved:
             return
-        if self.parts is None:
+        parts = None if self.parts is None else self.parts(search.instance)
+        if parts is None:
             self.prove(search, options)
             return
-        parts = self.parts(search.instance)
-        groups = blocks(search.instance, parts.alone)
-        if search.seconds_left == 0 or not fall_apart(search.instance, groups, parts.alone):
+        groups = blocks(search.instance, parts.work)
+        if search.seconds_left == 0 or not fall_apart(search.instance, groups, parts.work):
             self.prove(search, options)
             return
 

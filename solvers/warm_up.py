@@ -28,11 +28,16 @@ def compile_first(
     progress : callable, optional
         Told of the compilation.
     instance : Instance, optional
-        Only what a solve of its total latency runs is compiled; the whole engine by default.
+        Only what a solve of its total latency runs is compiled, and what its relaxations run in
+        other regimes; the whole engine of its regime by default.
     """
-    engine = recipe(model)
+    engine, announced = recipe(model), _Announced(progress)
     if not engine.compiled():
-        engine.compile(instance, _Announced(progress))
+        engine.compile(instance, announced)
+    for each in () if instance is None else engine.relaxations:
+        relaxed = each.instance(instance)
+        if relaxed is not None and not each.recipe.compiled():
+            each.recipe.compile(relaxed, announced)
 
 
 class _Announced:

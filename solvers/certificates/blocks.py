@@ -3,7 +3,8 @@
 The parts need not be the blocks of `models.blocks`: leaving requests out of a feasible schedule
 leaves a feasible one in which no request completes later (the proof is there), so for *every*
 partition the optimum is at least the sum of the parts' optima (total latency, weighted completion),
-or the largest of them (makespan), and at most their sum (reward). That each request is in one part
+or the largest of them (makespan), and at most their sum (reward). Under continuous batching that
+needs c0_prompt ≤ c0, which is checked. That each request is in one part
 is checked; nothing else in the file is believed but through the parts' own proofs.
 """
 
@@ -14,12 +15,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
+from ...models.batch_time import AffineTime
 from ...models.errors import InputError
-from ...models.instance import Instance
+from ...models.instance import Instance, IntArray
 from ...models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate, value_step
 from ...models.regimes import regime
 from ..rounding import round_bound
 from .clock import Clock
+from .continuous.simple import own_times
 from .proof import RecomputedProof
 from .strict import array, integers, require_keys, require_object, shown
 
@@ -87,13 +92,17 @@ class BlocksProof:
     def _bound_of(self, part: Part, instance: Instance, objective: str, clock: Clock) -> Exact:
         kept = instance.take(part.requests)
         if part.proof is None:
-            return evaluate(kept, kept.arrival + regime(self.model).time_alone(kept), objective)
+            return evaluate(kept, kept.arrival + self._time_alone(kept, clock), objective)
         if objective not in part.proof.objectives:
             raise InputError(f"proof.parts: {part.proof.kind} proves no bound on {objective}")
         moved, shift = _from_zero(kept)
         found = part.proof.bound(moved, objective, clock)
         rounded = round_bound(found, value_step(moved, objective), objective in MAXIMISED)
         return rounded + _value_of_shift(moved, objective, shift)
+
+    def _time_alone(self, kept: Instance, clock: Clock) -> IntArray:
+        """Return the least time of each request alone on the GPU."""
+        return regime(self.model).time_alone(kept)
 
     def to_record(self) -> dict[str, Any]:
         """Return the proof as a plain record."""
@@ -140,6 +149,31 @@ class SeparateBlocksProof(BlocksProof):
 
     kind: ClassVar[str] = "separate-blocks"
     model: ClassVar[str] = "separate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinuousBlocksProof(BlocksProof):
+    """A proof for each part of the requests, under continuous batching with c0_prompt ≤ c0.
+
+    A batch that loses its token jobs when requests are left out is one of prompts only. With
+    c0_prompt > c0 it might take longer, and the parts would prove nothing.
+    """
+
+    kind: ClassVar[str] = "continuous-blocks"
+    model: ClassVar[str] = "continuous"
+
+    def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
+        """Recompute the parts' bounds, where leaving requests out makes no batch longer."""
+        law = instance.gpu.batch_time
+        if isinstance(law, AffineTime) and law.intercept_of_prompts > law.c0:
+            raise InputError(
+                "proof.kind: continuous-blocks takes c0_prompt up to c0, found c0_prompt "
+                f"{law.intercept_of_prompts:g} and c0 {law.c0:g}"
+            )
+        return BlocksProof.bound(self, instance, objective, clock)
+
+    def _time_alone(self, kept: Instance, clock: Clock) -> IntArray:
+        return np.array(own_times(kept, clock), dtype=np.int64)
 
 
 def _from_zero(kept: Instance) -> tuple[Instance, int]:

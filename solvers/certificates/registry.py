@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from .blocks import BlocksProof, SeparateBlocksProof
+from .blocks import BlocksProof, ContinuousBlocksProof, SeparateBlocksProof
 from .continuous.batch_length_prices import BatchLengthPriceProof
 from .continuous.simple import ContinuousBound
 from .mixed.combinatorial import CombinatorialBound
@@ -18,6 +18,7 @@ from .mixed.memory_prices import MemoryPriceProof
 from .mixed.path_search import PathSearch
 from .mixed.round_prices import RoundPriceProof
 from .proof import Proof, RecomputedProof
+from .relaxation import RelaxationProof
 from .separate.waits_and_stalls import WaitsAndStallsProof
 from .separate.walk_prices import WalkPriceProof
 from .separate.walk_search import WalkSearch
@@ -39,6 +40,8 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
             ContinuousBound,
             BlocksProof,
             SeparateBlocksProof,
+            ContinuousBlocksProof,
+            RelaxationProof,
         )
     }
 )

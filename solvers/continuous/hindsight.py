@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from os import PathLike
 
@@ -13,8 +13,10 @@ from ...models.continuous.schedule import ContinuousSchedule
 from ...models.instance import Instance
 from ...models.objectives import latest_completion
 from ..best_so_far import BestSoFar
-from ..recipe import Options, Recipe
+from ..recipe import Bound, Options, Recipe
+from ..stages import Limits
 from .bounds.simple import simple_bounds
+from .parts import continuous_parts
 
 Search = BestSoFar[ContinuousSchedule]
 
@@ -80,6 +82,20 @@ def _prove(search: Search, options: Options) -> None:
     improve_and_prove(search, options)
 
 
+def _bounds(search: Search, limits: Limits) -> Iterator[Bound]:
+    """Yield bounds by prices that charge requests by the length of their batches."""
+    from .bounds.charge import charge_bound
+    from .engine import UNITS_PER_PRICE_STEP
+
+    assert search.schedule is not None
+    steps = limits.steps(units=UNITS_PER_PRICE_STEP)
+    if steps == 0:
+        return iter(())
+    return charge_bound(
+        search.instance, search.schedule, seconds=limits.seconds, steps=steps, stop=limits.stop
+    )
+
+
 def _asks_for_milp(options: Options) -> bool:
     return options.objective == "reward" or options.formulation != "auto"
 
@@ -122,6 +138,8 @@ CONTINUOUS = Recipe(
     formulations=("batch-sequence",),
     begin=begin,
     prove=_prove,
+    parts=continuous_parts,
+    bounds=_bounds,
     prepare=_prepare,
     load=_load,
     compiled=_compiled,

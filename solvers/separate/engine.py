@@ -12,6 +12,7 @@ By clock, schedules are found on one thread, by annealing and beams, bounds on t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,8 @@ from itertools import count
 from ...models.instance import Instance
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
+from ..relaxation import Relaxation
+from ..relaxation import stages as relaxation_stages
 from ..stages import Driver, Limits, Stage
 from ..workers import Found, Mailbox
 from .bounds.class_relaxation import class_prices, end_of_relaxation, has_class_bound
@@ -29,6 +32,7 @@ from .bounds.profile_prices import Stage as Later
 from .bounds.waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
 from .exact.gpu_path_lookahead import PathTable, path_table, search_proof
 from .exact.search import beam, is_applicable, may_be_guided, search_states
+from .parameters import Parameters
 from .search.list_encodings import encodings_by_starts
 from .search.recipe import improve_separate
 from .search.schedule_builder import schedule_of
@@ -52,50 +56,6 @@ Search = BestSoFar[SeparateSchedule]
 Lane = Iterable[Stage]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
-    """How the engine divides its time; shares are of the time left.
-
-    Attributes
-    ----------
-    first_expansions : int
-        States that are expanded before anything else: enough for tiny instances.
-    first_share, beam_share, stage_share : float
-        For annealing beside the first prices, the first beams, and the prices of later stages.
-    path_share, profile_share : float
-        For the path's prices, and for those of profiles beside the search that the path guides.
-    turn_share : float
-        For one turn of annealing, where tail searches come between.
-    long_share, guide_share : float
-        For annealing where no proof is in sight; of the rest, for the prices that guide its beams.
-    first_steps, later_steps, path_steps : int
-        Steps of the ascent to the first prices, to those of a stage, and to those of the path.
-    stages : tuple of float
-        Stages: shares of the prompts that are done.
-    widths, wider : tuple of int, int
-        Widths of the first beams, and how many times wider each later one is.
-    stall_steps : int
-        Steps from prompt batch to prompt batch per second left: more are not begun.
-    """
-
-    first_expansions: int = 3_000
-    first_share: float = 0.15
-    beam_share: float = 0.08
-    stage_share: float = 0.2
-    path_share: float = 0.25
-    profile_share: float = 0.15
-    turn_share: float = 0.15
-    long_share: float = 0.75
-    guide_share: float = 0.3
-    first_steps: int = 40
-    later_steps: int = 20
-    path_steps: int = 5_000
-    stages: tuple[float, ...] = (0.25, 0.6)
-    widths: tuple[int, ...] = (30, 300, 1000)
-    wider: int = 3
-    stall_steps: int = 50_000_000
-
-
 def improve_and_prove(
     search: Search,
     *,
@@ -103,6 +63,7 @@ def improve_and_prove(
     threads: int | None,
     seed: int,
     states: bool = True,
+    relaxations: tuple[Relaxation, ...] = (),
 ) -> None:
     """Search for schedules and bounds until they meet or the limits are reached.
 
@@ -118,9 +79,11 @@ def improve_and_prove(
         Seed of the annealing.
     states : bool
         Whether work may go to searches of states.
+    relaxations : tuple of Relaxation
+        Other regimes to bound the instance in, where it has no prices of its own.
     """
     driver = Driver(search, work=work_limit, threads=threads)
-    engine = _Engine(driver, seed)
+    engine = _Engine(driver, seed, relaxations)
     plan = [(engine.by_work(states),)] if driver.by_work else engine.by_clock()
     for lanes in plan:
         driver.run(*lanes)
@@ -132,6 +95,7 @@ class _Engine:
 
     driver: Driver[SeparateSchedule]
     seed: int
+    relaxations: tuple[Relaxation, ...] = ()
     parameters: Parameters = field(default_factory=Parameters)
     profiles: list[ProfilePrices] = field(default_factory=list)
     table: PathTable | None = None
@@ -189,6 +153,7 @@ class _Engine:
         yield Stage(PATH, partial(self.price_path, self.parameters.path_steps), self._has_classes)
         if self.priced and (self.instance.n <= MOST_PROFILED or self.table is None):
             yield Stage(PROFILES, self.price)
+        yield from self._relaxed()
         if states and self.searchable:
             yield Stage(EXHAUSTION, self.beam_and_search)
 
@@ -258,10 +223,16 @@ class _Engine:
             price = Stage(PROFILES, self.price, seconds=seconds)
             yield [price], [Stage(ANNEALING, self.anneal, seconds=seconds)]
         else:
-            share = self.parameters.long_share if self.exhaustible else 1.0
-            yield (self._schedules(share * self.left),)
+            seconds = self.left * (self.parameters.long_share if self.exhaustible else 1.0)
+            turns = 1 if self.driver.parallel or not list(self._relaxed()) else 2
+            relaxed = self._relaxed(self.parameters.relaxed_share * seconds / turns)
+            yield self._schedules(seconds / turns), relaxed
         if self.exhaustible:
             yield ([Stage(EXHAUSTION, self.search_states)],)
+
+    def _relaxed(self, seconds: float = math.inf) -> Iterator[Stage]:
+        """Yield bounds of other regimes."""
+        return relaxation_stages(self.relaxations, self.driver, seconds)
 
     def _stalls(self) -> tuple[Lane, ...]:
         memories = (1, MOST_MEMORY)

@@ -19,7 +19,10 @@ from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
 from ..certificates.blocks import Part, SeparateBlocksProof
 from ..certificates.clock import Clock
+from ..certificates.relaxation import RelaxationProof
+from ..certificates.separate.as_continuous import as_continuous
 from ..recipe import Options, Recipe
+from ..relaxation import Relaxation
 from .bounds.combinatorial import simple_bounds
 from .bounds.waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
 from .engine import improve_and_prove
@@ -36,6 +39,10 @@ MOST_LISTED_BATCHES = 50_000
 
 #: Share of the time limit after which no other list schedule is begun.
 LISTED_SHARE = 0.75
+
+#: Fewest requests for which continuous batching is asked for a bound: below that it is lower than
+#: the times alone.
+LEAST_RELAXED = 24
 
 #: The name of the bound that every instance has, as `simple_bounds` gives it.
 ALONE = "times alone"
@@ -122,7 +129,11 @@ def _prove(search: Search, options: Options) -> None:
         try_milp(search, options)
     elif search.seconds_left > 0:
         improve_and_prove(
-            search, work_limit=options.work_limit, threads=options.threads, seed=options.seed
+            search,
+            work_limit=options.work_limit,
+            threads=options.threads,
+            seed=options.seed,
+            relaxations=RELAXATIONS,
         )
 
 
@@ -148,6 +159,9 @@ def _load(instance: Instance) -> None:
     from .warm_up import load_compiled_code
 
     load_compiled_code()
+    for each in RELAXATIONS:
+        if each.applies(instance):
+            each.recipe.load(instance)
 
 
 def _compiled() -> bool:
@@ -172,12 +186,28 @@ def _write_model(
     write_model(path, partial(build_model, instance, objective=objective, formulation=form))
 
 
+def _has_no_prices(instance: Instance) -> bool:
+    """Whether there are no prices of the GPU's path: they count whole slots."""
+    return isinstance(instance.gpu.batch_time, AffineTime) and instance.n >= LEAST_RELAXED
+
+
+#: A batch of one kind is a batch of continuous batching.
+RELAXATIONS = (
+    Relaxation(
+        regime="continuous",
+        relaxed=as_continuous,
+        proof=RelaxationProof,
+        applies=_has_no_prices,
+    ),
+)
+
 SEPARATE = Recipe(
     rules=RULES,
     formulations=("time-expanded", "stages", "classes", "batch-sequence"),
     begin=begin,
     prove=_prove,
     parts=separate_parts,
+    relaxations=RELAXATIONS,
     load=_load,
     compiled=_compiled,
     compile=_compile,

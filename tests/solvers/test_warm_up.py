@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numba
@@ -21,6 +22,7 @@ from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.mixed import engine
 from batchprophet.solvers.mixed import warm_up as mixed_warm_up
 from batchprophet.solvers.progress import Progress
+from batchprophet.solvers.regimes import RECIPES, recipe
 
 #: In a process of its own with a cache of its own: what is compiled while the demo's clock runs.
 NEW_CODE_IN_THE_TIMED_PART = """
@@ -133,6 +135,26 @@ def test_only_the_engine_for_the_size_of_the_instance_is_compiled(
 ):
     warm_up.compile_first("mixed", instance=bp.make(family, seed=1, settings=settings))
     assert nothing_compiled == [(sample, False)]
+
+
+@pytest.mark.parametrize(("law", "expected"), [("affine", [12]), ("unit", [])])
+def test_what_a_relaxation_runs_is_compiled_where_it_applies(monkeypatch, law, expected):
+    done = []
+    own = replace(recipe("separate"), compiled=lambda: True)
+    monkeypatch.setitem(RECIPES, "separate", lambda: own)
+    other = replace(
+        recipe("continuous"),
+        compiled=lambda: False,
+        compile=lambda instance, announce: done.append(instance.n),
+    )
+    monkeypatch.setitem(RECIPES, "continuous", lambda: other)
+    taken = bp.AffineTime(c0=1, c1=0.1, c2=0.1, c3=0) if law == "affine" else bp.UnitTime()
+    gpu = bp.Gpu(kv_capacity=30, batch_time=taken)
+    instance = bp.Instance(gpu=gpu, arrival=[0] * 12, prompt=[3] * 12, output=[4] * 12)
+    warm_up.compile_first("separate", instance=instance)
+    assert done == expected
+    warm_up.compile_first("separate")
+    assert done == expected
 
 
 def test_without_a_terminal_compilation_is_told_in_one_line_and_nothing_else(capsys):

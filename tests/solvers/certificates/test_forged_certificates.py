@@ -36,6 +36,9 @@ from batchprophet.solvers.separate.bounds.gpu_path_prices import unpriced_path
 from batchprophet.solvers.separate.bounds.waits_and_stalls import waits_and_stalls
 from tests.brute_force import brute_force
 from tests.brute_force_separate import brute_force_separate
+from tests.solvers.certificates.continuous.test_batch_length_prices import (
+    random_proof as continuous_prices,
+)
 from tests.tiny_instances import OBJECTIVES, tiny_instance
 from tests.tiny_separate import tiny_separate
 
@@ -138,6 +141,14 @@ def honest_separate(instance, best):
     if walk is not None:
         yield 0, walk.to_record()
         yield best, {**walk.to_record(), "kind": "walk-search", "value": best}
+    prices = continuous_prices(np.random.default_rng(best), instance.n, best)
+    yield 0, relaxation(prices.to_record())
+    alone = {"kind": "continuous-combinatorial", "name": "served at arrival"}
+    yield 0, relaxation(alone)
+
+
+def relaxation(proof):
+    return {"kind": "relaxation", "regime": "continuous", "proof": proof}
 
 
 def falling(rng, times, low, high):
@@ -214,7 +225,10 @@ def by_chance(rng, instance, objective, value):
 
 
 def separate_by_chance(rng, instance, value):
-    kind = rng.choice(["walk-prices", "walk-search", "waits-and-stalls", "separate-blocks"])
+    kinds = ["walk-prices", "walk-search", "waits-and-stalls", "separate-blocks", "relaxation"]
+    kind = rng.choice(kinds)
+    if kind == "relaxation":
+        return relaxation(continuous_prices(rng, instance.n, value).to_record())
     if kind == "separate-blocks":
 
         def inner(part):
