@@ -27,14 +27,24 @@ class ContinuousRecord(Strict):
     batches: list[BatchRecord]
 
 
-def from_record(where: str, record: ContinuousRecord, instance: Instance) -> ContinuousSchedule:
+#: Requests of a schedule whose instance is not at hand, at most.
+MOST_REQUESTS = 2**31 - 1
+
+
+def from_record(
+    where: str, record: ContinuousRecord, instance: Instance | None
+) -> ContinuousSchedule:
     """Return the schedule of a record; `where` it stands is for errors.
+
+    Without an instance the checker has to refuse requests that it does not have.
 
     Raises
     ------
     InputError
         If it is none of this instance.
     """
+    most = MOST_REQUESTS if instance is None else instance.n - 1
+    whose = "" if instance is None else f" of {instance.name!r}"
     for position, batch in enumerate(record.batches):
         place = f"{where}: schedule.batches[{position}]"
         if abs(batch.start) >= 2**62:
@@ -45,10 +55,9 @@ def from_record(where: str, record: ContinuousRecord, instance: Instance) -> Con
             ("preempt", batch.preempt),
         ):
             for k, i in enumerate(members):
-                if not 0 <= i < instance.n:
+                if not 0 <= i <= most:
                     raise InputError(
-                        f"{place}.{key}[{k}]: expected a request from 0 to {instance.n - 1} "
-                        f"of {instance.name!r}, found {i}"
+                        f"{place}.{key}[{k}]: expected a request from 0 to {most}{whose}, found {i}"
                     )
         for k, (_, tokens) in enumerate(batch.prefill):
             if not 1 <= tokens < 2**62:

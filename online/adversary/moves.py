@@ -34,7 +34,7 @@ def neighbour(instance: Instance, space: Space, rng: np.random.Generator) -> Ins
             continue
         move = _MOVES[int(rng.integers(len(_MOVES)))]
         columns = move(columns, space, rng)
-    return space.instance(*columns, gpu)
+    return space.instance(*columns, gpu=gpu)
 
 
 def _move_arrival(columns: _Columns, space: Space, rng: np.random.Generator) -> _Columns:

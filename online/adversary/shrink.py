@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...models.instance import Instance
 from ..judged import Judged
-from .space import Space
+from .space import LIMITS, Space, with_limit
 
 Judge = Callable[[Instance, float], Judged | None]
 
@@ -60,7 +59,7 @@ def _smaller(instance: Instance, space: Space) -> Iterator[Instance]:
     columns = instance.arrival, instance.prompt, instance.output
     if instance.n > 1:
         for i in range(instance.n):
-            yield space.instance(*(np.delete(column, i) for column in columns), instance.gpu)
+            yield space.instance(*(np.delete(column, i) for column in columns), gpu=instance.gpu)
     yield from _with_fewer_limits(instance, space)
     for which, least in ((0, 0), (2, 1), (1, 1)):
         for value in np.unique(columns[which]).tolist():
@@ -75,10 +74,10 @@ def _smaller(instance: Instance, space: Space) -> Iterator[Instance]:
 def _with_fewer_limits(instance: Instance, space: Space) -> Iterator[Instance]:
     """Yield the instance with a limit of its own given up."""
     columns = instance.arrival, instance.prompt, instance.output
-    for name in ("running_requests", "batch_tokens"):
+    for name in LIMITS:
         loosest = getattr(space.whole_gpu, name)
         if getattr(instance.gpu, name) != loosest:
-            yield space.instance(*columns, replace(instance.gpu, **{name: loosest}))
+            yield space.instance(*columns, gpu=with_limit(instance.gpu, name, loosest))
 
 
 def _steps_below(value: int, which: int, space: Space) -> Iterator[int]:
@@ -97,4 +96,4 @@ def _with(
 ) -> Instance:
     changed = [instance.arrival.copy(), instance.prompt.copy(), instance.output.copy()]
     changed[which][where] = value
-    return space.instance(*changed, instance.gpu)
+    return space.instance(*changed, gpu=instance.gpu)

@@ -17,6 +17,16 @@ MOST_KINDS = 3
 #: Latest arrival that is taken: in rounds or slots, and in microseconds.
 MOST_ROUNDS, MOST_MICROSECONDS = 10**6, 10**9
 
+#: Limits of continuous batching that can vary.
+LIMITS = ("running_requests", "batch_tokens")
+
+
+def with_limit(gpu: Gpu, name: str, value: int | None) -> Gpu:
+    """Return a GPU with another value of one of `LIMITS`."""
+    if name == "running_requests":
+        return replace(gpu, running_requests=value)
+    return replace(gpu, batch_tokens=value)
+
 
 def default_span(kv_capacity: int, gpu: Gpu | None) -> int:
     """Return the latest arrival where none is given: the time of M batches of a token each.
@@ -122,12 +132,12 @@ class Space:
         a batch.
         """
         whole = self.whole_gpu
-        name = "running_requests" if rng.random() < 0.5 else "batch_tokens"
+        name = LIMITS[int(rng.random() >= 0.5)]
         loosest = getattr(whole, name)
         if (name == "batch_tokens" and not whole.chunked_prefill) or rng.random() < 0.25:
-            return replace(gpu, **{name: loosest})
+            return with_limit(gpu, name, loosest)
         high = loosest or (self.n if name == "running_requests" else self.kv_capacity)
-        return replace(gpu, **{name: int(rng.integers(1, high + 1))})
+        return with_limit(gpu, name, int(rng.integers(1, high + 1)))
 
     def instance(
         self,

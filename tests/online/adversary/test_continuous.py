@@ -112,7 +112,7 @@ def test_shrinking_gives_up_limits_and_lowers_times_by_powers_of_two():
 
 def test_same_seed_same_witness_and_it_rechecks(tmp_path):
     gpu = Gpu(kv_capacity=8, running_requests=2)
-    options = dict(model="continuous", n=4, kv_capacity=8, gpu=gpu, work_limit=80, seed=4)
+    options = {"model": "continuous", "n": 4, "kv_capacity": 8, "gpu": gpu, "work_limit": 80}
     for name in ("first", "again"):
         found = find_worst_case("vllm", **options)
         write_witness(found.witness, tmp_path / name)
