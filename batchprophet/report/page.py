@@ -22,7 +22,7 @@ from ..pictures.panels import gantt_over_kv, last_completion, level, shared_orde
 from ..pictures.regimes import DRAWINGS, starts
 from ..pictures.svg import to_svg
 from . import table as tables
-from .sentences import facts, provenance
+from .sentences import facts, provenance, signed
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
@@ -81,7 +81,7 @@ def render(compared: Sequence[Compared], origin: Origin) -> str:
     )
     sections = [_section(position, each) for position, each in enumerate(compared, start=1)]
     return environment.from_string(template).render(
-        title=_title(compared), origin=origin, sections=sections, columns=tables.COLUMNS
+        title=_title(compared), origin=origin, sections=sections
     )
 
 
@@ -95,7 +95,7 @@ def _title(compared: Sequence[Compared]) -> str:
 
 def _section(position: int, compared: Compared) -> dict[str, Any]:
     comparison, instance = compared.comparison, compared.instance
-    rows = tables.rows(comparison)
+    rows = compared.rows()
     shown = regime(comparison.model).shown_in(instance)
     schedules = tables.schedules(comparison)
     return {
@@ -104,6 +104,8 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
         "facts": facts(instance),
         "provenance": provenance(instance),
         "reading": compared.reading(),
+        "columns": compared.columns(),
+        "changes": _changes(compared),
         "units": shown.unit,
         "shown": shown,
         "words": DRAWINGS[comparison.model],
@@ -119,6 +121,18 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
         "counted": instance.n > plots.MOST_ROWS,
         "binned": last_completion(instance, schedules) > MOST_BINS,
     }
+
+
+def _changes(compared: Compared) -> dict[str, Any] | None:
+    """Return the table of policies on other GPUs; None where there is none."""
+    if not compared.changes:
+        return None
+    headings = [each.change for each in next(iter(compared.changes.values()))]
+    rows = [
+        (policy, [signed(each.relative) for each in found])
+        for policy, found in compared.changes.items()
+    ]
+    return {"headings": headings, "rows": rows}
 
 
 def _waiting_svg(position: int, instance: Instance, schedules: Mapping[str, Schedule]) -> Markup:

@@ -16,6 +16,7 @@ from contents import sources
 
 from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.regimes import schedule_value
+from batchprophet.models.separate.schedule import SeparateSchedule
 from batchprophet.solvers.certificates.certificate import best_certificate
 from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.certificates.mixed.compact import compact
@@ -119,6 +120,8 @@ def _others(instance, schedule):
         found = memory_price_bound(instance, schedule=schedule, time_limit=300.0)
         proof = MemoryPriceProof(prices=found.prices)
         return [best_certificate(instance, "latency", [(found.value, proof)])]
+    if not isinstance(schedule, SeparateSchedule):
+        return []
     quick = WaitsAndStallsProof(**QUICK_WAITS)
     bound = quick.bound(instance, "latency", Clock(None))
     return [best_certificate(instance, "latency", [(bound, quick)])]

@@ -118,7 +118,7 @@ class Space:
         arrival = rng.integers(0, self.span + 1, kinds) * (rng.random(kinds) < 0.5)
         kind = rng.integers(0, kinds, self.n)
         gpu = self.with_other_limits(self.whole_gpu, rng) if self.vary_limits else None
-        return self.instance(arrival[kind], prompt[kind], output[kind], gpu)
+        return self.instance(arrival[kind], prompt[kind], output[kind], gpu=gpu)
 
     @property
     def whole_gpu(self) -> Gpu:
@@ -144,6 +144,7 @@ class Space:
         arrival: ArrayLike,
         prompt: ArrayLike,
         output: ArrayLike,
+        *,
         gpu: Gpu | None = None,
     ) -> Instance:
         """Make an instance of the space: in order of arrival, the first request at 0."""

@@ -93,7 +93,7 @@ def test_shrinking_gives_up_limits_and_lowers_times_by_powers_of_two():
     gpu = Gpu(kv_capacity=9, batch_time=AffineTime(c0=50.0, c1=1.0, c2=1.0, c3=0.0))
     space = Space(n=3, kv_capacity=9, span=10**6, gpu=gpu, vary_limits=True)
     own = Gpu(kv_capacity=9, running_requests=1, batch_tokens=8, batch_time=gpu.batch_time)
-    instance = space.instance([0, 30_000], [1, 1], [5, 1], own)
+    instance = space.instance([0, 30_000], [1, 1], [5, 1], gpu=own)
     looked = []
 
     def judged(candidate, above):
