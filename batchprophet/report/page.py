@@ -18,7 +18,14 @@ from ..models.regimes import regime, regime_of
 from ..pictures import palette, plots
 from ..pictures.account import parts
 from ..pictures.axes import MOST_BINS
-from ..pictures.panels import gantt_over_kv, last_completion, level, shared_order
+from ..pictures.panels import (
+    common_end,
+    gantt_over_kv,
+    has_seats,
+    last_completion,
+    level,
+    shared_order,
+)
 from ..pictures.regimes import DRAWINGS, starts
 from ..pictures.svg import to_svg
 from . import table as tables
@@ -26,7 +33,7 @@ from .sentences import facts, provenance, signed
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
-    from ..models.regime import Schedule
+    from ..models.regime import Schedule, Shown
     from ..online.evaluation import Comparison
     from ..online.regime import LatencyBreakdown
     from ..results.compared import Compared
@@ -118,6 +125,7 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
         "account": _account_svg(position, comparison),
         "waiting": _waiting_svg(position, instance, schedules),
         "pictures": _pictures(position, instance, schedules, rows),
+        "seats": has_seats(instance, comparison.solution.schedule),
         "counted": instance.n > plots.MOST_ROWS,
         "binned": last_completion(instance, schedules) > MOST_BINS,
     }
@@ -185,7 +193,8 @@ def _pictures(
     rows: Sequence[tables.Row],
 ) -> list[dict[str, Any]]:
     """Gantt chart over KV occupancy for each schedule, all with the same rows and axes."""
-    until = last_completion(instance, schedules)
+    until = common_end(instance, schedules)
+    shown = regime_of(schedules[tables.HINDSIGHT]).shown_in(instance)
     order = shared_order(instance, schedules[tables.HINDSIGHT])
     figures = {
         row.policy: gantt_over_kv(
@@ -200,6 +209,7 @@ def _pictures(
         {
             "policy": row.cells()[0],
             "metrics": row.metrics,
+            "cut": _cut(instance, schedules[row.policy], until, shown),
             "svg": Markup(
                 to_svg(
                     figures[row.policy],
@@ -211,6 +221,13 @@ def _pictures(
         for row in rows
         if row.policy in schedules
     ]
+
+
+def _cut(instance: Instance, schedule: Schedule, until: int, shown: Shown) -> str:
+    """Say where the picture of a schedule that takes much longer than others is cut off."""
+    if int(schedule.completion(instance).max()) <= until:
+        return ""
+    return f"cut off at {shown.text(until)} {shown.unit}"
 
 
 def _description(instance: Instance, row: tables.Row) -> str:

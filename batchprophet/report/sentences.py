@@ -194,6 +194,11 @@ def _spread(values: IntArray) -> str:
 def _arrivals(instance: Instance) -> str:
     first, last = int(instance.arrival.min()), int(instance.arrival.max())
     unit = instance.gpu.batch_time.time_unit
+    if unit == "microsecond":
+        span = (last - first) / 10**6
+        if span == 0:
+            return "all at once"
+        return f"within {span:,.3g} s ({(instance.n - 1) / span:,.3g} a second)"
     if first == last:
         return f"all at {unit} {first:,}"
     return f"{unit}s {first:,} to {last:,}"
