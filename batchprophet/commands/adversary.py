@@ -171,10 +171,9 @@ def _gpu(
     law = parse_batch_time(batch_time)
     if not regime(model).takes_limits:
         _refuse({"batch_time": batch_time}, "separate or continuous")
-    if model != "separate":
-        _refuse(separate, "separate")
-    if model != "continuous":
-        _refuse(continuous, "continuous")
+    for owner, options in (("separate", separate), ("continuous", continuous)):
+        if owner != model:
+            _refuse(options, owner)
     if not regime(model).takes_limits:
         return None
     return Gpu(

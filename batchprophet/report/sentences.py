@@ -79,7 +79,7 @@ def speed_text(speed: float) -> str:
 
     Examples
     --------
-    >>> speed_text(0.0512)
+    >>> speed_text(0.05119)
     'a GPU 5.12 % faster would close it'
     """
     return f"a GPU {percent(speed)} faster would close it"
