@@ -315,7 +315,8 @@ def convert(
         typer.Option(
             metavar="LAW",
             help="unit, constant:prompt=4,token=1 (in rounds of --round-ms) or "
-            "affine:c0=…,c1=…,c2=…,c3=…[,c0_prompt=…] (milliseconds; with --round-ms 0.001).",
+            "affine:c0=…,c1=…,c2=…,c3=…[,c0_prompt=…] (milliseconds), or a measured GPU such as "
+            "h100; with --round-ms 0.001.",
         ),
     ] = "unit",
     prompt_batch_requests: BatchLimit = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from ..errors import InputError
 from ..instance import Instance
@@ -76,15 +77,24 @@ def from_record(
 
 
 def to_record(schedule: ContinuousSchedule) -> dict[str, Any]:
-    """Return what stands under ``"schedule"`` in files."""
-    records = []
-    for batch in schedule.batches:
-        record: dict[str, Any] = {"start": batch.start}
-        if batch.prefill:
-            record["prefill"] = [list(chunk) for chunk in batch.prefill]
-        if batch.decode:
-            record["decode"] = list(batch.decode)
-        if batch.preempt:
-            record["preempt"] = list(batch.preempt)
-        records.append(record)
+    """Return what stands under ``"schedule"`` in files.
+
+    Examples
+    --------
+    >>> to_record(ContinuousSchedule([Batch(0, prefill=((0, 3),)), Batch(1, decode=(0,))]))
+    {'batches': [{'start': 0, 'prefill': [[0, 3]]}, {'start': 1, 'decode': [0]}]}
+    """
+    columns = schedule.columns
+    chunks = np.column_stack([columns.chunk_of, columns.chunk_tokens]).tolist()
+    lists = (
+        ("prefill", chunks, columns.chunks),
+        ("decode", columns.job_of.tolist(), columns.jobs),
+        ("preempt", columns.drop_of.tolist(), columns.drops),
+    )
+    records: list[dict[str, Any]] = [{"start": start} for start in columns.start.tolist()]
+    for key, members, sizes in lists:
+        ends = np.cumsum(sizes).tolist()
+        for record, first, end in zip(records, [0, *ends], ends, strict=False):
+            if first < end:
+                record[key] = members[first:end]
     return {"batches": records}
