@@ -21,11 +21,14 @@ from .models.regimes import regime_of, schedule_value
 from .results.checked import Checked, CheckedBound
 from .results.compared import Compared, ComparedBoth
 from .results.converted import Converted
+from .results.regimes import counterfactuals, goodput_of, slo_of
 from .results.simulated import Simulated
 from .results.solved import Solved
 
 if TYPE_CHECKING:
+    from .online.continuous.counterfactuals import Counterfactual
     from .online.mixed.policy import Policy
+    from .online.regime import OnlineRegime
     from .online.separate.policy import SeparatePolicy
     from .solvers.certificates.certificate import Certificate
     from .solvers.progress import Progress
@@ -137,6 +140,7 @@ def simulate(
     *,
     model: str = "mixed",
     seed: int = 0,
+    slo: str | None = None,
 ) -> Simulated:
     """Run one online policy on an instance.
 
@@ -150,6 +154,9 @@ def simulate(
         The batching regime.
     seed : int
         ≥ 0; the same seed gives the same schedule.
+    slo : str, optional
+        Latency limits ``ttft=T,tpot=T`` for the goodput, in milliseconds (rounds under the unit
+        law); continuous batching.
 
     Returns
     -------
@@ -179,6 +186,7 @@ def simulate(
     7
     """
     require_model(model)
+    limits = slo_of(slo, model)
     loaded = load_for(model, instance)
     from .online.regimes import regime
     from .online.registry import policy_spec
@@ -196,6 +204,7 @@ def simulate(
     seconds = time.perf_counter() - began
     if violations := violations_of(loaded, schedule):  # a defect of the policy or the simulator
         raise BatchprophetError(f"{name}: made an infeasible schedule: {violations[0].message}")
+    changes = _changes(online, loaded, [name], seed)
     return Simulated(
         instance=loaded,
         policy=name,
@@ -203,6 +212,8 @@ def simulate(
         metrics=online.measure(loaded, schedule),
         seconds=seconds,
         account=online.breakdown(loaded, schedule),
+        goodput=goodput_of(loaded, schedule, limits),
+        changes=tuple(changes.get(name, ())),
     )
 
 
@@ -214,6 +225,7 @@ def compare(
     time_limit: float = 60.0,
     threads: int | None = None,
     seed: int = 0,
+    slo: str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Compared:
     """Put the hindsight optimum and online policies side by side.
@@ -228,6 +240,8 @@ def compare(
         The batching regime; `compare_both` takes both.
     time_limit : float
         Seconds for the hindsight solve, ≥ 0, without compilation at first use.
+    slo : str, optional
+        Latency limits ``ttft=T,tpot=T`` for a column of the goodput, as in `simulate`.
     threads, seed, progress
         As in `batchprophet.online.evaluation.compare`.
 
@@ -258,6 +272,7 @@ def compare(
     """
     require_model(model)
     require_seconds(time_limit)
+    limits = slo_of(slo, model)
     loaded = load_for(model, instance)
     chosen = policy_specifications(policies, model)
     from .online import evaluation
@@ -277,7 +292,28 @@ def compare(
         seed=seed,
         progress=progress,
     )
-    return Compared(comparison=comparison)
+    from .online.regimes import regime
+
+    finished = sorted(
+        (each for each in comparison.results if each.metrics is not None),
+        key=lambda each: comparison.ratio_to_best(each) or 0.0,
+    )
+    changes = _changes(regime(model), loaded, [each.policy for each in finished], seed)
+    return Compared(comparison=comparison, slo=limits, changes=changes)
+
+
+def _changes(
+    online: OnlineRegime, instance: Instance, finished: list[str], seed: int
+) -> dict[str, list[Counterfactual]]:
+    """Play some of the built-in policies that finish, the best first, again on other GPUs."""
+    known = online.registry.built_in
+    return counterfactuals(
+        instance,
+        online.model,
+        [name for name in finished if name.partition(":")[0] in known],
+        seed=seed,
+        deliberate=online.registry.deliberate,
+    )
 
 
 def compare_both(
@@ -348,6 +384,7 @@ def check(
     *,
     certificate: Certificate | PathLike | None = None,
     time_limit: float | None = None,
+    slo: str | None = None,
 ) -> Checked:
     """Verify anyone's schedule with the independent checker, and a bound by its certificate.
 
@@ -363,6 +400,8 @@ def check(
         The proof of a bound, or its file; the bound is recomputed without the solver.
     time_limit : float, optional
         Seconds for the certificate, ≥ 0; as long as it takes by default.
+    slo : str, optional
+        Latency limits ``ttft=T,tpot=T`` for the goodput, as in `simulate`.
 
     Returns
     -------
@@ -391,6 +430,7 @@ def check(
     planned = (
         read_schedule(schedule, loaded) if isinstance(schedule, (str, os.PathLike)) else schedule
     )
+    limits = slo_of(slo, planned.model)
     load_for(planned.model, loaded, None if isinstance(instance, Instance) else instance)
     rejects = (  # rewards need a horizon
         loaded.horizon is not None and len(regime_of(planned).accepted(loaded, planned)) < loaded.n
@@ -406,8 +446,14 @@ def check(
         bound = CheckedBound.verify(
             certificate, loaded, planned.model, values=values, time_limit=time_limit
         )
+    complete = not violations and not rejects
     return Checked(
-        instance=loaded, schedule=planned, violations=violations, values=values, bound=bound
+        instance=loaded,
+        schedule=planned,
+        violations=violations,
+        values=values,
+        bound=bound,
+        goodput=goodput_of(loaded, planned, limits) if complete else None,
     )
 
 

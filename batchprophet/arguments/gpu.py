@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..models.batch_time import AffineTime, BatchTime, ConstantTime, UnitTime
+from ..models.continuous.gpus import MEASURED
 from ..models.errors import InputError
 from ..models.instance import Gpu, Instance
 
@@ -23,7 +24,8 @@ MICROSECOND = 0.001
 def parse_batch_time(text: str) -> BatchTime:
     """Parse ``unit``, ``constant:prompt=3,token=1`` or ``affine:c0=…,c1=…,c2=…,c3=…``.
 
-    The affine law may have an intercept of its own for batches of prompts, ``c0_prompt=…``.
+    The affine law may have an intercept of its own for batches of prompts, ``c0_prompt=…``. The
+    name of a measured GPU (`models.continuous.gpus`) is its affine law.
 
     Raises
     ------
@@ -35,10 +37,17 @@ def parse_batch_time(text: str) -> BatchTime:
     --------
     >>> parse_batch_time("constant:prompt=4,token=1")
     ConstantTime(prompt=4, token=1)
+    >>> parse_batch_time("h100")
+    AffineTime(c0=5.64, c1=0.0127, c2=0.0135, c3=4.5e-05, c0_prompt=None)
     """
     name, _, rest = text.strip().partition(":")
+    if name in MEASURED and not rest:
+        return MEASURED[name].law
     if name not in _LAWS:
-        raise InputError(f"batch_time: expected one of {', '.join(_LAWS)}; found {name!r}")
+        raise InputError(
+            f"batch_time: expected one of {', '.join(_LAWS)}, or a measured GPU ("
+            f"{', '.join(MEASURED)}); found {name!r}"
+        )
     keys, kind = _LAWS[name]
     values: dict[str, int | float] = {}
     for part in rest.split(",") if rest else []:

@@ -12,7 +12,7 @@ from ..arguments.outputs import make_folder, require_outputs_in
 from ..arguments.policies import find_local_modules
 from ..models.errors import InputError
 from . import console
-from .options import BatchLimit, Json, Model, Seed
+from .options import BatchLimit, ContinuousLimit, Json, Model, Seed
 
 if TYPE_CHECKING:
     from ..models.instance import Gpu
@@ -35,13 +35,38 @@ def adversary(
     model: Model = "mixed",
     batch_time: Annotated[
         str,
-        typer.Option(metavar="LAW", help="unit or constant:prompt=2,token=1; separate batching."),
+        typer.Option(
+            metavar="LAW",
+            help="unit, constant:prompt=2,token=1 (separate batching) or affine:c0=…,c1=…,c2=…,"
+            "c3=…; separate and continuous batching.",
+        ),
     ] = "unit",
     prompt_batch_requests: BatchLimit = None,
     prompt_batch_tokens: BatchLimit = None,
     token_batch_requests: BatchLimit = None,
+    max_num_seqs: ContinuousLimit = None,
+    max_num_batched_tokens: ContinuousLimit = None,
+    block_size: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Tokens in a KV block, continuous batching.")
+    ] = 1,
+    chunked_prefill: Annotated[
+        bool, typer.Option(help="Read prompts in chunks, under continuous batching.")
+    ] = True,
+    vary_limits: Annotated[
+        bool,
+        typer.Option(
+            "--vary-limits",
+            help="Also seek the worst --max-num-seqs and --max-num-batched-tokens, up to those "
+            "given; continuous batching.",
+        ),
+    ] = False,
     span: Annotated[
-        int | None, typer.Option(metavar="A", help="Latest arrival, in rounds; M by default.")
+        int | None,
+        typer.Option(
+            metavar="A",
+            help="Latest arrival, in rounds, or in microseconds under an affine law; by default M "
+            "batches of one token.",
+        ),
     ] = None,
     time_limit: Annotated[
         float | None,
@@ -79,8 +104,23 @@ def adversary(
         return _check_again(recheck, time_limit, as_json=as_json)
     assert policy is not None
     aim = None if target is None else _ratio(target)
-    limits = (prompt_batch_requests, prompt_batch_tokens, token_batch_requests)
-    gpu = _gpu(model, kv_capacity, batch_time, *limits)
+    gpu = _gpu(
+        model,
+        kv_capacity,
+        batch_time,
+        separate={
+            "prompt_batch_requests": prompt_batch_requests,
+            "prompt_batch_tokens": prompt_batch_tokens,
+            "token_batch_requests": token_batch_requests,
+        },
+        continuous={
+            "max_num_seqs": max_num_seqs,
+            "max_num_batched_tokens": max_num_batched_tokens,
+            "block_size": block_size,
+            "chunked_prefill": chunked_prefill,
+            "vary_limits": vary_limits,
+        },
+    )
     from ..online.adversary.witness import write_witness
     from ..online.adversary.worst_case import find_worst_case
 
@@ -96,6 +136,7 @@ def adversary(
             n=n,
             kv_capacity=kv_capacity,
             gpu=gpu,
+            vary_limits=vary_limits,
             span=span,
             time_limit=60.0 if time_limit is None else time_limit,
             work_limit=work_limit,
@@ -118,28 +159,46 @@ def _gpu(
     model: str,
     kv_capacity: int,
     batch_time: str,
-    prompt_batch_requests: int | None,
-    prompt_batch_tokens: int | None,
-    token_batch_requests: int | None,
+    *,
+    separate: dict[str, Any],
+    continuous: dict[str, Any],
 ) -> Gpu | None:
-    """Return the GPU of separate batching; None for mixed batching, which has no limits but M."""
+    """Return the GPU with limits of its regime; None for mixed batching, which has none but M."""
     from ..arguments.gpu import parse_batch_time
     from ..models.instance import Gpu
     from ..models.regimes import regime
 
-    limits: dict[str, Any] = {
-        "prompt_batch_requests": prompt_batch_requests,
-        "prompt_batch_tokens": prompt_batch_tokens,
-        "token_batch_requests": token_batch_requests,
-    }
     law = parse_batch_time(batch_time)
-    if regime(model).takes_limits:
-        return Gpu(kv_capacity=max(kv_capacity, 2), batch_time=law, **limits)
-    for name, value in ({"batch_time": batch_time} | limits).items():
-        if value not in (None, "unit"):
-            option = name.replace("_", "-")
-            raise InputError(f"adversary: --{option} takes --model separate, found {value!r}")
-    return None
+    if not regime(model).takes_limits:
+        _refuse({"batch_time": batch_time}, "separate or continuous")
+    for owner, options in (("separate", separate), ("continuous", continuous)):
+        if owner != model:
+            _refuse(options, owner)
+    if not regime(model).takes_limits:
+        return None
+    return Gpu(
+        kv_capacity=max(kv_capacity, 2),
+        batch_time=law,
+        running_requests=continuous["max_num_seqs"],
+        batch_tokens=continuous["max_num_batched_tokens"],
+        kv_block=continuous["block_size"],
+        chunked_prefill=continuous["chunked_prefill"],
+        **separate,
+    )
+
+
+#: Options as they are where they are not given.
+_NOT_GIVEN = {"batch_time": "unit", "block_size": 1, "chunked_prefill": True, "vary_limits": False}
+
+
+def _refuse(options: dict[str, Any], models: str) -> None:
+    """Refuse options of another regime that are given."""
+    for name, value in options.items():
+        if value == _NOT_GIVEN.get(name):
+            continue
+        option = ("no-" if name == "chunked_prefill" else "") + name.replace("_", "-")
+        found = f", found {value!r}" if not isinstance(value, bool) else ""
+        raise InputError(f"adversary: --{option} takes --model {models}{found}")
 
 
 def _ratio(word: str) -> Fraction:
@@ -180,7 +239,8 @@ def _summary(worst: WorstCase) -> str:
     space = worst.space
     lines = [
         f"{worst.policy}: {worst.candidates:,} instances of up to {space.n} requests, M = "
-        f"{space.kv_capacity:,}, arrivals up to {space.span:,}, {worst.seconds:.1f} s"
+        f"{space.kv_capacity:,}, arrivals up to {space.span:,}"
+        f"{' µs' if space.counts_microseconds else ''}, {worst.seconds:.1f} s"
     ]
     if worst.unfinished is not None:
         lines.append(

@@ -29,6 +29,7 @@ from .options import (
     OutFolder,
     Seed,
     Settings,
+    Slo,
     Threads,
     TimeLimit,
     VerifyLimit,
@@ -112,7 +113,7 @@ def solve(
         solved.save_certificate(certificate)
         console.note(f"wrote {certificate}: {solved.certified()}")
     if as_json:
-        console.print_json(solved.solution.to_record())
+        console.print_json(solved.to_record())
     else:
         print(solved.summary())
 
@@ -124,6 +125,7 @@ def simulate(
     ],
     model: Model = "mixed",
     seed: Seed = 0,
+    slo: Slo = None,
     out: OutFile = None,
     as_json: Json = False,
 ) -> None:
@@ -132,7 +134,7 @@ def simulate(
 
     require_outputs([("--out", out)], [("INSTANCE", instance)])
     find_local_modules()
-    simulated = api.simulate(instance, policy, model=model, seed=seed)
+    simulated = api.simulate(instance, policy, model=model, seed=seed, slo=slo)
     if out is not None:
         simulated.save(out)
     if as_json:
@@ -155,14 +157,17 @@ def compare(
     time_limit: TimeLimit = 60.0,
     threads: Threads = None,
     seed: Seed = 0,
+    slo: Slo = None,
     out: OutFolder = None,
     as_json: Json = False,
 ) -> None:
     """Compare policies with the hindsight optimum."""
     from ..arguments.instances import load_for, require_model
     from ..results.compared import comparison_files
+    from ..results.regimes import slo_of
 
     require_model(model, both=True)
+    slo_of(slo, model)
     if out is not None:
         files = comparison_files(len(instances) * (2 if model == "both" else 1))
         inputs = [("INSTANCE", path) for path in instances]
@@ -182,6 +187,7 @@ def compare(
                     time_limit=time_limit,
                     threads=threads,
                     seed=seed,
+                    slo=slo,
                     progress=progress,
                 )
             done += compared
@@ -199,7 +205,7 @@ def _compare(instance: Instance, model: str, **options: Any) -> list[Compared]:
 
     if model != "both":
         return [api.compare(instance, model=model, **options)]
-    both = api.compare_both(instance, **options)
+    both = api.compare_both(instance, **{k: v for k, v in options.items() if k != "slo"})
     return [both.separate, both.mixed]
 
 
@@ -208,12 +214,13 @@ def check(
     schedule: Annotated[Path, typer.Argument(metavar="SCHEDULE", help="A schedule from anywhere.")],
     bound: BoundFile = None,
     time_limit: VerifyLimit = None,
+    slo: Slo = None,
     as_json: Json = False,
 ) -> None:
     """Check a schedule (every violated rule, when, by how much) and verify the proof of a bound."""
     from .. import api
 
-    checked = api.check(instance, schedule, certificate=bound, time_limit=time_limit)
+    checked = api.check(instance, schedule, certificate=bound, time_limit=time_limit, slo=slo)
     if as_json:
         console.print_json(checked.to_record())
     else:
@@ -308,7 +315,8 @@ def convert(
         typer.Option(
             metavar="LAW",
             help="unit, constant:prompt=4,token=1 (in rounds of --round-ms) or "
-            "affine:c0=…,c1=…,c2=…,c3=…[,c0_prompt=…] (milliseconds; with --round-ms 0.001).",
+            "affine:c0=…,c1=…,c2=…,c3=…[,c0_prompt=…] (milliseconds), or a measured GPU such as "
+            "h100; with --round-ms 0.001.",
         ),
     ] = "unit",
     prompt_batch_requests: BatchLimit = None,
@@ -384,7 +392,7 @@ def _show_comparisons(done: Sequence[Compared], out: Path | None, as_json: bool)
     for position, each in enumerate(done):
         if position:
             print()
-        console.print_comparison(each.instance.name, each.rows())
+        console.print_comparison(each.instance.name, [*each.columns()], each.rows())
         print("\n".join(each.reading()))
 
 

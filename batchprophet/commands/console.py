@@ -48,14 +48,12 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
-def print_comparison(title: str, rows: Sequence[Row]) -> None:
+def print_comparison(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Print the comparison table: hindsight on top, set apart by a rule."""
     from rich.text import Text
 
-    from ..report.table import COLUMNS
-
     cells = [row.cells() for row in rows]
-    table = _table(title, list(COLUMNS), justify_right=len(COLUMNS) - 1)
+    table = _table(title, columns, justify_right=len(columns) - 1)
     for position, row in enumerate(cells):
         table.add_row(*map(Text, row), end_section=position == 0)
     _print(table)

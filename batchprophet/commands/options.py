@@ -33,6 +33,13 @@ ContinuousLimit = Annotated[
 BatchLimit = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Batch limit of separate batching.")
 ]
+Slo = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ttft=T,tpot=T",
+        help="Latency limits in ms, for the goodput; continuous batching.",
+    ),
+]
 OutFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result here.")]
 OutFolder = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write report.html and its data here.")

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 #: Up to here every batch is a bar of its own; beyond, shares of time are shown.
 MOST_BATCHES = 300
 
+#: Bins of the shares of time: many batches in each, so that shares read as areas.
+SHARE_BINS = 120
+
+
+#: A limit on running requests is drawn if it is at most this many times what runs.
+NEAR_SEATS = 2
+
 
 def starts(instance: Instance, schedule: ContinuousSchedule) -> IntArray:
     """Return when each request is served first, shape (n,): the start of its first chunk."""
@@ -55,7 +62,7 @@ def draw_modes(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> No
         ax.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
         palette.dress(ax, x_label="", y_label="tokens in batch")
         return
-    edges = bin_edges(int(time.start[0]), int(time.end[-1]), MOST_BINS)
+    edges = bin_edges(int(time.start[0]), int(time.end[-1]), SHARE_BINS)
     below: FloatArray = np.zeros(edges.size - 1)
     for kind, colour, label in (
         (prompts & ~jobs, palette.PROMPT, "prompts only"),
@@ -113,6 +120,36 @@ def draw_kv(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> None:
         edges, low = kv_steps(time)
         high = low
     envelope(ax, edges, low, high)
+
+
+def draw_seats(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> None:
+    """Draw how many requests hold a cache, and the limit where it is near.
+
+    As with the KV tokens: least and most where batches share a bin.
+    """
+    time = schedule.timeline(instance)
+    ended = np.searchsorted(time.end, time.completion)
+    after = time.running - np.bincount(ended, minlength=time.end.size)
+    seats = time._replace(held=time.running, kept=after)
+    edges, low, high = kv_bins(seats, MOST_BINS)
+    if 2 * time.start.size <= MOST_BINS:
+        edges, low = kv_steps(seats)
+        high = low
+    envelope(ax, edges, low, high)
+    peak, limit = int(time.running.max()), instance.gpu.running_requests
+    near = limit is not None and limit <= NEAR_SEATS * peak
+    if near:
+        ax.axhline(limit, color=palette.INK, linewidth=1.4, linestyle=(0, (6, 2)))
+    ax.set_ylim(0, (limit if near else peak) * 1.35)
+    if limit is not None:
+        words = f"seats B = {limit:,}" if near else f"seats B = {limit:,}, off the scale"
+        ax.annotate(
+            words, xy=(1.0, 1.0), xycoords="axes fraction", xytext=(0, -2),
+            textcoords="offset points", ha="right", va="top", fontsize=palette.SMALL,
+            color=palette.INK,
+        )  # fmt: skip
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+    palette.dress(ax, x_label="", y_label="running")
 
 
 #: Where requests' time goes.

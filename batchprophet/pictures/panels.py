@@ -18,9 +18,40 @@ if TYPE_CHECKING:
     from ..models.regime import Schedule
 
 
+#: Schedules that take longer than this many times the median one are cut off.
+MOST_TIMES = 2
+
+
 def last_completion(instance: Instance, schedules: Mapping[str, Schedule]) -> int:
     """Right end of the time axis that all schedules share."""
     return max(int(schedule.completion(instance).max()) for schedule in schedules.values())
+
+
+def has_seats(instance: Instance, schedule: Schedule) -> bool:
+    """Whether pictures of a schedule show how many requests run: where that is limited."""
+    drawn = DRAWINGS[schedule.model].seats is not None
+    return drawn and instance.gpu.running_requests is not None
+
+
+def common_end(instance: Instance, schedules: Mapping[str, Schedule]) -> int:
+    """Right end of a time axis on which most schedules are legible.
+
+    The last completion of those that take at most `MOST_TIMES` as long as the median one; the
+    others are cut off there.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> from batchprophet.models.mixed.schedule import MixedSchedule
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[4])
+    >>> slow = {f"policy {start}": MixedSchedule([start]) for start in (0, 1, 96)}
+    >>> last_completion(instance, slow), common_end(instance, slow)
+    (100, 5)
+    """
+    ends = [int(schedule.completion(instance).max()) for schedule in schedules.values()]
+    first = int(instance.arrival.min())
+    middle = float(np.median(ends)) - first
+    return max(end for end in ends if end - first <= MOST_TIMES * middle)
 
 
 def shared_order(instance: Instance, schedule: Schedule) -> IntArray:
@@ -33,18 +64,25 @@ def gantt_over_kv(
 ) -> Figure:
     """Draw a schedule's Gantt chart, and its KV occupancy below on the same time axis.
 
-    Between them, under separate batching: what the GPU does.
+    Between them, where batches are of kinds: what the GPU does; and where the GPU limits the
+    running requests, how many there are.
     """
-    heights = [plots.gantt_height(instance.n) * 0.9, 2.0]
-    has_modes = DRAWINGS[schedule.model].modes is not None
-    if has_modes:
-        heights.insert(1, 1.4)
+    drawing = DRAWINGS[schedule.model]
+    between = [
+        (draw, height)
+        for draw, shown, height in (
+            (plots.modes, drawing.modes is not None, 1.4),
+            (plots.seats, has_seats(instance, schedule), 1.1),
+        )
+        if shown
+    ]
+    heights = [plots.gantt_height(instance.n) * 0.9, *(height for _, height in between), 2.0]
     picture = palette.picture(width, sum(heights))
     upper, *lower = picture.subplots(len(heights), 1, height_ratios=heights, sharex=True)
     plots.gantt(instance, schedule, ax=upper, order=order, until=until)
-    if has_modes:
-        plots.modes(instance, schedule, ax=lower[0], until=until)
-        lower[0].set_xlabel("")
+    for (draw, _), ax in zip(between, lower[:-1], strict=True):
+        draw(instance, schedule, ax=ax, until=until)
+        ax.set_xlabel("")
     plots.kv(instance, schedule, ax=lower[-1], until=until)
     upper.set_xlabel("")
     picture.align_ylabels()

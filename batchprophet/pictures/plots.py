@@ -162,6 +162,42 @@ def modes(
     return figure_of(ax)
 
 
+def seats(
+    instance: Instance,
+    schedule: Schedule,
+    *,
+    ax: Axes | None = None,
+    until: int | None = None,
+) -> Figure:
+    """Draw how many requests hold a cache under continuous batching, and the limit on them.
+
+    Parameters
+    ----------
+    instance, schedule, ax, until
+        As in `gantt`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+
+    Raises
+    ------
+    InputError
+        If the schedule's regime has no limit on them.
+    """
+    draw = DRAWINGS[schedule.model].seats
+    if draw is None:
+        raise InputError(
+            f"plot_seats: expected a schedule of continuous batching, found {schedule.model}"
+        )
+    ax = given_or_new(ax, height=1.8)
+    draw(ax, instance, schedule)
+    _time_axis(ax, instance, schedule, until)
+    ax.set_xlabel(time_label(instance), fontsize=palette.TEXT, color=palette.INK)
+    return figure_of(ax)
+
+
 def latency_account(
     instance: Instance,
     accounts: Mapping[str, LatencyBreakdown],

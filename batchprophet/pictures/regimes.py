@@ -26,6 +26,8 @@ class Drawing:
         One row per request, counts of those that wait and run, and the KV tokens held.
     modes : callable or None
         What the GPU does over time, where it has modes.
+    seats : callable or None
+        How many requests hold a cache, where that is limited.
     account : tuple of Heading
         The parts of the latency, where the regime accounts for it.
     served, rows_are, modes_are, account_is : str
@@ -37,6 +39,7 @@ class Drawing:
     counts: Callable[..., None]
     kv: Callable[..., None]
     modes: Callable[..., None] | None = None
+    seats: Callable[..., None] | None = None
     account: tuple[Heading, ...] = ()
     served: str
     rows_are: str
@@ -75,6 +78,7 @@ DRAWINGS: dict[str, Drawing] = {
         counts=continuous.draw_counts,
         kv=continuous.draw_kv,
         modes=continuous.draw_modes,
+        seats=continuous.draw_seats,
         account=continuous.ACCOUNT,
         served="the first prompt chunk",
         rows_are="dark until its first token, light until its last one, a cross where its cache is "

@@ -18,15 +18,22 @@ from ..models.regimes import regime, regime_of
 from ..pictures import palette, plots
 from ..pictures.account import parts
 from ..pictures.axes import MOST_BINS
-from ..pictures.panels import gantt_over_kv, last_completion, level, shared_order
+from ..pictures.panels import (
+    common_end,
+    gantt_over_kv,
+    has_seats,
+    last_completion,
+    level,
+    shared_order,
+)
 from ..pictures.regimes import DRAWINGS, starts
 from ..pictures.svg import to_svg
 from . import table as tables
-from .sentences import facts, provenance
+from .sentences import facts, provenance, signed
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
-    from ..models.regime import Schedule
+    from ..models.regime import Schedule, Shown
     from ..online.evaluation import Comparison
     from ..online.regime import LatencyBreakdown
     from ..results.compared import Compared
@@ -81,7 +88,7 @@ def render(compared: Sequence[Compared], origin: Origin) -> str:
     )
     sections = [_section(position, each) for position, each in enumerate(compared, start=1)]
     return environment.from_string(template).render(
-        title=_title(compared), origin=origin, sections=sections, columns=tables.COLUMNS
+        title=_title(compared), origin=origin, sections=sections
     )
 
 
@@ -95,7 +102,7 @@ def _title(compared: Sequence[Compared]) -> str:
 
 def _section(position: int, compared: Compared) -> dict[str, Any]:
     comparison, instance = compared.comparison, compared.instance
-    rows = tables.rows(comparison)
+    rows = compared.rows()
     shown = regime(comparison.model).shown_in(instance)
     schedules = tables.schedules(comparison)
     return {
@@ -104,6 +111,8 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
         "facts": facts(instance),
         "provenance": provenance(instance),
         "reading": compared.reading(),
+        "columns": compared.columns(),
+        "changes": _changes(compared),
         "units": shown.unit,
         "shown": shown,
         "words": DRAWINGS[comparison.model],
@@ -116,9 +125,22 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
         "account": _account_svg(position, comparison),
         "waiting": _waiting_svg(position, instance, schedules),
         "pictures": _pictures(position, instance, schedules, rows),
+        "seats": has_seats(instance, comparison.solution.schedule),
         "counted": instance.n > plots.MOST_ROWS,
         "binned": last_completion(instance, schedules) > MOST_BINS,
     }
+
+
+def _changes(compared: Compared) -> dict[str, Any] | None:
+    """Return the table of policies on other GPUs; None where there is none."""
+    if not compared.changes:
+        return None
+    headings = [each.change for each in next(iter(compared.changes.values()))]
+    rows = [
+        (policy, [signed(each.relative) for each in found])
+        for policy, found in compared.changes.items()
+    ]
+    return {"headings": headings, "rows": rows}
 
 
 def _waiting_svg(position: int, instance: Instance, schedules: Mapping[str, Schedule]) -> Markup:
@@ -171,7 +193,8 @@ def _pictures(
     rows: Sequence[tables.Row],
 ) -> list[dict[str, Any]]:
     """Gantt chart over KV occupancy for each schedule, all with the same rows and axes."""
-    until = last_completion(instance, schedules)
+    until = common_end(instance, schedules)
+    shown = regime_of(schedules[tables.HINDSIGHT]).shown_in(instance)
     order = shared_order(instance, schedules[tables.HINDSIGHT])
     figures = {
         row.policy: gantt_over_kv(
@@ -186,6 +209,7 @@ def _pictures(
         {
             "policy": row.cells()[0],
             "metrics": row.metrics,
+            "cut": _cut(instance, schedules[row.policy], until, shown),
             "svg": Markup(
                 to_svg(
                     figures[row.policy],
@@ -197,6 +221,13 @@ def _pictures(
         for row in rows
         if row.policy in schedules
     ]
+
+
+def _cut(instance: Instance, schedule: Schedule, until: int, shown: Shown) -> str:
+    """Say where the picture of a schedule that takes much longer than others is cut off."""
+    if int(schedule.completion(instance).max()) <= until:
+        return ""
+    return f"cut off at {shown.text(until)} {shown.unit}"
 
 
 def _description(instance: Instance, row: tables.Row) -> str:

@@ -11,9 +11,12 @@ from ..models.regimes import regime
 from .table import number_text, percent, ratio_down, ratio_text, ratio_up
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ..models.instance import Instance, IntArray
     from ..models.objectives import Exact
     from ..models.regime import Shown
+    from ..online.continuous.counterfactuals import Counterfactual
     from ..online.evaluation import Comparison, PolicyResult
     from ..online.separate.price import Price
 
@@ -69,6 +72,49 @@ def reading(comparison: Comparison) -> list[str]:
             f"latency {value}, {ratio_text(best)} times the best schedule known."
         )
     return sentences
+
+
+def speed_text(speed: float) -> str:
+    """Say by how much a faster GPU closes a gap.
+
+    Examples
+    --------
+    >>> speed_text(0.05119)
+    'a GPU 5.12 % faster would close it'
+    """
+    return f"a GPU {percent(speed)} faster would close it"
+
+
+def speed_reading(speed: float | None) -> list[str]:
+    """Return the gap as speed of the GPU, as a sentence; none where there is no gap to close."""
+    if not speed:
+        return []
+    return [
+        f"On a GPU that is {percent(speed)} faster, the best schedule's batches would reach the "
+        "lower bound."
+    ]
+
+
+def changes_reading(changes: Mapping[str, Sequence[Counterfactual]]) -> list[str]:
+    """Return what other GPUs would have given policies, a sentence for each."""
+    return [
+        f"The total latency of {policy} changes by "
+        + ", ".join(f"{signed(each.relative)} with {each.change}" for each in found)
+        + "."
+        for policy, found in changes.items()
+    ]
+
+
+def signed(change: float) -> str:
+    """Return a relative change as a signed percentage.
+
+    Examples
+    --------
+    >>> signed(-0.1734), signed(0.00001)
+    ('−17.3 %', '0.0 %')
+    """
+    text = f"{100 * abs(change):.1f} %"
+    return text if text == "0.0 %" else ("−" if change < 0 else "+") + text
 
 
 def price_reading(price: Price) -> list[str]:
@@ -148,6 +194,11 @@ def _spread(values: IntArray) -> str:
 def _arrivals(instance: Instance) -> str:
     first, last = int(instance.arrival.min()), int(instance.arrival.max())
     unit = instance.gpu.batch_time.time_unit
+    if unit == "microsecond":
+        span = (last - first) / 10**6
+        if span == 0:
+            return "all at once"
+        return f"within {span:,.3g} s ({(instance.n - 1) / span:,.3g} a second)"
     if first == last:
         return f"all at {unit} {first:,}"
     return f"{unit}s {first:,} to {last:,}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..models.figures import Figures
 from ..models.files.writing import json_number
+from ..models.objectives import MAXIMISED
 from ..models.regimes import regime, regime_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..models.regime import Schedule, Shown
     from ..online.evaluation import Comparison, PolicyResult, Reference
     from ..online.regime import LatencyBreakdown
+    from ..results.goodput import Goodput
     from ..solvers.solution import Solution
 
 HINDSIGHT = "hindsight"
@@ -35,6 +37,24 @@ COLUMNS: Mapping[str, str] = {
     "the optimum is at most this",
     "seconds": "time to compute the schedule",
 }
+
+
+def columns(limits: str | None = None) -> Mapping[str, str]:
+    """Return the headings, with that of the goodput under latency limits where there are some.
+
+    Examples
+    --------
+    >>> [*columns("500 ms to the first token")][3:5]
+    ['p99', 'goodput']
+    """
+    if limits is None:
+        return COLUMNS
+    made: dict[str, str] = {}
+    for heading, meaning in COLUMNS.items():
+        made[heading] = meaning
+        if heading == "p99":
+            made["goodput"] = f"share of the requests within {limits}"
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +86,10 @@ class Row:
         that a reference breaks.
     shown : Shown
         The unit in which times are read.
+    goodput : Goodput or None
+        Requests within latency limits, where limits are given.
+    limited : bool
+        Whether the table has a column for it.
     """
 
     policy: str
@@ -75,18 +99,22 @@ class Row:
     seconds: float
     verdict: str
     shown: Shown
+    goodput: Goodput | None = None
+    limited: bool = False
 
     def cells(self) -> tuple[str, ...]:
-        """Return the cells as text, one per entry of `COLUMNS`."""
+        """Return the cells as text, one per entry of `columns`."""
+        goodput = ("" if self.goodput is None else f"{self.goodput.share:.1%}",) * self.limited
         if self.metrics is None:
             verdict = self.verdict.partition(":")[0]
-            return (self.policy, verdict, "", "", "", "", seconds_text(self.seconds))
+            return (self.policy, verdict, "", "", *goodput, "", "", seconds_text(self.seconds))
         named = f"{self.policy} ({self.verdict})" if self.verdict else self.policy
         return (
             named,
             self.shown.text(self.metrics.total_latency),
             f"{self.metrics.mean_latency / self.shown.per:,.2f}",
             f"{self.metrics.p99_latency / self.shown.per:,.1f}",
+            *goodput,
             ratio_text(self.ratio_to_best),
             ratio_text(self.ratio_to_bound),
             seconds_text(self.seconds),
@@ -191,6 +219,23 @@ def number_text(value: Exact | float | None) -> str:
     return (
         f"{value:,}" if isinstance(value, int) else f"{float(value):,.3f}".rstrip("0").rstrip(".")
     )
+
+
+def value_text(value: Exact | None, instance: Instance, schedule: Schedule, objective: str) -> str:
+    """Return a value of an objective, in the unit that times are shown in.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> from batchprophet.models.mixed.schedule import MixedSchedule
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> value_text(4818, instance, MixedSchedule([0, 4]), "latency")
+    '4,818'
+    """
+    shown = regime_of(schedule).shown_in(instance)
+    if value is None or shown.per == 1 or objective in MAXIMISED:
+        return number_text(value)
+    return f"{shown.text(value)} {shown.unit}"
 
 
 def ratio_text(ratio: float | None) -> str:

@@ -20,6 +20,7 @@ from .shown import Shown
 if TYPE_CHECKING:
     from ..solvers.certificates.certificate import Certificate
     from ..solvers.certificates.verification import Verification
+    from .goodput import Goodput
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -121,6 +122,8 @@ class Checked(Scheduled, Shown):
         The schedule's value under each objective that the instance allows; empty unless feasible.
     bound : CheckedBound or None
         The verdict on the certificate of a bound.
+    goodput : Goodput or None
+        Requests within latency limits, where limits are given and the schedule is feasible.
     """
 
     instance: Instance
@@ -128,6 +131,7 @@ class Checked(Scheduled, Shown):
     violations: tuple[Violation, ...]
     values: dict[str, Exact]
     bound: CheckedBound | None = None
+    goodput: Goodput | None = None
 
     @property
     def feasible(self) -> bool:
@@ -154,7 +158,12 @@ class Checked(Scheduled, Shown):
 
     def _schedule_summary(self) -> str:
         if self.feasible:
-            values = [(name, tables.number_text(value)) for name, value in self.values.items()]
+            values = [
+                (name, tables.value_text(value, self.instance, self.schedule, name))
+                for name, value in self.values.items()
+            ]
+            if self.goodput is not None:
+                values.append(("goodput", self.goodput.text()))
             return lines("feasible", values)
         rules = "1 violation" if len(self.violations) == 1 else f"{len(self.violations)} violations"
         return lines(f"infeasible: {rules}", [(v.rule, v.message) for v in self.violations])
@@ -176,4 +185,6 @@ class Checked(Scheduled, Shown):
                 for each in self.violations
             ],
         }
+        if self.goodput is not None:
+            record["goodput"] = self.goodput.to_record()
         return record if self.bound is None else record | {"bound": self.bound.to_record()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ from ..models.files.instance_file import write_instance
 from ..models.files.writing import write_json
 from ..models.instance import Instance
 from ..models.regime import Schedule
+from ..models.regimes import regime
 from ..report import table as tables
-from ..report.sentences import price_reading, reading
+from ..report.sentences import changes_reading, price_reading, reading, speed_reading
 from ..solvers.solution import Solution
+from .regimes import goodput_of, speed_gap
 from .scheduled import PathLike
 from .shown import Shown
 
@@ -23,9 +26,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..arguments.slo import Slo
+    from ..online.continuous.counterfactuals import Counterfactual
     from ..online.evaluation import Comparison
     from ..online.separate.price import Price
     from ..report.page import Origin
+    from .goodput import Goodput
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -38,10 +44,16 @@ class Compared(Shown):
         The instance, the hindsight solution, and each policy's result.
     price : Price or None
         The price of separate batching, where mixed batching was compared as well.
+    slo : Slo or None
+        Latency limits; with them the table has the goodput.
+    changes : mapping of str to sequence of Counterfactual
+        What other GPUs would have given some policies, under continuous batching.
     """
 
     comparison: Comparison
     price: Price | None = None
+    slo: Slo | None = None
+    changes: Mapping[str, Sequence[Counterfactual]] = field(default_factory=dict)
 
     @property
     def instance(self) -> Instance:
@@ -60,15 +72,40 @@ class Compared(Shown):
 
     def rows(self) -> list[tables.Row]:
         """Return the table: hindsight on top, then policies from best to worst."""
-        return tables.rows(self.comparison)
+        rows = tables.rows(self.comparison)
+        if self.slo is None:
+            return rows
+        known = self.goodputs()
+        return [replace(row, goodput=known.get(row.policy), limited=True) for row in rows]
+
+    def columns(self) -> Mapping[str, str]:
+        """Return the headings of the table, with what each figure means."""
+        return tables.columns(None if self.slo is None else self.slo.text(self._unit))
+
+    @property
+    def _unit(self) -> str:
+        return regime(self.comparison.model).shown_in(self.instance).unit
+
+    def goodputs(self) -> dict[str, Goodput]:
+        """Return the goodput of every schedule by name; empty without limits."""
+        found = {
+            name: goodput_of(self.instance, schedule, self.slo)
+            for name, schedule in self.schedules().items()
+        }
+        return {name: each for name, each in found.items() if each is not None}
+
+    @cached_property
+    def speed_equivalent_gap(self) -> float | None:
+        """How much faster a GPU closes the gap, 0.05 for 5 %; None where nothing tells."""
+        return speed_gap(self.instance, self.solution)
 
     def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
-        return self.instance.name, [*tables.COLUMNS], [row.cells() for row in self.rows()]
+        return self.instance.name, [*self.columns()], [row.cells() for row in self.rows()]
 
     def summary(self) -> str:
         """Return the table and its reading as text."""
-        cells = [tuple(tables.COLUMNS), *(row.cells() for row in self.rows())]
-        widths = [max(len(row[c]) for row in cells) for c in range(len(tables.COLUMNS))]
+        cells = [tuple(self.columns()), *(row.cells() for row in self.rows())]
+        widths = [max(len(row[c]) for row in cells) for c in range(len(cells[0]))]
         lines = [
             "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
             for row in cells
@@ -80,11 +117,22 @@ class Compared(Shown):
         return [
             *([] if self.price is None else price_reading(self.price)),
             *reading(self.comparison),
+            *speed_reading(self.speed_equivalent_gap),
+            *changes_reading(self.changes),
         ]
 
     def to_record(self) -> dict[str, Any]:
         """Return the comparison as the object that ``--json`` prints."""
         record = tables.record(self.comparison)
+        if self.speed_equivalent_gap is not None:
+            record["hindsight"]["speed_equivalent_gap"] = self.speed_equivalent_gap
+        goodputs = self.goodputs()
+        for entry in (record["hindsight"], *record["policies"]):
+            name = entry.get("policy", tables.HINDSIGHT)
+            if name in goodputs:
+                entry["goodput"] = goodputs[name].to_record()
+            if name in self.changes:
+                entry["counterfactuals"] = [asdict(each) for each in self.changes[name]]
         return record if self.price is None else record | {"price": self.price.to_record()}
 
     def schedules(self) -> dict[str, Schedule]:

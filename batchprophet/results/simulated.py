@@ -12,11 +12,14 @@ from ..models.instance import Instance
 from ..models.regime import Schedule
 from ..models.regimes import regime_of
 from ..report import table as tables
+from ..report.sentences import signed
 from .scheduled import PathLike, Scheduled, lines
 from .shown import Shown
 
 if TYPE_CHECKING:
+    from ..online.continuous.counterfactuals import Counterfactual
     from ..online.regime import LatencyBreakdown
+    from .goodput import Goodput
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -37,6 +40,10 @@ class Simulated(Scheduled, Shown):
         Wall-clock time of the simulation.
     account : LatencyBreakdown or None
         Where the requests' time goes, if the regime accounts for it.
+    goodput : Goodput or None
+        Requests within latency limits, where limits are given.
+    changes : tuple of Counterfactual
+        The policy on other GPUs, under continuous batching.
     """
 
     instance: Instance
@@ -45,6 +52,8 @@ class Simulated(Scheduled, Shown):
     metrics: Figures
     seconds: float
     account: LatencyBreakdown | None = None
+    goodput: Goodput | None = None
+    changes: tuple[Counterfactual, ...] = ()
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the figures of the run, as (term, value)."""
@@ -68,6 +77,11 @@ class Simulated(Scheduled, Shown):
         facts += m.facts()
         if self.account is not None:
             facts += self.account.facts()
+        if self.goodput is not None:
+            facts.append(("goodput", self.goodput.text()))
+        if self.changes:
+            changes = (f"{each.change}: {signed(each.relative)}" for each in self.changes)
+            facts.append(("on other GPUs", "; ".join(changes) + " of the total latency"))
         return [*facts, ("seconds", tables.seconds_text(self.seconds))]
 
     def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
@@ -90,9 +104,15 @@ class Simulated(Scheduled, Shown):
         )
 
     def metrics_record(self) -> dict[str, Any]:
-        """Return every figure by name, with those of the account under "account"."""
+        """Return every figure by name; those of the account and the like under their names."""
         record = asdict(self.metrics)
-        return record if self.account is None else record | {"account": asdict(self.account)}
+        if self.account is not None:
+            record["account"] = asdict(self.account)
+        if self.goodput is not None:
+            record["goodput"] = self.goodput.to_record()
+        if self.changes:
+            record["counterfactuals"] = [asdict(each) for each in self.changes]
+        return record
 
     def save(self, path: PathLike) -> None:
         """Write the schedule as a solution file without a bound."""

@@ -16,6 +16,7 @@ from contents import sources
 
 from batchprophet.models import schedule_value
 from batchprophet.models.mixed import MixedSchedule
+from batchprophet.models.separate import SeparateSchedule
 from batchprophet.solvers import REPLAYS, solve
 from batchprophet.solvers.certificates import Clock, best_certificate, verify
 from batchprophet.solvers.certificates.mixed import (
@@ -124,6 +125,8 @@ def _others(instance, schedule):
         found = memory_price_bound(instance, schedule=schedule, time_limit=300.0)
         proof = MemoryPriceProof(prices=found.prices)
         return [best_certificate(instance, "latency", [(found.value, proof)])]
+    if not isinstance(schedule, SeparateSchedule):
+        return []
     quick = WaitsAndStallsProof(**QUICK_WAITS)
     bound = quick.bound(instance, "latency", Clock(None))
     return [best_certificate(instance, "latency", [(bound, quick)])]

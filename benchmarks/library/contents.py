@@ -39,6 +39,17 @@ DRAWN = (
     ("separate-conversation", {"n": 100}, (1, 2), "separate batching", "separate"),
     ("separate-conversation", {"n": 1000}, (1,), "separate batching", "separate"),
     ("separate-conversation", {"n": 1000, "rate": 10.0}, (1,), "separate batching", "separate"),
+    ("continuous-random", {"n": 5, "longest": 6}, (1, 2), "continuous batching", "continuous"),
+    ("continuous-random", {"n": 6, "gpu": "rtx-4090"}, (1,), "continuous batching", "continuous"),
+    ("continuous-random", {"n": 8}, (1,), "continuous batching", "continuous"),
+    *(
+        ("continuous-conversation", {"n": n, **settings}, (1,), "continuous batching", "continuous")
+        for n in (20, 100)
+        for settings in (
+            {"rate": 40.0, "kv_capacity": 16384},  # KV binds
+            {"gpu": "rtx-4090", "rate": 20.0, "max_num_seqs": 8},  # seats bind
+        )
+    ),
 )
 
 #: Worst cases of policies: files of docs/worst-cases.
@@ -48,7 +59,7 @@ FOUND = ("n6-M12", "n10-M20")
 def sources():
     """Yield (name, source, group, model) of every entry."""
     for family, settings, seeds, group, model in DRAWN:
-        words = [f"{_SHORT.get(key, key)}{value:g}" for key, value in settings.items()]
+        words = [_word(key, value) for key, value in settings.items()]
         for seed in seeds:
             name = "-".join([family, *words, *([f"s{seed}"] if seed else [])])
             yield name, {"family": family, "seed": seed, "settings": settings}, group, model
@@ -60,4 +71,9 @@ def sources():
             yield f"{name}-m{record['kv_capacity']}", record, "found by search", "mixed"
 
 
-_SHORT = {"n": "n", "kv_capacity": "m", "rate": "rate", "blocks": "x"}
+_SHORT = {"kv_capacity": "m", "blocks": "x", "longest": "l", "max_num_seqs": "seats"}
+
+
+def _word(key, value):
+    """A setting as it stands in names; a GPU needs no key."""
+    return value if isinstance(value, str) else f"{_SHORT.get(key, key)}{value:g}"

@@ -31,6 +31,8 @@ class MeasuredGpu:
 
 _LOGS = "fitted to first and last token times of a vLLM 0.19 log (casys-kaist/LLMServingSim)"
 
+_REPORTED = "a reported measurement, of which there are no data here (docs/how-to/my-gpu.md)"
+
 #: By name.
 MEASURED: Mapping[str, MeasuredGpu] = MappingProxyType(
     {
@@ -38,25 +40,31 @@ MEASURED: Mapping[str, MeasuredGpu] = MappingProxyType(
             gpu="A100",
             model="Llama-3.1-8B in bf16",
             law=AffineTime(c0=9.82, c1=0.0442, c2=0.0366, c3=9.4e-5),
-            source="measured elsewhere (docs/how-to/my-gpu.md)",
+            source=_REPORTED,
         ),
         "h100": MeasuredGpu(
             gpu="H100",
             model="Llama-3.1-8B in bf16",
             law=AffineTime(c0=5.64, c1=0.0127, c2=0.0135, c3=4.5e-5),
-            source="measured elsewhere (docs/how-to/my-gpu.md)",
+            source=_REPORTED,
         ),
         "h200": MeasuredGpu(
             gpu="H200",
             model="Llama-3.1-8B in bf16",
             law=AffineTime(c0=4.25, c1=0.0139, c2=0.0151, c3=3.2e-5),
-            source="measured elsewhere (docs/how-to/my-gpu.md)",
+            source=_REPORTED,
+        ),
+        "h200-70b-fp8": MeasuredGpu(
+            gpu="H200",
+            model="Llama-3.1-70B in fp8",
+            law=AffineTime(c0=20.0, c1=0.110, c2=0.062, c3=8.7e-5),
+            source=f"{_REPORTED}; mean error 2.5 %",
         ),
         "a800": MeasuredGpu(
             gpu="A800",
             model="Llama-2-7B",
             law=AffineTime(c0=8.95, c1=0.0875, c2=0.0580, c3=2.88e-4),
-            source="measured kernels; errors 3.9 % of prompt and 2.8 % of token batches",
+            source="measured kernels, reported; errors 3.9 % of prompt and 2.8 % of token batches",
         ),
         "a100-opt-13b": MeasuredGpu(
             gpu="A100-80G",

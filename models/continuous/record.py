@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from ..errors import InputError
 from ..instance import Instance
@@ -27,14 +28,24 @@ class ContinuousRecord(Strict):
     batches: list[BatchRecord]
 
 
-def from_record(where: str, record: ContinuousRecord, instance: Instance) -> ContinuousSchedule:
+#: Requests of a schedule whose instance is not at hand, at most.
+MOST_REQUESTS = 2**31 - 1
+
+
+def from_record(
+    where: str, record: ContinuousRecord, instance: Instance | None
+) -> ContinuousSchedule:
     """Return the schedule of a record; `where` it stands is for errors.
+
+    Without an instance the checker has to refuse requests that it does not have.
 
     Raises
     ------
     InputError
         If it is none of this instance.
     """
+    most = MOST_REQUESTS if instance is None else instance.n - 1
+    whose = "" if instance is None else f" of {instance.name!r}"
     for position, batch in enumerate(record.batches):
         place = f"{where}: schedule.batches[{position}]"
         if abs(batch.start) >= 2**62:
@@ -45,10 +56,9 @@ def from_record(where: str, record: ContinuousRecord, instance: Instance) -> Con
             ("preempt", batch.preempt),
         ):
             for k, i in enumerate(members):
-                if not 0 <= i < instance.n:
+                if not 0 <= i <= most:
                     raise InputError(
-                        f"{place}.{key}[{k}]: expected a request from 0 to {instance.n - 1} "
-                        f"of {instance.name!r}, found {i}"
+                        f"{place}.{key}[{k}]: expected a request from 0 to {most}{whose}, found {i}"
                     )
         for k, (_, tokens) in enumerate(batch.prefill):
             if not 1 <= tokens < 2**62:
@@ -67,15 +77,24 @@ def from_record(where: str, record: ContinuousRecord, instance: Instance) -> Con
 
 
 def to_record(schedule: ContinuousSchedule) -> dict[str, Any]:
-    """Return what stands under ``"schedule"`` in files."""
-    records = []
-    for batch in schedule.batches:
-        record: dict[str, Any] = {"start": batch.start}
-        if batch.prefill:
-            record["prefill"] = [list(chunk) for chunk in batch.prefill]
-        if batch.decode:
-            record["decode"] = list(batch.decode)
-        if batch.preempt:
-            record["preempt"] = list(batch.preempt)
-        records.append(record)
+    """Return what stands under ``"schedule"`` in files.
+
+    Examples
+    --------
+    >>> to_record(ContinuousSchedule([Batch(0, prefill=((0, 3),)), Batch(1, decode=(0,))]))
+    {'batches': [{'start': 0, 'prefill': [[0, 3]]}, {'start': 1, 'decode': [0]}]}
+    """
+    columns = schedule.columns
+    chunks = np.column_stack([columns.chunk_of, columns.chunk_tokens]).tolist()
+    lists = (
+        ("prefill", chunks, columns.chunks),
+        ("decode", columns.job_of.tolist(), columns.jobs),
+        ("preempt", columns.drop_of.tolist(), columns.drops),
+    )
+    records: list[dict[str, Any]] = [{"start": start} for start in columns.start.tolist()]
+    for key, members, sizes in lists:
+        ends = np.cumsum(sizes).tolist()
+        for record, first, end in zip(records, [0, *ends], ends, strict=False):
+            if first < end:
+                record[key] = members[first:end]
     return {"batches": records}

@@ -9,7 +9,7 @@ from ..instance import Gpu, Instance
 from .azure import AZURE_CONVERSATION, azure_like
 from .azure_figures import CONVERSATION
 from .family import Family
-from .setting import Setting
+from .setting import Setting, integer_setting
 
 #: Milliseconds of a microsecond.
 MICROSECOND_MS = 0.001
@@ -59,19 +59,13 @@ def continuous_conversation(
     )
 
 
-def _integer(name: str, description: str, default: int, low: int, high: int) -> Setting:
-    return Setting(
-        name=name, kind="integer", description=description, default=default, low=low, high=high
-    )
-
-
 CONTINUOUS_CONVERSATION = Family(
     name="continuous-conversation",
     description="like the Azure conversation trace of 2023, on a measured GPU with continuous "
     "batching; arrivals in microseconds",
     source=AZURE_CONVERSATION.source,
     settings=(
-        _integer("n", "requests", 300, 1, 10**6),
+        integer_setting("n", "requests", 300, 1, 10**6),
         Setting(
             name="gpu",
             kind="choice",
@@ -79,10 +73,10 @@ CONTINUOUS_CONVERSATION = Family(
             default="h100",
             choices=tuple(MEASURED),
         ),
-        _integer("kv_capacity", "M in tokens", 65536, 16384, 10**9),
-        _integer("max_num_seqs", "running requests at most", 256, 1, 10**6),
-        _integer("max_num_batched_tokens", "tokens in a batch at most", 2048, 1, 10**7),
-        _integer("block_size", "tokens in a block of KV memory", 16, 1, 1024),
+        integer_setting("kv_capacity", "M in tokens", 65536, 16384, 10**9),
+        integer_setting("max_num_seqs", "running requests at most", 256, 1, 10**6),
+        integer_setting("max_num_batched_tokens", "tokens in a batch at most", 2048, 1, 10**7),
+        integer_setting("block_size", "tokens in a block of KV memory", 16, 1, 1024),
         Setting(
             name="rate",
             kind="number",

@@ -13,6 +13,7 @@ from ..instance import Instance
 from .arrival_models import ARRIVAL_MODEL_1, ARRIVAL_MODEL_2
 from .azure import AZURE_CODE, AZURE_CONVERSATION
 from .continuous_conversation import CONTINUOUS_CONVERSATION
+from .continuous_random import CONTINUOUS_RANDOM
 from .family import Family
 from .fcfs_breaker import FCFS_BREAKER
 from .lognormal_burst import LOGNORMAL_BURST
@@ -37,6 +38,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             SHORTEST_OUTPUT_BREAKER,
             SEPARATE_RANDOM,
             SEPARATE_CONVERSATION,
+            CONTINUOUS_RANDOM,
             CONTINUOUS_CONVERSATION,
         )
     }

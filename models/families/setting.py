@@ -99,3 +99,16 @@ def _number(value: object) -> float | None:
 
 def _plain(number: float) -> str:
     return f"{int(number):,}" if number == int(number) else f"{number:g}"
+
+
+def integer_setting(name: str, description: str, default: int, low: int, high: int) -> Setting:
+    """Return the setting of an integer with a default.
+
+    Examples
+    --------
+    >>> integer_setting("n", "requests", 60, 1, 99).range
+    'an integer from 1 to 99'
+    """
+    return Setting(
+        name=name, kind="integer", description=description, default=default, low=low, high=high
+    )

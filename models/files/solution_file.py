@@ -31,6 +31,7 @@ class _Solution(Strict, kw_only=True):
     upper_bound: float | None = None
     status: str | None = None
     gap: float | None = None
+    speed_equivalent_gap: float | None = None
     method: str | None = None
     seconds: float | None = None
     provenance: dict[str, Any] | None = None

@@ -12,6 +12,9 @@ from .space import Space
 #: Arrivals, prompts and outputs, changed in place.
 _Columns = tuple[IntArray, IntArray, IntArray]
 
+#: Share of the moves that change a limit of the GPU, where limits vary.
+LIMIT_SHARE = 0.15
+
 
 def neighbour(instance: Instance, space: Space, rng: np.random.Generator) -> Instance:
     """Return the instance after one to three random moves; it is one of the space.
@@ -24,10 +27,14 @@ def neighbour(instance: Instance, space: Space, rng: np.random.Generator) -> Ins
     False
     """
     columns: _Columns = (instance.arrival.copy(), instance.prompt.copy(), instance.output.copy())
+    gpu = instance.gpu
     for _ in range(int(rng.integers(1, 4))):
+        if space.vary_limits and rng.random() < LIMIT_SHARE:
+            gpu = space.with_other_limits(gpu, rng)
+            continue
         move = _MOVES[int(rng.integers(len(_MOVES)))]
         columns = move(columns, space, rng)
-    return space.instance(*columns)
+    return space.instance(*columns, gpu=gpu)
 
 
 def _move_arrival(columns: _Columns, space: Space, rng: np.random.Generator) -> _Columns:
@@ -44,7 +51,7 @@ def _change_prompt(columns: _Columns, space: Space, rng: np.random.Generator) ->
     a, s, o = columns
     i = int(rng.integers(a.size))
     changed = _equal_to(columns, i, rng)
-    s[changed] = _near(int(s[i]), 1, min(space.kv_capacity - int(o[i]), space.most_prompt), rng)
+    s[changed] = _near(int(s[i]), 1, min(space.most_tokens - int(o[i]), space.most_prompt), rng)
     return a, s, o
 
 
@@ -53,7 +60,7 @@ def _change_output(columns: _Columns, space: Space, rng: np.random.Generator) ->
     a, s, o = columns
     i = int(rng.integers(a.size))
     changed = _equal_to(columns, i, rng)
-    o[changed] = _near(int(o[i]), 1, space.kv_capacity - int(s[i]), rng)
+    o[changed] = _near(int(o[i]), 1, space.most_tokens - int(s[i]), rng)
     return a, s, o
 
 

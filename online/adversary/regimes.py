@@ -6,17 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from ...models.continuous.record import ContinuousRecord, from_record, to_record
+from ...models.continuous.schedule import ContinuousSchedule
 from ...models.errors import InputError
 from ...models.files.gpu import gpu_record, read_gpu
 from ...models.instance import Gpu, Instance
 from ...models.mixed.schedule import MixedSchedule
 from ...models.separate.schedule import Batch, SeparateSchedule
 from ...solvers.certificates.strict import array, integer, integers, shown
+from ..continuous.judge import judge_continuous
+from ..continuous.rerun import Rerun as ContinuousRerun
 from ..judged import Judged
 from ..mixed.judge import judge
 from ..separate.judge import judge_separate
+from ..separate.rerun import Rerun as SeparateRerun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +37,9 @@ class WitnessRecord:
         From a GPU to its entries, and from a record to the GPU.
     schedule_to, schedule_of : callable
         From a hindsight schedule to its entries, and from a record and the instance to it.
-    may_rerun : bool
-        Whether the bound may be proved by running the search again.
+    rerun : type, optional
+        What reads the proof of a bound that is a search to run again: a class with ``kind``,
+        ``from_record`` and ``bound(instance, schedule)``.
     """
 
     keys: tuple[str, ...]
@@ -40,7 +47,7 @@ class WitnessRecord:
     gpu_of: Callable[[dict[str, Any]], Gpu]
     schedule_to: Callable[[Any], dict[str, Any]]
     schedule_of: Callable[[dict[str, Any], Instance], Any]
-    may_rerun: bool = False
+    rerun: Any = None
 
 
 def _capacity_to(gpu: Gpu) -> dict[str, Any]:
@@ -88,6 +95,18 @@ def _batches_of(record: dict[str, Any], instance: Instance) -> SeparateSchedule:
     return SeparateSchedule(batches)
 
 
+def _records_to(schedule: ContinuousSchedule) -> dict[str, Any]:
+    return {"hindsight_batches": to_record(schedule)["batches"]}
+
+
+def _records_of(record: dict[str, Any], instance: Instance) -> ContinuousSchedule:
+    try:
+        batches = msgspec.convert({"batches": record["hindsight_batches"]}, ContinuousRecord)
+    except msgspec.ValidationError as error:
+        raise InputError(f"hindsight_batches: {error}") from error
+    return from_record("hindsight_batches", batches, instance)
+
+
 #: What a witness has in its file, by regime.
 RECORDS = {
     "mixed": WitnessRecord(
@@ -103,9 +122,21 @@ RECORDS = {
         gpu_of=_gpu_of,
         schedule_to=_batches_to,
         schedule_of=_batches_of,
-        may_rerun=True,
+        rerun=SeparateRerun,
+    ),
+    "continuous": WitnessRecord(
+        keys=("model", "gpu", "hindsight_batches"),
+        gpu_to=_gpu_to,
+        gpu_of=_gpu_of,
+        schedule_to=_records_to,
+        schedule_of=_records_of,
+        rerun=ContinuousRerun,
     ),
 }
 
 #: Who finds cost and optimum of a policy: ``judge(instance, policy, seed=…, above=…)``, by regime.
-JUDGES: dict[str, Callable[..., Judged | None]] = {"mixed": judge, "separate": judge_separate}
+JUDGES: dict[str, Callable[..., Judged | None]] = {
+    "mixed": judge,
+    "separate": judge_separate,
+    "continuous": judge_continuous,
+}

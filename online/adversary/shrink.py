@@ -8,9 +8,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.instance import Instance, IntArray
+from ...models.instance import Instance
 from ..judged import Judged
-from .space import Space
+from .space import LIMITS, Space, with_limit
 
 Judge = Callable[[Instance, float], Judged | None]
 
@@ -59,24 +59,41 @@ def _smaller(instance: Instance, space: Space) -> Iterator[Instance]:
     columns = instance.arrival, instance.prompt, instance.output
     if instance.n > 1:
         for i in range(instance.n):
-            yield space.instance(*(np.delete(column, i) for column in columns))
+            yield space.instance(*(np.delete(column, i) for column in columns), gpu=instance.gpu)
+    yield from _with_fewer_limits(instance, space)
     for which, least in ((0, 0), (2, 1), (1, 1)):
         for value in np.unique(columns[which]).tolist():
-            for lower in dict.fromkeys((least, value // 2, value - 1)):
+            for lower in dict.fromkeys((least, value // 2, *_steps_below(value, which, space))):
                 if least <= lower < value:
                     alike = columns[which] == value
-                    yield _with(columns, which, alike, lower, space)
+                    yield _with(instance, which, alike, lower, space)
                     for i in np.flatnonzero(alike).tolist():
-                        yield _with(columns, which, i, lower, space)
+                        yield _with(instance, which, i, lower, space)
+
+
+def _with_fewer_limits(instance: Instance, space: Space) -> Iterator[Instance]:
+    """Yield the instance with a limit of its own given up."""
+    columns = instance.arrival, instance.prompt, instance.output
+    for name in LIMITS:
+        loosest = getattr(space.whole_gpu, name)
+        if getattr(instance.gpu, name) != loosest:
+            yield space.instance(*columns, gpu=with_limit(instance.gpu, name, loosest))
+
+
+def _steps_below(value: int, which: int, space: Space) -> Iterator[int]:
+    """Yield lower values: by one, and of times in microseconds first by powers of two."""
+    if which == 0 and space.counts_microseconds:
+        yield from (value - 2**k for k in range(max(1, value).bit_length() - 2, 0, -1))
+    yield value - 1
 
 
 def _with(
-    columns: tuple[IntArray, ...],
+    instance: Instance,
     which: int,
     where: int | NDArray[np.bool_],
     value: int,
     space: Space,
 ) -> Instance:
-    changed = [column.copy() for column in columns]
+    changed = [instance.arrival.copy(), instance.prompt.copy(), instance.output.copy()]
     changed[which][where] = value
-    return space.instance(*changed)
+    return space.instance(*changed, gpu=instance.gpu)

@@ -32,7 +32,6 @@ from ...solvers.replay import REPLAYS
 from ..judged import POLICY_SEED, Judged
 from ..regimes import regime
 from ..registry import UNNAMED
-from ..separate.rerun import Rerun
 from .regimes import RECORDS
 
 FORMAT = "batchprophet-witness"
@@ -199,7 +198,7 @@ def _recheck(record: dict[str, Any], time_limit: float | None) -> Recheck:
         known = None if faults else value
         bound = _verify(record, instance, model, known, time_limit, faults)
     else:
-        bound = _search_again(record, instance, hindsight, faults)
+        bound = _search_again(record, instance, model, hindsight, faults)
     return Recheck(
         policy=policy,
         instance=instance,
@@ -235,17 +234,18 @@ def _verify(
 
 
 def _search_again(
-    record: dict[str, Any], instance: Instance, hindsight: Any, faults: list[str]
+    record: dict[str, Any], instance: Instance, model: str, hindsight: Any, faults: list[str]
 ) -> int:
-    """Run the search of separate batching again, from the schedule; return the claimed bound.
+    """Run the regime's search again, from the schedule; return the claimed bound.
 
-    For affine batch times, and for what an earlier version wrote.
+    For what no certificate proves, and for what an earlier version wrote.
     """
     claimed = integer("bound", record["bound"], low=1)
     stored = require_object("proof", record["proof"])
-    if stored.get("kind") != Rerun.kind:
-        raise InputError(f"proof.kind: expected {Rerun.kind!r}, found {shown(stored.get('kind'))}")
-    proof = Rerun.from_record(stored)
+    rerun = RECORDS[model].rerun
+    if stored.get("kind") != rerun.kind:
+        raise InputError(f"proof.kind: expected {rerun.kind!r}, found {shown(stored.get('kind'))}")
+    proof = rerun.from_record(stored)
     if not faults:
         found = proof.bound(instance, hindsight)
         if found < claimed:
@@ -292,6 +292,6 @@ def _decode(content: bytes) -> dict[str, Any]:
         known = " or ".join(repr(name) for name in RECORDS if name != UNNAMED)
         raise InputError(f"model: expected {known} or none, found {shown(model)}")
     written = RECORDS[model]
-    rerun = written.may_rerun and "certificate" not in record
+    rerun = written.rerun is not None and "certificate" not in record
     require_keys("", record, (*_KEYS, *written.keys, *(_RERUN if rerun else _CERTIFIED)))
     return record

@@ -15,6 +15,7 @@ import numpy as np
 from ...models.errors import DoesNotFinish, InputError
 from ...models.instance import Gpu, Instance
 from ...models.shown import alternatives
+from ..continuous.policy import ContinuousPolicy
 from ..judged import POLICY_SEED, Judged
 from ..mixed.policy import Policy
 from ..regimes import regime
@@ -23,7 +24,7 @@ from ..separate.policy import SeparatePolicy
 from .regimes import JUDGES
 from .search import Hunt
 from .shrink import shrink
-from .space import Space
+from .space import Space, default_span
 from .witness import Witness
 
 #: Share of the time limit after which the shrinking begins.
@@ -62,12 +63,13 @@ class WorstCase:
 
 
 def find_worst_case(
-    policy: Policy | SeparatePolicy | str,
+    policy: Policy | SeparatePolicy | ContinuousPolicy | str,
     *,
     model: str = "mixed",
     n: int = 6,
     kv_capacity: int = 12,
     gpu: Gpu | None = None,
+    vary_limits: bool = False,
     span: int | None = None,
     time_limit: float = 60.0,
     work_limit: int | None = None,
@@ -80,16 +82,20 @@ def find_worst_case(
 
     Parameters
     ----------
-    policy : Policy, SeparatePolicy or str
+    policy : Policy, SeparatePolicy, ContinuousPolicy or str
         A policy of the regime.
-    model : {"mixed", "separate"}
+    model : {"mixed", "separate", "continuous"}
         The batching regime.
     n, kv_capacity : int
         Most requests, and M in tokens.
     gpu : Gpu, optional
-        Batch limits and times of the GPU, for separate batching; M is `kv_capacity`.
+        Limits and batch times of the GPU, for separate and continuous batching; M is
+        `kv_capacity`.
+    vary_limits : bool
+        Whether limits on running requests and on the tokens of a batch are sought too, up to
+        those of the GPU (continuous batching).
     span : int, optional
-        Latest arrival; M by default.
+        Latest arrival; by default M rounds, or the time of M batches of one token.
     time_limit : float
         Seconds, > 0; the compilation of code at first use is not counted.
     work_limit : int, optional
@@ -121,8 +127,8 @@ def find_worst_case(
     """
     made = regime(model).registry.make(policy)
     spec = policy if isinstance(policy, str) else policy_spec(made)
-    span = kv_capacity if span is None else span
-    space = Space(n=n, kv_capacity=kv_capacity, span=span, gpu=gpu)
+    span = default_span(kv_capacity, gpu) if span is None else span
+    space = Space(n=n, kv_capacity=kv_capacity, span=span, gpu=gpu, vary_limits=vary_limits)
     _check(time_limit, work_limit, seed)
     listener = _Listener(spec, found, progress)
     hunt = Hunt(space=space, judge=_judge_of(model, made), found=listener.keep)

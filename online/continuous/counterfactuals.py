@@ -94,4 +94,5 @@ def changed_gpus(gpu: Gpu) -> Iterator[tuple[str, Gpu]]:
             for name in names
             if (value := getattr(law, name)) is not None
         }
-        yield f"batches {FASTER:.0%} shorter", replace(gpu, batch_time=AffineTime(**shorter))
+        change = f"batches {100 * FASTER:.0f} % shorter"
+        yield change, replace(gpu, batch_time=AffineTime(**shorter))

@@ -14,6 +14,7 @@ from ...models.errors import InputError
 from ...models.families import make_instance
 from ...models.files.instance_file import encode_instance
 from ...models.instance import Gpu, Instance
+from ...models.regimes import REGIMES
 from ..certificates.strict import array, integer, integers, require_keys, require_object, text
 
 _KEYS = ("name", "model", "group", "source", "n", "kv_capacity", "digest")
@@ -27,7 +28,7 @@ class Entry:
     ----------
     name : str
         Its name: small letters, digits and dashes.
-    model : {"mixed", "separate"}
+    model : {"mixed", "separate", "continuous"}
         The regime that its schedule and bound are of.
     group : str
         The group in lists: "published law", "trace-like", "adversarial" or "found by search".
@@ -65,8 +66,8 @@ class Entry:
         name, model = text("name", record["name"]), text("model", record["model"])
         if not re.fullmatch("[a-z0-9-]+", name):
             raise InputError(f"name: expected small letters, digits and dashes, found {name!r}")
-        if model not in ("mixed", "separate"):
-            raise InputError(f"model: expected mixed or separate, found {model!r}")
+        if model not in REGIMES:
+            raise InputError(f"model: expected one of {', '.join(REGIMES)}; found {model!r}")
         source = require_object("source", record["source"])
         keys = ("requests",) if "requests" in source else ("family", "seed", "settings")
         require_keys("source.", source, keys)

@@ -11,9 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import zstandard
 
+from ...models.continuous.record import ContinuousRecord, from_record
+from ...models.continuous.regime import CONTINUOUS
+from ...models.continuous.schedule import ContinuousSchedule
 from ...models.disk import read_input, write_atomically
 from ...models.errors import InputError
 from ...models.files.solution_file import schedule_record
@@ -89,7 +93,7 @@ class Record:
         Total latency of the schedule: ``optimum ≤ value``.
     bound : int
         ``bound ≤ optimum``.
-    schedule : MixedSchedule or SeparateSchedule
+    schedule : MixedSchedule, SeparateSchedule or ContinuousSchedule
         The schedule.
     proof : Certificate
         From which the bound can be recomputed.
@@ -145,7 +149,7 @@ class Record:
         for key, expected in (("format", FORMAT), ("version", 1 if first else VERSION)):
             if record[key] != expected or isinstance(record[key], (bool, float)):
                 raise InputError(f"{key}: expected {expected!r}, found {shown(record[key])}")
-        proof = require_object("proof", record["proof"])
+        certificate = Certificate.from_record(require_object("proof", record["proof"]))
         more: dict[str, Any] = {}
         if not first:
             for key in ("schedule_made", "bound_made"):
@@ -155,8 +159,8 @@ class Record:
         return cls(
             value=integer("value", record["value"], low=1),
             bound=integer("bound", record["bound"], low=0),
-            schedule=_schedule(require_object("schedule", record["schedule"])),
-            proof=Certificate.from_record(proof),
+            schedule=_schedule(require_object("schedule", record["schedule"]), certificate.model),
+            proof=certificate,
             schedule_by=text("schedule_by", record["schedule_by"]),
             bound_by=text("bound_by", record["bound_by"]),
             **more,
@@ -192,7 +196,10 @@ def read_record(path: str | os.PathLike[str]) -> Record:
         raise InputError(f"{name}: {error}") from error
 
 
-def _schedule(record: Mapping[str, Any]) -> Schedule:
+def _schedule(record: Mapping[str, Any], model: str) -> Schedule:
+    """Read a schedule; separate and continuous ones differ as their certificates' regimes do."""
+    if model == CONTINUOUS.name:
+        return _continuous(record)
     if "start" in record:
         require_keys("schedule.", record, ("start",))
         start = integers("schedule.start", record["start"], low=0)
@@ -202,6 +209,14 @@ def _schedule(record: Mapping[str, Any]) -> Schedule:
         _batch(f"schedule.batches[{b}]", each)
         for b, each in enumerate(array("schedule.batches", record["batches"]))
     )
+
+
+def _continuous(record: Mapping[str, Any]) -> ContinuousSchedule:
+    try:
+        read = msgspec.convert(dict(record), ContinuousRecord)
+    except msgspec.ValidationError as error:
+        raise InputError(f"schedule: {error}") from error
+    return from_record("schedule", read, None)
 
 
 def _batch(place: str, value: object) -> Batch:

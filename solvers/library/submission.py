@@ -47,7 +47,7 @@ def submit(
         A library with a folder of the user's own.
     name : str
         The entry.
-    schedule : MixedSchedule or SeparateSchedule, optional
+    schedule : MixedSchedule, SeparateSchedule or ContinuousSchedule, optional
         A schedule of the entry's instance.
     certificate : Certificate, optional
         A bound with its proof.

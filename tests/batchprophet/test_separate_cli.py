@@ -337,7 +337,10 @@ def test_convert_gives_the_gpu_limits_and_times(convert) -> None:  # type: ignor
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--batch-time", "cubic"], "batch_time: expected one of unit, constant, affine; found"),
+        (
+            ["--batch-time", "cubic"],
+            "batch_time: expected one of unit, constant, affine, or a measured GPU",
+        ),
         (["--batch-time", "unit:prompt=1"], "batch_time: unit takes no values, found 'prompt=1'"),
         (
             ["--batch-time", "constant:prompt=4"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from importlib.metadata import version
@@ -12,6 +13,7 @@ import pytest
 import zstandard
 
 from batchprophet.cli import run
+from batchprophet.models.continuous.schedule import Batch, ContinuousSchedule
 from batchprophet.models.errors import InputError
 from batchprophet.models.files.instance_file import read_instance
 from batchprophet.models.files.writing import write_json
@@ -29,6 +31,10 @@ from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedu
 from batchprophet.solvers.separate.bounds.waits_and_stalls import waits_and_stalls
 
 SEARCHED = "separate-random-n8-s1"
+CONTINUOUS, BY_PRICES = (
+    "continuous-random-n5-l6-s1",
+    "continuous-conversation-n20-rate40-m16384-s1",
+)
 TINY, LARGE, SEPARATE, CERTIFIED = (
     "arrival-model-1-n8-s1",
     "azure-conversation-n1000-rate20-s1",
@@ -54,7 +60,11 @@ def faults(own, name):
 def test_the_library_has_all_sizes_and_kinds_in_little_space():
     library = Library()
     assert len(library.entries) >= 55
-    assert {entry.model for entry in library.entries.values()} == {"mixed", "separate"}
+    assert {entry.model for entry in library.entries.values()} == {
+        "mixed",
+        "separate",
+        "continuous",
+    }
     sizes = [entry.n for entry in library.entries.values()]
     assert min(sizes) < 10
     assert max(sizes) == 20_000
@@ -69,7 +79,7 @@ def test_every_record_can_be_read_and_is_not_contradictory():
         assert 0 < record.bound <= record.value
 
 
-@pytest.mark.parametrize("name", [TINY, LARGE, SEPARATE, CERTIFIED])
+@pytest.mark.parametrize("name", [TINY, LARGE, SEPARATE, CERTIFIED, CONTINUOUS, BY_PRICES])
 def test_an_entry_of_each_kind_verifies(name):
     assert faults(Library(), name) == ()
 
@@ -97,6 +107,37 @@ def test_a_tampered_schedule_is_caught(own):
     kept(own, TINY, schedule=MixedSchedule(start[:-1]))
     (fault,) = faults(own, TINY)
     assert "8" in fault  # requests expected
+
+
+def test_a_tampered_schedule_of_continuous_batching_is_caught(own, tmp_path):
+    batches = list(own.record(CONTINUOUS).schedule.batches)
+    for tampered, expected in (
+        (batches[1:], "schedule: "),
+        ([*batches, Batch(10**9, decode=(99,))], "99"),
+    ):
+        kept(own, CONTINUOUS, schedule=ContinuousSchedule(tampered))
+        assert expected in faults(own, CONTINUOUS)[0]
+    record = Library().record(CONTINUOUS).to_record()
+    for batch, message in (
+        ({"start": 0, "decode": [-1]}, "decode[0]: expected a request from 0"),
+        ({"start": 0, "prefill": [[0, 0]]}, "expected at least 1 token"),
+        ({"start": 0, "kind": "token"}, "schedule: Object contains unknown field `kind`"),
+        ({"start": 2**70}, "start"),
+    ):
+        changed = record | {"schedule": {"batches": [batch]}}
+        with pytest.raises(InputError, match=re.escape(message)):
+            Record.from_record(changed)
+
+
+def test_a_better_schedule_of_continuous_batching_is_kept(own):
+    entry, record = own.entry(BY_PRICES), own.record(BY_PRICES)
+    late = [replace(batch, start=batch.start + 1000) for batch in record.schedule.batches]
+    worse = replace(record, schedule=ContinuousSchedule(late), value=record.value + 1000 * entry.n)
+    own.replace(BY_PRICES, worse)
+    assert faults(own, BY_PRICES) == ()
+    accepted = submit(own, BY_PRICES, schedule=record.schedule)
+    assert accepted.lines == (f"schedule: total latency {record.value}, before {worse.value}",)
+    assert own.record(BY_PRICES).value == record.value
 
 
 def test_a_tampered_value_is_caught(own):
