@@ -29,6 +29,10 @@ if TYPE_CHECKING:  # `as` makes names public for type checkers
     from .api import policies as policies
     from .api import simulate as simulate
     from .api import solve as solve
+    from .audits.api import audit as audit
+    from .audits.api import calibrate as calibrate
+    from .audits.audited import Audited as Audited
+    from .audits.audited import Calibrated as Calibrated
     from .models.batch_time import AffineTime as AffineTime
     from .models.batch_time import ConstantTime as ConstantTime
     from .models.batch_time import UnitTime as UnitTime
@@ -78,6 +82,8 @@ if TYPE_CHECKING:  # `as` makes names public for type checkers
 
 #: Public names by the module that has them.
 _NAMES = {
+    "audits.api": ("audit", "calibrate"),
+    "audits.audited": ("Audited", "Calibrated"),
     "models.batch_time": ("AffineTime", "ConstantTime", "UnitTime"),
     "models.errors": (
         "BatchprophetError",

@@ -72,9 +72,13 @@ class EngineKind:
         ``times(instance, schedule)``: what an engine would have logged of a feasible schedule.
     own_prompt_intercept : bool
         Whether batches of prompts only are usual, so that they need an intercept of their own.
+    speed_gap : callable or None
+        ``speed_gap(instance, schedule, bound)``: how much faster a GPU would have to be for the
+        schedule to reach a bound on the total latency; None where that is not known.
     """
 
     rule: str
     gpu: Callable[[EngineLimits, AffineTime], Gpu]
     times: Callable[[Instance, Any], EngineTimes]
     own_prompt_intercept: bool = False
+    speed_gap: Callable[[Instance, Any, float], float | None] | None = None

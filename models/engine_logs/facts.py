@@ -102,9 +102,7 @@ def read_facts(path: str | os.PathLike[str]) -> EngineFacts:
         raise InputError(f"{path}: not valid JSON ({error})") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}")
-    numbers = {
-        name: _number(path, found, place, low) for name, (place, low) in _PLACES.items()
-    }
+    numbers = {name: _number(path, found, place, low) for name, (place, low) in _PLACES.items()}
     caching = _entry(path, found, "kv_cache", "enable_prefix_caching")
     version = found.get("vllm_version")
     return EngineFacts(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from ..errors import InputError
 from ..traces.clock import SECONDS, UNITS, Clock

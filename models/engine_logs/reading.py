@@ -27,7 +27,7 @@ def read_engine_log(
     columns: str | Mapping[str, str] | None = None,
     meta: str | os.PathLike[str] | None = None,
 ) -> EngineLog:
-    """Read the log of a serving engine.
+    r"""Read the log of a serving engine.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def read_engine_log(
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "log.csv"
-    ...     _ = file.write_text("at,in,out,ttft,e2e\\n0.0,7,3,40,90\\n0.01,8,0,,\\n")
+    ...     _ = file.write_text("at,in,out,ttft,e2e\n0.0,7,3,40,90\n0.01,8,0,,\n")
     ...     log = read_engine_log(
     ...         file, columns="arrival=at,prompt=in,output=out,ttft=ttft,latency=e2e,unit=ms"
     ...     )
@@ -76,9 +76,7 @@ def read_engine_log(
     return log if facts.source else replace(log, facts=EngineFacts())
 
 
-def _rows(
-    file: TraceFile, name: str, columns: str | Mapping[str, str] | None
-) -> tuple[str, Rows]:
+def _rows(file: TraceFile, name: str, columns: str | Mapping[str, str] | None) -> tuple[str, Rows]:
     if name in DOCUMENTS:
         return name, DOCUMENTS[name](file)
     table = open_table(file)

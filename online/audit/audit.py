@@ -5,23 +5,53 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
 from ...models.instance import Instance
 from ...solvers.progress import Progress
-from ...solvers.solution import Solution
 from ..calibration.errors import errors, held_out
 from ..calibration.explanation import Explanation, explain
 from ..calibration.fit import FittedLaw, fit_law
 from ..calibration.replay import Engine, Replay, replay
 from ..evaluation import Comparison, PolicyResult, compare
-from .figures import Limits, ServiceFigures, figures, logged, simulated
+from .figures import Limits, ServiceFigures, logged, of_schedule, simulated
 from .knobs import Knob, turned
+from .lengths import Knowledge, by_knowledge
 
 #: Share of the time limit that is spent once more on bounds for turned knobs.
 KNOBS_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hindsight:
+    """What was possible with the requests of a log.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        Policies and the hindsight solution.
+    figures : ServiceFigures
+        Of the best schedule known.
+    lower_bound_ms : float or None
+        Proved lower bound on the mean latency.
+    speed_equivalent_gap : float or None
+        How much faster a GPU would have to be for the best schedule to reach the bound.
+    policies : tuple of (PolicyResult, ServiceFigures or None)
+        Policies from best to worst; no figures of those that do not finish.
+    knobs : tuple of Knob
+        What other limits and loads would have given.
+    lengths : tuple of Knowledge
+        The best policy that knows output lengths, predicts them, or knows nothing.
+    """
+
+    comparison: Comparison
+    figures: ServiceFigures
+    lower_bound_ms: float | None
+    speed_equivalent_gap: float | None
+    policies: tuple[tuple[PolicyResult, ServiceFigures | None], ...]
+    knobs: tuple[Knob, ...]
+    lengths: tuple[Knowledge, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +74,8 @@ class Audit:
         The rule on the log's requests.
     logged, simulated : ServiceFigures
         Figures of the engine, and of its rule.
-    comparison : Comparison
-        Policies and hindsight on the same requests.
-    hindsight : ServiceFigures
-        Figures of the best schedule known.
-    knobs : tuple of Knob
-        What other limits and loads would have given.
+    hindsight : Hindsight or None
+        What was possible; None where the model does not explain the log.
     limits : Limits
         Latencies that requests should keep.
     """
@@ -62,9 +88,7 @@ class Audit:
     played: Replay
     logged: ServiceFigures
     simulated: ServiceFigures
-    comparison: Comparison
-    hindsight: ServiceFigures
-    knobs: tuple[Knob, ...]
+    hindsight: Hindsight | None
     limits: Limits
 
     @property
@@ -73,26 +97,16 @@ class Audit:
         return self.played.instance
 
     @property
-    def solution(self) -> Solution[Any]:
-        """The hindsight solution: the best schedule known, and the bound."""
-        return self.comparison.solution
-
-    @property
-    def lower_bound_ms(self) -> float | None:
-        """Proved lower bound on the mean latency, milliseconds."""
-        bound = self.solution.bound
-        return None if bound is None else float(Fraction(bound) / self.log.n / 1000)
-
-    @property
     def ratio(self) -> tuple[float, float | None] | None:
         """The engine's mean latency over the best possible, from below and from above.
 
         None where the model does not explain the log: then nothing is claimed.
         """
-        if not self.explanation.explained:
+        if self.hindsight is None:
             return None
-        engine, bound = self.logged.mean_latency_ms, self.lower_bound_ms
-        return engine / self.hindsight.mean_latency_ms, engine / bound if bound else None
+        engine, bound = self.logged.mean_latency_ms, self.hindsight.lower_bound_ms
+        low = engine / self.hindsight.figures.mean_latency_ms
+        return low, engine / bound if bound else None
 
 
 def audit(
@@ -130,11 +144,10 @@ def audit(
     played = replay(log, engine, chosen)
     found = errors(log, played) if fit is None else held_out(log, engine, played)
     explanation = explain(log, engine, played, found, seen=fit is None)
-    comparison = compare(
-        played.instance, model=engine.regime, time_limit=time_limit, seed=seed, progress=progress
-    )
-    best = engine.kind.times(played.instance, comparison.solution.schedule)
     wanted = Limits() if limits is None else limits
+    hindsight = None
+    if explanation.explained:
+        hindsight = look_back(played, engine, time_limit, wanted, seed, progress)
     return Audit(
         log=log,
         engine=engine,
@@ -144,14 +157,44 @@ def audit(
         played=played,
         logged=logged(log, wanted),
         simulated=simulated(played, wanted),
-        comparison=comparison,
-        hindsight=figures(log.arrival, best.first_token, best.completion, log.output, wanted),
-        knobs=turned(played, engine, comparison, seconds=KNOBS_SHARE * time_limit, seed=seed),
+        hindsight=hindsight,
         limits=wanted,
     )
 
 
-def best_policy(comparison: Comparison) -> PolicyResult | None:
-    """Return the policy with the least total latency; None if none finishes."""
-    finished = [each for each in comparison.results if each.metrics is not None]
-    return min(finished, key=lambda each: each.metrics.total_latency, default=None)  # type: ignore[union-attr]  # finished
+def look_back(
+    played: Replay,
+    engine: Engine,
+    time_limit: float,
+    limits: Limits,
+    seed: int,
+    progress: Callable[[Progress], None] | None = None,
+) -> Hindsight:
+    """Find what was possible with the requests of a log."""
+    instance = played.instance
+    comparison = compare(
+        instance, model=engine.regime, time_limit=time_limit, seed=seed, progress=progress
+    )
+    schedule, bound = comparison.solution.schedule, comparison.solution.bound
+    gap = None
+    if bound is not None and engine.kind.speed_gap is not None:
+        gap = engine.kind.speed_gap(instance, schedule, float(bound))
+    finished = sorted(
+        (each for each in comparison.results if each.metrics is not None), key=_total_latency
+    )
+    others = [each for each in comparison.results if each.metrics is None]
+    policies = [(each, of_schedule(instance, each.schedule, engine, limits)) for each in finished]
+    return Hindsight(
+        comparison=comparison,
+        figures=of_schedule(instance, schedule, engine, limits),
+        lower_bound_ms=None if bound is None else float(Fraction(bound) / instance.n / 1000),
+        speed_equivalent_gap=gap,
+        policies=(*policies, *((each, None) for each in others)),
+        knobs=turned(played, engine, comparison, seconds=KNOBS_SHARE * time_limit, seed=seed),
+        lengths=by_knowledge(instance, engine, comparison),
+    )
+
+
+def _total_latency(result: PolicyResult) -> int:
+    assert result.metrics is not None
+    return result.metrics.total_latency

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ...models.engine_logs.log import EngineLog
-from ...models.instance import IntArray
-from ..calibration.replay import Replay
+from ...models.instance import Instance, IntArray
+from ..calibration.replay import Engine, Replay
 
 #: Microseconds of a millisecond.
 _MS = 1000
@@ -91,6 +92,12 @@ def logged(log: EngineLog, limits: Limits | None = None) -> ServiceFigures:
 def simulated(played: Replay, limits: Limits | None = None) -> ServiceFigures:
     """Figures of a schedule."""
     instance, times = played.instance, played.times
-    return figures(
-        instance.arrival, times.first_token, times.completion, instance.output, limits
-    )
+    return figures(instance.arrival, times.first_token, times.completion, instance.output, limits)
+
+
+def of_schedule(
+    instance: Instance, schedule: Any, engine: Engine, limits: Limits | None = None
+) -> ServiceFigures:
+    """Figures of a feasible schedule of an engine's regime."""
+    times = engine.kind.times(instance, schedule)
+    return figures(instance.arrival, times.first_token, times.completion, instance.output, limits)

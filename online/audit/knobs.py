@@ -1,4 +1,4 @@
-"""What an engineer can turn, one thing at a time: its rule played, and the bound that goes with it."""
+"""What an engineer can turn, one thing at a time: the rule played, and a bound for each."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import numpy as np
 from ...models.batch_time import AffineTime
 from ...models.errors import DoesNotFinish, InputError
 from ...models.instance import Instance
+from ...models.objectives import Exact
+from ...solvers.certificates.clock import Clock
 from ...solvers.hindsight import solve
 from ..calibration.law import coefficients_of, law_of
 from ..calibration.replay import Engine, Replay
@@ -22,6 +24,9 @@ from .figures import ServiceFigures, figures
 
 #: By how much batches are shorter on a faster GPU.
 FASTER = 0.1
+
+#: Kinds of proofs that are prices, quick to evaluate for another instance.
+TRANSFERABLE = ("batch-length-prices",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +103,7 @@ def turned(
     found = []
     for turn in turns:
         with suppress(DoesNotFinish):
-            found.append(
-                _played(turn, engine, comparison, usual, seconds / max(1, anew), seed)
-            )
+            found.append(_played(turn, engine, comparison, usual, seconds / max(1, anew), seed))
     return tuple(found)
 
 
@@ -112,9 +115,10 @@ def _played(
     times = engine.kind.times(instance, schedule)
     bound = comparison.lower_bound
     if turn.relaxes:
-        bound = solve(
+        solved = solve(
             instance, model=engine.regime, time_limit=seconds, seed=seed, warm_start=schedule
-        ).bound
+        )
+        bound = transferred(comparison, instance, solved.bound)
     return Knob(
         name=turn.name,
         change=turn.change,
@@ -122,6 +126,18 @@ def _played(
         lower_bound_ms=None if bound is None else float(Fraction(bound) / instance.n / 1000),
         relative=float((times.completion - instance.arrival).mean()) / usual - 1,
     )
+
+
+def transferred(comparison: Comparison, instance: Instance, known: Exact | None) -> Exact | None:
+    """Return the better of a known bound and what the proof of a comparison says of an instance.
+
+    Prices prove a bound for every instance with as many requests, whatever they were found for.
+    """
+    certificate = comparison.solution.certificate
+    if certificate is None or certificate.proof.kind not in TRANSFERABLE:
+        return known
+    found = certificate.proof.bound(instance, "latency", Clock(None))
+    return found if known is None else max(known, found)
 
 
 def _turns(played: Replay, engine: Engine, comparison: Comparison) -> Iterator[Turn]:

@@ -59,7 +59,7 @@ def explain(
         and found.median_request <= MOST_MEDIAN
         and found.p95_request <= MOST_P95
     )
-    which = "" if seen else " held out of the fit" 
+    which = "" if seen else " held out of the fit"
     size = (
         f"the rule {engine.rule} gives the mean latency within {abs(found.mean_latency):.1%} and "
         f"a request's within {found.median_request:.1%} (median), {found.p95_request:.1%} (95 %)"

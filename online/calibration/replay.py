@@ -131,9 +131,7 @@ def replay(log: EngineLog, engine: Engine, law: AffineTime) -> Replay:
     rules = regime(engine.regime)
     rules.require(instance)
     schedule = rules.simulate(instance, engine.rule)
-    return Replay(
-        instance=instance, schedule=schedule, times=engine.kind.times(instance, schedule)
-    )
+    return Replay(instance=instance, schedule=schedule, times=engine.kind.times(instance, schedule))
 
 
 def part_of(log: EngineLog, kept: IntArray) -> EngineLog:

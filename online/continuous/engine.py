@@ -46,4 +46,10 @@ def engine_gpu(limits: EngineLimits, law: AffineTime) -> Gpu:
     )
 
 
-ENGINE = EngineKind(rule="vllm", gpu=engine_gpu, times=engine_times)
+def _speed_gap(instance: Instance, schedule: ContinuousSchedule, bound: float) -> float | None:
+    from ...solvers.continuous.speed_gap import speed_equivalent_gap
+
+    return speed_equivalent_gap(instance, schedule, bound)
+
+
+ENGINE = EngineKind(rule="vllm", gpu=engine_gpu, times=engine_times, speed_gap=_speed_gap)
