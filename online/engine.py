@@ -70,15 +70,19 @@ class EngineKind:
         ``gpu(limits, law)``: the GPU of an engine under this regime.
     times : callable
         ``times(instance, schedule)``: what an engine would have logged of a feasible schedule.
-    own_prompt_intercept : bool
-        Whether batches of prompts only are usual, so that they need an intercept of their own.
+    prompts_apart : frozenset of str
+        Policies whose batches are often of prompts only, so that these need an intercept of their
+        own.
     speed_gap : callable or None
         ``speed_gap(instance, schedule, bound)``: how much faster a GPU would have to be for the
         schedule to reach a bound on the total latency; None where that is not known.
+    mixes : bool
+        Whether prompts and tokens may share a batch.
     """
 
     rule: str
     gpu: Callable[[EngineLimits, AffineTime], Gpu]
     times: Callable[[Instance, Any], EngineTimes]
-    own_prompt_intercept: bool = False
+    prompts_apart: frozenset[str] = frozenset()
     speed_gap: Callable[[Instance, Any, float], float | None] | None = None
+    mixes: bool = True

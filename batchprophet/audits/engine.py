@@ -34,7 +34,7 @@ def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
         If a limit is out of its range, or a request does not fit the KV memory.
     """
     kind, facts = engine_kind(said.regime), log.facts
-    continuous = not kind.own_prompt_intercept
+    continuous = kind.mixes
     assumed: list[str] = []
 
     def limit(name: str, default: int | None, noun: str) -> int | None:

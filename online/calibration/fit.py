@@ -131,18 +131,17 @@ def fit_law(
     InputError
         If the log has too few requests to tell a law.
     """
-    own = engine.kind.own_prompt_intercept if own_prompt_intercept is None else own_prompt_intercept
+    own = engine.prompts_apart if own_prompt_intercept is None else own_prompt_intercept
     most = np.arange(min(log.n, MOST_FITTED))
     part = log if most.size == log.n else part_of(log, most)
     until = None if most.size == log.n else int(log.arrival[most.size])
     distance = Distance(part, engine, until, None if used is None else used[most])
     guess = first_guess(part, own_prompt_intercept=own) if start is None else start
-    best, nearest = guess, distance(guess)
-    for _ in range(ROUNDS):
-        stretches = distance.stretches(own)
-        guess = _regressed(stretches, guess)
-        if (near := distance(guess)) < nearest:
-            best, nearest = guess, near
+    best, nearest = _regressed_often(distance, guess, own)
+    if own:  # what is taken for the intercept may be the prompts' work: begin again with one
+        again = np.append(best[:4], best[0])
+        other, near = _regressed_often(distance, again, own)
+        best = other if near < nearest else best
     best = _refined(distance, best, plays)
     distance(best)
     return _with_intervals(distance, best, own)
@@ -190,6 +189,16 @@ class Distance:
         )
 
 
+def _regressed_often(distance: Distance, guess: FloatArray, own: bool) -> tuple[FloatArray, float]:
+    """Play and regress in turn; return the nearest coefficients met, and their distance."""
+    best, nearest = guess, distance(guess)
+    for _ in range(ROUNDS):
+        guess = _regressed(distance.stretches(own), guess)
+        if (near := distance(guess)) < nearest:
+            best, nearest = guess, near
+    return best, nearest
+
+
 def _regressed(stretches: Segments, before: FloatArray) -> FloatArray:
     """Return better coefficients; those before where there are too few stretches."""
     if stretches.took.size < 2 * before.size:
@@ -201,6 +210,8 @@ def _regressed(stretches: Segments, before: FloatArray) -> FloatArray:
 
 def _refined(distance: Callable[[FloatArray], float], best: FloatArray, plays: int) -> FloatArray:
     """Walk to a near minimum of the distance, in coefficients relative to those given."""
+    if plays == 0:
+        return best
     scale = np.where(best > 0, best, 0.05 * best[0] / 64)  # a coefficient of 0 may grow
     scale[3] = best[3] if best[3] > 0 else 1e-3 * scale[2]
     start = best / scale

@@ -44,6 +44,11 @@ class Engine:
         """
         return engine_kind(self.regime)
 
+    @property
+    def prompts_apart(self) -> bool:
+        """Whether batches of prompts only are usual, so that they have an intercept of their own."""
+        return self.rule.partition(":")[0] in self.kind.prompts_apart
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:

@@ -52,4 +52,10 @@ def _speed_gap(instance: Instance, schedule: ContinuousSchedule, bound: float) -
     return speed_equivalent_gap(instance, schedule, bound)
 
 
-ENGINE = EngineKind(rule="vllm", gpu=engine_gpu, times=engine_times, speed_gap=_speed_gap)
+ENGINE = EngineKind(
+    rule="vllm",
+    gpu=engine_gpu,
+    times=engine_times,
+    prompts_apart=frozenset({"prefill-first", "decode-first"}),
+    speed_gap=_speed_gap,
+)

@@ -10,6 +10,7 @@ from ...models.separate.columns import earlier_jobs
 from ...models.separate.schedule import SeparateSchedule
 from ...models.separate.timeline import timeline
 from ..engine import EngineKind, EngineLimits, EngineTimes
+from .policy import REGISTRY
 
 
 def engine_times(instance: Instance, schedule: SeparateSchedule) -> EngineTimes:
@@ -54,5 +55,9 @@ def engine_gpu(limits: EngineLimits, law: AffineTime) -> Gpu:
 
 
 ENGINE = EngineKind(
-    rule="prefill-first", gpu=engine_gpu, times=engine_times, own_prompt_intercept=True
+    rule="prefill-first",
+    gpu=engine_gpu,
+    times=engine_times,
+    prompts_apart=frozenset(REGISTRY.by_default),
+    mixes=False,
 )
