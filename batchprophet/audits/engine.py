@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..models.engine_logs.log import EngineLog
 from ..models.errors import InputError
+from ..online.calibration.capacity import fit_capacity
 from ..online.calibration.replay import Engine, engine_kind
 from ..online.engine import EngineLimits
 
@@ -26,7 +27,9 @@ class Said:
 
 
 def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
-    """Return the engine of a log, and what is assumed because nobody says it.
+    """Return the engine of a log, and what is assumed or fitted because it is not said.
+
+    KV memory that is not known is fitted, with the law.
 
     Raises
     ------
@@ -50,18 +53,27 @@ def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
     block = limit("block_size", DEFAULT_BLOCK, "KV block") if continuous else 1
     assert block is not None
     capacity = said.kv_capacity or facts.kv_capacity
-    if capacity is None:
-        capacity = ample(log, seats, block)
-        assumed.append(f"KV memory: ample ({capacity:,} tokens never bind)")
-    _require_fits(log, capacity)
+    if capacity is not None:
+        _require_fits(log, capacity)
     limits = EngineLimits(
-        kv_capacity=capacity,
+        kv_capacity=ample(log, seats, block) if capacity is None else capacity,
         max_num_seqs=seats,
         max_num_batched_tokens=tokens,
         block_size=block,
     )
     rule = kind.rule if said.rule is None else said.rule
-    return Engine(regime=said.regime, rule=rule, limits=limits), assumed
+    engine = Engine(regime=said.regime, rule=rule, limits=limits)
+    if capacity is None:
+        fitted = fit_capacity(log, engine)
+        limits = replace(limits, kv_capacity=fitted.value)
+        engine = replace(engine, limits=limits)
+        assumed.append(
+            f"KV memory: {fitted.value:,} tokens, fitted ({fitted.low:,} to {fitted.high:,} are "
+            "about as good)"
+            if fitted.binds
+            else f"KV memory: it never binds ({fitted.low:,} tokens or more)"
+        )
+    return engine, assumed
 
 
 def ample(log: EngineLog, seats: int | None, block: int) -> int:

@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..traces.column_mapping import parse_columns
 from ..traces.file import TraceFile
 from ..traces.table import Table, open_table
+from .documents import looks_like, read_bench_serve, read_distserve
 from .facts import EngineFacts, facts_beside, read_facts
 from .format import TABLES, LogFormat, mapped_log
 from .log import EngineLog
@@ -17,7 +18,10 @@ from .rows import Rows
 from .table import read_rows
 
 #: Formats that are one document, by name: they read an opened file.
-DOCUMENTS: Mapping[str, Callable[[TraceFile], Rows]] = {}
+DOCUMENTS: Mapping[str, Callable[[TraceFile], Rows]] = {
+    "vllm-bench": read_bench_serve,
+    "distserve": read_distserve,
+}
 
 
 def read_engine_log(
@@ -77,6 +81,8 @@ def read_engine_log(
 
 
 def _rows(file: TraceFile, name: str, columns: str | Mapping[str, str] | None) -> tuple[str, Rows]:
+    if name == "auto" and columns is None:
+        name = looks_like(file.head()) or name
     if name in DOCUMENTS:
         return name, DOCUMENTS[name](file)
     table = open_table(file)

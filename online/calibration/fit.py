@@ -75,6 +75,8 @@ class FittedLaw:
         How often the rule was played.
     requests : int
         Requests that it was fitted to, the first ones.
+    distance_ms : float
+        Mean distance of the simulated from the logged moments of tokens.
     token_job : Coefficient
         Time of a token job at the mean context, c2 + c3·h: told even where c2 and c3 are not.
     """
@@ -84,6 +86,7 @@ class FittedLaw:
     covariance: FloatArray
     plays: int
     requests: int
+    distance_ms: float
     token_job: Coefficient
 
     @property
@@ -143,8 +146,7 @@ def fit_law(
         other, near = _regressed_often(distance, again, own)
         best = other if near < nearest else best
     best = _refined(distance, best, plays)
-    distance(best)
-    return _with_intervals(distance, best, own)
+    return _with_intervals(distance, best, distance(best), own)
 
 
 class Distance:
@@ -231,7 +233,7 @@ def _refined(distance: Callable[[FloatArray], float], best: FloatArray, plays: i
     return refined
 
 
-def _with_intervals(distance: Distance, best: FloatArray, own: bool) -> FittedLaw:
+def _with_intervals(distance: Distance, best: FloatArray, nearest: float, own: bool) -> FittedLaw:
     stretches = distance.stretches(own)
     k = best.size
     if stretches.took.size < 2 * k:
@@ -254,6 +256,7 @@ def _with_intervals(distance: Distance, best: FloatArray, own: bool) -> FittedLa
         covariance=spread,
         plays=distance.plays,
         requests=distance.log.n,
+        distance_ms=nearest,
         token_job=_token_job(stretches, best, spread),
     )
 

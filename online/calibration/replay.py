@@ -46,7 +46,7 @@ class Engine:
 
     @property
     def prompts_apart(self) -> bool:
-        """Whether batches of prompts only are usual, so that they have an intercept of their own."""
+        """Whether batches of prompts only are usual, and have an intercept of their own."""
         return self.rule.partition(":")[0] in self.kind.prompts_apart
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
 from ...models.errors import BatchprophetError
-from ...models.instance import IntArray
+from ...models.instance import FloatArray, IntArray
 from .fit import Distance, fit_law
 from .law import coefficients_of
 from .replay import Engine, Replay, part_of
@@ -23,6 +24,12 @@ MOST_OVERTAKING = 0.01
 
 #: Batches by which first tokens may come late where nothing is to wait for.
 MOST_LATE = 2.0
+
+#: Half of them come early by at most so many.
+MOST_EARLY = 0.3
+
+#: First tokens within so many batches have no queue before them; fewer requests say nothing.
+AT_ONCE, FEW = 2.5, 20
 
 #: By how much more KV than there is a log may seem to hold: caches are estimated between tokens.
 MORE_KV = 1.1
@@ -65,6 +72,7 @@ def signs_of(log: EngineLog, engine: Engine, played: Replay) -> tuple[Sign, ...]
         _memory(log, engine),
         _overtaking(log, played),
         _late(log, played),
+        _early(log, played),
         _other_rule(log, engine, played),
     )
     return tuple(sign for sign in found if sign is not None)
@@ -185,20 +193,44 @@ def _overtaking(log: EngineLog, played: Replay) -> Sign | None:
     )
 
 
+def _off_queue(log: EngineLog, played: Replay) -> FloatArray:
+    """Batches by which first tokens come late, of the requests that have no queue before them.
+
+    By the rule these are read at once: their first token comes within three batches and the time of
+    their own prompt.
+    """
+    batch, law = _usual_batch(played), played.instance.gpu.batch_time
+    assert isinstance(law, AffineTime)
+    own = 1000 * law.c1 * log.prompt
+    at_once = played.times.first_token - log.arrival <= AT_ONCE * batch + own
+    late: FloatArray = (log.first_token - played.times.first_token)[at_once] / batch
+    return late
+
+
 def _late(log: EngineLog, played: Replay) -> Sign | None:
     """First tokens come late even where no queue is."""
-    batch = _usual_batch(played)
-    waited = played.times.first_token - log.arrival
-    quick = waited <= np.quantile(waited, 0.5)
-    late = (log.first_token - played.times.first_token)[quick]
-    low, middle = np.quantile(late, [0.25, 0.5])
-    if low <= MOST_LATE * batch:
+    late = _off_queue(log, played)
+    if late.size < FEW or np.quantile(late, 0.25) <= MOST_LATE:
         return None
+    middle = float(np.median(late)) * _usual_batch(played) / 1000
     return Sign(
         cause="delay",
-        text=f"first tokens come {middle / 1000:,.0f} ms later than by the rule even where no queue "
-        "is: a delay before the engine (client, network, router), or arrivals that were not "
-        "measured at the engine",
+        text=f"first tokens come {middle:,.0f} ms later than by the rule even where no queue is: a "
+        "delay before the engine (client, network, router), or arrivals that were not measured at "
+        "the engine",
+    )
+
+
+def _early(log: EngineLog, played: Replay) -> Sign | None:
+    """First tokens come before the rule can have read the prompts."""
+    late = _off_queue(log, played)
+    if late.size < FEW or np.median(late) >= -MOST_EARLY:
+        return None
+    return Sign(
+        cause="rule",
+        text=f"first tokens come {-float(np.median(late)):.1f} batches earlier than by the rule "
+        "where no queue is: prompts in batches of their own, or prompts that are not read (a "
+        "prefix cache)",
     )
 
 
