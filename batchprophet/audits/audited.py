@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..arguments.outputs import PathLike, make_folder
+from ..models.disk import write_atomically
 from ..models.files.instance_file import write_instance
 from ..models.files.writing import write_json
 from ..models.instance import Instance
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..online.calibration.fit import FittedLaw
 
 #: Files that `Audited.save` writes.
-FILES = ("instance.json", "solution.json", "certificate.json", "audit.json")
+FILES = ("instance.json", "solution.json", "certificate.json", "audit.json", "report.html")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -126,6 +127,9 @@ class Audited(Shown):
 
         `batchprophet check instance.json solution.json --bound certificate.json` verifies them.
         """
+        from ..report.page import Origin
+        from .page import render
+
         target = make_folder(folder)
         write_instance(self.instance, target / FILES[0])
         if self.audit.hindsight is not None:
@@ -135,7 +139,9 @@ class Audited(Shown):
             if solution.certificate is not None:
                 solved.save_certificate(target / FILES[2])
         write_json(self.to_record(), target / FILES[3])
-        return target / FILES[3]
+        page = render(self, Origin.today(command=command))
+        write_atomically(target / FILES[4], page.encode())
+        return target / FILES[4]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

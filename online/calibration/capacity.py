@@ -14,8 +14,8 @@ from .replay import Engine, part_of
 from .signs import most_kv
 
 #: Capacities that are tried first, relative to the most KV that the log seems to hold: memory that
-#: binds is full at some time.
-FIRST = (0.9, 0.93, 0.96, 0.99, 1.02, 1.06, 1.12, 1.25)
+#: binds is full at some time. Preempted requests seem to hold some, and do not.
+FIRST = (0.6, 0.68, 0.76, 0.84, 0.9, 0.93, 0.96, 0.99, 1.02, 1.06, 1.12, 1.25)
 
 #: Rounds in which capacities between the best one and its neighbours are tried, and how many.
 ROUNDS, TRIED = 2, 3

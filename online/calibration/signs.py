@@ -34,6 +34,9 @@ AT_ONCE, FEW = 2.5, 20
 #: By how much more KV than there is a log may seem to hold: caches are estimated between tokens.
 MORE_KV = 1.1
 
+#: By how much more requests than by the rule may be between their tokens.
+MORE_SEATS = 1.05
+
 #: Moments at which the KV of a log is estimated.
 MOMENTS = 400
 
@@ -68,8 +71,8 @@ def signs_of(log: EngineLog, engine: Engine, played: Replay) -> tuple[Sign, ...]
     found = (
         _replicas_written(log),
         _failed(log),
-        _seats(log, engine),
-        _memory(log, engine),
+        _seats(log, engine, played),
+        _memory(log, engine, played),
         _overtaking(log, played),
         _late(log, played),
         _early(log, played),
@@ -92,8 +95,11 @@ def most_at_once(begin: IntArray, end: IntArray) -> int:
     return int(np.cumsum(step[order]).max(initial=0))
 
 
-def most_kv(log: EngineLog) -> int:
+def most_kv(log: EngineLog, first: IntArray | None = None, last: IntArray | None = None) -> int:
     """Return about the most KV tokens that requests between first and last token hold at once.
+
+    Those that are preempted are counted, though they hold nothing. Other times than the log's may
+    be given.
 
     Examples
     --------
@@ -104,7 +110,8 @@ def most_kv(log: EngineLog) -> int:
     >>> most_kv(log)
     106
     """
-    begin, end = log.first_token, log.last_token
+    begin = log.first_token if first is None else first
+    end = log.last_token if last is None else last
     most = 0.0
     for moment in np.quantile(end, np.linspace(0, 1, MOMENTS)) - 1:
         runs = (begin <= moment) & (moment < end)
@@ -146,13 +153,17 @@ def _failed(log: EngineLog) -> Sign | None:
     )
 
 
-def _seats(log: EngineLog, engine: Engine) -> Sign | None:
-    """More requests get tokens at once than one engine has seats."""
+def _seats(log: EngineLog, engine: Engine, played: Replay) -> Sign | None:
+    """More requests are between their tokens at once than one engine has seats.
+
+    Preempted ones have no seat, so as many are allowed as the rule has.
+    """
     seats = engine.limits.max_num_seqs
     if seats is None:
         return None
     running = most_at_once(log.first_token, log.last_token)
-    if running <= seats:
+    by_rule = most_at_once(played.times.first_token, played.times.completion)
+    if running <= seats or running <= MORE_SEATS * by_rule:
         return None
     return Sign(
         cause="replicas",
@@ -161,10 +172,11 @@ def _seats(log: EngineLog, engine: Engine) -> Sign | None:
     )
 
 
-def _memory(log: EngineLog, engine: Engine) -> Sign | None:
-    """More KV tokens are held than one engine has."""
+def _memory(log: EngineLog, engine: Engine, played: Replay) -> Sign | None:
+    """More KV tokens are held than one engine has; preempted requests count, as by the rule."""
     held, capacity = most_kv(log), engine.limits.kv_capacity
-    if held <= MORE_KV * capacity:
+    by_rule = most_kv(log, played.times.first_token, played.times.completion)
+    if held <= MORE_KV * max(capacity, by_rule):
         return None
     return Sign(
         cause="memory",
