@@ -76,6 +76,9 @@ class EngineKind:
     speed_gap : callable or None
         ``speed_gap(instance, schedule, bound)``: how much faster a GPU would have to be for the
         schedule to reach a bound on the total latency; None where that is not known.
+    retimed : callable or None
+        ``retimed(instance, schedule)``: the same batches, each begun as early as the order and the
+        arrivals allow, under the law of another instance.
     mixes : bool
         Whether prompts and tokens may share a batch.
     """
@@ -85,4 +88,5 @@ class EngineKind:
     times: Callable[[Instance, Any], EngineTimes]
     prompts_apart: frozenset[str] = frozenset()
     speed_gap: Callable[[Instance, Any, float], float | None] | None = None
+    retimed: Callable[[Instance, Any], Any] | None = None
     mixes: bool = True

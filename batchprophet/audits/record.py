@@ -32,7 +32,7 @@ def audit_record(audit: Audit, assumed: list[str]) -> dict[str, Any]:
         "engine": figures_record(audit.logged),
         "simulated": figures_record(audit.simulated),
         "hindsight": None if hindsight is None else _hindsight(hindsight),
-        "ratio": None if ratio is None else {"low": ratio[0], "high": ratio[1]},
+        "ratio": None if ratio is None else _ratio(audit, ratio),
         "law": law_record(audit.law),
         "fit": {
             "errors": asdict(explanation.errors),
@@ -42,6 +42,12 @@ def audit_record(audit: Audit, assumed: list[str]) -> dict[str, Any]:
         "knobs": [] if hindsight is None else [_knob(knob) for knob in hindsight.knobs],
         "lengths": [] if hindsight is None else _lengths(hindsight),
     }
+
+
+def _ratio(audit: Audit, plain: tuple[float, float | None]) -> dict[str, Any]:
+    laws = audit.ratio_over_laws
+    over = None if laws is None else {"low": laws[0], "high": laws[1]}
+    return {"low": plain[0], "high": plain[1], "over_laws": over}
 
 
 def _hindsight(hindsight: Hindsight) -> dict[str, Any]:

@@ -39,6 +39,12 @@ def headline(audit: Audit) -> str:
 def reading(audit: Audit, assumed: list[str]) -> list[str]:
     """Return what the audit shows, sentence by sentence, the headline first."""
     found = [headline(audit)]
+    laws = audit.ratio_over_laws
+    if laws is not None and audit.hindsight is not None:
+        found.append(
+            f"Over {len(audit.hindsight.other_laws) + 1} laws that explain the log about as well, "
+            f"the interval is {ratio_down(laws[0])} to {ratio_up(laws[1])}."
+        )
     if audit.explanation.explained:
         found.append(f"The model explains the log: {audit.explanation.why}.")
     if assumed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ...models.batch_time import AffineTime
@@ -18,6 +18,7 @@ from ..evaluation import Comparison, PolicyResult, compare
 from .figures import Limits, ServiceFigures, logged, of_schedule, simulated
 from .knobs import Knob, turned
 from .lengths import Knowledge, by_knowledge
+from .other_laws import under_other_laws
 
 #: Share of the time limit that is spent once more on bounds for turned knobs.
 KNOBS_SHARE = 0.5
@@ -43,6 +44,9 @@ class Hindsight:
         What other limits and loads would have given.
     lengths : tuple of Knowledge
         The best policy that knows output lengths, predicts them, or knows nothing.
+    other_laws : tuple of (float, float)
+        Mean latency of the best schedule and lower bound, milliseconds, under laws that explain the
+        log about as well; empty where the law was given.
     """
 
     comparison: Comparison
@@ -52,6 +56,7 @@ class Hindsight:
     policies: tuple[tuple[PolicyResult, ServiceFigures | None], ...]
     knobs: tuple[Knob, ...]
     lengths: tuple[Knowledge, ...]
+    other_laws: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +113,19 @@ class Audit:
         low = engine / self.hindsight.figures.mean_latency_ms
         return low, engine / bound if bound else None
 
+    @property
+    def ratio_over_laws(self) -> tuple[float, float] | None:
+        """The same over all laws that explain the log about as well; None if there is one law."""
+        plain = self.ratio
+        if plain is None or plain[1] is None or self.hindsight is None:
+            return None
+        if not self.hindsight.other_laws:
+            return None
+        engine = self.logged.mean_latency_ms
+        lows = [engine / best for best, _ in self.hindsight.other_laws]
+        highs = [engine / bound for _, bound in self.hindsight.other_laws if bound > 0]
+        return min(plain[0], *lows), max(plain[1], *highs)
+
 
 def audit(
     log: EngineLog,
@@ -148,6 +166,9 @@ def audit(
     hindsight = None
     if explanation.explained:
         hindsight = look_back(played, engine, time_limit, wanted, seed, progress)
+        if fit is not None:
+            others = under_other_laws(log, engine, fit, hindsight.comparison, seed=seed)
+            hindsight = replace(hindsight, other_laws=others)
     return Audit(
         log=log,
         engine=engine,

@@ -13,20 +13,16 @@ import numpy as np
 from ...models.batch_time import AffineTime
 from ...models.errors import DoesNotFinish, InputError
 from ...models.instance import Instance
-from ...models.objectives import Exact
-from ...solvers.certificates.clock import Clock
 from ...solvers.hindsight import solve
 from ..calibration.law import coefficients_of, law_of
 from ..calibration.replay import Engine, Replay
 from ..evaluation import Comparison
 from ..regimes import regime
+from .bounds import transferred
 from .figures import ServiceFigures, figures
 
 #: By how much batches are shorter on a faster GPU.
 FASTER = 0.1
-
-#: Kinds of proofs that are prices, quick to evaluate for another instance.
-TRANSFERABLE = ("batch-length-prices",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,18 +122,6 @@ def _played(
         lower_bound_ms=None if bound is None else float(Fraction(bound) / instance.n / 1000),
         relative=float((times.completion - instance.arrival).mean()) / usual - 1,
     )
-
-
-def transferred(comparison: Comparison, instance: Instance, known: Exact | None) -> Exact | None:
-    """Return the better of a known bound and what the proof of a comparison says of an instance.
-
-    Prices prove a bound for every instance with as many requests, whatever they were found for.
-    """
-    certificate = comparison.solution.certificate
-    if certificate is None or certificate.proof.kind not in TRANSFERABLE:
-        return known
-    found = certificate.proof.bound(instance, "latency", Clock(None))
-    return found if known is None else max(known, found)
 
 
 def _turns(played: Replay, engine: Engine, comparison: Comparison) -> Iterator[Turn]:

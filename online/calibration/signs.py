@@ -26,7 +26,7 @@ MOST_OVERTAKING = 0.01
 MOST_LATE = 2.0
 
 #: Half of them come early by at most so many.
-MOST_EARLY = 0.3
+MOST_EARLY = 0.2
 
 #: First tokens within so many batches have no queue before them; fewer requests say nothing.
 AT_ONCE, FEW = 2.5, 20
@@ -41,7 +41,7 @@ MORE_SEATS = 1.05
 MOMENTS = 400
 
 #: Another rule is the better one if it is so much nearer to the log.
-NEARER = 0.6
+NEARER = 0.7
 
 #: Requests on which other rules are tried.
 MOST_TRIED = 600

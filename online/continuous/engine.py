@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...models.batch_time import AffineTime
 from ...models.continuous.schedule import ContinuousSchedule
 from ...models.instance import Gpu, Instance
@@ -46,6 +48,30 @@ def engine_gpu(limits: EngineLimits, law: AffineTime) -> Gpu:
     )
 
 
+def retimed(instance: Instance, schedule: ContinuousSchedule) -> ContinuousSchedule:
+    """Return the same batches, each begun as early as their order and the arrivals allow.
+
+    What they hold does not change, so memory, seats and budget are kept.
+
+    Examples
+    --------
+    >>> from batchprophet.models.continuous.schedule import Batch
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[2], prompt=[3], output=[2])
+    >>> late = ContinuousSchedule([Batch(5, prefill=((0, 3),)), Batch(9, decode=(0,))])
+    >>> [batch.start for batch in retimed(instance, late).batches]
+    [2, 3]
+    """
+    time, columns = schedule.timeline(instance), schedule.columns
+    length = time.end - time.start
+    ready = np.zeros(length.size, dtype=np.int64)
+    batch = np.repeat(np.arange(length.size), columns.chunks)
+    np.maximum.at(ready, batch, instance.arrival[columns.chunk_of])
+    before = np.cumsum(length) - length
+    start = np.maximum.accumulate(ready - before) + before
+    return ContinuousSchedule.of_columns(columns._replace(start=start))
+
+
 def _speed_gap(instance: Instance, schedule: ContinuousSchedule, bound: float) -> float | None:
     from ...solvers.continuous.speed_gap import speed_equivalent_gap
 
@@ -58,4 +84,5 @@ ENGINE = EngineKind(
     times=engine_times,
     prompts_apart=frozenset({"prefill-first", "decode-first"}),
     speed_gap=_speed_gap,
+    retimed=retimed,
 )
