@@ -8,6 +8,10 @@ from .api import make as make
 from .api import policies as policies
 from .api import simulate as simulate
 from .api import solve as solve
+from .audits.api import audit as audit
+from .audits.api import calibrate as calibrate
+from .audits.audited import Audited as Audited
+from .audits.audited import Calibrated as Calibrated
 from .models.batch_time import AffineTime as AffineTime
 from .models.batch_time import ConstantTime as ConstantTime
 from .models.batch_time import UnitTime as UnitTime

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from .commands import adversary as adversary_command
+from .commands import audit as audit_command
 from .commands import basic as commands
 from .commands import console
 from .commands import library as library_command
@@ -60,6 +61,8 @@ for _command in (
     regret_command.regret,
     study_command.study,
     adversary_command.adversary,
+    audit_command.audit,
+    audit_command.calibrate,
 ):
     app.command()(_command)
 

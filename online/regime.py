@@ -12,6 +12,7 @@ from ..models.figures import Figures
 from ..models.instance import Instance, IntArray
 from ..models.regime import Regime, Schedule
 from ..models.violation import Violation
+from .engine import EngineKind
 from .registry import PolicyRegistry
 
 
@@ -44,6 +45,8 @@ class OnlineRegime:
         entry without the time, () if nothing; what of a schedule had been decided up to a time.
     latency_breakdown : callable or None
         Where the requests' time goes in one of its schedules.
+    engine : EngineKind or None
+        Real engines that batch so; None where there are none.
     kernels : tuple of (str, str)
         Compiled functions that stand for those of its policies, by module and name.
     samples : tuple of str
@@ -58,6 +61,7 @@ class OnlineRegime:
     begun: Callable[[Any, int], list[tuple[Any, ...]]]
     references: Mapping[str, Callable[[Instance], IntArray]] = field(default_factory=dict)
     latency_breakdown: Callable[[Instance, Any], LatencyBreakdown] | None = None
+    engine: EngineKind | None = None
     kernels: tuple[tuple[str, str], ...] = ()
     samples: tuple[str, ...] = ()
 

@@ -107,6 +107,10 @@ class TraceFile:
         head = self._read(self._stream.peek, 4096)
         return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
 
+    def head(self) -> str:
+        """Return the first characters, unread, to recognise a format by."""
+        return self._read(self._stream.peek, 4096)[:4096].decode("utf-8-sig", errors="replace")
+
     def sha256(self) -> str:
         """Read the rest of the file unparsed and return the SHA-256 of all its bytes as stored."""
         self._read(self._disk.finish)

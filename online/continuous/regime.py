@@ -8,6 +8,7 @@ from ...models.continuous.regime import CONTINUOUS as RULES
 from ...models.instance import Instance
 from ..regime import OnlineRegime
 from .conformance import begun, decided, random_instance
+from .engine import ENGINE
 from .policy import REGISTRY
 from .simulator import simulate_continuous
 
@@ -30,6 +31,7 @@ CONTINUOUS = OnlineRegime(
     decided=decided,
     begun=begun,
     latency_breakdown=_latency_breakdown,
+    engine=ENGINE,
     kernels=(
         ("online.continuous.kernels", "run"),
         ("online.continuous.breakdown_kernels", "follow"),

@@ -8,6 +8,7 @@ from ...models.instance import Instance, IntArray
 from ...models.separate.regime import SEPARATE as RULES
 from ..regime import OnlineRegime
 from .conformance import begun, decided, random_instance
+from .engine import ENGINE
 from .orca import Orca
 from .policy import REGISTRY
 from .simulator import simulate_separate
@@ -36,6 +37,7 @@ SEPARATE = OnlineRegime(
     begun=begun,
     references={Orca.name: _orca},
     latency_breakdown=_latency_breakdown,
+    engine=ENGINE,
     kernels=(("online.separate.kernels", "_run"), ("online.separate.blocked", "_blocked")),
     samples=("prefill-first",),
 )

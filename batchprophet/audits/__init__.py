@@ -1,0 +1,1 @@
+"""Audits as a person meets them: functions, results, sentences, report."""

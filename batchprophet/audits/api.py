@@ -1,0 +1,227 @@
+"""The public functions on engine logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ..arguments.instances import require_model, require_seconds
+from ..arguments.outputs import PathLike
+from ..models.batch_time import AffineTime
+from ..models.engine_logs.log import EngineLog
+from ..models.errors import InputError
+from .audited import Audited, Calibrated
+from .engine import Said, engine_for
+
+if TYPE_CHECKING:
+    from ..online.audit.figures import Limits
+    from ..solvers.progress import Progress
+
+#: The law that is fitted to the log.
+FIT = "fit"
+
+
+def audit(
+    log: EngineLog | PathLike,
+    *,
+    meta: PathLike | None = None,
+    regime: str = "continuous",
+    rule: str | None = None,
+    kv_capacity: int | None = None,
+    max_num_seqs: int | None = None,
+    max_num_batched_tokens: int | None = None,
+    block_size: int | None = None,
+    batch_time: str = FIT,
+    time_limit: float = 60.0,
+    slo: str | None = None,
+    format: str = "auto",  # noqa: A002 - the word of the command line
+    columns: str | Mapping[str, str] | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> Audited:
+    """Put an engine's log beside the best that was possible with its requests.
+
+    Parameters
+    ----------
+    log : EngineLog or path-like
+        A log, or its file.
+    meta, format, columns
+        As in `batchprophet.models.engine_logs.reading.read_engine_log`.
+    regime : {"continuous", "separate"}
+        How the engine batches.
+    rule : str, optional
+        The policy that the engine follows; ``vllm``, under separate batching ``prefill-first``.
+    kv_capacity, max_num_seqs, max_num_batched_tokens, block_size : int, optional
+        Limits of the engine; by default those of `meta`.
+    batch_time : str
+        ``"fit"``, or a law as ``affine:c0=…,c1=…,c2=…,c3=…`` (milliseconds).
+    time_limit : float
+        Seconds for the hindsight solve, ≥ 0; half of it is spent again on the bounds of knobs.
+    slo : str, optional
+        Latencies that requests should keep, in milliseconds: ``ttft=2000,tpot=50``.
+    seed : int
+        Of the solver.
+    progress : callable, optional
+        Called with the solver's progress.
+
+    Returns
+    -------
+    Audited
+        Whether the model explains the log; if so the engine's ratio to the best possible.
+
+    Raises
+    ------
+    InputError
+        If the log, a limit or an option cannot be used.
+
+    See Also
+    --------
+    calibrate : Only the batch-time law.
+
+    Examples
+    --------
+    >>> import batchprophet as bp
+    >>> from batchprophet.models.engine_logs.log import EngineLog
+    >>> log = EngineLog(
+    ...     name="two", format="-", arrival=[0, 0], first_token=[3000, 3000],
+    ...     last_token=[9000, 5000], prompt=[4, 4], output=[4, 2],
+    ... )
+    >>> audited = bp.audit(
+    ...     log, kv_capacity=99, batch_time="affine:c0=2,c1=0.125,c2=0,c3=0", time_limit=0
+    ... )
+    >>> audited.explained, [round(end, 2) for end in audited.ratio]
+    (True, [1.0, 1.0])
+    """
+    require_model(regime)
+    require_seconds(time_limit)
+    law, limits = _law(batch_time), _limits(slo)
+    found = _read(log, meta, format, columns)
+    engine, assumed = engine_for(
+        found,
+        Said(
+            regime=regime,
+            rule=rule,
+            kv_capacity=kv_capacity,
+            max_num_seqs=max_num_seqs,
+            max_num_batched_tokens=max_num_batched_tokens,
+            block_size=block_size,
+        ),
+    )
+    from ..online.audit.audit import audit as audited
+    from ..solvers.warm_up import compile_first
+
+    if time_limit > 0:
+        compile_first(regime, progress)
+    return Audited(
+        audit=audited(
+            found,
+            engine,
+            law=law,
+            time_limit=time_limit,
+            limits=limits,
+            seed=seed,
+            progress=progress,
+        ),
+        assumed=tuple(assumed),
+    )
+
+
+def calibrate(
+    log: EngineLog | PathLike,
+    *,
+    meta: PathLike | None = None,
+    regime: str = "continuous",
+    rule: str | None = None,
+    kv_capacity: int | None = None,
+    max_num_seqs: int | None = None,
+    max_num_batched_tokens: int | None = None,
+    block_size: int | None = None,
+    format: str = "auto",  # noqa: A002 - the word of the command line
+    columns: str | Mapping[str, str] | None = None,
+) -> Calibrated:
+    """Fit the batch-time law to an engine's log.
+
+    Parameters
+    ----------
+    log, meta, regime, rule, kv_capacity, max_num_seqs, max_num_batched_tokens, block_size
+        As in `audit`.
+    format, columns
+        As there.
+
+    Returns
+    -------
+    Calibrated
+        The law, with intervals of its coefficients and errors of requests held out.
+
+    Raises
+    ------
+    InputError
+        As `audit`, or if the log has too few requests.
+
+    See Also
+    --------
+    audit : The log against hindsight.
+    """
+    require_model(regime)
+    found = _read(log, meta, format, columns)
+    said = Said(
+        regime=regime,
+        rule=rule,
+        kv_capacity=kv_capacity,
+        max_num_seqs=max_num_seqs,
+        max_num_batched_tokens=max_num_batched_tokens,
+        block_size=block_size,
+    )
+    engine, assumed = engine_for(found, said)
+    from ..online.calibration.errors import held_out
+    from ..online.calibration.explanation import explain
+    from ..online.calibration.fit import fit_law
+    from ..online.calibration.replay import replay
+
+    fit = fit_law(found, engine)
+    played = replay(found, engine, fit.law)
+    errors = held_out(found, engine, played)
+    explanation = explain(found, engine, played, errors, seen=False)
+    return Calibrated(fit=fit, explanation=explanation, assumed=tuple(assumed))
+
+
+def _read(
+    log: EngineLog | PathLike,
+    meta: PathLike | None,
+    known: str,
+    columns: str | Mapping[str, str] | None,
+) -> EngineLog:
+    if isinstance(log, EngineLog):
+        return log
+    from ..models.engine_logs.reading import read_engine_log
+
+    return read_engine_log(log, format=known, columns=columns, meta=meta)
+
+
+def _law(batch_time: str) -> AffineTime | None:
+    if batch_time.strip() == FIT:
+        return None
+    from ..arguments.gpu import parse_batch_time
+
+    law = parse_batch_time(batch_time)
+    if not isinstance(law, AffineTime):
+        raise InputError(f"batch_time: expected fit or an affine law, found {batch_time!r}")
+    return law
+
+
+def _limits(slo: str | None) -> Limits:
+    from ..online.audit.figures import Limits
+
+    values: dict[str, float] = {}
+    for part in slo.split(",") if slo else []:
+        key, _, value = part.strip().partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if key not in ("ttft", "tpot") or key in values or not 0 < number < float("inf"):
+            raise InputError(
+                f"slo: expected ttft=MS,tpot=MS in milliseconds, found {part.strip()!r}"
+            )
+        values[key] = number
+    return Limits(**values)

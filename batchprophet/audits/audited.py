@@ -1,0 +1,203 @@
+"""Audits and calibrations, as `audit` and `calibrate` return them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..arguments.outputs import PathLike, make_folder
+from ..models.disk import write_atomically
+from ..models.files.instance_file import write_instance
+from ..models.files.writing import write_json
+from ..models.instance import Instance
+from ..results.shown import Shown
+from ..results.solved import Solved
+from .record import audit_record, fit_record, law_record
+from .sentences import duration, law_sentence, reading
+
+if TYPE_CHECKING:
+    from ..online.audit.audit import Audit
+    from ..online.calibration.explanation import Explanation
+    from ..online.calibration.fit import FittedLaw
+
+#: Files that `Audited.save` writes.
+FILES = ("instance.json", "solution.json", "certificate.json", "audit.json", "report.html")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Audited(Shown):
+    """An engine's log against hindsight.
+
+    Attributes
+    ----------
+    audit : Audit
+        All that was found.
+    assumed : tuple of str
+        What neither the log nor the caller says.
+    """
+
+    audit: Audit
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def explained(self) -> bool:
+        """Whether the engine's rule and the law explain the log."""
+        return self.audit.explanation.explained
+
+    @property
+    def instance(self) -> Instance:
+        """The log's requests on the GPU with the law, in microseconds."""
+        return self.audit.instance
+
+    @property
+    def ratio(self) -> tuple[float, float | None] | None:
+        """The engine's mean latency over the best possible, from below and above.
+
+        None where the model does not explain the log.
+        """
+        return self.audit.ratio
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the table: what, mean, p99, first token, per token; times in milliseconds."""
+        audit, hindsight = self.audit, self.audit.hindsight
+        table = [("the engine (log)", audit.logged)]
+        table.append((f"{audit.engine.rule} (simulated)", audit.simulated))
+        if hindsight is not None:
+            found = [(each.policy, figures) for each, figures in hindsight.policies]
+            table += [(name, figures) for name, figures in found if figures is not None]
+            table.append(("best schedule known", hindsight.figures))
+        cells = [
+            (
+                name,
+                f"{each.mean_latency_ms:,.1f}",
+                f"{each.p99_latency_ms:,.1f}",
+                f"{each.mean_ttft_ms:,.1f}",
+                "" if each.mean_tpot_ms is None else f"{each.mean_tpot_ms:,.2f}",
+                "" if each.goodput is None else f"{each.goodput:.1%}",
+            )
+            for name, each in table
+        ]
+        if hindsight is not None and hindsight.lower_bound_ms is not None:
+            cells.append(("proved lower bound", f"{hindsight.lower_bound_ms:,.1f}", *[""] * 4))
+        return cells if audit.limits else [row[:-1] for row in cells]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Headings of `rows`."""
+        names = ("ms", "mean latency", "p99", "first token", "per token", "goodput")
+        return names if self.audit.limits else names[:-1]
+
+    def knob_rows(self) -> list[tuple[str, ...]]:
+        """Return the table of the knobs: what is turned, mean, p99, change, bound."""
+        hindsight = self.audit.hindsight
+        return [
+            (
+                f"{knob.name} {knob.change}",
+                f"{knob.figures.mean_latency_ms:,.1f}",
+                f"{knob.figures.p99_latency_ms:,.1f}",
+                f"{knob.relative:+.1%}",
+                "" if knob.lower_bound_ms is None else f"{knob.lower_bound_ms:,.1f}",
+            )
+            for knob in (hindsight.knobs if hindsight else ())
+        ]
+
+    def reading(self) -> list[str]:
+        """Return what the audit shows, sentence by sentence."""
+        return reading(self.audit, list(self.assumed))
+
+    def summary(self) -> str:
+        """Return the sentences and the tables as text."""
+        lines = [*self.reading(), "", *_aligned([self.columns, *self.rows()])]
+        if knobs := self.knob_rows():
+            headings = ("knob", "mean latency", "p99", "change", "lower bound")
+            lines += ["", *_aligned([headings, *knobs])]
+        return "\n".join(lines)
+
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        return self.audit.log.name, [*self.columns], [*self.rows()]
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the audit as ``--json`` prints it."""
+        return audit_record(self.audit, list(self.assumed))
+
+    def save(self, folder: PathLike, *, command: str = "Audited.save() in Python") -> Path:
+        """Write the instance, the solution, the certificate, the audit and the report.
+
+        `batchprophet check instance.json solution.json --bound certificate.json` verifies them.
+        """
+        from ..report.page import Origin
+        from .page import render
+
+        target = make_folder(folder)
+        write_instance(self.instance, target / FILES[0])
+        if self.audit.hindsight is not None:
+            solution = self.audit.hindsight.comparison.solution
+            solved = Solved(instance=self.instance, solution=solution)
+            solved.save(target / FILES[1])
+            if solution.certificate is not None:
+                solved.save_certificate(target / FILES[2])
+        write_json(self.to_record(), target / FILES[3])
+        page = render(self, Origin.today(command=command))
+        write_atomically(target / FILES[4], page.encode())
+        return target / FILES[4]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Calibrated(Shown):
+    """A batch-time law fitted to a log.
+
+    Attributes
+    ----------
+    fit : FittedLaw
+        The law, with intervals.
+    explanation : Explanation
+        Whether it explains the log, with held-out errors.
+    assumed : tuple of str
+        What neither the log nor the caller says.
+    """
+
+    fit: FittedLaw
+    explanation: Explanation
+    assumed: tuple[str, ...] = ()
+
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        rows: list[tuple[Any, ...]] = [
+            (each.name, f"{each.value:.5g}", f"{each.low:.5g}", f"{each.high:.5g}")
+            for each in (*self.fit.coefficients, self.fit.token_job)
+        ]
+        return "batch times in ms", ["coefficient", "value", "low", "high"], rows
+
+    def summary(self) -> str:
+        """Return the law, and whether it explains the log, as text."""
+        explained = "explains" if self.explanation.explained else "does not explain"
+        lines = [
+            law_record(self.fit.law)["batch_time"],
+            law_sentence(self.fit),
+            f"The law {explained} the log: {self.explanation.why}.",
+        ]
+        if self.assumed:
+            lines.append(f"Not in the log, and assumed: {'; '.join(self.assumed)}.")
+        return "\n".join(lines)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the calibration as ``--json`` prints it."""
+        return {
+            "law": law_record(self.fit.law),
+            "explained": self.explanation.explained,
+            "why": self.explanation.why,
+            "fit": {"errors": asdict(self.explanation.errors), **fit_record(self.fit)},
+            "assumed": list(self.assumed),
+        }
+
+
+def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[c]) for row in cells) for c in range(len(cells[0]))]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+        for row in cells
+    ]
+
+
+__all__ = ["FILES", "Audited", "Calibrated", "duration"]

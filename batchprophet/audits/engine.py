@@ -1,0 +1,102 @@
+"""Which engine made a log: from what the caller says, what the engine wrote, and defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..models.engine_logs.log import EngineLog
+from ..models.errors import InputError
+from ..online.calibration.capacity import fit_capacity
+from ..online.calibration.replay import Engine, engine_kind
+from ..online.engine import EngineLimits
+
+#: What vLLM takes where nothing else is said.
+DEFAULT_SEATS, DEFAULT_TOKENS, DEFAULT_BLOCK = 256, 2048, 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a caller says of an engine; None where nothing is said."""
+
+    regime: str = "continuous"
+    rule: str | None = None
+    kv_capacity: int | None = None
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    block_size: int | None = None
+
+
+def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
+    """Return the engine of a log, and what is assumed or fitted because it is not said.
+
+    KV memory that is not known is fitted, with the law.
+
+    Raises
+    ------
+    InputError
+        If a limit is out of its range, or a request does not fit the KV memory.
+    """
+    kind, facts = engine_kind(said.regime), log.facts
+    continuous = kind.mixes
+    assumed: list[str] = []
+
+    def limit(name: str, default: int | None, noun: str) -> int | None:
+        for source in (said, facts):
+            if (value := getattr(source, name)) is not None:
+                return int(value)
+        text = "none" if default is None else f"{default:,} (vLLM's default)"
+        assumed.append(f"{noun}: {text}")
+        return default
+
+    seats = limit("max_num_seqs", DEFAULT_SEATS if continuous else None, "seats")
+    tokens = limit("max_num_batched_tokens", DEFAULT_TOKENS if continuous else None, "token budget")
+    block = limit("block_size", DEFAULT_BLOCK, "KV block") if continuous else 1
+    assert block is not None
+    capacity = said.kv_capacity or facts.kv_capacity
+    if capacity is not None:
+        _require_fits(log, capacity)
+    limits = EngineLimits(
+        kv_capacity=ample(log, seats, block) if capacity is None else capacity,
+        max_num_seqs=seats,
+        max_num_batched_tokens=tokens,
+        block_size=block,
+    )
+    rule = kind.rule if said.rule is None else said.rule
+    engine = Engine(regime=said.regime, rule=rule, limits=limits)
+    if capacity is None:
+        fitted = fit_capacity(log, engine)
+        limits = replace(limits, kv_capacity=fitted.value)
+        engine = replace(engine, limits=limits)
+        assumed.append(
+            f"KV memory: {fitted.value:,} tokens, fitted ({fitted.low:,} to {fitted.high:,} are "
+            "about as good)"
+            if fitted.binds
+            else f"KV memory: it never binds ({fitted.low:,} tokens or more)"
+        )
+    return engine, assumed
+
+
+def ample(log: EngineLog, seats: int | None, block: int) -> int:
+    """Return a KV capacity that no schedule of the log's requests needs more of.
+
+    Examples
+    --------
+    >>> log = EngineLog(
+    ...     name="a", format="-", arrival=[0, 0], first_token=[3000, 3000],
+    ...     last_token=[9000, 9000], prompt=[4, 5], output=[3, 3],
+    ... )
+    >>> ample(log, 1, 16), ample(log, None, 1)
+    (16, 15)
+    """
+    caches = sorted((-(-(log.prompt + log.output) // block) * block).tolist(), reverse=True)
+    return max(2, sum(caches[:seats]))
+
+
+def _require_fits(log: EngineLog, capacity: int) -> None:
+    tokens = log.prompt + log.output
+    largest = int(tokens.argmax())
+    if int(tokens[largest]) > capacity:
+        raise InputError(
+            f"{log.where(largest)}: expected prompt + output of at most the {capacity:,} KV tokens "
+            f"of the engine, found {int(tokens[largest]):,}"
+        )

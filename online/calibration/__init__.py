@@ -1,0 +1,1 @@
+"""The batch-time law of an engine, from its log; and whether the model explains the log."""

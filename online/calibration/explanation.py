@@ -1,0 +1,74 @@
+"""Whether an engine's rule and a law explain its log; if not, which signs of what are seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...models.engine_logs.log import EngineLog
+from .errors import Errors
+from .replay import Engine, Replay
+from .signs import Sign, signs_of
+
+#: Most that a law that explains a log errs: mean latency; a request's, median and 95 %.
+MOST_MEAN, MOST_MEDIAN, MOST_P95 = 0.02, 0.03, 0.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Whether a model explains a log.
+
+    Attributes
+    ----------
+    explained : bool
+        Whether it does; only then hindsight says something about the engine.
+    why : str
+        The reason, in one line.
+    errors : Errors
+        Errors of the requests that the law has not seen; of all, where the law was given.
+    signs : tuple of Sign
+        What speaks against the model, the strongest first.
+    """
+
+    explained: bool
+    why: str
+    errors: Errors
+    signs: tuple[Sign, ...] = ()
+
+
+def explain(
+    log: EngineLog, engine: Engine, played: Replay, found: Errors, *, seen: bool
+) -> Explanation:
+    """Judge whether a rule and a law explain a log.
+
+    Parameters
+    ----------
+    log : EngineLog
+        The log.
+    engine : Engine
+        Rule and limits.
+    played : Replay
+        The rule on the log's requests.
+    found : Errors
+        Of requests that were held out, or of all if the law was not fitted to them.
+    seen : bool
+        Whether these are the requests that the law was fitted to.
+    """
+    signs = signs_of(log, engine, played)
+    close = (
+        abs(found.mean_latency) <= MOST_MEAN
+        and found.median_request <= MOST_MEDIAN
+        and found.p95_request <= MOST_P95
+    )
+    which = "" if seen else " held out of the fit"
+    size = (
+        f"the rule {engine.rule} gives the mean latency within {abs(found.mean_latency):.1%} and "
+        f"a request's within {found.median_request:.1%} (median), {found.p95_request:.1%} (95 %)"
+        f", over {found.requests:,} requests{which}"
+    )
+    if signs:
+        said = "; ".join(sign.text for sign in signs)
+        return Explanation(explained=False, why=f"{said} ({size})", errors=found, signs=signs)
+    if not close:
+        text = f"{size}: another scheduler, another limit, or other work on the GPU"
+        return Explanation(explained=False, why=text, errors=found)
+    return Explanation(explained=True, why=size, errors=found)

@@ -1,0 +1,274 @@
+"""Signs that a log is not of one engine that follows one rule: each with what it points to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models.batch_time import AffineTime
+from ...models.engine_logs.log import EngineLog
+from ...models.errors import BatchprophetError
+from ...models.instance import FloatArray, IntArray
+from .fit import Distance, fit_law
+from .law import coefficients_of
+from .replay import Engine, Replay, part_of
+from .rules import ALTERNATIVES
+
+#: Most requests that may have failed: their work is not in the log.
+MOST_FAILED = 0.02
+
+#: Most requests that may overtake an earlier one, where the rule lets none.
+MOST_OVERTAKING = 0.01
+
+#: Batches by which first tokens may come late where nothing is to wait for.
+MOST_LATE = 2.0
+
+#: Half of them come early by at most so many.
+MOST_EARLY = 0.2
+
+#: First tokens within so many batches have no queue before them; fewer requests say nothing.
+AT_ONCE, FEW = 2.5, 20
+
+#: By how much more KV than there is a log may seem to hold: caches are estimated between tokens.
+MORE_KV = 1.1
+
+#: By how much more requests than by the rule may be between their tokens.
+MORE_SEATS = 1.05
+
+#: Moments at which the KV of a log is estimated.
+MOMENTS = 400
+
+#: Another rule is the better one if it is so much nearer to the log.
+NEARER = 0.7
+
+#: Requests on which other rules are tried.
+MOST_TRIED = 600
+
+#: Plays of another rule for refining its law.
+TRIED_PLAYS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """A sign.
+
+    Attributes
+    ----------
+    cause : {"replicas", "failed", "rule", "delay", "memory"}
+        What it points to first.
+    text : str
+        What is seen, and what it points to.
+    """
+
+    cause: str
+    text: str
+
+
+def signs_of(log: EngineLog, engine: Engine, played: Replay) -> tuple[Sign, ...]:
+    """Return the signs that a log shows against a rule and its limits."""
+    found = (
+        _replicas_written(log),
+        _failed(log),
+        _seats(log, engine, played),
+        _memory(log, engine, played),
+        _overtaking(log, played),
+        _late(log, played),
+        _early(log, played),
+        _other_rule(log, engine, played),
+    )
+    return tuple(sign for sign in found if sign is not None)
+
+
+def most_at_once(begin: IntArray, end: IntArray) -> int:
+    """Return the most intervals [begin, end) that hold at one moment.
+
+    Examples
+    --------
+    >>> most_at_once(np.array([0, 1, 5]), np.array([5, 3, 9]))
+    2
+    """
+    moments = np.concatenate([end, begin])  # ends first where they are equal
+    step = np.concatenate([np.full(end.size, -1), np.full(begin.size, 1)])
+    order = np.argsort(moments, kind="stable")
+    return int(np.cumsum(step[order]).max(initial=0))
+
+
+def most_kv(log: EngineLog, first: IntArray | None = None, last: IntArray | None = None) -> int:
+    """Return about the most KV tokens that requests between first and last token hold at once.
+
+    Those that are preempted are counted, though they hold nothing. Other times than the log's may
+    be given.
+
+    Examples
+    --------
+    >>> log = EngineLog(
+    ...     name="a", format="-", arrival=[0, 0], first_token=[1000, 1000],
+    ...     last_token=[9000, 9000], prompt=[40, 50], output=[9, 9],
+    ... )
+    >>> most_kv(log)
+    106
+    """
+    begin = log.first_token if first is None else first
+    end = log.last_token if last is None else last
+    most = 0.0
+    for moment in np.quantile(end, np.linspace(0, 1, MOMENTS)) - 1:
+        runs = (begin <= moment) & (moment < end)
+        share = (moment - begin[runs]) / np.maximum(end[runs] - begin[runs], 1)
+        most = max(most, float((log.prompt[runs] + share * (log.output[runs] - 1)).sum()))
+    return round(most)
+
+
+def overtaking(log: EngineLog, first: IntArray, margin: float) -> NDArray[np.bool_]:
+    """Whether each request gets its first token before one that arrived earlier, shape (n,).
+
+    Both differences are more than the margin: what arrives at about the same time has no order.
+    """
+    latest = np.maximum.accumulate(first)
+    earlier = np.searchsorted(log.arrival, log.arrival - margin, side="left") - 1
+    before = np.where(earlier >= 0, latest[np.maximum(earlier, 0)], -1)
+    found: NDArray[np.bool_] = first < before - margin
+    return found
+
+
+def _replicas_written(log: EngineLog) -> Sign | None:
+    replicas = log.facts.replicas
+    if replicas is None or replicas == 1:
+        return None
+    return Sign(
+        cause="replicas",
+        text=f"{replicas} replicas are behind the log (data_parallel_size of {log.facts.source})",
+    )
+
+
+def _failed(log: EngineLog) -> Sign | None:
+    if log.failed <= MOST_FAILED * (log.n + log.failed):
+        return None
+    share = log.failed / (log.n + log.failed)
+    return Sign(
+        cause="failed",
+        text=f"{log.failed:,} requests ({share:.0%}) failed: the work that they made is not in the "
+        "log",
+    )
+
+
+def _seats(log: EngineLog, engine: Engine, played: Replay) -> Sign | None:
+    """More requests are between their tokens at once than one engine has seats.
+
+    Preempted ones have no seat, so as many are allowed as the rule has.
+    """
+    seats = engine.limits.max_num_seqs
+    if seats is None:
+        return None
+    running = most_at_once(log.first_token, log.last_token)
+    by_rule = most_at_once(played.times.first_token, played.times.completion)
+    if running <= seats or running <= MORE_SEATS * by_rule:
+        return None
+    return Sign(
+        cause="replicas",
+        text=f"{running:,} requests get tokens at once, more than the {seats:,} seats: several "
+        "replicas behind one log, or more seats",
+    )
+
+
+def _memory(log: EngineLog, engine: Engine, played: Replay) -> Sign | None:
+    """More KV tokens are held than one engine has; preempted requests count, as by the rule."""
+    held, capacity = most_kv(log), engine.limits.kv_capacity
+    by_rule = most_kv(log, played.times.first_token, played.times.completion)
+    if held <= MORE_KV * max(capacity, by_rule):
+        return None
+    return Sign(
+        cause="memory",
+        text=f"about {held:,} KV tokens are held at once, more than the {capacity:,} of the "
+        "engine: several replicas behind one log, a prefix cache, or more memory",
+    )
+
+
+def _usual_batch(played: Replay) -> float:
+    """Median length of a batch, microseconds."""
+    return float(np.median(played.times.end - played.times.start))
+
+
+def _overtaking(log: EngineLog, played: Replay) -> Sign | None:
+    """Later requests get their first tokens before earlier ones, though the rule has none do."""
+    margin = _usual_batch(played)
+    seen = float(overtaking(log, log.first_token, margin).mean())
+    by_rule = float(overtaking(log, played.times.first_token, margin).mean())
+    if seen <= by_rule + MOST_OVERTAKING:
+        return None
+    return Sign(
+        cause="rule",
+        text=f"{seen:.1%} of the requests get their first token before an earlier one "
+        f"({by_rule:.1%} by the rule): another order, several replicas behind one log, or "
+        "arrivals that were not measured at the engine",
+    )
+
+
+def _off_queue(log: EngineLog, played: Replay) -> FloatArray:
+    """Batches by which first tokens come late, of the requests that have no queue before them.
+
+    By the rule these are read at once: their first token comes within three batches and the time of
+    their own prompt.
+    """
+    batch, law = _usual_batch(played), played.instance.gpu.batch_time
+    assert isinstance(law, AffineTime)
+    own = 1000 * law.c1 * log.prompt
+    at_once = played.times.first_token - log.arrival <= AT_ONCE * batch + own
+    late: FloatArray = (log.first_token - played.times.first_token)[at_once] / batch
+    return late
+
+
+def _late(log: EngineLog, played: Replay) -> Sign | None:
+    """First tokens come late even where no queue is."""
+    late = _off_queue(log, played)
+    if late.size < FEW or np.quantile(late, 0.25) <= MOST_LATE:
+        return None
+    middle = float(np.median(late)) * _usual_batch(played) / 1000
+    return Sign(
+        cause="delay",
+        text=f"first tokens come {middle:,.0f} ms later than by the rule even where no queue is: a "
+        "delay before the engine (client, network, router), or arrivals that were not measured at "
+        "the engine",
+    )
+
+
+def _early(log: EngineLog, played: Replay) -> Sign | None:
+    """First tokens come before the rule can have read the prompts."""
+    late = _off_queue(log, played)
+    if late.size < FEW or np.median(late) >= -MOST_EARLY:
+        return None
+    return Sign(
+        cause="rule",
+        text=f"first tokens come {-float(np.median(late)):.1f} batches earlier than by the rule "
+        "where no queue is: prompts in batches of their own, or prompts that are not read (a "
+        "prefix cache)",
+    )
+
+
+def _other_rule(log: EngineLog, engine: Engine, played: Replay) -> Sign | None:
+    """Another rule is much nearer to the log."""
+    others = [rule for rule in ALTERNATIVES.get(engine.regime, ()) if rule != engine.rule]
+    law = played.instance.gpu.batch_time
+    if not others or ":" in engine.rule:
+        return None
+    until = int(log.arrival[MOST_TRIED]) if log.n > MOST_TRIED else None
+    part = log if until is None else part_of(log, np.arange(MOST_TRIED))
+    own = Distance(part, engine, until)(coefficients_of(law))  # type: ignore[arg-type]  # affine
+    best, nearest = engine.rule, own
+    for rule in others:
+        other = Engine(regime=engine.regime, rule=rule, limits=engine.limits)
+        try:
+            fitted = fit_law(part, other, plays=TRIED_PLAYS).law
+            near = Distance(part, other, until)(coefficients_of(fitted))
+        except BatchprophetError:  # it does not serve these requests on this GPU
+            continue
+        if near < nearest:
+            best, nearest = rule, near
+    if nearest >= NEARER * own:
+        return None
+    return Sign(
+        cause="rule",
+        text=f"the rule {best} is nearer to the log than {engine.rule} ({nearest:.3g} instead of "
+        f"{own:.3g} ms from a token's time): --rule {best}",
+    )

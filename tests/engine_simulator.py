@@ -1,0 +1,164 @@
+"""A serving engine of its own for tests: the rule of vLLM v1 in plain Python, with noise.
+
+It shares no code with the package's simulators. Times are in milliseconds, memory in whole blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from batchprophet.models.engine_logs.facts import EngineFacts
+from batchprophet.models.engine_logs.log import EngineLog
+
+
+@dataclass
+class Job:
+    at: float
+    prompt: int
+    output: int
+    cached: int = 0
+    tokens: int = 0
+    first: float = 0.0
+    last: float = 0.0
+
+
+@dataclass
+class EngineUnderTest:
+    """Law (c0, c1, c2, c3 in ms), limits, and how it errs.
+
+    jitter: relative standard deviation of a batch's time. rank: key of the waiting requests, first
+    come first served if left out. prompts_first: batches of whole prompts before tokens, as vLLM
+    v0.
+    """
+
+    law: tuple[float, float, float, float]
+    kv: int = 10**9
+    seats: int = 256
+    budget: int = 2048
+    block: int = 16
+    jitter: float = 0.0
+    rank: object = None
+    prompts_first: bool = False
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    preemptions: int = 0
+    batches: int = 0
+
+    def blocks(self, tokens: int) -> int:
+        return -(-tokens // self.block)
+
+    def serve(self, jobs: list[Job]) -> None:
+        queue = sorted(jobs, key=lambda j: j.at)
+        waiting: list[Job] = []
+        running: list[Job] = []
+        now, arrived, done = 0.0, 0, 0
+        while done < len(jobs):
+            while arrived < len(queue) and queue[arrived].at <= now:
+                waiting.append(queue[arrived])
+                arrived += 1
+            if not waiting and not running:
+                now = queue[arrived].at
+                continue
+            if self.rank is not None:
+                waiting.sort(key=self.rank)
+            batch = self.build(waiting, running)
+            now += self.length(batch)
+            self.batches += 1
+            for job, tokens in batch:
+                decodes = job.cached >= job.prompt + job.tokens - 1 and job.tokens > 0
+                job.cached += tokens
+                if decodes or job.cached == job.prompt + job.tokens:
+                    job.tokens += 1
+                    if job.tokens == 1:
+                        job.first = now
+                    if job.tokens == job.output:
+                        job.last = now
+                        running.remove(job)
+                        done += 1
+
+    def build(self, waiting, running):
+        """Tokens of each request in the next batch."""
+        batch, left, dropped = [], self.budget, False
+        free = self.kv // self.block - sum(self.blocks(job.cached) for job in running)
+        admitting = len(running) < self.seats and bool(waiting)
+        if self.prompts_first and admitting and self.blocks(waiting[0].prompt) <= free:
+            while waiting and len(running) < self.seats:
+                job = waiting[0]
+                needed = self.blocks(job.prompt + job.tokens)
+                if needed > free or job.prompt + job.tokens > left:
+                    break
+                free -= needed
+                left -= job.prompt + job.tokens
+                batch.append((job, job.prompt + job.tokens))
+                running.append(waiting.pop(0))
+            if batch:
+                return batch
+        place = 0
+        while place < len(running) and left > 0:
+            job = running[place]
+            tokens = min(left, max(1, job.prompt + job.tokens - job.cached))
+            if job.tokens and job.cached >= job.prompt + job.tokens - 1:
+                tokens = 1
+            needed = self.blocks(job.cached + tokens) - self.blocks(job.cached)
+            while needed > free and len(running) > place:
+                last = running.pop()
+                free += self.blocks(last.cached)
+                last.cached = 0
+                waiting.insert(0, last)
+                dropped = True
+                self.preemptions += 1
+            if len(running) <= place:
+                break
+            free -= needed
+            left -= tokens
+            batch.append((job, tokens))
+            place += 1
+        while waiting and len(running) < self.seats and left > 0 and not dropped:
+            job = waiting[0]
+            tokens = min(left, job.prompt + job.tokens)
+            if self.blocks(tokens) > free:
+                break
+            free -= self.blocks(tokens)
+            left -= tokens
+            batch.append((job, tokens))
+            running.append(waiting.pop(0))
+        return batch
+
+    def length(self, batch) -> float:
+        c0, c1, c2, c3 = self.law
+        decodes = [
+            job for job, _ in batch if job.tokens and job.cached == job.prompt + job.tokens - 1
+        ]
+        read = sum(tokens for _, tokens in batch) - len(decodes)
+        kv = sum(job.prompt + job.tokens for job in decodes)
+        usual = c0 + c1 * read + c2 * len(decodes) + c3 * kv
+        return usual * max(0.2, 1 + self.jitter * self.rng.standard_normal())
+
+
+def requests(n: int, rate: float, rng: np.random.Generator, scale: float = 1.0) -> list[Job]:
+    """Poisson arrivals (per second), lognormal prompts and outputs."""
+    at = np.cumsum(rng.exponential(1000 / rate, n))
+    prompt = np.clip(scale * rng.lognormal(5.8, 0.9, n), 4, 4000).astype(int)
+    output = np.clip(scale * rng.lognormal(4.6, 0.7, n), 2, 1500).astype(int)
+    return [
+        Job(a, s, o) for a, s, o in zip(at.tolist(), prompt.tolist(), output.tolist(), strict=True)
+    ]
+
+
+def log_of(jobs: list[Job], *, name: str = "synthetic", **facts) -> EngineLog:
+    """What the engine logged, in order of arrival."""
+    jobs = sorted(jobs, key=lambda j: j.at)
+    micro = {
+        key: np.rint([1000 * getattr(job, source) for job in jobs]).astype(np.int64)
+        for key, source in (("arrival", "at"), ("first_token", "first"), ("last_token", "last"))
+    }
+    begin = int(micro["arrival"][0])
+    return EngineLog(
+        name=name,
+        format="synthetic",
+        **{key: column - begin for key, column in micro.items()},
+        prompt=np.array([job.prompt for job in jobs]),
+        output=np.array([job.output for job in jobs]),
+        facts=EngineFacts(**facts),
+    )
