@@ -68,6 +68,7 @@ def facts_of(instance: Instance, interval: int, tokens: int) -> Facts:
     B = float(n if gpu.running_requests is None else min(n, gpu.running_requests))
     C = float((s + o).sum() if gpu.batch_tokens is None else min((s + o).sum(), gpu.batch_tokens))
     M = float(gpu.kv_capacity // gpu.kv_block * gpu.kv_block)
+    M = min(M, float(np.sort(s + o)[::-1][: int(B)].sum()))  # no more is ever held
     most = max(c1, c2) * min(C, M) + c3 * M + max(0.0, own - c0) + 1.0
     own = min(own, c0)
     per_kv = np.full(n, min(c1, c3))
