@@ -68,6 +68,7 @@ def facts_of(instance: Instance, interval: int, tokens: int) -> Facts:
     B = float(n if gpu.running_requests is None else min(n, gpu.running_requests))
     C = float((s + o).sum() if gpu.batch_tokens is None else min((s + o).sum(), gpu.batch_tokens))
     M = float(gpu.kv_capacity // gpu.kv_block * gpu.kv_block)
+    M = min(M, float(np.sort(s + o)[::-1][: int(B)].sum()))  # no more is ever held
     most = max(c1, c2) * min(C, M) + c3 * M + max(0.0, own - c0) + 1.0
     own = min(own, c0)
     per_kv = np.full(n, min(c1, c3))
@@ -108,7 +109,7 @@ def profiles_cost(facts: Facts, prices: FloatArray, shares: FloatArray, clock: C
     `prices` has rows L, M·ν, B·σ, κ, γ, μ.
     """
     K = prices.shape[1]
-    lines = np.zeros((K, 3, facts.m + 1))
+    lines = np.zeros((K, 4, facts.m + 1))
     for k in range(K):
         clock.check()
         charge_lengths(facts, prices[3:, k], shares[:, k], lines[k])
@@ -181,13 +182,16 @@ def _line(
 
 @njit(cache=True)
 def charge_lengths(facts: Facts, common: FloatArray, own: FloatArray, out: FloatArray) -> None:
-    """Write charges by levels moved, and slopes and heights of tangents from the slowest on."""
+    """Write charges by levels moved, slopes and heights of tangents from the slowest on, and drops.
+
+    A drop is how far below 0 the lines that meet at some levels begin, at least.
+    """
     m, step = facts.m, facts.G / facts.delta
     order = np.argsort(-own / facts.least)
     most = facts.law[8]
     S, _ = _fit(facts, common, own, order, most)
     sigma = max(0.0, facts.law[0] * (1 - S) / most) * (1 - _LOWERED)
-    moved, slope, height = out
+    moved, slope, height, drop = out
     slope[0], moved[1] = sigma, sigma * facts.G
     for j in range(m):
         a, b = _line(facts, common, own, order, (j + 0.5) * step)
@@ -208,6 +212,8 @@ def charge_lengths(facts: Facts, common: FloatArray, own: FloatArray, out: Float
         size = 4 * _LOWERED * facts.delta * (a * (j + 1) * step + abs(b))
         moved[j] = min(moved[j], down - size)
         moved[j + 1] = facts.delta * (a * (j + 1) * step - b) - size
+        drop[j] = min(drop[j], facts.delta * b)
+        drop[j + 1] = facts.delta * b
 
 
 @njit(cache=True)
@@ -227,6 +233,31 @@ def _best_rate(
     if low < last and height[low + 1] > height[low]:
         time = max(time, (slope[low + 1] - slope[low]) / (height[low + 1] - height[low]))
     return float((cost - long * height[low]) * time + long * slope[low])
+
+
+@njit(cache=True)
+def _part(
+    m: int, room: float, time: float, long: float, moved: float, drop: float, each: float,
+    steep: float,
+) -> float:  # fmt: skip
+    """Return what m levels pay in `room` of an interval at most: `each` at the best rate.
+
+    A line of E that begins below 0 by `steep` is least where all the time is used.
+    """
+    if m == 0:
+        return 0.0
+    full = room * time + long * (moved + (1 - room) * drop)
+    if drop * (1 - _RAISED) >= steep:
+        return full
+    return min(full, each * m)
+
+
+@njit(cache=True)
+def _steep(time: float, long: float, time_next: float, long_next: float) -> float:
+    """Return what a drop must reach at a level and at the next."""
+    if long <= 0 or long_next <= 0:
+        return np.inf
+    return max(time / long, time_next / long_next)
 
 
 @njit(cache=True)
@@ -287,8 +318,9 @@ def profile_cost(
     for x in range(N):
         H[x] -= kv_price[K - 1] * bend[x]
         D[x] = H[x]
-    enter, drop, run = np.empty(N + 1), np.empty(N + 1), np.empty(N + 1)
+    enter, dropped, run = np.empty(N + 1), np.empty(N + 1), np.empty(N + 1)
     end, end_late = np.empty(N + 1), np.empty(N + 1)
+    long, light, start = np.empty(N + 1), np.empty(N + 1), np.empty(2)
     moves = min(facts.m, int(delta * (1 + 1e-6) / (pace[0] * G)) + 1)
     for k in range(K - 1, begin - 1, -1):
         if expired[0] == 1:
@@ -296,58 +328,69 @@ def profile_cost(
         L, nu, sigma = prices[0, k], prices[1, k] / M, prices[2, k] / B
         share = theta[k] + prices[3, k] / B
         per_token = L * (job + base * (share + prices[4, k] / C)) * G
-        moved, slope, height = lines[k]
+        moved, slope, height, drop = lines[k]
         chunk = L * (1 + slope[0] * own / c0)
         reading = chunk * c1 * s
         reading += L * own * (chunks * share + s * (prices[4, k] / C + prices[5, k] / M))
         length = delta if k > begin else (k + 1) * delta - a
+        room = 1.0 if length >= delta else max(0.0, length - prompt_time) / delta
         bent = max(0.0, kv_price[k - 1] - kv_price[k]) if k > begin else 0.0
-        start_0 = start_1 = min(length, prompt_time)
+        start[0] = start[1] = min(length, prompt_time) if N == 0 else np.inf
+        if N == 1:
+            start[1] = min(length, prompt_time)
+        for x in range(N + 1):
+            long[x] = L * whole * (job + read * before[x])
+            light[x] = delta * (nu * (before[x] - 1) + sigma)
         for x in range(N):
-            long = L * whole * (job + read * before[x])
-            light = nu * (before[x] - 1) + sigma
             hold = delta * (1 + nu * kv[x] + sigma)
             square = nu * G * G * pace[x] / 2
-            late = G * _best_rate(light, long, pace[x], slope, height)
+            late = G * _best_rate(light[x] / delta, long[x], pace[x], slope, height)
+            steep = _steep(light[x], long[x], light[x + 1], long[x + 1])
             now, paid = sums[x], 0.0
-            run[x] = enter[x] = drop[x] = end[x] = end_late[x] = np.inf
-            close = np.inf
+            run[x] = enter[x] = dropped[x] = end[x] = end_late[x] = np.inf
             for y in range(x, min(N, x + moves) + 1):
                 m = y - x
                 paid = per_token * m + kv_price[k] * (sums[y] - now)
-                c = long * moved[m]
+                c = long[x] * moved[m]
                 squares = m * m - 0.25 if m > 1 else 0.0
-                part = min(late * m, delta * light + c)
+                part = _part(m, 1.0, light[x], long[x], moved[m], drop[m], late, steep)
+                early = part
+                if room < 1 and x < 2:
+                    early = np.inf
+                    if m <= int(room * delta * (1 + 1e-6) / (pace[x] * G)) + 1:
+                        early = _part(
+                            m, room, light[x], long[x], moved[m], drop[m], late, steep
+                        )  # fmt: skip
                 if y < N:
                     run[x] = min(run[x], hold + c + square * squares + paid + H[y])
                     enter[x] = min(enter[x], part + paid + H[y])
-                    drop[x] = min(drop[x], part + paid + D[y])
-                elif m > 0:
-                    close = m * G * _best_rate(1 + light, long, pace[x], slope, height)
-                    end[x] = min(close, hold + c + square * squares) + paid
-                    end_late[x] = min(close, delta + part) + paid
+                    dropped[x] = min(dropped[x], part + paid + D[y])
                     if x < 2:
-                        on = min(prompt_time + close, length + part) + paid
-                        if x == 0:
-                            start_0 = on
-                        else:
-                            start_1 = on
-                largest = max(largest, abs(paid) + abs(now) * kv_price[k])
-            if x < 2:
-                on = length + enter[x]
-                reached = x + moves >= N
-                if x == 0:
-                    start_0 = min(on, start_0) if reached else on
+                        start[x] = min(start[x], length + early + paid + H[y])
                 else:
-                    start_1 = min(on, start_1) if reached else on
+                    each = G * _best_rate(1 + light[x] / delta, long[x], pace[x], slope, height)
+                    last = _steep(
+                        delta + light[x], long[x], delta + light[x + 1], long[x + 1]
+                    )  # fmt: skip
+                    close = _part(
+                        m, 1.0, delta + light[x], long[x], moved[m], drop[m], each, last
+                    )  # fmt: skip
+                    end[x] = close + paid
+                    end_late[x] = min(close, delta + part) + paid
+                    if x < 2 and early < np.inf:
+                        close = _part(
+                            m, room, delta + light[x], long[x], moved[m], drop[m], each, last
+                        )  # fmt: skip
+                        start[x] = min(start[x], min(prompt_time + close, length + early) + paid)
+                largest = max(largest, abs(paid) + abs(now) * kv_price[k])
             largest = max(largest, hold)
-        going = reading + first * start_0 + (1 - first) * start_1
+        going = reading + first * start[0] + ((1 - first) * start[1] if first < 1 else 0.0)
         W = min(length + W, going)
         for x in range(N):
             back = chunk * again[x] + min(delta + enter[x], end_late[x])
-            dropped = min(delta + D[x], back)
-            H[x] = min(min(run[x], end[x]), min(delta + drop[x], dropped)) - bent * bend[x]
-            D[x] = dropped - bent * bend[x]
+            back = min(delta + D[x], back)
+            H[x] = min(min(run[x], end[x]), min(delta + dropped[x], back)) - bent * bend[x]
+            D[x] = back - bent * bend[x]
             largest = max(largest, max(abs(H[x]), abs(D[x])))
         H[N] = D[N] = 0.0
         largest = max(largest, max(reading, abs(W)))

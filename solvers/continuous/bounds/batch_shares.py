@@ -127,14 +127,18 @@ class Lengths(NamedTuple):
         between two of them lies below E.
     slope, height : ndarray of float64, shape (K, m + 1)
         Tangents ``slope·r − height``, from small r to large; the first is σ·r.
-    line : ndarray of int64, shape (K, m + 1)
-        The node whose tangent `moved` comes from, −1 for σ.
+    drop : ndarray of float64, shape (K, m + 1)
+        The lines that meet at some levels are below 0 at level 0, by this at least.
+    line, drop_line : ndarray of int64, shape (K, m + 1)
+        The node whose tangent `moved` and `drop` come from, −1 for σ.
     """
 
     moved: FloatArray
     slope: FloatArray
     height: FloatArray
+    drop: FloatArray
     line: IntArray
+    drop_line: IntArray
 
 
 @njit(cache=True, nogil=True)
@@ -163,6 +167,7 @@ def lengths(nodes: Nodes, c0: float, shares: Shares, first: int, last: int, out:
         out.slope[k, 0], out.height[k, 0] = sigma, 0.0
         out.moved[k, 0], out.line[k, 0] = 0.0, -1
         out.moved[k, 1], out.line[k, 1] = flat, -1
+        out.drop[k, :2], out.drop_line[k, :2] = 0.0, -1
         for j in range(m):
             middle = _tangent(nodes, S, S1, j, nodes.at[j])
             slope, height = sigma, 0.0
@@ -184,6 +189,10 @@ def lengths(nodes: Nodes, c0: float, shares: Shares, first: int, last: int, out:
             if down < out.moved[k, j]:
                 out.moved[k, j], out.line[k, j] = down, line
             out.moved[k, j + 1], out.line[k, j + 1] = up, line
+            drop = max(0.0, (up - down) * j - down)
+            if drop < out.drop[k, j]:
+                out.drop[k, j], out.drop_line[k, j] = drop, line
+            out.drop[k, j + 1], out.drop_line[k, j + 1] = drop, line
 
 
 @njit(cache=True, nogil=True)
@@ -236,6 +245,11 @@ def lengths_gradient(
                 d = t - nodes.at[j]
                 gS[j] -= g * (nodes.value[j] + nodes.rise[j] * d)
                 gS1[j] += g * nodes.bend[j] * d
+            g, j = gradient.drop[k, t], of.drop_line[k, t]
+            if j >= 0:
+                d = -nodes.at[j]
+                gS[j] += g * (nodes.value[j] + nodes.rise[j] * d)
+                gS1[j] -= g * nodes.bend[j] * d
         for j in range(m):
             slope, height = gradient.slope[k, j + 1], gradient.height[k, j + 1]
             if of.height[k, j + 1] == 0.0:

@@ -82,7 +82,7 @@ class Stage:
 STAGES = (Stage(47, 13, 0.15), Stage(94, 15, 0.25), Stage(188, 19, 0.6))
 
 #: Rate of the ascent and temperature (in intervals), at the beginning and the end of a stage.
-RATES, HEATS = (0.15, 0.01), (0.5, 0.002)
+RATES, HEATS = (0.15, 0.01), (0.03, 0.002)
 
 
 def charge_bound(

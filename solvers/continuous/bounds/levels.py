@@ -25,7 +25,7 @@ class Law(NamedTuple):
     most_work : float
         No batch holds more work, its rounding up and a longer intercept of prompts included.
     running, tokens, kv : float
-        B, C and M, M in whole blocks.
+        B, C and M, M in whole blocks and at most what the B largest requests hold.
     """
 
     c0: float
@@ -51,7 +51,8 @@ def law_of(instance: Instance) -> Law:
     """
     law, most = batch_durations(instance), limits(instance)
     prompt, c0, c1, c2, c3 = (x / law.divisor for x in law[:5])
-    kv = float(most.blocks * most.block)
+    largest = np.sort(instance.peak)[-int(most.running) :]
+    kv = float(min(most.blocks * most.block, int(largest.sum())))
     work = max(c1, c2) * min(most.tokens, kv) + c3 * kv + max(0.0, prompt - c0) + 1.0
     return Law(c0, min(prompt, c0), c1, c2, c3, work, float(most.running), float(most.tokens), kv)
 

@@ -100,12 +100,11 @@ def _some(
     levels: Levels, prices: Prices, e: Lengths, grid: Grid, last: FloatArray, temperature: float,
     which: tuple[int, int], room: Room, costs: FloatArray, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
-    buffer = np.empty(2 * e.moved.shape[1] + 8)
     for i in range(which[0], levels.arrival.size, which[1]):
         costs[i] = cheapest(levels, prices, e, grid, i, int(last[i]), room)
         if temperature > 0:
             spread(
-                levels, prices, e, grid, i, int(last[i]), temperature, room, buffer, add, add_e
+                levels, prices, e, grid, i, int(last[i]), temperature, room, add, add_e
             )  # fmt: skip
 
 
@@ -116,7 +115,7 @@ class Evaluator:
         self.problem, self.pool = problem, pool
         K, m, n = problem.grid.intervals, problem.nodes.at.size // 2, problem.n
         longest = int(np.diff(problem.levels.offset).max())
-        self.rooms = [room_for(K, longest) for _ in range(THREADS)]
+        self.rooms = [room_for(K, longest, m) for _ in range(THREADS)]
         self.e = _lengths(K, m)
         self.sums = [(_prices(K, 0), _lengths(K, m)) for _ in range(THREADS)]
         self.request = np.zeros((n, K))
@@ -189,7 +188,10 @@ class Evaluator:
 
 def _lengths(K: int, m: int) -> Lengths:
     size = (K, m + 1)
-    return Lengths(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.int64))
+    return Lengths(
+        np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size),
+        np.zeros(size, np.int64), np.zeros(size, np.int64),
+    )  # fmt: skip
 
 
 def _prices(K: int, n: int) -> Prices:

@@ -22,6 +22,8 @@ from .profiles import (
     _MOVE,
     _PAID,
     _SQUARE,
+    _STEEP,
+    _STEEP_LAST,
     Grid,
     Prices,
     Room,
@@ -30,6 +32,8 @@ from .profiles import (
     _prompt,
     _read_price,
     _rows,
+    enter,
+    partly,
     tempo,
 )  # fmt: skip
 
@@ -74,13 +78,14 @@ def _pay_move(
 
 @njit(cache=True, nogil=True)
 def _pay_length(
-    levels: Levels, prices: Prices, e: Lengths, i: int, k: int, x: int, m: int, flow: float,
-    add: Prices, add_e: Lengths,
+    levels: Levels, prices: Prices, e: Lengths, i: int, k: int, x: int, m: int, room: float,
+    flow: float, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
-    """Add what is charged for the length of batches when m levels are moved."""
-    long = levels.extra[i] * levels.work_before[levels.offset[i] + x]
-    add.gpu[k] += flow * long * e.moved[k, m]
-    add_e.moved[k, m] += flow * prices.gpu[k] * long
+    """Add what is charged for the length of batches when m levels are moved in all the time."""
+    flow *= levels.extra[i] * levels.work_before[levels.offset[i] + x]
+    add.gpu[k] += flow * (e.moved[k, m] + (1 - room) * e.drop[k, m])
+    add_e.moved[k, m] += flow * prices.gpu[k]
+    add_e.drop[k, m] += flow * prices.gpu[k] * (1 - room)
 
 
 @njit(cache=True, nogil=True)
@@ -110,17 +115,24 @@ def _pay_pace(
 
 
 @njit(cache=True, nogil=True)
-def _pay_late(
+def _pay_partly(
     levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, m: int,
-    flow: float, rows: FloatArray, add: Prices, add_e: Lengths,
+    room: float, weight: float, flow: float, rows: FloatArray, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
-    """Add what m levels pay beside work in an interval in which the request is not held always."""
-    if rows[_MOVE, x] * m <= rows[_LIGHT, x] + rows[_LONG, x] * e.moved[k, m]:
-        _pay_pace(levels, prices, e, grid, i, k, x, m, 0.0, flow, add, add_e)
+    """Add what `partly` says: m levels moved later only (weight 0), or at the end."""
+    if m == 0:
         return
-    _pay_length(levels, prices, e, i, k, x, m, flow, add, add_e)
-    add.kv[k] += flow * grid.delta * levels.kv_before[levels.offset[i] + x]
-    add.seat[k] += flow * grid.delta
+    long, throughout = rows[_LONG, x], rows[_LIGHT, x] + weight * grid.delta
+    move, steep = rows[_MOVE, x], rows[_STEEP, x]
+    if weight > 0:
+        move, steep = rows[_LAST, x], rows[_STEEP_LAST, x]
+    full = room * throughout + long * (e.moved[k, m] + (1 - room) * e.drop[k, m])
+    if e.drop[k, m] < steep and move * m <= full:
+        _pay_pace(levels, prices, e, grid, i, k, x, m, weight, flow, add, add_e)
+        return
+    _pay_length(levels, prices, e, i, k, x, m, room, flow, add, add_e)
+    add.kv[k] += flow * room * grid.delta * levels.kv_before[levels.offset[i] + x]
+    add.seat[k] += flow * room * grid.delta
 
 
 @njit(cache=True, nogil=True)
@@ -135,75 +147,62 @@ def _pay_chunks(
 
 
 @njit(cache=True, nogil=True)
-def _enter(
-    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, base: float,
-    late: float, rows: FloatArray, held: FloatArray, costs: FloatArray,
-) -> int:  # fmt: skip
-    """Write the costs of going on from a level within an interval, by levels moved.
-
-    `base` is the interval's time, `late` the time before the first token if it is done in it.
-    """
-    N = levels.offset[i + 1] - levels.offset[i] - 1
-    moves = min(_most_moves(levels, e, grid, i), N - x)
-    long, move, paid = rows[_LONG, x], rows[_MOVE, x], rows[_PAID]
-    for m in range(moves + 1):
-        c = base + min(long * e.moved[k, m] + rows[_LIGHT, x], move * m)
-        if x + m == N:
-            c = min(late + m * rows[_LAST, x], c) if m > 0 else min(late, base)
-        else:
-            c += held[x + m]
-        costs[m] = c + paid[x + m] - paid[x]
-    return int(moves + 1)
-
-
-@njit(cache=True, nogil=True)
 def _pay_enter(
-    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, base: float,
-    late: float, flows: FloatArray, count: int, room: Room, add: Prices, add_e: Lengths,
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, length: float,
+    before: float, flows: FloatArray, count: int, room: Room, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
-    """Pay for what `_enter` offers."""
-    N = levels.offset[i + 1] - levels.offset[i] - 1
+    """Pay for what `enter` offers."""
+    N, w = levels.offset[i + 1] - levels.offset[i] - 1, levels.weight[i]
     rows = room.rows
+    part = length / grid.delta
+    if part < 1:
+        part = max(0.0, length - before) / grid.delta
     for m in range(count):
         flow = flows[m]
         if flow <= _LEAST:
             continue
         _pay_move(levels, prices, e, grid, i, k, x, m, flow, add, add_e)
+        weight = 0.0
         if x + m < N:
-            _pay_late(levels, prices, e, grid, i, k, x, m, flow, rows, add, add_e)
             room.flow[2, x + m] += flow
         elif m > 0:
-            c = min(rows[_LONG, x] * e.moved[k, m] + rows[_LIGHT, x], rows[_MOVE, x] * m)
-            if late + m * rows[_LAST, x] < base + c:
-                _pay_pace(
-                    levels, prices, e, grid, i, k, x, m, levels.weight[i], flow, add, add_e
-                )  # fmt: skip
-            else:
-                _pay_late(levels, prices, e, grid, i, k, x, m, flow, rows, add, add_e)
+            long, light = rows[_LONG, x], rows[_LIGHT, x]
+            c = w * length + partly(
+                e, k, m, part, long, light, rows[_MOVE, x], rows[_STEEP, x]
+            )  # fmt: skip
+            last, steep = rows[_LAST, x], rows[_STEEP_LAST, x]
+            end = partly(e, k, m, part, long, w * grid.delta + light, last, steep)
+            if w * before + end < c:
+                weight = w
+        _pay_partly(levels, prices, e, grid, i, k, x, m, part, weight, flow, rows, add, add_e)
 
 
 @njit(cache=True, nogil=True)
 def _from_held(
     levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, room: Room,
-    costs: FloatArray, temperature: float, add: Prices, add_e: Lengths,
+    temperature: float, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
     """Divide the flow that is held at a level."""
     p = levels.offset[i]
     N = levels.offset[i + 1] - p - 1
     rows, flow, held, dropped = room.rows, room.flow, room.held[k + 1], room.dropped[k + 1]
+    costs = room.costs
     moves = min(_most_moves(levels, e, grid, i), N - x)
     stay, long, square = rows[_HOLD, x], rows[_LONG, x], rows[_SQUARE, x]
-    time = levels.weight[i] * grid.delta
+    w, light = levels.weight[i], rows[_LIGHT, x]
+    time = w * grid.delta
     for m in range(moves + 1):
         squares = m * m - 0.25 if m > 1 else 0.0
         paid = rows[_PAID, x + m] - rows[_PAID, x]
-        c = long * e.moved[k, m] + paid
         if x + m == N:
-            costs[2 * m] = min(m * rows[_LAST, x] + paid, stay + c + square * squares)
+            end = partly(
+                e, k, m, 1.0, long, time + light, rows[_LAST, x], rows[_STEEP_LAST, x]
+            )  # fmt: skip
+            costs[2 * m] = end + paid
             costs[2 * m + 1] = np.inf
         else:
-            costs[2 * m] = stay + c + square * squares + held[x + m]
-            late = min(long * e.moved[k, m] + rows[_LIGHT, x], rows[_MOVE, x] * m)
+            costs[2 * m] = stay + long * e.moved[k, m] + paid + square * squares + held[x + m]
+            late = partly(e, k, m, 1.0, long, light, rows[_MOVE, x], rows[_STEEP, x])
             costs[2 * m + 1] = time + late + paid + dropped[x + m]
     count = 2 * moves + 3
     bend = max(0.0, _read_price(levels, prices, i, k - 1) - _read_price(levels, prices, i, k))
@@ -217,16 +216,15 @@ def _from_held(
             if g <= _LEAST:
                 continue
             _pay_move(levels, prices, e, grid, i, k, x, m, g, add, add_e)
-            whole = stay + long * e.moved[k, m] + square * squares
-            if x + m == N and m * rows[_LAST, x] < whole:
-                _pay_pace(levels, prices, e, grid, i, k, x, m, levels.weight[i], g, add, add_e)
+            if x + m == N:
+                _pay_partly(levels, prices, e, grid, i, k, x, m, 1.0, w, g, rows, add, add_e)
             elif kept == 1:
-                _pay_length(levels, prices, e, i, k, x, m, g, add, add_e)
+                _pay_length(levels, prices, e, i, k, x, m, 1.0, g, add, add_e)
                 pace = grid.step * grid.step * levels.pace[p + x] / 2
                 add.kv[k] += g * (grid.delta * levels.kv[p + x] + pace * squares)
                 add.seat[k] += g * grid.delta
             else:
-                _pay_late(levels, prices, e, grid, i, k, x, m, g, rows, add, add_e)
+                _pay_partly(levels, prices, e, grid, i, k, x, m, 1.0, 0.0, g, rows, add, add_e)
             if x + m < N:
                 flow[3 - kept, x + m] += g
 
@@ -249,7 +247,7 @@ def _pay_bend(
 @njit(cache=True, nogil=True)
 def spread(
     levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, last: int, temperature: float,
-    room: Room, costs: FloatArray, add: Prices, add_e: Lengths,
+    room: Room, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
     """Add what the flows of a request pay, after `cheapest` of the same arguments."""
     p = levels.offset[i]
@@ -258,7 +256,7 @@ def spread(
     delta = grid.delta
     start = int(levels.arrival[i] // delta)
     last = max(start, min(last, grid.intervals))
-    flow, rows = room.flow, room.rows
+    flow, rows, costs = room.flow, room.rows, room.costs
     flow[:, : N + 1] = 0.0
     waiting = 1.0
     low = N
@@ -267,16 +265,14 @@ def spread(
         _last_rows(levels, e, grid, i, k, rows)
         held, dropped = room.held[k + 1], room.dropped[k + 1]
         if waiting > _LEAST:
-            length = w * (delta if k > start else (k + 1) * delta - levels.arrival[i])
-            time = w * levels.time[i]
+            length = delta if k > start else (k + 1) * delta - levels.arrival[i]
+            time = levels.time[i]
             going = _prompt(levels, prices, e, grid, i, k)
             for s in range(2 if first < 1 else 1):
                 x = min(s, N)
-                count = _enter(
-                    levels, prices, e, grid, i, k, x, length, time, rows, held, costs
-                )  # fmt: skip
+                count = enter(levels, e, grid, i, k, x, length, time, rows, held, costs)
                 going += (first if s == 0 else 1 - first) * np.min(costs[:count])
-            costs[0], costs[1] = length + room.waiting[k + 1], going
+            costs[0], costs[1] = w * length + room.waiting[k + 1], going
             _divide(costs, 2, temperature, waiting)
             waiting, goes = costs[0], costs[1]
             if goes > _LEAST:
@@ -293,9 +289,7 @@ def spread(
                 add.kv_share[k] += goes * L * c0 * levels.prompt[i]
                 for s in range(2 if first < 1 else 1):
                     x = min(s, N)
-                    count = _enter(
-                        levels, prices, e, grid, i, k, x, length, time, rows, held, costs
-                    )  # fmt: skip
+                    count = enter(levels, e, grid, i, k, x, length, time, rows, held, costs)
                     _divide(costs, count, temperature, goes * (first if s == 0 else 1 - first))
                     _pay_enter(
                         levels, prices, e, grid, i, k, x, length, time, costs, count, room,
@@ -304,24 +298,21 @@ def spread(
         for x in range(low, N):
             if flow[0, x] > _LEAST:
                 _pay_bend(levels, prices, i, k, x, flow[0, x], add)
-                _from_held(
-                    levels, prices, e, grid, i, k, x, room, costs, temperature, add, add_e
-                )  # fmt: skip
+                _from_held(levels, prices, e, grid, i, k, x, room, temperature, add, add_e)
         for x in range(low, N):
             if flow[1, x] > _LEAST:
-                base = w * delta
                 again = rows[_AGAIN, x]
-                count = _enter(levels, prices, e, grid, i, k, x, base, 0.0, rows, held, costs)
+                count = enter(levels, e, grid, i, k, x, delta, 0.0, rows, held, costs)
                 for m in range(count):
                     costs[m] += again
-                costs[count] = base + dropped[x]
+                costs[count] = w * delta + dropped[x]
                 _divide(costs, count + 1, temperature, flow[1, x])
                 flow[3, x] += costs[count]
                 back = np.sum(costs[:count])
                 at = levels.again[p + x]
                 _pay_chunks(prices, e, grid, k, at, back, add, add_e)
                 _pay_enter(
-                    levels, prices, e, grid, i, k, x, base, 0.0, costs, count, room, add, add_e
+                    levels, prices, e, grid, i, k, x, delta, 0.0, costs, count, room, add, add_e
                 )  # fmt: skip
         for x in range(N + 1):
             flow[0, x], flow[1, x] = flow[2, x], flow[3, x]

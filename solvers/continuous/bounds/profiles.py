@@ -71,8 +71,10 @@ class Room(NamedTuple):
         Costs to go at the beginning of each interval.
     waiting : ndarray of float64, shape (K + 1,)
         The same before the prompt is read.
-    rows : ndarray of float64, shape (13, levels)
+    rows : ndarray of float64, shape (15, levels)
         Of one interval.
+    costs : ndarray of float64
+        Of the ways on from one state.
     flow : ndarray of float64, shape (4, levels)
         Flows of one interval and the next.
     """
@@ -81,27 +83,29 @@ class Room(NamedTuple):
     dropped: FloatArray
     waiting: FloatArray
     rows: FloatArray
+    costs: FloatArray
     flow: FloatArray
 
 
-def room_for(K: int, levels: int) -> Room:
-    """Return a workspace for requests of at most this many levels."""
+def room_for(K: int, levels: int, moves: int) -> Room:
+    """Return a workspace for requests of at most this many levels, and levels moved at once."""
     size = (K + 1, levels)
     return Room(
-        np.empty(size), np.empty(size), np.empty(K + 1), np.empty((13, levels)),
-        np.zeros((4, levels)),
+        np.empty(size), np.empty(size), np.empty(K + 1), np.empty((15, levels)),
+        np.empty(2 * moves + 8), np.zeros((4, levels)),
     )  # fmt: skip
 
 
 #: Rows of a workspace, by level. What a request pays in the interval: per unit of E, for being held
 #: throughout, per square of levels moved then, for being held throughout if it is held later only,
 #: per level moved then, for the work and shares up to the level, for prefilling again, and at the
-#: end per level.
-_LONG, _HOLD, _SQUARE, _LIGHT, _MOVE, _PAID, _AGAIN, _LAST = range(8)
+#: end per level; how far below 0 a line of E begins where all the time is used, held later only and
+#: at the end (the larger number of this level and the next, so that neighbours agree).
+_LONG, _HOLD, _SQUARE, _LIGHT, _MOVE, _PAID, _AGAIN, _LAST, _STEEP, _STEEP_LAST = range(10)
 
 #: Cheapest ways on, without what is paid for work: held throughout, held from somewhere on,
 #: dropped somewhere, done (held until then), done (held from somewhere on).
-_RUN, _ENTER, _DROP, _END, _END_LATE = range(8, 13)
+_RUN, _ENTER, _DROP, _END, _END_LATE = range(10, 15)
 
 
 @njit(cache=True, nogil=True)
@@ -142,6 +146,9 @@ def _rows(
         rows[_MOVE, x] = G * tempo(light, rows[_LONG, x], pace, e, k)[0]
         rows[_PAID, x] = token * x + read * levels.read[p + x]
         rows[_AGAIN, x] = again * levels.again[p + x]
+        rows[_STEEP, x] = rows[_LIGHT, x] / rows[_LONG, x] if rows[_LONG, x] > 0 else np.inf
+    for x in range(q - p - 1):
+        rows[_STEEP, x] = max(rows[_STEEP, x], rows[_STEEP, x + 1])
 
 
 @njit(cache=True, nogil=True)
@@ -171,10 +178,32 @@ def _most_moves(levels: Levels, e: Lengths, grid: Grid, i: int) -> int:
 def _last_rows(levels: Levels, e: Lengths, grid: Grid, i: int, k: int, rows: FloatArray) -> None:
     """Write what a level costs at the end, from where the end is in reach."""
     N = levels.offset[i + 1] - levels.offset[i] - 1
-    for x in range(max(0, N - _most_moves(levels, e, grid, i)), N):
-        cost = levels.weight[i] + rows[_LIGHT, x] / grid.delta
+    w, after = levels.weight[i], 0.0
+    for x in range(N, max(0, N - _most_moves(levels, e, grid, i)) - 1, -1):
+        cost, long = w + rows[_LIGHT, x] / grid.delta, rows[_LONG, x]
         pace = levels.pace[levels.offset[i] + x]
-        rows[_LAST, x] = grid.step * tempo(cost, rows[_LONG, x], pace, e, k)[0]
+        rows[_LAST, x] = grid.step * tempo(cost, long, pace, e, k)[0]
+        own = grid.delta * cost / long if long > 0 else np.inf
+        rows[_STEEP_LAST, x] = max(own, after)
+        after = own
+
+
+@njit(cache=True, nogil=True)
+def partly(
+    e: Lengths, k: int, m: int, room: float, long: float, throughout: float, move: float,
+    steep: float,
+) -> float:  # fmt: skip
+    """Return what m levels pay beside work, if they are moved in `room` of the interval or less.
+
+    At the best rate they pay `move` each. If the line of E is below 0 by `steep` for no rate, the
+    longer time is the cheaper one: all the time that there is.
+    """
+    if m == 0:
+        return 0.0
+    full = room * throughout + long * (e.moved[k, m] + (1 - room) * e.drop[k, m])
+    if e.drop[k, m] >= steep:
+        return float(full)
+    return float(min(full, move * m))
 
 
 @njit(cache=True, nogil=True)
@@ -194,7 +223,7 @@ def _ways(
     N = levels.offset[i + 1] - levels.offset[i] - 1
     moves = _most_moves(levels, e, grid, i)
     long, square, light = rows[_LONG], rows[_SQUARE], rows[_LIGHT]
-    move, paid = rows[_MOVE], rows[_PAID]
+    move, paid, steep = rows[_MOVE], rows[_PAID], rows[_STEEP]
     run, enter, drop = rows[_RUN], rows[_ENTER], rows[_DROP]
     run[: N + 1] = np.inf
     enter[: N + 1] = np.inf
@@ -203,41 +232,73 @@ def _ways(
     rows[_END_LATE, : N + 1] = np.inf
     ahead_held, ahead_dropped = held[:N] + paid[:N], dropped[:N] + paid[:N]
     for m in range(min(moves, N - 1) + 1):
-        moved = e.moved[k, m]
+        moved, line = e.moved[k, m], e.drop[k, m]
         squares = m * m - 0.25 if m > 1 else 0.0
         for x in range(N - m):
             c = long[x] * moved
             run[x] = min(run[x], c + square[x] * squares + ahead_held[x + m])
-            c = min(c + light[x], move[x] * m)
+            c += light[x]
+            c = c if line >= steep[x] else min(c, move[x] * m)
             enter[x] = min(enter[x], c + ahead_held[x + m])
             drop[x] = min(drop[x], c + ahead_dropped[x + m])
     _last_rows(levels, e, grid, i, k, rows)
+    time = levels.weight[i] * grid.delta
     for m in range(1, min(moves, N) + 1):
         x = N - m
-        c = long[x] * e.moved[k, m]
-        squares = m * m - 0.25 if m > 1 else 0.0
-        end = m * rows[_LAST, x]
-        rows[_END, x] = min(end, rows[_HOLD, x] + c + square[x] * squares) + paid[N]
-        late = levels.weight[i] * grid.delta + min(c + light[x], move[x] * m)
+        end = partly(
+            e, k, m, 1.0, long[x], time + light[x], rows[_LAST, x], rows[_STEEP_LAST, x]
+        )  # fmt: skip
+        late = time + partly(e, k, m, 1.0, long[x], light[x], move[x], steep[x])
+        rows[_END, x] = end + paid[N]
         rows[_END_LATE, x] = min(end, late) + paid[N]
 
 
 @njit(cache=True, nogil=True)
-def _after_prompt(
-    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int, w_length: float,
-    rows: FloatArray,
-) -> float:  # fmt: skip
-    """Return the least cost of an interval in which the prompt is complete, from a start level."""
-    N = levels.offset[i + 1] - levels.offset[i] - 1
-    prompt_time = levels.weight[i] * levels.time[i]
+def enter(
+    levels: Levels, e: Lengths, grid: Grid, i: int, k: int, x: int, length: float, before: float,
+    rows: FloatArray, held: FloatArray, costs: FloatArray,
+) -> int:  # fmt: skip
+    """Write the costs of going on from a level within an interval, by levels moved.
+
+    `length` is the interval's from the arrival on, `before` the time before the first token.
+    """
+    p = levels.offset[i]
+    N, w = levels.offset[i + 1] - p - 1, levels.weight[i]
     if x >= N:
-        return float(min(w_length, prompt_time))
-    found = w_length + rows[_ENTER, x] - rows[_PAID, x]
-    m = N - x
-    if m <= _most_moves(levels, e, grid, i):
-        c = min(rows[_LONG, x] * e.moved[k, m] + rows[_LIGHT, x], rows[_MOVE, x] * m)
-        end = min(prompt_time + m * rows[_LAST, x], w_length + c)
-        found = min(found, end + rows[_PAID, N] - rows[_PAID, x])
+        costs[0] = w * min(length, before)
+        return 1
+    room = length / grid.delta
+    moves = min(_most_moves(levels, e, grid, i), N - x)
+    if room < 1:  # since the arrival
+        room = max(0.0, length - before) / grid.delta
+        fastest = levels.pace[p + x] * grid.step
+        moves = min(moves, int(room * grid.delta * (1 + 1e-9) / fastest) + 1)
+    long, light, paid = rows[_LONG, x], rows[_LIGHT, x], rows[_PAID]
+    for m in range(moves + 1):
+        c = w * length + partly(e, k, m, room, long, light, rows[_MOVE, x], rows[_STEEP, x])
+        if x + m < N:
+            c += held[x + m]
+        else:
+            throughout, steep = w * grid.delta + light, rows[_STEEP_LAST, x]
+            end = partly(e, k, m, room, long, throughout, rows[_LAST, x], steep)
+            c = min(c, w * before + end)
+        costs[m] = c + paid[x + m] - paid[x]
+    return int(moves + 1)
+
+
+@njit(cache=True, nogil=True)
+def _after_prompt(
+    levels: Levels, e: Lengths, grid: Grid, i: int, k: int, length: float, rows: FloatArray,
+    held: FloatArray, costs: FloatArray,
+) -> float:  # fmt: skip
+    """Return the least cost of an interval in which the prompt is complete, by the mean start."""
+    N, first = levels.offset[i + 1] - levels.offset[i] - 1, levels.first[i]
+    count = enter(levels, e, grid, i, k, 0, length, levels.time[i], rows, held, costs)
+    found = first * np.min(costs[:count])
+    if first < 1:
+        x = min(1, N)
+        count = enter(levels, e, grid, i, k, x, length, levels.time[i], rows, held, costs)
+        found += (1 - first) * np.min(costs[:count])
     return float(found)
 
 
@@ -257,16 +318,12 @@ def cheapest(
     for x in range(N + 1):
         held[last, x] = w * levels.alone[p + x] - bend * levels.bend[p + x]
         dropped[last, x] = held[last, x]
-    second = min(1, N)
-    alone = first * levels.alone[p] + (1 - first) * levels.alone[p + second]
+    alone = first * levels.alone[p] + (1 - first) * levels.alone[p + min(1, N)]
     waiting[last] = w * (levels.time[i] + alone)
     for k in range(last - 1, start - 1, -1):
         _ways(levels, prices, e, grid, i, k, held[k + 1], dropped[k + 1], rows)
         length = delta if k > start else (k + 1) * delta - levels.arrival[i]
-        going = first * _after_prompt(levels, prices, e, grid, i, k, 0, w * length, rows)
-        if first < 1:
-            late = _after_prompt(levels, prices, e, grid, i, k, second, w * length, rows)
-            going += (1 - first) * late
+        going = _after_prompt(levels, e, grid, i, k, length, rows, held[k + 1], room.costs)
         going += _prompt(levels, prices, e, grid, i, k)
         waiting[k] = min(w * length + waiting[k + 1], going)
         before, now = _read_price(levels, prices, i, k - 1), _read_price(levels, prices, i, k)
