@@ -14,6 +14,7 @@ from .continuous.simple import ContinuousBound
 from .mixed.combinatorial import CombinatorialBound
 from .mixed.configuration_prices import ConfigurationPriceProof
 from .mixed.exhaustive_search import ExhaustiveSearch
+from .mixed.knapsack_prices import KnapsackPriceProof
 from .mixed.memory_prices import MemoryPriceProof
 from .mixed.path_search import PathSearch
 from .mixed.round_prices import RoundPriceProof
@@ -30,6 +31,7 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
         for proof in (
             CombinatorialBound,
             MemoryPriceProof,
+            KnapsackPriceProof,
             ConfigurationPriceProof,
             ExhaustiveSearch,
             RoundPriceProof,

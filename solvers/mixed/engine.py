@@ -8,19 +8,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
 
 from ...models.mixed.schedule import MixedSchedule
+from ...models.objectives import total_latency
 from ..best_so_far import BestSoFar
 from ..certificates.mixed.configuration_prices import ConfigurationPriceProof
 from ..certificates.mixed.exhaustive_search import ExhaustiveSearch
 from ..certificates.mixed.memory_prices import MemoryPriceProof
 from ..certificates.mixed.path_search import PathSearch
+from ..certificates.mixed.price_blocks import MemoryPrices
 from ..certificates.mixed.price_table import PriceTable
 from ..compiled import PHASE
 from ..stages import Driver, Limits, Stage
 from ..workers import Found, Mailbox
 from .bounds import configuration
+from .bounds.knapsack_prices import knapsack_price_bound
 from .bounds.memory_prices import memory_price_bound
 from .exact import proof
 from .path_graphs import sublimation
@@ -36,12 +40,14 @@ MOST_EXHAUSTED = 30
 PLACEMENTS_PER_UNIT = 20
 UNITS_PER_PRICE_STEP = 10
 UNITS_PER_NODE = 1000
+PRICES_PER_UNIT = 250
 
 #: Names of what finds schedules and proves bounds.
 SCHEDULES = "schedule search"
 CONFIGURATIONS = "configuration prices"
 EXHAUSTION = "exhaustive search"
 MEMORY_PRICES = "memory prices"
+KNAPSACK_PRICES = "knapsack prices"
 PATHS = "path graphs"
 
 
@@ -69,7 +75,9 @@ class Parameters:
     memory, memory_by_work : int
         Bytes for the states of a search, by clock and by work.
     memory_prices : tuple of (int, int)
-        Blocks of rounds and steps per level of the first memory prices, and of the second.
+        Blocks of rounds and steps per level of the first memory prices, and of later ones.
+    knapsack_steps : int
+        Steps of the search for knapsack prices.
     """
 
     pricing_seconds: float = 4e-4
@@ -85,7 +93,8 @@ class Parameters:
     least_seconds: float = 2.0
     memory: int = 9 * 2**28
     memory_by_work: int = 2**32
-    memory_prices: tuple[tuple[int, int], ...] = ((1024, 200), (4096, 1000))
+    memory_prices: tuple[tuple[int, int], ...] = ((1024, 200), (4096, 1000), (2**16, 200))
+    knapsack_steps: int = 4000
 
 
 def improve_and_prove(
@@ -135,6 +144,7 @@ class _Engine:
     paths: bool
     parameters: Parameters = field(default_factory=Parameters)
     prices: configuration.ConfigurationPrices | None = None
+    memory: tuple[Fraction, MemoryPrices] | None = None
     complete: bool = False
 
     @property
@@ -175,6 +185,7 @@ class _Engine:
             return
         for blocks, steps in self.parameters.memory_prices[: 1 if self.driver.by_work else None]:
             yield Stage(MEMORY_PRICES, partial(self.price_memory, blocks, steps))
+        yield Stage(KNAPSACK_PRICES, self.price_knapsacks)
 
     def _by_configurations(self) -> Iterator[Stage]:
         """Prices, then searches guided by them; again with more time for prices until proved."""
@@ -232,8 +243,27 @@ class _Engine:
             time_limit=0.8 * limits.seconds,
             keep_going=lambda _: not limits.stop(),
         )
+        if self.memory is None or found.value > self.memory[0]:
+            self.memory = found.value, found.prices
         bound = found.value, MemoryPriceProof(prices=found.prices)
         self.mailbox.put(Found(MEMORY_PRICES, bound=bound))
+
+    def price_knapsacks(self, limits: Limits) -> None:
+        """Climb from prices on memory to prices on presence as well."""
+        assert self.memory is not None
+        instance = self.search.instance
+        completion = self.mailbox.best().completion(instance)
+        found = knapsack_price_bound(
+            instance,
+            self.memory[1],
+            target=int(total_latency(instance, completion)),
+            steps=self.parameters.knapsack_steps,
+            work_limit=limits.steps(per_unit=PRICES_PER_UNIT),
+            time_limit=0.8 * limits.seconds,
+            stop=limits.stop,
+        )
+        if found is not None:
+            self.mailbox.put(Found(KNAPSACK_PRICES, bound=(found.value, found.proof)))
 
     def price(self, limits: Limits) -> None:
         """Climb to prices on configurations, or go on from those that there are."""

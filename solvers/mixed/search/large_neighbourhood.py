@@ -3,11 +3,13 @@
 The requests are in order of their starts. A window is a run of this order. Two ways to free it:
 
 - *the rest stays*: the window's requests are removed and annealed beside everything else;
-- *the rest follows*: all later requests are removed as well; some of them, the lookahead, are
-  annealed with the window and weigh, at its end, for all that come after (what saves room early
-  moves everyone); then the others are placed again in their order.
+- *the rest follows*: all later requests of the same busy stretch are removed as well; some of
+  them, the lookahead, are annealed with the window and weigh, at its end, for all that come after
+  (what saves room early moves everyone); then the others are placed again in their order.
 
-A change is kept iff the total latency does not grow.
+A window lies about a request that waits. A busy stretch ends where the GPU is empty and the next
+request starts on arrival: nothing before it can help those after it. A change is kept iff the
+total latency does not grow.
 """
 
 from __future__ import annotations
@@ -69,19 +71,33 @@ class Neighbourhood:
         return np.argsort(self.start, kind="stable")
 
     def improve(self, budget: Budget, incumbent: Incumbent, stream: Stream) -> None:
-        """Anneal random windows until the budget is spent."""
+        """Anneal random windows until the budget is spent or no request waits."""
         while not budget.is_spent:
             size, ahead, heat = WAYS[below(stream, len(WAYS))]
-            first = below(stream, max(1, self.start.size - size // 2))
             order = self.order
-            window = order[first : first + size + ahead]
-            rest = order[first + window.size :] if ahead else order[:0]
+            waiting = np.flatnonzero(self.start[order] > self.release[order])
+            if waiting.size == 0:
+                return
+            first = max(0, int(waiting[below(stream, waiting.size)]) - below(stream, size))
+            end = self._end_of_stretch(order, first + size) if ahead else first + size
+            window = order[first : min(first + size + ahead, end)]
+            rest = order[first + window.size : end] if ahead else order[:0]
             held = self._without(window, rest)
             part, origin = self._part(window, rest.size, ahead, held)
             budget.work += window.size
             found = _annealed(part, heat * float(part.output.mean()), budget, stream)
             if found is not None and self._replace(window, found + origin, rest, held, budget):
                 incumbent.offer(self.start + self.origin)
+
+    def _end_of_stretch(self, order: IntArray, position: int) -> int:
+        """First position from `position` on before which all ends, and that starts on arrival."""
+        if position >= order.size:
+            return order.size
+        starts = self.start[order]
+        ends = np.maximum.accumulate(starts + self.o[order])
+        on_arrival = starts[position:] == self.release[order[position:]]
+        idle = np.flatnonzero(on_arrival & (starts[position:] >= ends[position - 1 : -1]))
+        return position + int(idle[0]) if idle.size else order.size
 
     def compact(self, budget: Budget, incumbent: Incumbent) -> None:
         """Place all requests again in the order of their starts, as long as that is better."""

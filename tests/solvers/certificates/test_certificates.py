@@ -33,6 +33,7 @@ from batchprophet.solvers.certificates.mixed.combinatorial import CombinatorialB
 from batchprophet.solvers.certificates.mixed.compact import compact
 from batchprophet.solvers.certificates.mixed.configuration_prices import ConfigurationPriceProof
 from batchprophet.solvers.certificates.mixed.exhaustive_search import ExhaustiveSearch
+from batchprophet.solvers.certificates.mixed.knapsack_prices import KnapsackPriceProof
 from batchprophet.solvers.certificates.mixed.memory_prices import MemoryPriceProof
 from batchprophet.solvers.certificates.mixed.price_blocks import MemoryPrices
 from batchprophet.solvers.certificates.mixed.price_table import PriceTable
@@ -206,10 +207,18 @@ def test_shares_exceed_no_whole():
             bound_of(proof, objective=objective)
 
 
-def test_large_instances_are_certified_by_memory_prices():
-    instance = make_instance("lognormal-burst", seed=1, settings={"n": 300})
-    solution = solve(instance, work_limit=200)
-    assert solution.certificate.proof.kind == "memory-prices"
+@pytest.mark.parametrize(
+    ("family", "settings", "kind"),
+    [
+        ("lognormal-burst", {"n": 300}, "memory-prices"),
+        ("azure-code", {"n": 60, "kv_capacity": 10_000}, "knapsack-prices"),
+    ],
+)
+def test_large_instances_are_certified_by_prices(family, settings, kind):
+    # Requests that are small against M gain nothing by being held whole.
+    instance = make_instance(family, seed=2, settings=settings)
+    solution = solve(instance, work_limit=20_000)
+    assert solution.certificate.proof.kind == kind
     assert solution.certificate.bound == solution.bound
     assert verify(solution.certificate, instance, value=solution.objective).verified
 
@@ -497,18 +506,18 @@ WHOLE = "expected an integer from 0 to 2^62, found"
          "bound: expected an integer or a fraction in lowest terms, found '-7/2'"),
         (document(proof=[]), "proof: expected an object, found []"),
         (document(proof={}), "proof.kind: expected one of combinatorial, memory-prices, "
-         "configuration-prices, exhaustive-search, round-prices, walk-prices, waits-and-stalls, "
-         "walk-search, batch-length-prices, continuous-combinatorial, blocks, separate-blocks, "
-         "path-search; found None"),
-        (document(proof={"kind": "trust-me"}), "proof.kind: expected one of combinatorial, "
-         "memory-prices, configuration-prices, exhaustive-search, round-prices, walk-prices, "
+         "knapsack-prices, configuration-prices, exhaustive-search, round-prices, walk-prices, "
          "waits-and-stalls, walk-search, batch-length-prices, continuous-combinatorial, blocks, "
-         "separate-blocks, path-search; "
+         "separate-blocks, path-search; found None"),
+        (document(proof={"kind": "trust-me"}), "proof.kind: expected one of combinatorial, "
+         "memory-prices, knapsack-prices, configuration-prices, exhaustive-search, round-prices, "
+         "walk-prices, waits-and-stalls, walk-search, batch-length-prices, "
+         "continuous-combinatorial, blocks, separate-blocks, path-search; "
          "found 'trust-me'"),
         (document(proof={"kind": ["combinatorial"]}), "proof.kind: expected one of combinatorial, "
-         "memory-prices, configuration-prices, exhaustive-search, round-prices, walk-prices, "
-         "waits-and-stalls, walk-search, batch-length-prices, continuous-combinatorial, blocks, "
-         "separate-blocks, path-search; "
+         "memory-prices, knapsack-prices, configuration-prices, exhaustive-search, round-prices, "
+         "walk-prices, waits-and-stalls, walk-search, batch-length-prices, "
+         "continuous-combinatorial, blocks, separate-blocks, path-search; "
          "found ['combinatorial']"),
         (document(proof={"kind": "combinatorial"}), "proof.name: missing"),
         (document(proof={"kind": "combinatorial", "name": 5}),
@@ -723,6 +732,9 @@ def test_price_tables_refuse_what_is_no_price():
         MemoryPriceProof(prices=MemoryPrices(boundaries=(0, 3, 4), prices=(0, 3), scale=8)),
         ConfigurationPriceProof(table=TABLE),
         ExhaustiveSearch(value=7, table=TABLE),
+        KnapsackPriceProof(
+            scale=8, first=4, prices=(3,), step=4, presence=((0, 2, 1), (1, 3, 0, 1))
+        ),
         RoundPriceProof(scale=8, first=4, prices=(3,), shares=(1, 2)),
     ],
 )

@@ -28,6 +28,7 @@ from batchprophet.solvers.certificates.separate.waits_and_stalls import WaitsAnd
 from batchprophet.solvers.certificates.verification import verify
 from batchprophet.solvers.mixed.bounds.combinatorial import all_bounds
 from batchprophet.solvers.mixed.bounds.configuration import configuration_prices
+from batchprophet.solvers.mixed.bounds.knapsack_prices import knapsack_price_bound
 from batchprophet.solvers.mixed.bounds.memory_prices import memory_price_bound
 from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
 from batchprophet.solvers.mixed.proofs.price_tables import price_table
@@ -90,6 +91,8 @@ def honest_mixed(instance, best):
     memory = memory_price_bound(instance, steps=10)
     yield prices.bound, ConfigurationPriceProof(table=table).to_record()
     yield memory.value, MemoryPriceProof(prices=memory.prices).to_record()
+    knapsacks = knapsack_price_bound(instance, memory.prices, steps=30)
+    yield knapsacks.value, knapsacks.proof.to_record()
     for name, value in all_bounds(instance, "latency"):
         yield value, {"kind": "combinatorial", "name": name}
     free = {"scale": 1, "first": 1, "prices": [0, 0], "shares": []}
@@ -211,6 +214,17 @@ def by_chance(rng, instance, objective, value):
         boundaries = np.cumsum(rng.integers(1, 5, int(rng.integers(2, 6)))).tolist()
         prices = rng.integers(0, 9, len(boundaries) - 1).tolist()
         return {"kind": kind, "scale": 4, "boundaries": boundaries, "prices": prices}
+    if kind == "knapsack-prices":
+        runs = [
+            [i, int(rng.integers(1, 12)), *rng.integers(0, 9, int(rng.integers(1, 8))).tolist()]
+            for i in range(instance.n)
+            if rng.random() < 0.7
+        ]
+        prices = rng.integers(0, 5, int(rng.integers(0, 12))).tolist()
+        return {
+            "kind": str(kind), "scale": int(rng.choice([1, 8, 64])), "first": 1, "prices": prices,
+            "step": int(rng.choice([1, 4, 2**30])), "presence": runs,
+        }  # fmt: skip
     if kind == "round-prices":
         shares = rng.multinomial(8, [1 / instance.n] * instance.n).tolist()
         prices = rng.integers(0, 5, int(rng.integers(0, 12))).tolist()
@@ -489,6 +503,16 @@ def hostile(kind):
         instance = make_instance("lognormal-burst", seed=1, settings={"n": 3000})
         bounds = list(range(2**16 + 1))
         proof = {"scale": 1, "boundaries": bounds, "prices": [1, 0] * 2**15}
+    elif kind == "knapsack-prices":  # knapsacks of 4,000 items in 4,000 rounds
+        n = 4000
+        instance = Instance(
+            gpu=Gpu(kv_capacity=2**14),
+            arrival=[0] * n,
+            prompt=list(range(1, n + 1)),
+            output=[9] * n,
+        )
+        runs = [[i, 1, *[i % 7 + 1] * 4000] for i in range(n)]
+        proof = {"scale": 1, "first": 1, "prices": [], "step": 1, "presence": runs}
     elif kind in ("configuration-prices", "exhaustive-search", "path-search"):
         instance = Instance(
             gpu=Gpu(kv_capacity=3000), arrival=[0] * 40, prompt=[9] * 40, output=[200] * 40
