@@ -108,7 +108,7 @@ class Recipe(Generic[ScheduleType]):
         Other regimes in which its instances can be bounded; `prove` runs their stages.
     bounds : callable, optional
         ``bounds(search, limits)`` yields lower bounds on the total latency, with their proofs, for
-        a search that has a schedule: what another regime's relaxation asks for.
+        a search that has a schedule, on one thread: what another regime's relaxation asks for.
     load : callable
         Runs the engine on an instance for a moment, so that its code is compiled, or loaded.
     compiled : callable

@@ -16,11 +16,15 @@ from ..models.errors import InputError
 from ..models.instance import Instance
 from .best_so_far import BestSoFar
 from .certificates.proof import RecomputedProof
+from .progress import relative_gap
 from .stages import Driver, Limits, Stage
 from .workers import Found
 
 if TYPE_CHECKING:
     from .recipe import Recipe
+
+#: Where value and bound are no farther apart, parts of the value, no other regime is asked.
+NEAR = 0.02
 
 #: By work: share of its units for a relaxation, whose steps take long.
 SHARE = 0.001
@@ -85,9 +89,14 @@ def stages(
     for each in relaxations:
         relaxed = each.instance(driver.search.instance)
         if relaxed is not None:
-            yield Stage(
-                each.name, partial(_bound, each, relaxed, driver), seconds=seconds, share=SHARE
-            )
+            run, far = partial(_bound, each, relaxed, driver), partial(_is_far, driver.search)
+            yield Stage(each.name, run, far, seconds, SHARE)
+
+
+def _is_far(search: BestSoFar[Any]) -> bool:
+    """Whether there is much for another bound to gain."""
+    gap = relative_gap(search.value, search.bound)
+    return gap is None or gap > NEAR
 
 
 def _bound(relaxation: Relaxation, relaxed: Instance, driver: Driver[Any], limits: Limits) -> None:

@@ -34,7 +34,9 @@ def compile_first(
     engine, announced = recipe(model), _Announced(progress)
     if not engine.compiled():
         engine.compile(instance, announced)
-    for each in () if instance is None else engine.relaxations:
+    if instance is None:
+        return
+    for each in engine.relaxations:
         relaxed = each.instance(instance)
         if relaxed is not None and not each.recipe.compiled():
             each.recipe.compile(relaxed, announced)

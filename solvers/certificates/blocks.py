@@ -4,8 +4,8 @@ The parts need not be the blocks of `models.blocks`: leaving requests out of a f
 leaves a feasible one in which no request completes later (the proof is there), so for *every*
 partition the optimum is at least the sum of the parts' optima (total latency, weighted completion),
 or the largest of them (makespan), and at most their sum (reward). Under continuous batching that
-needs c0_prompt ≤ c0, which is checked. That each request is in one part
-is checked; nothing else in the file is believed but through the parts' own proofs.
+needs c0_prompt ≤ c0. This, and that each request is in one part, is checked; nothing else in the
+file is believed but through the parts' own proofs.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def _prove(search: Search, options: Options) -> None:
 
 
 def _bounds(search: Search, limits: Limits) -> Iterator[Bound]:
-    """Yield bounds by prices that charge requests by the length of their batches."""
+    """Yield bounds by prices that charge requests by the length of their batches, on one thread."""
     from .bounds.charge import charge_bound
     from .engine import UNITS_PER_PRICE_STEP
 
@@ -92,7 +92,12 @@ def _bounds(search: Search, limits: Limits) -> Iterator[Bound]:
     if steps == 0:
         return iter(())
     return charge_bound(
-        search.instance, search.schedule, seconds=limits.seconds, steps=steps, stop=limits.stop
+        search.instance,
+        search.schedule,
+        seconds=limits.seconds,
+        steps=steps,
+        stop=limits.stop,
+        threads=1,
     )
 
 

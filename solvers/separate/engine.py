@@ -225,8 +225,7 @@ class _Engine:
         else:
             seconds = self.left * (self.parameters.long_share if self.exhaustible else 1.0)
             turns = 1 if self.driver.parallel or not list(self._relaxed()) else 2
-            relaxed = self._relaxed(self.parameters.relaxed_share * seconds / turns)
-            yield self._schedules(seconds / turns), relaxed
+            yield self._schedules(seconds / turns), self._relaxed(seconds / turns)
         if self.exhaustible:
             yield ([Stage(EXHAUSTION, self.search_states)],)
 

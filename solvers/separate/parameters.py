@@ -21,8 +21,6 @@ class Parameters:
         For one turn of annealing, where tail searches come between.
     long_share, guide_share : float
         For annealing where no proof is in sight; of the rest, for the prices that guide its beams.
-    relaxed_share : float
-        For bounds of other regimes, which take time from the annealing beside them.
     first_steps, later_steps, path_steps : int
         Steps of the ascent to the first prices, to those of a stage, and to those of the path.
     stages : tuple of float
@@ -42,7 +40,6 @@ class Parameters:
     turn_share: float = 0.15
     long_share: float = 0.75
     guide_share: float = 0.3
-    relaxed_share: float = 0.6
     first_steps: int = 40
     later_steps: int = 20
     path_steps: int = 5_000

@@ -93,6 +93,7 @@ def charge_bound(
     steps: int | None = None,
     stop: Callable[[], bool] | None = None,
     stages: tuple[Stage, ...] = STAGES,
+    threads: int = 2,
 ) -> Iterator[tuple[int, BatchLengthPriceProof]]:
     """Yield better and better lower bounds on the total latency, with their proofs.
 
@@ -110,6 +111,8 @@ def charge_bound(
         Asked at each step whether to end.
     stages : tuple of Stage
         Grids, coarse to fine.
+    threads : int
+        At most this many at once; by steps the bounds do not depend on it.
 
     Yields
     ------
@@ -129,7 +132,7 @@ def charge_bound(
     best, deadline = 0, time.monotonic() + seconds
     v: Variables | None = None
     before = 1.0
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=threads) as pool:
         for number, stage in enumerate(stages):
             delta = max(1, int(completion.max()) // stage.intervals)
             problem = _grid(instance, delta, stage.moves, float(completion.max()))

@@ -544,9 +544,16 @@ def hostile(kind):
         proof = {"interval": 50_000, "tokens": 1, "scale": 2**20, "request_share": [[]] * K}
         proof |= {name: [2**18] * K for name in ("gpu", "kv", "seat")}
         proof |= {name: [2**10] * K for name in ("seat_share", "token_share", "kv_share")}
-    elif kind in ("blocks", "separate-blocks"):
-        inside = "exhaustive-search" if kind == "blocks" else "walk-search"
-        document, instance = hostile(inside)
+    elif kind == "relaxation":
+        document, instance = hostile("batch-length-prices")
+        gpu = Gpu(kv_capacity=instance.gpu.kv_capacity, batch_time=instance.gpu.batch_time)
+        instance = instance.replace(gpu=gpu)
+        proof = {"regime": "continuous", "proof": document["proof"]}
+    elif kind in (inside := {
+        "blocks": "exhaustive-search", "separate-blocks": "walk-search",
+        "continuous-blocks": "batch-length-prices",
+    }):  # fmt: skip
+        document, instance = hostile(inside[kind])
         part = {"requests": list(range(instance.n)), "proof": document["proof"]}
         proof = {"parts": [part]}
     return claim(instance, "latency", PROOF_KINDS[kind].model, 1, {"kind": kind, **proof}), instance

@@ -238,6 +238,16 @@ def test_the_stage_hands_in_a_bound_that_is_verified():
     assert again.certificate == solution.certificate
 
 
+def test_where_value_and_bound_are_near_it_is_not_asked():
+    instance = crowded(40)
+    search = BestSoFar(instance, "latency", math.inf)
+    begin(search, None, Options())
+    search.better_bound("as good as known", 0.985 * search.value)
+    driver = Driver(search, work=800_000)
+    driver.run(stages(RELAXATIONS, driver))
+    assert "relaxed to continuous batching" not in dict(search.bounds)
+
+
 def test_too_little_work_for_a_step_gives_no_bound():
     assert "relaxed to continuous batching" not in dict(bounded_by_stage(crowded(40), 5).bounds)
 
