@@ -76,7 +76,8 @@ def solve(
         typer.Option(
             metavar="NAME",
             help="auto, or the MILP to solve and export: running-sum or dense; under separate "
-            "batching time-expanded, stages, classes or batch-sequence.",
+            "batching time-expanded, stages, classes or batch-sequence; under continuous batching "
+            "batch-sequence.",
         ),
     ] = "auto",
     export: Annotated[
@@ -366,7 +367,10 @@ def convert(
             chunked_prefill=chunked_prefill,
             progress=progress,
         )
-    lines = [*converted.report.lines(), f"a round is {converted.round_ms:g} ms"]
+    unit = converted.instance.gpu.batch_time.time_unit
+    affine = unit == "microsecond"
+    length = f"times are {unit}s" if affine else f"a round is {converted.round_ms:g} ms"
+    lines = [*converted.report.lines(), length]
     for warning in converted.report.warnings:
         console.note(f"warning: {warning}")
     _write_instance(converted.instance, out, lines, as_json, converted.report.warnings)

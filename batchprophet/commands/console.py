@@ -165,7 +165,9 @@ def _table(title: str, columns: Sequence[str], *, justify_right: int) -> Any:
     table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
     for position, column in enumerate(columns):
         right = position >= len(columns) - justify_right
-        table.add_column(column, justify="right" if right else "left", no_wrap=position == 0)
+        table.add_column(
+            column, justify="right" if right else "left", no_wrap=position == 0, overflow="fold"
+        )
     return table
 
 

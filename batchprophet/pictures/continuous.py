@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: Up to here every batch is a bar of its own; beyond, shares of time are shown.
 MOST_BATCHES = 300
 
+#: Tokens in a batch up to which heights of batches are linear, and logarithmic beyond.
+FEW_TOKENS = 10
+
 #: Bins of the shares of time: many batches in each, so that shares read as areas.
 SHARE_BINS = 120
 
@@ -41,6 +44,8 @@ def starts(instance: Instance, schedule: ContinuousSchedule) -> IntArray:
 
 def draw_modes(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> None:
     """Draw what batches hold over time: each batch, as high as it has tokens, by composition.
+
+    Heights are linear up to `FEW_TOKENS`, and logarithmic beyond.
 
     Beyond `MOST_BATCHES` batches: the shares of time that batches of prompts, of both kinds and of
     token jobs take.
@@ -58,8 +63,16 @@ def draw_modes(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> No
                 ax, time.start[some], time.end[some], (bottom + height / 2)[some], height[some],
                 facecolor=colour, label=label, **edge,
             )  # fmt: skip
-        ax.set_ylim(0, int((time.jobs + time.prompt_tokens).max()) * 1.05)
-        ax.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+        most = int((time.jobs + time.prompt_tokens).max())
+        if most > FEW_TOKENS:  # a few token jobs beside hundreds of prompt tokens stay visible
+            ax.set_yscale("symlog", linthresh=FEW_TOKENS, linscale=1.0)
+            ax.set_ylim(0, most * 1.3)
+            ticks = [0, *(10**k for k in range(1, 8) if 10**k <= most)]
+            ax.set_yticks(ticks, [f"{tick:,}" for tick in ticks])
+            ax.minorticks_off()
+        else:
+            ax.set_ylim(0, most * 1.05)
+            ax.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
         palette.dress(ax, x_label="", y_label="tokens in batch")
         return
     edges = bin_edges(int(time.start[0]), int(time.end[-1]), SHARE_BINS)

@@ -83,7 +83,8 @@ DRAWINGS: dict[str, Drawing] = {
         served="the first prompt chunk",
         rows_are="dark until its first token, light until its last one, a cross where its cache is "
         "dropped",
-        modes_are="the height of a batch is its tokens, of prompts and of token jobs",
+        modes_are="the height of a batch is its tokens, of prompts and of token jobs (logarithmic "
+        "above 10)",
         account_is="in the queue, by what keeps them out of a batch; while their prompts are read; "
         "while they get tokens: their own work, the fixed time of a batch, the work of others; "
         "preempted",

@@ -74,7 +74,7 @@ class Simulated(Scheduled, Shown):
             ("makespan", shown.text(m.makespan)),
             ("KV", f"{m.kv_utilisation:.1%} of the capacity used, peak {m.peak_kv:,}"),
         ]
-        facts += m.facts()
+        facts = list((dict(facts) | dict(m.facts())).items())  # a regime's own replace these
         if self.account is not None:
             facts += self.account.facts()
         if self.goodput is not None:

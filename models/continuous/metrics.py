@@ -75,14 +75,16 @@ class ContinuousMetrics(Figures):
     unit_is_microsecond: bool
 
     def facts(self) -> list[tuple[str, str]]:
-        """Return what only this regime has, as (term, value)."""
+        """Return what this regime has beside or in place of what all have, as (term, value)."""
         unit, scale, second = ("ms", MILLISECOND, 10**6) if self.unit_is_microsecond else (
             "rounds", 1, 1
         )  # fmt: skip
         per = "s" if self.unit_is_microsecond else "round"
 
-        def times(*values: float) -> str:
-            return " / ".join(f"{value / scale:,.1f}" for value in values) + f" {unit}"
+        def times(mean: float, p50: float, p95: float, p99: float) -> str:
+            named = {"mean": mean, "p50": p50, "p95": p95, "p99": p99}
+            words = (f"{name} {value / scale:,.1f}" for name, value in named.items())
+            return ", ".join(words) + f" {unit}"
 
         tpot = "no request has two output tokens"
         if self.tpot_requests:
@@ -90,14 +92,15 @@ class ContinuousMetrics(Figures):
             tpot += f" ({self.tpot_requests:,} requests with two tokens or more)"
         return [
             (
-                "end to end, mean / p50 / p95 / p99",
-                times(self.mean_latency, self.p50_latency, self.p95_latency, self.p99_latency),
+                "latency",
+                times(self.mean_latency, self.p50_latency, self.p95_latency, self.p99_latency)
+                + f", max {self.max_latency / scale:,.1f}",
             ),
             (
-                "time to first token, mean / p50 / p95 / p99",
+                "time to first token",
                 times(self.mean_ttft, self.p50_ttft, self.p95_ttft, self.p99_ttft),
             ),
-            ("time per output token, mean / p50 / p95 / p99", tpot),
+            ("time per output token", tpot),
             (
                 "throughput",
                 f"{self.output_tokens_per_unit * second:,.1f} output tokens/{per}, "

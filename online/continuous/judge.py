@@ -23,6 +23,9 @@ from .simulator import simulate_continuous
 #: Labels of the exhaustive search, which cost up to a millisecond each.
 LABELS = 2_000
 
+#: Tokens of a request up to which it is run: a label has as many successors as chunks.
+MOST_TOKENS = 100
+
 #: Units of annealing before it: its schedule is where the search begins.
 ANNEALING = 200
 
@@ -88,7 +91,8 @@ def _prove(
     rules = Search(instance, "latency", 0, lambda found: search.offer(found, "annealed rules"))
     rules.try_rules(search.schedule, Limits(work=ANNEALING))
     rules.improve(Limits(work=ANNEALING))
-    if search.proved or instance.n > MOST_EXACT or not is_applicable(instance):
+    small = instance.n <= MOST_EXACT and int(instance.peak.max()) <= MOST_TOKENS
+    if search.proved or not small or not is_applicable(instance):
         return None
     told = False
 

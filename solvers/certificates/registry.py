@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from .blocks import BlocksProof, ContinuousBlocksProof, SeparateBlocksProof
 from .continuous.batch_length_prices import BatchLengthPriceProof
+from .continuous.continuous_search import ContinuousSearch
 from .continuous.simple import ContinuousBound
 from .mixed.combinatorial import CombinatorialBound
 from .mixed.configuration_prices import ConfigurationPriceProof
@@ -40,6 +41,7 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
             WalkSearch,
             BatchLengthPriceProof,
             ContinuousBound,
+            ContinuousSearch,
             BlocksProof,
             SeparateBlocksProof,
             ContinuousBlocksProof,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...models.continuous.schedule import ContinuousSchedule
 from ...models.objectives import Exact
 from ..best_so_far import BestSoFar
+from ..certificates.continuous.continuous_search import ContinuousSearch
 from ..recipe import Options
 from ..stages import Driver, Limits, Stage
 from ..workers import Found
 from .bounds.charge import charge_bound
+from .exact.prices import SCALE, Prices
 from .exact.problem import is_applicable
 from .exact.search import OBJECTIVES, search
 from .search.recipe import Search
@@ -110,10 +113,22 @@ class _Engine:
             stop=limits.stop,
             found=self._hand_in_bound,
         )
-        self._hand_in_bound(outcome.schedule, outcome.bound)
+        self._hand_in_bound(outcome.schedule, outcome.bound, outcome.prices)
 
-    def _hand_in_bound(self, schedule: ContinuousSchedule | None, bound: Exact) -> None:
-        self.driver.mailbox.put(Found(EXACT, schedule, (bound, None)))
+    def _hand_in_bound(
+        self, schedule: ContinuousSchedule | None, bound: Exact, prices: Prices
+    ) -> None:
+        proof = None
+        if self._has_latency():
+            proof = ContinuousSearch(
+                value=math.ceil(bound),
+                scale=SCALE,
+                cell=prices.cell,
+                width=prices.width,
+                kv=tuple(prices.block.tolist()),
+                seat=tuple(prices.seat.tolist()),
+            )
+        self.driver.mailbox.put(Found(EXACT, schedule, (bound, proof)))
 
     def _hand_in(self, schedule: ContinuousSchedule) -> None:
         self.driver.mailbox.put(Found(SCHEDULES, schedule))

@@ -12,6 +12,7 @@ from numba import njit
 from ....models.instance import IntArray
 from .bound import least_cost
 from .labels import BEST, EXPANSIONS, HEAP, LABELS, Labels, pop, push, slot_of
+from .potentials import Potentials
 from .problem import Problem
 from .rules import (
     CHUNKS,
@@ -24,14 +25,21 @@ from .rules import (
     next_begin,
     state_after,
 )
-from .states import READY, SKIPPED, cache_of, flags_of, tokens_of
+from .states import CHUNK, HELD_UP, JOB, READY, SKIPPED, cache_of, flags_of, tokens_of
 
 #: How `expand` ends: no label is left that counts, no room is left, or all expansions are done.
 EXHAUSTED, FULL, PAUSED = range(3)
 
 
 @njit(cache=True, nogil=True)
-def expand(problem: Problem, here: Workspace, labels: Labels, limit: IntArray, steps: int) -> int:
+def expand(
+    problem: Problem,
+    tables: Potentials,
+    here: Workspace,
+    labels: Labels,
+    limit: IntArray,
+    steps: int,
+) -> int:
     """Expand labels in order of their bounds; say how it ended.
 
     `limit` holds the cost that a schedule must stay below, and gets that of each better one.
@@ -43,7 +51,7 @@ def expand(problem: Problem, here: Workspace, labels: Labels, limit: IntArray, s
             return EXHAUSTED
         label = pop(labels)
         labels.waits[label] = False
-        if not _expand_one(problem, here, labels, limit, label):
+        if not expand_one(problem, tables, here, labels, limit, label):
             push(labels, label)
             return FULL
         labels.size[EXPANSIONS] += 1
@@ -51,14 +59,40 @@ def expand(problem: Problem, here: Workspace, labels: Labels, limit: IntArray, s
 
 
 @njit(cache=True, nogil=True)
-def _expand_one(
-    problem: Problem, here: Workspace, labels: Labels, limit: IntArray, label: int
+def expand_some(
+    problem: Problem,
+    tables: Potentials,
+    here: Workspace,
+    labels: Labels,
+    limit: IntArray,
+    chosen: IntArray,
+) -> int:
+    """Expand chosen labels that wait and count, in this order; return how many are dealt with."""
+    for at in range(chosen.size):
+        label = chosen[at]
+        if not labels.waits[label] or labels.bound[label] >= limit[0]:
+            continue
+        if not expand_one(problem, tables, here, labels, limit, label):
+            return at
+        labels.waits[label] = False
+        labels.size[EXPANSIONS] += 1
+    return int(chosen.size)
+
+
+@njit(cache=True, nogil=True)
+def expand_one(
+    problem: Problem,
+    tables: Potentials,
+    here: Workspace,
+    labels: Labels,
+    limit: IntArray,
+    label: int,
 ) -> bool:
     """Add all batches after a label: now, and at each arrival to come. False: no room is left."""
     n = problem.prompt.size
     here.before[:] = labels.state[label]
     time = labels.time[label]
-    if not _all_batches(problem, here, labels, limit, label, time, False):
+    if not _all_batches(problem, tables, here, labels, limit, label, time, False):
         return False
     last = time
     while True:
@@ -68,7 +102,7 @@ def _expand_one(
                 begin = problem.arrival[i]
         if begin == NEVER:
             return True
-        if not _all_batches(problem, here, labels, limit, label, begin, True):
+        if not _all_batches(problem, tables, here, labels, limit, label, begin, True):
             return False
         last = begin
 
@@ -76,6 +110,7 @@ def _expand_one(
 @njit(cache=True)
 def _all_batches(
     problem: Problem,
+    tables: Potentials,
     here: Workspace,
     labels: Labels,
     limit: IntArray,
@@ -87,14 +122,9 @@ def _all_batches(
     n = problem.prompt.size
     if waited:
         cost = labels.cost[label]
-        if least_cost(problem, here.before, begin, cost, here.space) >= limit[0]:
+        if least_cost(problem, tables, here.before, begin, cost, here.space) >= limit[0]:
             return True
-    to_come = False
-    for i in range(n):
-        if problem.arrival[i] > begin and here.before[i] == 0:
-            to_come = True
-    for i in range(n):
-        _list_options(problem, here, i, begin, to_come)
+    _list_all(problem, here, begin)
     i = 0
     here.at[0] = -1
     while i >= 0:
@@ -110,12 +140,81 @@ def _all_batches(
             continue
         if labels.size[LABELS] + 1 >= labels.time.size:
             return False
-        _add_batch(problem, here, labels, limit, label, begin, waited)
+        _add_batch(problem, tables, here, labels, limit, label, begin, waited)
     return True
 
 
 @njit(cache=True)
-def _list_options(problem: Problem, here: Workspace, i: int, begin: int, to_come: bool) -> None:
+def _list_all(problem: Problem, here: Workspace, begin: int) -> None:
+    """List what each request may do in a batch that begins at a time, and what that adds at most.
+
+    `since` is the least time since the arrival of a member that the batch begins.
+    """
+    n = problem.prompt.size
+    since, unread, jobs, most_kept = NEVER, 0, 0, 0
+    to_come, all_begun, rest_blocks, rest = False, True, 0, 0
+    for i in range(n):
+        state = here.before[i]
+        g = tokens_of(state)
+        if g == problem.output[i]:
+            continue
+        rest += 1
+        peak = problem.prompt[i] + problem.output[i] - 1
+        rest_blocks += (peak + problem.block - 1) // problem.block
+        if state == 0:
+            all_begun = False
+            if problem.arrival[i] > begin:
+                to_come = True
+                continue
+            since = min(since, begin - problem.arrival[i])
+        if flags_of(state) & READY:
+            jobs += 1
+            most_kept = max(most_kept, problem.prompt[i] + g - 1)
+        else:
+            unread += problem.prompt[i] + g - cache_of(state)
+    needless = all_begun and rest_blocks <= problem.blocks and rest <= problem.seats
+    drops = problem.drops and not (problem.jobs_cheapest and needless)
+    if drops and problem.block > 1:
+        most_kept *= n
+    fills = unread + jobs + most_kept * drops > problem.tokens
+    parts = problem.chunked and (not problem.moves or to_come or (problem.scarce and fills))
+    for i in range(n):
+        _list_options(problem, here, i, begin, parts, drops)
+        here.least[i] = _least_beside(problem, here.before[i], i, since)
+    here.most[n] = 0
+    for i in range(n - 1, -1, -1):
+        most = 0
+        for at in range(here.available[i]):
+            option = here.options[i, at]
+            amount = 1 if option == TOKEN else 0
+            if option >= DROP_AND_CHUNKS:
+                amount = option - DROP_AND_CHUNKS
+            elif option >= CHUNKS:
+                amount = option - CHUNKS
+            most = max(most, amount)
+        here.most[i] = here.most[i + 1] + most
+
+
+@njit(cache=True)
+def _least_beside(problem: Problem, state: int, i: int, since: int) -> int:
+    """Tokens that a batch must have for a request that holds a cache to rest in it (`rules`)."""
+    flags, law = flags_of(state), problem.law
+    if cache_of(state) == 0 or not problem.moves or flags & HELD_UP:
+        return 0
+    if law.token > law.prompt or (flags & READY and not flags & (CHUNK | JOB)):
+        return 0
+    amount, work = 1, law.per_prompt_token
+    if flags & JOB:
+        work = law.per_token_job + law.per_kv_token * (problem.prompt[i] + tokens_of(state) - 1)
+    elif flags & READY and not problem.chunked:
+        amount, work = cache_of(state), law.per_prompt_token * cache_of(state)
+    return 0 if since < work // law.divisor else problem.tokens - amount + 1
+
+
+@njit(cache=True)
+def _list_options(
+    problem: Problem, here: Workspace, i: int, begin: int, parts: bool, drops: bool
+) -> None:
     """List what request i may do in a batch that begins at a time."""
     state = here.before[i]
     g, cache, flags = tokens_of(state), cache_of(state), flags_of(state)
@@ -126,7 +225,6 @@ def _list_options(problem: Problem, here: Workspace, i: int, begin: int, to_come
         here.available[i] = count
         return
     whole = problem.prompt[i] + g
-    parts = problem.chunked and (not problem.moves or to_come or problem.scarce)
     if not flags & READY:
         least = 1 if parts else whole - cache
         for p in range(least, min(problem.tokens, whole - cache) + 1):
@@ -136,7 +234,7 @@ def _list_options(problem: Problem, here: Workspace, i: int, begin: int, to_come
         return
     options[count] = TOKEN
     count += 1
-    if problem.drops and not flags & SKIPPED:
+    if drops and not flags & SKIPPED:
         options[count] = DROP
         count += 1
         # with the drop rule the last chunk waits for a batch that needs what is freed
@@ -153,7 +251,7 @@ def _try_option(problem: Problem, here: Workspace, i: int, begin: int) -> bool:
     option = here.options[i, here.at[i]]
     state = here.before[i]
     cache = cache_of(state)
-    p, d, kv, blocks, seats, parts = here.sums[i]
+    p, d, kv, blocks, seats, parts, least = here.sums[i]
     if option == TOKEN:
         d += 1
         kv += problem.prompt[i] + tokens_of(state)
@@ -164,6 +262,9 @@ def _try_option(problem: Problem, here: Workspace, i: int, begin: int) -> bool:
             return False
         if option >= DROP_AND_CHUNKS:
             option, cache = option - DROP_AND_CHUNKS, 0
+        elif cache > 0:
+            option -= CHUNKS
+            least = max(least, here.least[i])
         else:
             option -= CHUNKS
         p += option
@@ -171,18 +272,17 @@ def _try_option(problem: Problem, here: Workspace, i: int, begin: int) -> bool:
         parts += cache < problem.prompt[i] + tokens_of(state)
     elif option == DROP:
         cache = 0
+    else:
+        least = max(least, here.least[i])
     blocks += (cache + problem.block - 1) // problem.block
     seats += cache > 0
     if p + d > problem.tokens or blocks > problem.blocks or seats > problem.seats:
         return False
-    if parts > 1 and problem.block == 1:
+    if (parts > 1 and problem.block == 1) or p + d + here.most[i + 1] < least:
         return False
-    here.sums[i + 1, 0] = p
-    here.sums[i + 1, 1] = d
-    here.sums[i + 1, 2] = kv
-    here.sums[i + 1, 3] = blocks
-    here.sums[i + 1, 4] = seats
-    here.sums[i + 1, 5] = parts
+    sums = here.sums[i + 1]
+    sums[0], sums[1], sums[2], sums[3], sums[4] = p, d, kv, blocks, seats
+    sums[5], sums[6] = parts, least
     return True
 
 
@@ -201,6 +301,7 @@ def _comes_first(problem: Problem, here: Workspace, twin: int, i: int, begin: in
 @njit(cache=True)
 def _add_batch(
     problem: Problem,
+    tables: Potentials,
     here: Workspace,
     labels: Labels,
     limit: IntArray,
@@ -210,7 +311,7 @@ def _add_batch(
 ) -> None:
     """Add the label after the batch of the options tried, unless a rule leaves it out."""
     n, law = problem.prompt.size, problem.law
-    p, d, kv, blocks, seats, parts = here.sums[n]
+    p, d, kv, blocks, seats, parts, _ = here.sums[n]
     if p + d == 0:
         return
     arrival, drops = -NEVER, 0
@@ -244,7 +345,7 @@ def _add_batch(
         soon = next_begin(problem, here.after, end) if parts and problem.moves else end
         if soon == NEVER:
             return
-        bound = least_cost(problem, here.after, soon, cost, here.space)
+        bound = least_cost(problem, tables, here.after, soon, cost, here.space)
     if bound >= limit[0]:
         return
     new = _keep(problem, labels, here.after, end, cost)

@@ -76,9 +76,13 @@ class Workspace(NamedTuple):
         What each request may do in the batch.
     available, at : ndarray of int64, shape (n,)
         How many options it has, and the number of the one that is tried.
-    sums : ndarray of int64, shape (n + 1, 6)
-        Prompt tokens, token jobs, KV tokens read, blocks, seats, and chunks that do not complete a
-        prompt, of the requests before each.
+    sums : ndarray of int64, shape (n + 1, 7)
+        Of the requests before each: prompt tokens, token jobs, KV tokens read, blocks, seats, and
+        chunks that do not complete a prompt; and how many tokens the batch must have for them.
+    least : ndarray of int64, shape (n,)
+        How many tokens the batch must have for each to rest, or to go on with a half-read prompt.
+    most : ndarray of int64, shape (n + 1,)
+        Most tokens of each and of those after it.
     before, after : ndarray of int64, shape (n,)
         The state before and after.
     space : ndarray of int64, shape (6, n)
@@ -89,6 +93,8 @@ class Workspace(NamedTuple):
     available: IntArray
     at: IntArray
     sums: IntArray
+    least: IntArray
+    most: IntArray
     before: IntArray
     after: IntArray
     space: IntArray
@@ -102,7 +108,9 @@ def workspace(problem: Problem) -> Workspace:
         options=np.zeros((n, most), dtype=np.int64),
         available=np.zeros(n, dtype=np.int64),
         at=np.zeros(n, dtype=np.int64),
-        sums=np.zeros((n + 1, 6), dtype=np.int64),
+        sums=np.zeros((n + 1, 7), dtype=np.int64),
+        least=np.zeros(n, dtype=np.int64),
+        most=np.zeros(n + 1, dtype=np.int64),
         before=np.zeros(n, dtype=np.int64),
         after=np.zeros(n, dtype=np.int64),
         space=np.zeros((6, n), dtype=np.int64),
@@ -114,7 +122,7 @@ def next_begin(problem: Problem, state: IntArray, end: int) -> int:
     """Earliest begin of the batch after a chunk that did not complete its prompt."""
     law = problem.law
     work = law.per_prompt_token // law.divisor
-    most = 0
+    most = again = 0
     begin = NEVER
     for i in range(problem.prompt.size):
         g = tokens_of(state[i])
@@ -126,8 +134,13 @@ def next_begin(problem: Problem, state: IntArray, end: int) -> int:
             continue
         if not flags_of(state[i]) & READY:
             most += problem.prompt[i] + g - cache_of(state[i])
-        else:
-            most += problem.prompt[i] + g if problem.drops else 1
+            continue
+        most += 1
+        if problem.drops and not (problem.jobs_cheapest and problem.block == 1):
+            most += problem.prompt[i] + g
+        elif problem.drops:  # a single prompt may be read again in part
+            again = max(again, problem.prompt[i] + g - 1)
+    most += again
     return end if problem.scarce and most >= problem.tokens else begin
 
 

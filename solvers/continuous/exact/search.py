@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,13 +16,14 @@ from ....models.instance import Instance
 from ....models.objectives import Exact
 from ...limits import Budget
 from .first_schedule import first_schedule
+from .prices import Prices, climb
 from .problem import Problem, is_applicable, problem_of, weights_in_units
 
 #: Labels that are kept at most (a power of 2), and room for at first.
 MOST_LABELS, FIRST_LABELS = 2**23, 2**14
 
-#: Share of the time, and expansions, for a first search without drops and needless chunks.
-FIRST_SHARE, MOST_PLAIN = 0.3, 50_000
+#: Labels that are expanded for each batch to find schedules first: without needless freedom, with.
+BEAM, LAST_BEAM = 300, 50
 
 #: Expansions between two looks at the clock.
 SLICE = 200
@@ -30,7 +31,7 @@ SLICE = 200
 #: Objectives that the search takes.
 OBJECTIVES = ("latency", "weighted", "makespan")
 
-Found = Callable[[ContinuousSchedule | None, Exact], None]
+Found = Callable[[ContinuousSchedule | None, Exact, Prices], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,15 @@ class Outcome:
         Whether the schedule, or else the value that was known, is proved optimal.
     expanded : int
         Labels expanded.
+    prices : Prices
+        Prices by which the search went.
     """
 
     schedule: ContinuousSchedule | None
     bound: Exact
     proved: bool
     expanded: int
+    prices: Prices
 
 
 def search(
@@ -83,7 +87,8 @@ def search(
     stop : callable, optional
         Asked now and then whether to end.
     found : callable, optional
-        Called with the best schedule and the lower bound, when either gets better.
+        Called with the best schedule, the lower bound and the prices, when either of the first gets
+        better.
 
     Returns
     -------
@@ -115,27 +120,31 @@ def search(
         schedule, least = None, value
     order = np.argsort(instance.arrival, kind="stable")
     problem = problem_of(instance, objective, order)
-    plain = _without_extras(problem)
     expanded = 0
-    if (plain.drops, plain.chunked) != (problem.drops, problem.chunked):
-        part = budget.part(FIRST_SHARE)
-        run = _Run(instance, objective, plain, schedule, least)
-        run.until_done(part, None, most=MOST_PLAIN)
-        budget.settle(part)
-        schedule, expanded = run.schedule, run.expanded
-        least = run.value
+    for part in _parts_of(problem):
+        run = _Run(instance, objective, part, schedule, least)
+        run.narrow(budget, BEAM)
+        schedule, least = run.schedule, run.value
+        expanded += run.expanded
     run = _Run(instance, objective, problem, schedule, least)
+    run.narrow(budget, LAST_BEAM)
     proved = run.until_done(budget, found)
-    return Outcome(run.schedule, run.bound, proved, expanded + run.expanded)
+    return Outcome(run.schedule, run.bound, proved, expanded + run.expanded, run.prices)
 
 
-def _without_extras(problem: Problem) -> Problem:
-    """Return the problem without drops, and without chunks where all prompts fit a batch.
+def _parts_of(problem: Problem) -> Iterator[Problem]:
+    """Yield problems with less freedom, whose schedules are schedules of the problem.
 
-    Its schedules are schedules of the problem; many times fewer batches follow a state.
+    Without drops, and without chunks where all prompts fit a batch, many times fewer batches follow
+    a state.
     """
     whole = not problem.chunked or int(problem.prompt.max()) <= problem.tokens
-    return problem._replace(drops=False, chunked=not whole)
+    plain = problem._replace(drops=False, chunked=not whole)
+    without_chunks = problem._replace(chunked=not whole)
+    if plain.drops != problem.drops:
+        yield plain
+    if without_chunks.chunked != problem.chunked:
+        yield without_chunks
 
 
 class _Run:
@@ -166,7 +175,8 @@ class _Run:
         time = int(instance.arrival.min())
         self._labels.size[labels.LABELS] = 1
         self._labels.time[0] = time
-        self._labels.bound[0] = least_cost(problem, first, time, 0, self._here.space)
+        self._tables, self.prices = climb(problem, cost)
+        self._labels.bound[0] = least_cost(problem, self._tables, first, time, 0, self._here.space)
         self._labels.table[labels.slot_of(self._labels, first)] = 0
         labels.push(self._labels, 0)
         self._bound = min(int(self._labels.bound[0]), cost)
@@ -190,16 +200,18 @@ class _Run:
         value = self._unit * (cost - self._offset)
         return int(value) if value.denominator == 1 else value
 
-    def until_done(self, budget: Budget, found: Found | None, most: int = 2**62) -> bool:
+    def until_done(self, budget: Budget, found: Found | None) -> bool:
         """Expand labels until none is left that counts, or the budget or the room is spent.
 
-        At most this many; returns whether none is left.
+        Returns whether none is left.
         """
-        while not budget.is_spent and self.expanded < most:
+        while not budget.is_spent:
             before = self.expanded
             size = SLICE if budget.affords(SLICE) else 1
             cost, bound = int(self._limit[0]), self._bound
-            ended = self._code.expand(self._problem, self._here, self._labels, self._limit, size)
+            ended = self._code.expand(
+                self._problem, self._tables, self._here, self._labels, self._limit, size
+            )
             budget.work += self.expanded - before
             if self._limit[0] < cost:
                 self.schedule = self._schedule_of(int(self._labels.size[self._labels_code.BEST]))
@@ -207,12 +219,34 @@ class _Run:
             if ended != self._code.EXHAUSTED:
                 self._bound = max(bound, min(self._bound, self._least()))
             if found is not None and (self._limit[0] < cost or self._bound > bound):
-                found(self.schedule, self.bound)
+                found(self.schedule, self.bound, self.prices)
             if ended == self._code.EXHAUSTED:
                 return True
             if ended == self._code.FULL and not self._make_room():
                 return False
         return False
+
+    def narrow(self, budget: Budget, width: int) -> None:
+        """Expand batch by batch the labels of least bounds alone (a beam), for good schedules."""
+        chosen = np.zeros(1, dtype=np.int64)
+        while chosen.size and not budget.is_spent:
+            if not budget.affords(chosen.size):
+                return
+            before, first, cost = self.expanded, int(self._labels.size[0]), int(self._limit[0])
+            while chosen.size:
+                done = self._code.expand_some(
+                    self._problem, self._tables, self._here, self._labels, self._limit, chosen
+                )
+                chosen = chosen[done:]
+                if chosen.size and not self._make_room():
+                    return
+            budget.work += self.expanded - before
+            if self._limit[0] < cost:
+                self.schedule = self._schedule_of(int(self._labels.size[self._labels_code.BEST]))
+            new = first + np.flatnonzero(self._labels.waits[first : int(self._labels.size[0])])
+            bound = self._labels.bound[new]
+            new = new[bound < self._limit[0]]
+            chosen = new[np.argsort(self._labels.bound[new], kind="stable")[:width]]
 
     def _least(self) -> int:
         """Least bound of the labels that wait."""

@@ -54,7 +54,7 @@ def test_the_search_is_brute_force_on_many():
 def test_what_is_found_on_the_way_is_feasible_and_bounds_rise():
     instance = tiny_continuous(11)
     told = []
-    outcome = search(instance, found=lambda schedule, bound: told.append((schedule, bound)))
+    outcome = search(instance, found=lambda schedule, bound, _: told.append((schedule, bound)))
     bounds = [bound for _, bound in told]
     assert bounds == sorted(bounds)
     assert bounds[-1] == outcome.bound
