@@ -68,7 +68,7 @@ class Audited(Shown):
             found = [(each.policy, figures) for each, figures in hindsight.policies]
             table += [(name, figures) for name, figures in found if figures is not None]
             table.append(("best schedule known", hindsight.figures))
-        cells = [
+        cells: list[tuple[str, ...]] = [
             (
                 name,
                 f"{each.mean_latency_ms:,.1f}",

@@ -91,8 +91,8 @@ def _interval(audited: Audited) -> dict[str, Any] | None:
     if hindsight is None:
         return None
     marks = [("best schedule known", hindsight.figures.mean_latency_ms)]
-    if hindsight.policies and hindsight.policies[0][1] is not None:
-        best, figures = hindsight.policies[0]
+    best, figures = hindsight.policies[0]
+    if figures is not None:
         marks.append((f"best policy ({best.policy})", figures.mean_latency_ms))
     marks.append(("the engine", audit.logged.mean_latency_ms))
     bound = hindsight.lower_bound_ms
