@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # `as` makes names public for type checkers
     from .audits.api import calibrate as calibrate
     from .audits.audited import Audited as Audited
     from .audits.audited import Calibrated as Calibrated
+    from .audits.audited import CalibratedSteps as CalibratedSteps
     from .models.batch_time import AffineTime as AffineTime
     from .models.batch_time import ConstantTime as ConstantTime
     from .models.batch_time import UnitTime as UnitTime
@@ -83,7 +84,7 @@ if TYPE_CHECKING:  # `as` makes names public for type checkers
 #: Public names by the module that has them.
 _NAMES = {
     "audits.api": ("audit", "calibrate"),
-    "audits.audited": ("Audited", "Calibrated"),
+    "audits.audited": ("Audited", "Calibrated", "CalibratedSteps"),
     "models.batch_time": ("AffineTime", "ConstantTime", "UnitTime"),
     "models.errors": (
         "BatchprophetError",

@@ -245,8 +245,8 @@ def _with_intervals(distance: Distance, best: FloatArray, nearest: float, own: b
             f"{distance.log.name}: expected at least {2 * k} stretches between known moments, "
             f"found {stretches.took.size}: too few requests to fit a law of {k} coefficients"
         )
-    found, weight = robust_fit(stretches.rows, stretches.took, stretches.weight)
-    spread = covariance(stretches.rows, stretches.took, weight, found)
+    found, kept = robust_fit(stretches.rows, stretches.took, stretches.weight)
+    spread = covariance(stretches.rows, stretches.took, stretches.weight, found, kept)
     apart = np.outer(found - best, found - best)  # two estimators that differ are both unsure
     spread = spread + apart
     deviation = DEVIATIONS * np.sqrt(np.diag(spread)) + FLOOR * best
