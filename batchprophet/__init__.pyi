@@ -12,6 +12,7 @@ from .audits.api import audit as audit
 from .audits.api import calibrate as calibrate
 from .audits.audited import Audited as Audited
 from .audits.audited import Calibrated as Calibrated
+from .audits.audited import CalibratedSteps as CalibratedSteps
 from .models.batch_time import AffineTime as AffineTime
 from .models.batch_time import ConstantTime as ConstantTime
 from .models.batch_time import UnitTime as UnitTime

@@ -1,6 +1,6 @@
 """A serving engine of its own for tests: the rule of vLLM v1 in plain Python, with noise.
 
-It shares no code with the package's simulators. Times are in milliseconds, memory in whole blocks.
+It shares no code with the package's simulators. Times are whole microseconds, memory whole blocks.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from batchprophet.models.engine_logs.log import EngineLog
 
 @dataclass
 class Job:
-    at: float
+    at: int
     prompt: int
     output: int
     cached: int = 0
     tokens: int = 0
-    first: float = 0.0
-    last: float = 0.0
+    first: int = 0
+    last: int = 0
 
 
 @dataclass
@@ -52,7 +52,7 @@ class EngineUnderTest:
         queue = sorted(jobs, key=lambda j: j.at)
         waiting: list[Job] = []
         running: list[Job] = []
-        now, arrived, done = 0.0, 0, 0
+        now, arrived, done = 0, 0, 0
         while done < len(jobs):
             while arrived < len(queue) and queue[arrived].at <= now:
                 waiting.append(queue[arrived])
@@ -125,20 +125,24 @@ class EngineUnderTest:
             running.append(waiting.pop(0))
         return batch
 
-    def length(self, batch) -> float:
-        c0, c1, c2, c3 = self.law
+    def length(self, batch) -> int:
+        """Rounded up, by coefficients in whole picoseconds."""
+        c0, c1, c2, c3 = (round(c * 10**9) for c in self.law)
         decodes = [
             job for job, _ in batch if job.tokens and job.cached == job.prompt + job.tokens - 1
         ]
         read = sum(tokens for _, tokens in batch) - len(decodes)
         kv = sum(job.prompt + job.tokens for job in decodes)
         usual = c0 + c1 * read + c2 * len(decodes) + c3 * kv
-        return usual * max(0.2, 1 + self.jitter * self.rng.standard_normal())
+        if self.jitter == 0:
+            return -(-usual // 10**6)
+        noise = max(0.2, 1 + self.jitter * self.rng.standard_normal())
+        return round(usual * noise / 10**6)
 
 
 def requests(n: int, rate: float, rng: np.random.Generator, scale: float = 1.0) -> list[Job]:
     """Poisson arrivals (per second), lognormal prompts and outputs."""
-    at = np.cumsum(rng.exponential(1000 / rate, n))
+    at = np.cumsum(rng.exponential(10**6 / rate, n)).astype(int)
     prompt = np.clip(scale * rng.lognormal(5.8, 0.9, n), 4, 4000).astype(int)
     output = np.clip(scale * rng.lognormal(4.6, 0.7, n), 2, 1500).astype(int)
     return [
@@ -150,7 +154,7 @@ def log_of(jobs: list[Job], *, name: str = "synthetic", **facts) -> EngineLog:
     """What the engine logged, in order of arrival."""
     jobs = sorted(jobs, key=lambda j: j.at)
     micro = {
-        key: np.rint([1000 * getattr(job, source) for job in jobs]).astype(np.int64)
+        key: np.array([getattr(job, source) for job in jobs], dtype=np.int64)
         for key, source in (("arrival", "at"), ("first_token", "first"), ("last_token", "last"))
     }
     begin = int(micro["arrival"][0])

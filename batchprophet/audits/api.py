@@ -10,10 +10,12 @@ from ..arguments.outputs import PathLike
 from ..models.batch_time import AffineTime
 from ..models.engine_logs.log import EngineLog
 from ..models.errors import InputError
-from .audited import Audited, Calibrated
+from ..online.calibration.replay import engine_kind
+from .audited import Audited, Calibrated, CalibratedSteps
 from .engine import Said, engine_for
 
 if TYPE_CHECKING:
+    from ..models.engine_logs.iterations import Iterations
     from ..online.audit.figures import Limits
     from ..solvers.progress import Progress
 
@@ -89,8 +91,8 @@ def audit(
     >>> audited = bp.audit(
     ...     log, kv_capacity=99, batch_time="affine:c0=2,c1=0.125,c2=0,c3=0", time_limit=0
     ... )
-    >>> audited.explained, [round(end, 2) for end in audited.ratio]
-    (True, [1.0, 1.0])
+    >>> audited.explained, round(audited.ratio[0], 2)
+    (True, 1.0)
     """
     require_model(regime)
     require_seconds(time_limit)
@@ -138,20 +140,21 @@ def calibrate(
     block_size: int | None = None,
     format: str = "auto",  # noqa: A002 - the word of the command line
     columns: str | Mapping[str, str] | None = None,
-) -> Calibrated:
-    """Fit the batch-time law to an engine's log.
+) -> Calibrated | CalibratedSteps:
+    """Fit the batch-time law to an engine's log, or to the batches that it measured.
 
     Parameters
     ----------
     log, meta, regime, rule, kv_capacity, max_num_seqs, max_num_batched_tokens, block_size
         As in `audit`.
     format, columns
-        As there.
+        As there. Iteration logs (`batchprophet.models.engine_logs.iterations`) are recognised, and
+        a table of batches by columns ``prompt=…,jobs=…,time=…[,kv=…|context=…][,unit=ms]``.
 
     Returns
     -------
-    Calibrated
-        The law, with intervals of its coefficients and errors of requests held out.
+    Calibrated or CalibratedSteps
+        The law, with intervals of its coefficients and errors of requests or batches held out.
 
     Raises
     ------
@@ -163,6 +166,13 @@ def calibrate(
     audit : The log against hindsight.
     """
     require_model(regime)
+    if not isinstance(log, EngineLog):
+        steps = _iterations(log, format, columns, kv_capacity)
+        if steps is not None:
+            from ..online.calibration.steps import fit_steps
+
+            own = not engine_kind(regime).mixes
+            return CalibratedSteps(fit=fit_steps(steps, own_prompt_intercept=own))
     found = _read(log, meta, format, columns)
     said = Said(
         regime=regime,
@@ -196,6 +206,27 @@ def _read(
     from ..models.engine_logs.reading import read_engine_log
 
     return read_engine_log(log, format=known, columns=columns, meta=meta)
+
+
+def _iterations(
+    log: PathLike,
+    known: str,
+    columns: str | Mapping[str, str] | None,
+    kv_capacity: int | None,
+) -> Iterations | None:
+    """Read measured batches, if the file is of these; None if it is a log of requests."""
+    from ..models.engine_logs import iterations
+    from ..models.traces.column_mapping import parse_columns
+    from ..models.traces.file import TraceFile
+
+    roles = parse_columns(columns) if isinstance(columns, str) else columns
+    with TraceFile(log) as file:
+        if roles is not None:
+            return iterations.read_table(file, roles) if "jobs" in roles else None
+        name = iterations.format_of(file.head()) if known == "auto" else known
+        if name not in iterations.FORMATS:
+            return None
+        return iterations.read_iterations(file, name, kv_capacity)
 
 
 def _law(batch_time: str) -> AffineTime | None:

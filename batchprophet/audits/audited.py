@@ -15,12 +15,13 @@ from ..models.instance import Instance
 from ..results.shown import Shown
 from ..results.solved import Solved
 from .record import audit_record, fit_record, law_record
-from .sentences import duration, law_sentence, reading
+from .sentences import law_sentence, reading
 
 if TYPE_CHECKING:
     from ..online.audit.audit import Audit
     from ..online.calibration.explanation import Explanation
     from ..online.calibration.fit import FittedLaw
+    from ..online.calibration.steps import FittedSteps
 
 #: Files that `Audited.save` writes.
 FILES = ("instance.json", "solution.json", "certificate.json", "audit.json", "report.html")
@@ -68,7 +69,7 @@ class Audited(Shown):
             found = [(each.policy, figures) for each, figures in hindsight.policies]
             table += [(name, figures) for name, figures in found if figures is not None]
             table.append(("best schedule known", hindsight.figures))
-        cells = [
+        cells: list[tuple[str, ...]] = [
             (
                 name,
                 f"{each.mean_latency_ms:,.1f}",
@@ -192,12 +193,62 @@ class Calibrated(Shown):
         }
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CalibratedSteps(Shown):
+    """A batch-time law fitted to measured batches.
+
+    Attributes
+    ----------
+    fit : FittedSteps
+        The law, with intervals and errors.
+    """
+
+    fit: FittedSteps
+
+    def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+        rows: list[tuple[Any, ...]] = [
+            (each.name, f"{each.value:.5g}", f"{each.low:.5g}", f"{each.high:.5g}")
+            for each in self.fit.coefficients
+        ]
+        return "batch times in ms", ["coefficient", "value", "low", "high"], rows
+
+    def summary(self) -> str:
+        """Return the law and its errors as text."""
+        fit = self.fit
+        parts = [f"{c.name} {c.value:.4g} ({c.low:.4g} to {c.high:.4g})" for c in fit.coefficients]
+        lines = [
+            law_record(fit.law)["batch_time"],
+            f"Fitted batch times in ms, with intervals of about 95 %: {', '.join(parts)}.",
+            f"A batch held out of the fit is off by {fit.mean_error:.1%} on average, "
+            f"{fit.worst_error:.1%} at worst, over {fit.batches:,} batches.",
+        ]
+        if fit.unseen:
+            lines.append(
+                f"These batches say nothing of {' and '.join(fit.unseen)}: taken as 0, and part of "
+                "the others."
+            )
+        return "\n".join(lines)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the calibration as ``--json`` prints it."""
+        fit = self.fit
+        return {
+            "law": law_record(fit.law),
+            "fit": {
+                "coefficients": [
+                    {**asdict(each), "identified": each.identified} for each in fit.coefficients
+                ],
+                "unseen": list(fit.unseen),
+                "batches": fit.batches,
+                "mean_error": fit.mean_error,
+                "worst_error": fit.worst_error,
+            },
+        }
+
+
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[c]) for row in cells) for c in range(len(cells[0]))]
     return [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
         for row in cells
     ]
-
-
-__all__ = ["FILES", "Audited", "Calibrated", "duration"]

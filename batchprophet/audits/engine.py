@@ -88,7 +88,8 @@ def ample(log: EngineLog, seats: int | None, block: int) -> int:
     >>> ample(log, 1, 16), ample(log, None, 1)
     (16, 15)
     """
-    caches = sorted((-(-(log.prompt + log.output) // block) * block).tolist(), reverse=True)
+    whole = -(-(log.prompt + log.output) // block) * block
+    caches: list[int] = sorted(whole.tolist(), reverse=True)
     return max(2, sum(caches[:seats]))
 
 

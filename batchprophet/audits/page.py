@@ -47,6 +47,7 @@ def render(audited: Audited, origin: Origin) -> str:
         knobs=audited.knob_rows(),
         interval=_interval(audited),
         knowledge=_knowledge(audited),
+        accounts=_accounts(audited),
         data=Markup(_script(_data(audited))),
     )
 
@@ -91,8 +92,8 @@ def _interval(audited: Audited) -> dict[str, Any] | None:
     if hindsight is None:
         return None
     marks = [("best schedule known", hindsight.figures.mean_latency_ms)]
-    if hindsight.policies and hindsight.policies[0][1] is not None:
-        best, figures = hindsight.policies[0]
+    best, figures = hindsight.policies[0]
+    if figures is not None:
         marks.append((f"best policy ({best.policy})", figures.mean_latency_ms))
     marks.append(("the engine", audit.logged.mean_latency_ms))
     bound = hindsight.lower_bound_ms
@@ -119,6 +120,16 @@ def _knowledge(audited: Audited) -> list[tuple[str, str, str]]:
         (words[each.lengths], each.policy, f"{each.figures.mean_latency_ms:,.1f}")
         for each in (hindsight.lengths if hindsight else ())
     ]
+
+
+def _accounts(audited: Audited) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Where the requests' time goes, as (whose, facts)."""
+    names = {
+        "simulated": f"by the engine's rule ({audited.audit.engine.rule})",
+        "hindsight": "in the best schedule known",
+    }
+    found = audited.audit.accounts().items()
+    return [(names[name], account.facts()) for name, account in found]
 
 
 def _data(audited: Audited) -> dict[str, Any]:

@@ -33,6 +33,10 @@ def audit_record(audit: Audit, assumed: list[str]) -> dict[str, Any]:
         "simulated": figures_record(audit.simulated),
         "hindsight": None if hindsight is None else _hindsight(hindsight),
         "ratio": None if ratio is None else _ratio(audit, ratio),
+        "account_ms": {
+            name: {part: time / audit.log.n / 1000 for part, time in asdict(account).items()}
+            for name, account in audit.accounts().items()
+        },
         "law": law_record(audit.law),
         "fit": {
             "errors": asdict(explanation.errors),

@@ -86,8 +86,10 @@ def read_distserve(file: TraceFile) -> Rows:
             rows.failed += 1
             continue
         begin, first, last = (_seconds(where, name, request[name]) for name in times)
-        lengths = (_tokens(where, name, request[name]) for name in ("prompt_len", "output_len"))
-        rows.append(Row(k, begin, first, last, *lengths))
+        prompt, output = (
+            _tokens(where, name, request[name]) for name in ("prompt_len", "output_len")
+        )
+        rows.append(Row(k, begin, first, last, prompt, output))
     return rows
 
 

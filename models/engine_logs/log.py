@@ -13,8 +13,8 @@ from .facts import EngineFacts
 #: Microseconds of a second.
 SECOND = 10**6
 
-#: Times per output token that a serving engine may have, in microseconds: 50 µs to 20 s.
-FASTEST_TOKEN, SLOWEST_TOKEN = 50, 20 * SECOND
+#: Times per output token that a serving engine may have, in microseconds: 0.2 ms to 3 s.
+FASTEST_TOKEN, SLOWEST_TOKEN = 200, 3 * SECOND
 
 #: Longer between arrival and first token, and the two are of different clocks: a month.
 LONGEST_WAIT = 30 * 86_400 * SECOND

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,8 +92,7 @@ class Rows:
         if not self._ids:
             return None
         if len(set(self._ids)) < len(self._ids):
-            seen: set[str] = set()
-            again = next(name for name in self._ids if name in seen or seen.add(name))
+            again, _ = Counter(self._ids).most_common(1)[0]
             at = [k for k, name in enumerate(self._ids) if name == again][1]
             raise InputError(
                 f"{path}: line {self._columns[0][at]}: ids must be unique, found {again!r} again"

@@ -15,6 +15,8 @@ from ..calibration.explanation import Explanation, explain
 from ..calibration.fit import FittedLaw, fit_law
 from ..calibration.replay import Engine, Replay, replay
 from ..evaluation import Comparison, PolicyResult, compare
+from ..regime import LatencyBreakdown
+from ..regimes import regime
 from .figures import Limits, ServiceFigures, logged, of_schedule, simulated
 from .knobs import Knob, turned
 from .lengths import Knowledge, by_knowledge
@@ -100,6 +102,14 @@ class Audit:
     def instance(self) -> Instance:
         """The log's requests on the GPU with the law."""
         return self.played.instance
+
+    def accounts(self) -> dict[str, LatencyBreakdown]:
+        """Say where the requests' time goes: by the engine's rule, and in the best schedule."""
+        rules, schedules = regime(self.engine.regime), {"simulated": self.played.schedule}
+        if self.hindsight is not None:
+            schedules["hindsight"] = self.hindsight.comparison.solution.schedule
+        found = {name: rules.breakdown(self.instance, each) for name, each in schedules.items()}
+        return {name: account for name, account in found.items() if account is not None}
 
     @property
     def ratio(self) -> tuple[float, float | None] | None:

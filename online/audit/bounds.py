@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...models.instance import Instance
 from ...models.objectives import Exact
 from ...solvers.certificates.clock import Clock
@@ -19,5 +21,6 @@ def transferred(comparison: Comparison, instance: Instance, known: Exact | None)
     certificate = comparison.solution.certificate
     if certificate is None or certificate.proof.kind not in TRANSFERABLE:
         return known
-    found = certificate.proof.bound(instance, "latency", Clock(None))
+    proof: Any = certificate.proof  # one of the kinds above
+    found: Exact = proof.bound(instance, "latency", Clock(None))
     return found if known is None else max(known, found)

@@ -29,8 +29,8 @@ def under_other_laws(
     """Return mean latency of the best schedule and lower bound, milliseconds, for other laws.
 
     Laws are drawn from the fit, and moved towards it until they explain the log about as well. For
-    each, the batches of the best schedule are begun anew, and the prices of the proof are evaluated: both are
-    valid for it, though perhaps not the best.
+    each, the batches of the best schedule are begun anew, and the prices of the proof are
+    evaluated: both are valid for it, though perhaps not the best.
 
     Parameters
     ----------

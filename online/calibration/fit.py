@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ MOST_PLAYS = 90
 
 #: A log is fitted on at most this many requests, the first ones; all others are a test.
 MOST_FITTED = 2000
+
+#: First step of a coefficient that is 0, relative to c0: c0 to c3 and c0_prompt.
+GROWN = np.array([1.0, 1e-3, 1e-3, 1e-6, 0.1])
 
 #: Standard deviations of an interval of 95 %, with some room for tails.
 DEVIATIONS = 2.2
@@ -214,21 +218,21 @@ def _refined(distance: Callable[[FloatArray], float], best: FloatArray, plays: i
     """Walk to a near minimum of the distance, in coefficients relative to those given."""
     if plays == 0:
         return best
-    scale = np.where(best > 0, best, 0.05 * best[0] / 64)  # a coefficient of 0 may grow
-    scale[3] = best[3] if best[3] > 0 else 1e-3 * scale[2]
+    middle = max(float(best[0]), LEAST)
+    scale = np.where(best > 0, best, middle * GROWN[: best.size])  # a coefficient of 0 may grow
     start = best / scale
     steps = np.diag(np.where(start > 0, 0.05, 1.0))
-    found = minimize(
-        lambda x: distance(np.abs(x) * scale),
-        start,
-        method="Nelder-Mead",
-        options={
-            "initial_simplex": np.vstack([start, start + steps]),
-            "maxfev": plays,
-            "xatol": 1e-5,
-            "fatol": 1e-3,
-        },
-    )
+    options: Any = {
+        "initial_simplex": np.vstack([start, start + steps]),
+        "maxfev": plays,
+        "xatol": 1e-5,
+        "fatol": 1e-3,
+    }
+
+    def near(relative: FloatArray) -> float:
+        return distance(np.abs(relative) * scale)
+
+    found = minimize(near, start.tolist(), method="Nelder-Mead", options=options)
     refined: FloatArray = np.abs(found.x) * scale
     return refined
 
@@ -241,8 +245,8 @@ def _with_intervals(distance: Distance, best: FloatArray, nearest: float, own: b
             f"{distance.log.name}: expected at least {2 * k} stretches between known moments, "
             f"found {stretches.took.size}: too few requests to fit a law of {k} coefficients"
         )
-    found, weight = robust_fit(stretches.rows, stretches.took, stretches.weight)
-    spread = covariance(stretches.rows, stretches.took, weight, found)
+    found, kept = robust_fit(stretches.rows, stretches.took, stretches.weight)
+    spread = covariance(stretches.rows, stretches.took, stretches.weight, found, kept)
     apart = np.outer(found - best, found - best)  # two estimators that differ are both unsure
     spread = spread + apart
     deviation = DEVIATIONS * np.sqrt(np.diag(spread)) + FLOOR * best

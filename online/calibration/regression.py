@@ -40,7 +40,7 @@ def bounded_fit(rows: FloatArray, values: FloatArray, weight: FloatArray) -> Flo
 def robust_fit(
     rows: FloatArray, values: FloatArray, weight: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return coefficients ≥ 0 by Huber's estimator, and the weights that it ends with.
+    """Return coefficients ≥ 0 by Huber's estimator, and what it keeps of each error, in (0, 1].
 
     Parameters
     ----------
@@ -64,23 +64,30 @@ def robust_fit(
         before, found = found, bounded_fit(rows, values, weight * np.sqrt(kept))
         if np.allclose(found, before, rtol=1e-9, atol=0):
             break
-    return found, weight * np.sqrt(kept)
+    return found, kept
 
 
 def covariance(
-    rows: FloatArray, values: FloatArray, weight: FloatArray, found: FloatArray
+    rows: FloatArray,
+    values: FloatArray,
+    weight: FloatArray,
+    found: FloatArray,
+    kept: FloatArray | None = None,
 ) -> FloatArray:
     """Return the covariance of coefficients, errors of neighbouring rows being dependent; (k, k).
 
     The sandwich estimator of Newey and West (Econometrica 55, 1987) with `LAGS` lags and
-    Bartlett's weights, corrected for the number of coefficients.
+    Bartlett's weights, corrected for the number of coefficients. For Huber's estimator, `kept` is
+    what it keeps of each error: a clipped one has no slope (Huber, Ann. Statist. 1, 1973).
     """
     m, k = rows.shape
+    clip = np.ones(m) if kept is None else kept
     scale = np.sqrt((rows**2).mean(axis=0))
     scale[scale == 0] = 1.0
     x = rows / scale * weight[:, None]
-    errors = (values - rows @ found) * weight
-    inverse = np.linalg.pinv(x.T @ x)
+    errors = clip * (values - rows @ found) * weight
+    sloped = x[clip == 1]
+    inverse = np.linalg.pinv(sloped.T @ sloped)
     score = x * errors[:, None]
     meat = score.T @ score
     for lag in range(1, min(LAGS, m - 1) + 1):

@@ -19,6 +19,12 @@ from .rules import ALTERNATIVES
 #: Most requests that may have failed: their work is not in the log.
 MOST_FAILED = 0.02
 
+#: Parts of the shortest batch between which two moments are of two engines.
+OFF_BEAT = (0.25, 0.75)
+
+#: Most such moments, relative to all, and fewest that say something.
+MOST_OFF_BEAT, FEW_OFF_BEAT = 0.01, 4
+
 #: Most requests that may overtake an earlier one, where the rule lets none.
 MOST_OVERTAKING = 0.01
 
@@ -73,6 +79,7 @@ def signs_of(log: EngineLog, engine: Engine, played: Replay) -> tuple[Sign, ...]
         _failed(log),
         _seats(log, engine, played),
         _memory(log, engine, played),
+        _off_beat(log, played),
         _overtaking(log, played),
         _late(log, played),
         _early(log, played),
@@ -182,6 +189,41 @@ def _memory(log: EngineLog, engine: Engine, played: Replay) -> Sign | None:
         cause="memory",
         text=f"about {held:,} KV tokens are held at once, more than the {capacity:,} of the "
         "engine: several replicas behind one log, a prefix cache, or more memory",
+    )
+
+
+def off_beat(log: EngineLog, shortest: float) -> tuple[int, int]:
+    """Count moments of tokens that no one engine can have, and all.
+
+    One engine emits tokens at the ends of its batches only: at one time, or a batch apart. Moments
+    that are apart by a quarter to three quarters of the shortest batch are of two engines.
+
+    Examples
+    --------
+    >>> log = EngineLog(
+    ...     name="a", format="-", arrival=[0, 0, 0], first_token=[1000, 1001, 1500],
+    ...     last_token=[2000, 2000, 4000], prompt=[1, 1, 1], output=[2, 2, 2],
+    ... )
+    >>> off_beat(log, 1000.0)
+    (2, 5)
+    """
+    moments = np.sort(np.concatenate([log.first_token, log.last_token]))
+    apart = np.diff(moments) / shortest
+    low, high = OFF_BEAT
+    return int(((apart > low) & (apart < high)).sum()), apart.size
+
+
+def _off_beat(log: EngineLog, played: Replay) -> Sign | None:
+    """Tokens come less than a batch apart, and not together."""
+    shortest = float((played.times.end - played.times.start).min())
+    off, every = off_beat(log, shortest)
+    if off < FEW_OFF_BEAT or off <= MOST_OFF_BEAT * every:
+        return None
+    return Sign(
+        cause="replicas",
+        text=f"{off:,} tokens come less than the shortest batch ({shortest / 1000:.3g} ms) after "
+        "another one, and not with it: several replicas behind one log, or times that were not "
+        "measured at the engine",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -92,7 +94,7 @@ def failed_requests(seed):
     engine.serve(jobs)
     kept = [job for job in jobs if rng.random() > 0.2]
     log = log_of(kept)
-    return judged(engine, _with_failed(log, len(jobs) - len(kept)))
+    return judged(engine, replace(log, failed=len(jobs) - len(kept)))
 
 
 def client_delay(seed):
@@ -100,14 +102,8 @@ def client_delay(seed):
     engine.serve(jobs)
     mean = rng.uniform(150, 1000)
     for job in jobs:
-        job.at -= mean if seed % 2 else mean * rng.exponential()
+        job.at -= round(1000 * (mean if seed % 2 else mean * rng.exponential()))
     return judged(engine, log_of(jobs))
-
-
-def _with_failed(log: EngineLog, failed: int) -> EngineLog:
-    from dataclasses import replace
-
-    return replace(log, failed=failed)
 
 
 #: Of `COUNT` logs, how many at most may be explained (at least, for clean ones), and the causes.
