@@ -30,6 +30,7 @@ from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.library.catalogue import DATA, write_catalogue
 from batchprophet.solvers.library.entry import Entry, data_digest
 from batchprophet.solvers.library.record import Made, Record, read_record, write_record
+from batchprophet.solvers.mixed.bounds.knapsack_prices import knapsack_price_bound
 from batchprophet.solvers.mixed.bounds.memory_prices import memory_price_bound
 from batchprophet.solvers.regimes import recipe
 from batchprophet.solvers.replay import REPLAYS
@@ -116,9 +117,12 @@ def _others(instance, schedule):
     if isinstance(schedule, MixedSchedule):
         if instance.n < LARGE:
             return []
-        found = memory_price_bound(instance, schedule=schedule, time_limit=300.0)
-        proof = MemoryPriceProof(prices=found.prices)
-        return [best_certificate(instance, "latency", [(found.value, proof)])]
+        found = memory_price_bound(instance, schedule=schedule, blocks=2**16, time_limit=300.0)
+        proofs = [(found.value, MemoryPriceProof(prices=found.prices))]
+        whole = knapsack_price_bound(instance, found.prices, time_limit=300.0)
+        if whole is not None:
+            proofs.append((whole.value, whole.proof))
+        return [best_certificate(instance, "latency", proofs)]
     quick = WaitsAndStallsProof(**QUICK_WAITS)
     bound = quick.bound(instance, "latency", Clock(None))
     return [best_certificate(instance, "latency", [(bound, quick)])]
