@@ -37,7 +37,7 @@ from batchprophet.solvers.library import (
     write_catalogue,
     write_record,
 )
-from batchprophet.solvers.mixed.bounds import memory_price_bound
+from batchprophet.solvers.mixed.bounds import knapsack_price_bound, memory_price_bound
 from batchprophet.solvers.regimes import recipe
 
 #: Seconds that a quick proof takes to verify at most, and any proof.
@@ -122,9 +122,12 @@ def _others(instance, schedule):
     if isinstance(schedule, MixedSchedule):
         if instance.n < LARGE:
             return []
-        found = memory_price_bound(instance, schedule=schedule, time_limit=300.0)
-        proof = MemoryPriceProof(prices=found.prices)
-        return [best_certificate(instance, "latency", [(found.value, proof)])]
+        found = memory_price_bound(instance, schedule=schedule, blocks=2**16, time_limit=300.0)
+        proofs = [(found.value, MemoryPriceProof(prices=found.prices))]
+        whole = knapsack_price_bound(instance, found.prices, time_limit=300.0)
+        if whole is not None:
+            proofs.append((whole.value, whole.proof))
+        return [best_certificate(instance, "latency", proofs)]
     if not isinstance(schedule, SeparateSchedule):
         return []
     quick = WaitsAndStallsProof(**QUICK_WAITS)

@@ -28,8 +28,8 @@ from .search.recipe import improve_schedule
 
 #: Compiled functions that stand for the parts of the engines, by module. "first" is what every
 #: solve of mixed batching begins with; after it come prices on configurations and exhaustive
-#: search, or, for larger instances, prices on memory. Path graphs compile when they are reached
-#: (`path_graphs.warm_up`).
+#: search, or, for larger instances, prices on memory and on presence. Path graphs compile when they
+#: are reached (`path_graphs.warm_up`).
 PARTS = {
     "first": (
         ("solvers.mixed.list_scheduling.list_schedule", "list_starts"),
@@ -44,6 +44,7 @@ PARTS = {
     "memory": (
         ("solvers.mixed.search.annealing", "anneal"),
         ("solvers.mixed.bounds.priced_starts", "cheapest_starts"),
+        ("solvers.mixed.bounds.presence_kernels", "knapsacks"),
     ),
 }
 

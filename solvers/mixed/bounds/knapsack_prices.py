@@ -39,7 +39,7 @@ MARGIN, SPARE = 1.3, 8
 MOST_PRICES = 2**21
 
 #: Length of the first and of the last step, in rounds.
-FIRST_LENGTH, LAST_LENGTH = 0.05, 0.0005
+FIRST_LENGTH, LAST_LENGTH = 2.0, 0.001
 
 #: Steps from one look at the bound of the points' average to the next.
 LOOK_AFTER = 10

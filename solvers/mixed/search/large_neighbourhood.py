@@ -89,15 +89,57 @@ class Neighbourhood:
             if found is not None and self._replace(window, found + origin, rest, held, budget):
                 incumbent.offer(self.start + self.origin)
 
-    def _end_of_stretch(self, order: IntArray, position: int) -> int:
-        """First position from `position` on before which all ends, and that starts on arrival."""
-        if position >= order.size:
-            return order.size
+    def stretches(self) -> list[IntArray]:
+        """Requests of each busy stretch, by start."""
+        order = self.order
+        return np.split(order, self._first_of_stretches(order)[1:])
+
+    def _first_of_stretches(self, order: IntArray) -> IntArray:
+        """Positions at which busy stretches begin: all before has ended, and it is an arrival."""
         starts = self.start[order]
         ends = np.maximum.accumulate(starts + self.o[order])
-        on_arrival = starts[position:] == self.release[order[position:]]
-        idle = np.flatnonzero(on_arrival & (starts[position:] >= ends[position - 1 : -1]))
-        return position + int(idle[0]) if idle.size else order.size
+        begins = (starts == self.release[order]) & (starts >= np.append(0, ends[:-1]))
+        begins[0] = True
+        return np.flatnonzero(begins)
+
+    def _end_of_stretch(self, order: IntArray, position: int) -> int:
+        """First position from `position` on at which a busy stretch begins, or the end."""
+        firsts = self._first_of_stretches(order)
+        after = int(np.searchsorted(firsts, position))
+        return int(firsts[after]) if after < firsts.size else order.size
+
+    def adopt(
+        self, members: IntArray, start: IntArray, budget: Budget, incumbent: Incumbent
+    ) -> None:
+        """Give some requests these starts if that is better.
+
+        Where others are in the way, these and all later ones are placed again in their order.
+
+        Parameters
+        ----------
+        members, start : ndarray of int64, shape (m,)
+            The requests, and their starts from the first arrival of all on.
+        """
+        nothing = members[:0]
+        held = self._without(members, nothing)
+        if self._fit(members, start, held):
+            better = self._replace(members, start, nothing, held, budget)
+        else:
+            wanted = self.start.copy()
+            wanted[members] = start
+            order = np.argsort(wanted, kind="stable")
+            rest = order[wanted[order] >= start.min()]
+            better = self._replace(nothing, nothing, rest, self._without(nothing, rest), budget)
+        if better:
+            incumbent.offer(self.start + self.origin)
+
+    def _fit(self, members: IntArray, start: IntArray, held: IntArray) -> bool:
+        """Whether the profile has room for these runs."""
+        if int((start + self.o[members]).max()) >= held.size:
+            return False
+        together = held.copy()
+        _add_all(np.arange(start.size), self.s[members], self.o[members], start, together)
+        return int(together.max()) <= self.M
 
     def compact(self, budget: Budget, incumbent: Incumbent) -> None:
         """Place all requests again in the order of their starts, as long as that is better."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ....models.blocks import moved_to_zero
 from ....models.errors import InputError
 from ....models.instance import Instance, IntArray
 from ....models.mixed.feasibility import check_mixed
 from ....models.mixed.problem import require_mixed
 from ....models.mixed.schedule import MixedSchedule
 from ...limits import Budget, Incumbent
-from ...random_stream import random_stream
+from ...random_stream import Stream, random_stream
 from . import beam
 from .greedy import greedy_starts
 from .large_neighbourhood import Neighbourhood
@@ -33,6 +34,9 @@ BEYOND = 44
 #: Share of the budget for schedules guided by memory prices, on larger instances.
 PRICED_SHARE = 0.3
 
+#: Share of what is left then for busy stretches, each searched on its own, by how much they wait.
+STRETCH_SHARE = 0.8
+
 #: Of the starts of a larger instance, this many are compacted, the best; the best of them goes on.
 COMPACTED = 4
 
@@ -51,7 +55,7 @@ def improve_schedule(
 
     Greedy schedules come first. Then instances of up to `MOST_BEAM_REQUESTS` requests are
     searched by beams of doubling widths, those of up to `MOST_ANNEALED_REQUESTS` annealed as a
-    whole, run after run; larger ones window by window.
+    whole, run after run; larger ones busy stretch by busy stretch, and then window by window.
 
     Parameters
     ----------
@@ -93,27 +97,74 @@ def improve_schedule(
     _check_arguments(instance, schedule, time_limit, work_limit, seed)
     budget = Budget(time_limit, work_limit, stop)
     incumbent = Incumbent(instance, schedule, found)
-    starts = _first_starts(instance, schedule, budget, incumbent)
+    _search(instance, budget, incumbent, random_stream(seed))
+    return incumbent.schedule
+
+
+def _search(instance: Instance, budget: Budget, incumbent: Incumbent, stream: Stream) -> None:
+    """Improve the incumbent by what fits the size."""
+    starts = _first_starts(instance, incumbent.schedule, budget, incumbent)
     rounds = int(incumbent.schedule.completion(instance).max() - instance.arrival.min())
     if budget.is_spent or rounds > MOST_ROUNDS:
-        return incumbent.schedule
-    stream = random_stream(seed)
+        return
     if instance.n <= MOST_ANNEALED_REQUESTS and instance.n * rounds <= MOST_ANNEALED_CELLS:
         if instance.n <= MOST_BEAM_REQUESTS and instance.n * rounds <= MOST_BEAM_CELLS:
             part = budget.part(BEAM_SHARE if instance.n <= BEYOND else BEAM_SHARE_BEYOND)
             exhausted = beam.widen(instance, part, incumbent)
             budget.settle(part)
             if exhausted:
-                return incumbent.schedule
+                return
         anneal_in_runs(instance, budget, incumbent, stream)
     else:
-        starts = _with_priced(instance, starts, budget, incumbent)
-        compacted = [Neighbourhood(instance, start) for start in starts[:COMPACTED]]
-        for neighbourhood in compacted:
-            neighbourhood.compact(budget, incumbent)
-        best = min(compacted, key=lambda neighbourhood: int(neighbourhood.start.sum()))
-        best.improve(budget, incumbent, stream)
-    return incumbent.schedule
+        whole = Neighbourhood(instance, starts[0])
+        stretches = whole.stretches()
+        if len(stretches) > 1:
+            whole.compact(budget, incumbent)
+            _search_stretches(instance, whole, stretches, budget, incumbent, stream)
+        else:
+            whole = _best_compacted(instance, starts, budget, incumbent)
+        whole.improve(budget, incumbent, stream)
+
+
+def _best_compacted(
+    instance: Instance, starts: list[IntArray], budget: Budget, incumbent: Incumbent
+) -> Neighbourhood:
+    """Compact the best starts, those guided by prices among them, and take what is best then."""
+    starts = _with_priced(instance, starts, budget, incumbent)
+    compacted = [Neighbourhood(instance, start) for start in starts[:COMPACTED]]
+    for neighbourhood in compacted:
+        neighbourhood.compact(budget, incumbent)
+    return min(compacted, key=lambda neighbourhood: int(neighbourhood.start.sum()))
+
+
+def _search_stretches(
+    instance: Instance,
+    whole: Neighbourhood,
+    stretches: list[IntArray],
+    budget: Budget,
+    incumbent: Incumbent,
+    stream: Stream,
+) -> None:
+    """Search busy stretches on their own, those that wait most first.
+
+    What orders one of them well need not be good for the others.
+    """
+    waits = [int((whole.start[each] - whole.release[each]).sum()) for each in stretches]
+    by_wait = sorted(range(len(waits)), key=lambda j: -waits[j])
+    share, left = budget.part(STRETCH_SHARE), sum(waits)
+    for j in by_wait:
+        if share.is_spent or waits[j] == 0:
+            break
+        members = stretches[j]
+        alone, shift = moved_to_zero(instance, members)
+        first = shift - whole.origin
+        part = share.part(waits[j] / left)
+        best = Incumbent(alone, MixedSchedule(whole.start[members] - first), None)
+        _search(alone, part, best, stream)
+        share.settle(part)
+        left -= waits[j]
+        whole.adopt(members, best.schedule.start + first, budget, incumbent)
+    budget.settle(share)
 
 
 def _first_starts(

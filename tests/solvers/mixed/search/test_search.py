@@ -265,6 +265,79 @@ def test_a_neighbourhood_keeps_its_profile_and_never_gets_worse():
         assert np.array_equal(held, neighbourhood.held)
 
 
+def bursts(seed, *, apart):
+    """Three bursts of requests, `apart` rounds one after the other, the second late."""
+    rng = np.random.default_rng(seed)
+    n = 12
+    prompt = rng.integers(1, 20, 3 * n)
+    return Instance(
+        gpu=Gpu(kv_capacity=40),
+        arrival=np.repeat([7, 7 + apart, 7 + 2 * apart], n),
+        prompt=prompt,
+        output=rng.integers(1, 20, 3 * n),
+    )
+
+
+def test_busy_stretches_end_where_the_gpu_is_empty_and_a_request_starts_on_arrival():
+    for seed in range(50):
+        instance = bursts(seed, apart=60)
+        given = list_schedule(instance, instance.output)
+        neighbourhood = Neighbourhood(instance, given.start)
+        stretches = neighbourhood.stretches()
+        assert sorted(np.concatenate(stretches).tolist()) == list(range(instance.n))
+        completion = given.completion(instance)
+        for before, after in pairwise(stretches):
+            assert completion[before].max() <= given.start[after].min()
+            first = after[0]
+            assert given.start[first] == instance.arrival[first]
+        for inside in stretches:  # nowhere else could one be cut
+            for k in given.start[inside[1:]]:
+                earlier = inside[given.start[inside] < k]
+                busy = earlier.size and completion[earlier].max() > k
+                on_arrival = instance.arrival[inside][given.start[inside] == k] == k
+                assert busy or not on_arrival.all() or given.start[inside[0]] == k
+
+
+def test_starts_of_a_stretch_are_adopted_if_all_gain_by_them():
+    # Alone a stretch may run on into the next one, whose requests are in the way.
+    gained = 0
+    for seed in range(200):
+        rng = np.random.default_rng([1, seed])
+        instance = bursts(seed, apart=40)
+        given = list_schedule(instance, instance.arrival)
+        incumbent = Incumbent(instance, given, None)
+        neighbourhood = Neighbourhood(instance, given.start)
+        for members in neighbourhood.stretches():
+            before = int(neighbourhood.start.sum())
+            alone = instance.take(members.tolist())
+            start = list_schedule(alone, rng.permutation(alone.n)).start
+            neighbourhood.adopt(
+                members, start - neighbourhood.origin, Budget(0, 10_000, None), incumbent
+            )
+            schedule = MixedSchedule(neighbourhood.start + neighbourhood.origin)
+            assert check_mixed(instance, schedule) == []
+            assert int(neighbourhood.start.sum()) <= before
+            gained += int(neighbourhood.start.sum()) < before
+            held = np.zeros_like(neighbourhood.held)
+            for s, o, k in zip(instance.prompt, instance.output, neighbourhood.start, strict=True):
+                held[k + 1 : k + o + 1] += s + np.arange(1, o + 1)
+            assert np.array_equal(held, neighbourhood.held)
+        assert incumbent.latency == latency(instance, MixedSchedule(schedule.start))
+    assert gained > 50
+
+
+def test_several_bursts_are_searched_one_by_one():
+    # Stretches of 2 to 148 requests: too many for one search, not for one each.
+    instance = make_instance("azure-code", seed=1, settings={"n": 400, "kv_capacity": 16384})
+    given = list_schedule(instance, instance.volume)
+    assert len(Neighbourhood(instance, given.start).stretches()) > 3
+    found = improve_schedule(instance, given, time_limit=0, work_limit=300_000, seed=1)
+    assert check_mixed(instance, found) == []
+    assert found == improve_schedule(instance, given, time_limit=0, work_limit=300_000, seed=1)
+    greedy = min(latency(instance, MixedSchedule(start)) for start in greedy_starts(instance))
+    assert latency(instance, found) < greedy
+
+
 def test_aborted_runs_are_left_out():
     # (2, 2) alone, aborted at 1 and started again at 3: the search starts it at 0.
     instance = Instance(gpu=Gpu(kv_capacity=4), arrival=[0], prompt=[2], output=[2])
