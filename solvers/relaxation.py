@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -103,10 +103,11 @@ def _bound(relaxation: Relaxation, relaxed: Instance, driver: Driver[Any], limit
     """Bound the relaxed instance within limits, and hand in what that proves."""
     from .recipe import Options
 
-    objective, recipe = driver.search.objective, relaxation.recipe
+    began, objective, recipe = driver.search.seconds, driver.search.objective, relaxation.recipe
     search = BestSoFar[Any](relaxed, objective, math.inf)
     recipe.begin(search, None, Options(objective=objective))
     assert recipe.bounds is not None
-    for bound, proof in recipe.bounds(search, limits):
+    left = replace(limits, seconds=max(0.0, limits.seconds + began - driver.search.seconds))
+    for bound, proof in recipe.bounds(search, left):
         proved = relaxation.proof(regime=relaxation.regime, proof=proof)
         driver.mailbox.put(Found(relaxation.name, bound=(bound, proved)))
