@@ -18,7 +18,6 @@ from ...models.mixed.schedule import MixedSchedule
 from ...models.separate.schedule import Batch, SeparateSchedule
 from ...solvers.certificates.strict import array, integer, integers, shown
 from ..continuous.judge import judge_continuous
-from ..continuous.rerun import Rerun as ContinuousRerun
 from ..judged import Judged
 from ..mixed.judge import judge
 from ..separate.judge import judge_separate
@@ -130,7 +129,6 @@ RECORDS = {
         gpu_of=_gpu_of,
         schedule_to=_records_to,
         schedule_of=_records_of,
-        rerun=ContinuousRerun,
     ),
 }
 

@@ -9,15 +9,16 @@ from typing import Any
 from ...models.continuous.schedule import ContinuousSchedule
 from ...models.instance import Instance
 from ...solvers.best_so_far import BestSoFar
+from ...solvers.certificates.continuous.continuous_search import ContinuousSearch
 from ...solvers.continuous.bounds.simple import simple_bounds
 from ...solvers.continuous.engine import MOST_EXACT
+from ...solvers.continuous.exact.prices import SCALE, Prices
 from ...solvers.continuous.exact.problem import is_applicable
 from ...solvers.continuous.hindsight import CONTINUOUS
 from ...solvers.recipe import Options
 from ...solvers.stages import Limits
-from ..judged import Judged, judged, known_bound
+from ..judged import Judged, judged
 from .policy import ContinuousPolicy
-from .rerun import Rerun
 from .simulator import simulate_continuous
 
 #: Labels of the exhaustive search, which cost up to a millisecond each.
@@ -37,7 +38,7 @@ def judge_continuous(
 
     Quick bounds, annealed list rules, then the exhaustive search of states, as far as it takes to
     tell and up to a number of labels. Where they do not suffice, the ratio is to the best schedule
-    known, and the true ratio is no lower.
+    known, and the true ratio is no lower. The bound has a certificate in any case.
 
     Parameters
     ----------
@@ -61,8 +62,8 @@ def judge_continuous(
     >>> gpu = Gpu(kv_capacity=9, running_requests=1)
     >>> instance = Instance(gpu=gpu, arrival=[0, 0], prompt=[1, 1], output=[5, 1])
     >>> found = judge_continuous(instance, "vllm")
-    >>> found.ratio, found.proved
-    (Fraction(11, 7), True)
+    >>> found.ratio, found.proved, found.certificate().bound
+    (Fraction(11, 7), True, 7)
     >>> judge_continuous(instance, "vllm", above=1.6) is None
     True
     """
@@ -80,9 +81,7 @@ def _quick_bounds(instance: Instance, objective: str) -> list[tuple[str, Any]]:
     return [(proof.name, bound) for bound, proof in simple_bounds(instance, objective)]
 
 
-def _prove(
-    search: BestSoFar[ContinuousSchedule], enough: Callable[[int], bool]
-) -> tuple[int, Rerun] | None:
+def _prove(search: BestSoFar[ContinuousSchedule], enough: Callable[[int], bool]) -> None:
     """Anneal, then search all states up to a limit on work."""
     from ...solvers.continuous.exact import search as exact  # compiled code
     from ...solvers.continuous.search.recipe import Search
@@ -93,17 +92,23 @@ def _prove(
     rules.improve(Limits(work=ANNEALING))
     small = instance.n <= MOST_EXACT and int(instance.peak.max()) <= MOST_TOKENS
     if search.proved or not small or not is_applicable(instance):
-        return None
+        return
     told = False
 
-    def look(_: ContinuousSchedule | None, bound: Any) -> None:
+    def look(_: ContinuousSchedule | None, bound: Any, __: Prices) -> None:
         nonlocal told
         told = enough(math.ceil(bound))
 
     outcome = exact.search(instance, search.value, work_limit=LABELS, stop=lambda: told, found=look)
     if outcome.schedule is not None:
         search.offer(outcome.schedule, "search of states")
-    bound = int(outcome.bound)
-    if bound <= known_bound(search):
-        return None
-    return bound, Rerun(work_limit=LABELS)
+    prices = outcome.prices
+    proof = ContinuousSearch(
+        value=int(outcome.bound),
+        scale=SCALE,
+        cell=prices.cell,
+        width=prices.width,
+        kv=tuple(prices.block.tolist()),
+        seat=tuple(prices.seat.tolist()),
+    )
+    search.proved_bound("search of states", proof.value, proof)

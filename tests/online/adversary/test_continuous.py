@@ -20,7 +20,6 @@ from batchprophet.online.adversary.space import Space, default_span
 from batchprophet.online.adversary.witness import Witness, recheck, write_witness
 from batchprophet.online.adversary.worst_case import find_worst_case
 from batchprophet.online.continuous.judge import judge_continuous
-from batchprophet.online.continuous.rerun import Rerun
 from tests.brute_force_continuous import brute_force_continuous
 
 LAW = AffineTime(c0=0.005, c1=0.001, c2=0.002, c3=0.0005)
@@ -44,6 +43,7 @@ def test_the_ratio_is_that_to_the_optimum_by_brute_force(gpu):
             judged = judge_continuous(instance, policy)
             assert judged.proved
             assert judged.ratio == judged.most == Fraction(judged.cost, optimum)
+            assert judged.certificate().bound == optimum
             assert not check(instance, judged.hindsight)
             assert not check(instance, judged.schedule)
             filtered = judge_continuous(instance, policy, above=1.05)
@@ -151,6 +151,9 @@ def test_the_command_saves_what_the_other_commands_check(folder, capsys):
     paths = [str(folder / f"{name}.json") for name in ("instance", "solution", "policy")]
     assert run(["check", *paths[:2]]) == 0
     assert run(["check", paths[0], paths[2]]) == 0
+    bound = str(folder / "certificate.json")
+    assert run(["check", *paths[:2], "--bound", bound]) == 0
+    assert "bound verified" in capsys.readouterr().out
     gpu = json.loads((folder / "instance.json").read_text())["gpu"]
     assert (gpu["running_requests"], gpu["batch_tokens"], gpu["kv_block"]) == (3, 7, 2)
 
@@ -170,6 +173,8 @@ def test_the_command_saves_what_the_other_commands_check(folder, capsys):
         ),
         ("gpu", lambda gpu: gpu | {"kv_capacity": "x"}, 2, "gpu: Expected `int`"),
         ("model", lambda model: "both", 2, "or none, found 'both'"),
+        ("certificate", lambda made: made | {"bound": made["bound"] + 1}, 1, "certificate: "),
+        ("certificate", lambda made: made | {"bound": 0}, 2, "expected a bound of at least 1"),
         ("policy", lambda policy: "least-work", 1, "cost: least-work costs"),
     ],
 )
@@ -180,22 +185,6 @@ def test_a_tampered_witness_is_caught(folder, tmp_path, capsys, key, change, cod
     assert run(["adversary", "--recheck", str(tmp_path)]) == code
     captured = capsys.readouterr()
     assert fault in captured.out + captured.err
-
-
-def test_a_bound_by_running_the_search_again_is_believed_only_as_far_as_it_is_found(
-    folder, tmp_path, capsys
-):
-    record = json.loads((folder / "witness.json").read_text())
-    bound = record.pop("certificate")["bound"] if "certificate" in record else record["bound"]
-    for claimed, code in ((bound, 0), (bound + 1, 1)):
-        record |= {"bound": claimed, "proof": Rerun(work_limit=5000).to_record()}
-        (tmp_path / "witness.json").write_text(json.dumps(record))
-        assert run(["adversary", "--recheck", str(tmp_path)]) == code
-    assert f"the search proves {bound}, not the {bound + 1}" in capsys.readouterr().out
-    record["proof"] = {"kind": "rerun-exhaustion", "work_limit": 5000}
-    (tmp_path / "witness.json").write_text(json.dumps(record))
-    assert run(["adversary", "--recheck", str(tmp_path)]) == 2
-    assert "proof.kind: expected 'rerun-state-search'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
