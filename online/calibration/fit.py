@@ -29,8 +29,8 @@ from .segments import Segments, segments
 #: Regressions, each on the batches of the law before.
 ROUNDS = 6
 
-#: Plays of the rule that refining may take.
-MOST_PLAYS = 90
+#: Plays of the rule that refining may take: fewer for longer logs, which say more and take longer.
+MOST_PLAYS, FEWEST_PLAYS, USUAL = 90, 40, 300
 
 #: A log is fitted on at most this many requests, the first ones; all others are a test.
 MOST_FITTED = 2000
@@ -131,7 +131,7 @@ def fit_law(
     used : ndarray of bool, shape (n,), optional
         Requests whose moments are used; all by default. The others load the engine all the same.
     plays : int
-        Plays of the rule for refining.
+        Plays of the rule for refining, for a log of `USUAL` length.
 
     Raises
     ------
@@ -149,7 +149,8 @@ def fit_law(
         again = np.append(best[:4], best[0])
         other, near = _regressed_often(distance, again, own)
         best = other if near < nearest else best
-    best = _refined(distance, best, plays)
+    if plays:
+        best = _refined(distance, best, max(FEWEST_PLAYS, plays * USUAL // max(USUAL, part.n)))
     return _with_intervals(distance, best, distance(best), own)
 
 
@@ -216,8 +217,6 @@ def _regressed(stretches: Segments, before: FloatArray) -> FloatArray:
 
 def _refined(distance: Callable[[FloatArray], float], best: FloatArray, plays: int) -> FloatArray:
     """Walk to a near minimum of the distance, in coefficients relative to those given."""
-    if plays == 0:
-        return best
     middle = max(float(best[0]), LEAST)
     scale = np.where(best > 0, best, middle * GROWN[: best.size])  # a coefficient of 0 may grow
     start = best / scale
