@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ...models.continuous.schedule import ContinuousSchedule
 from ...models.objectives import Exact
 from ..best_so_far import BestSoFar
+from ..certificates.continuous.batch_length_prices import BatchLengthPriceProof
 from ..certificates.continuous.continuous_search import ContinuousSearch
 from ..recipe import Options
 from ..stages import Driver, Limits, Stage
@@ -73,7 +74,7 @@ class _Engine:
         """Yield what proves bounds: the search of states where there are few requests."""
         seconds = EXACT_SHARE * self.driver.mailbox.seconds_left
         yield Stage(EXACT, self.search_states, self._is_small, seconds=seconds)
-        yield Stage(PRICES, self.price, self._has_latency)
+        yield Stage(PRICES, self.price, self._can_price)
 
     def _is_small(self) -> bool:
         known = self.driver.search
@@ -85,8 +86,8 @@ class _Engine:
         self.search.try_rules(self.driver.search.schedule, limits)
         self.search.improve(limits)
 
-    def _has_latency(self) -> bool:
-        return self.driver.search.objective == "latency"
+    def _can_price(self) -> bool:
+        return self.driver.search.objective in BatchLengthPriceProof.objectives
 
     def price(self, limits: Limits) -> None:
         """Climb to prices that charge requests by the length of their batches."""
@@ -94,6 +95,7 @@ class _Engine:
         bounds = charge_bound(
             self.driver.search.instance,
             mailbox.best(),
+            objective=self.driver.search.objective,
             seconds=limits.seconds,
             steps=limits.steps(units=UNITS_PER_PRICE_STEP),
             stop=limits.stop,

@@ -21,7 +21,7 @@ import numpy as np
 from ....models.continuous.problem import require_continuous
 from ....models.errors import InputError
 from ....models.instance import FloatArray, Instance
-from ....models.objectives import Exact
+from ....models.objectives import Exact, evaluate
 from ..clock import Clock
 from ..strict import array, integer, integers, require_keys
 
@@ -86,7 +86,7 @@ class BatchLengthPriceProof:
 
     kind: ClassVar[str] = "batch-length-prices"
     model: ClassVar[str] = "continuous"
-    objectives: ClassVar[tuple[str, ...]] = ("latency",)
+    objectives: ClassVar[tuple[str, ...]] = ("latency", "weighted")
 
     def __post_init__(self) -> None:
         if min(self.interval, self.tokens, self.scale) < 1 or self.tokens > MOST_TOKENS:
@@ -119,7 +119,8 @@ class BatchLengthPriceProof:
         if instance.n * K > MOST_SHARES:
             raise InputError(f"proof: expected at most {MOST_SHARES} requests × intervals")
         clock.check()
-        facts = facts_of(instance, self.interval, self.tokens)
+        weight = np.ones(instance.n) if objective == "latency" else instance.weight
+        facts = facts_of(instance, self.interval, self.tokens, weight)
         if steps_of(facts, K) > MOST_STEPS:
             raise InputError(f"proof: expected at most {MOST_STEPS} steps of verification")
         if K * facts.m > MOST_CHARGES:
@@ -131,7 +132,10 @@ class BatchLengthPriceProof:
         prices = np.array([getattr(self, name) for name in _LISTS], dtype=np.float64) / scale
         cost = profiles_cost(facts, prices, self._shares(instance.n), clock)
         earned = self.interval * (sum(self.gpu) + sum(self.kv) + sum(self.seat))
-        return max(Fraction(0), Fraction(cost) - Fraction(earned, self.scale))
+        bound = max(Fraction(0), Fraction(cost) - Fraction(earned, self.scale))
+        if objective == "latency":
+            return bound
+        return bound + Fraction(evaluate(instance, instance.arrival, objective))
 
     def _shares(self, n: int) -> FloatArray:
         shares = np.zeros((n, len(self.gpu)))

@@ -28,8 +28,8 @@ class Facts(NamedTuple):
     law : ndarray of float64, shape (10,)
         c0, least intercept with prompts, c1, c2, c3, B, C, M, the most work of a batch, the largest
         cache.
-    a, s, o : ndarray of float64, shape (n,)
-        Arrivals from the first on, prompts, outputs.
+    a, s, o, weight : ndarray of float64, shape (n,)
+        Arrivals from the first on, prompts, outputs, and what a unit of latency costs.
     token : ndarray of float64, shape (5, n)
         What is charged for token jobs: share of c0, c2, c3, whether length is charged, and what
         prefilling again is spared.
@@ -45,6 +45,7 @@ class Facts(NamedTuple):
     a: FloatArray
     s: FloatArray
     o: FloatArray
+    weight: FloatArray
     token: FloatArray
     least: FloatArray
     delta: float
@@ -52,7 +53,7 @@ class Facts(NamedTuple):
     m: int
 
 
-def facts_of(instance: Instance, interval: int, tokens: int) -> Facts:
+def facts_of(instance: Instance, interval: int, tokens: int, weight: FloatArray) -> Facts:
     """Return an instance's numbers for intervals and levels of a length."""
     gpu, time = instance.gpu, instance.gpu.batch_time
     if isinstance(time, AffineTime):
@@ -88,6 +89,7 @@ def facts_of(instance: Instance, interval: int, tokens: int) -> Facts:
         (instance.arrival - instance.arrival.min()).astype(float),
         s,
         o,
+        weight,
         np.stack([intercept, per_job, per_kv, whole, spared]),
         np.maximum(least, 1e-12),
         float(interval),
@@ -277,7 +279,7 @@ def profile_cost(
     """Return a lower bound on the cost of a request's cheapest profile."""
     c0, own, c1, c2, c3, B, C, M, _, _ = facts.law
     delta, G, K = facts.delta, facts.G, theta.size
-    a, s, o = facts.a[i], facts.s[i], facts.o[i]
+    a, s, o, w = facts.a[i], facts.s[i], facts.o[i], facts.weight[i]
     base, job, read, whole, spared = facts.token[:, i]
     N = math.ceil((o - 1) / G)
     first = (o - 1) / G - (N - 1) if N > 0 else 1.0
@@ -309,8 +311,8 @@ def profile_cost(
     chunks = s / min(s, C)
     prompt_time = own * chunks + c1 * s
     begin = int(a // delta)
-    H, D = alone.copy(), alone.copy()
-    W = prompt_time + first * alone[0] + (1 - first) * alone[min(1, N)]
+    H, D = w * alone, w * alone
+    W = w * (prompt_time + first * alone[0] + (1 - first) * alone[min(1, N)])
     largest = W
     if begin >= K:
         return float(W * (1 - 1e-12))
@@ -335,14 +337,14 @@ def profile_cost(
         length = delta if k > begin else (k + 1) * delta - a
         room = 1.0 if length >= delta else max(0.0, length - prompt_time) / delta
         bent = max(0.0, kv_price[k - 1] - kv_price[k]) if k > begin else 0.0
-        start[0] = start[1] = min(length, prompt_time) if N == 0 else np.inf
+        start[0] = start[1] = w * min(length, prompt_time) if N == 0 else np.inf
         if N == 1:
-            start[1] = min(length, prompt_time)
+            start[1] = w * min(length, prompt_time)
         for x in range(N + 1):
             long[x] = L * whole * (job + read * before[x])
             light[x] = delta * (nu * (before[x] - 1) + sigma)
         for x in range(N):
-            hold = delta * (1 + nu * kv[x] + sigma)
+            hold = delta * (w + nu * kv[x] + sigma)
             square = nu * G * G * pace[x] / 2
             late = G * _best_rate(light[x] / delta, long[x], pace[x], slope, height)
             steep = _steep(light[x], long[x], light[x + 1], long[x + 1])
@@ -366,30 +368,31 @@ def profile_cost(
                     enter[x] = min(enter[x], part + paid + H[y])
                     dropped[x] = min(dropped[x], part + paid + D[y])
                     if x < 2:
-                        start[x] = min(start[x], length + early + paid + H[y])
+                        start[x] = min(start[x], w * length + early + paid + H[y])
                 else:
-                    each = G * _best_rate(1 + light[x] / delta, long[x], pace[x], slope, height)
+                    each = G * _best_rate(w + light[x] / delta, long[x], pace[x], slope, height)
                     last = _steep(
-                        delta + light[x], long[x], delta + light[x + 1], long[x + 1]
+                        w * delta + light[x], long[x], w * delta + light[x + 1], long[x + 1]
                     )  # fmt: skip
                     close = _part(
-                        m, 1.0, delta + light[x], long[x], moved[m], drop[m], each, last
+                        m, 1.0, w * delta + light[x], long[x], moved[m], drop[m], each, last
                     )  # fmt: skip
                     end[x] = close + paid
-                    end_late[x] = min(close, delta + part) + paid
+                    end_late[x] = min(close, w * delta + part) + paid
                     if x < 2 and early < np.inf:
                         close = _part(
-                            m, room, delta + light[x], long[x], moved[m], drop[m], each, last
+                            m, room, w * delta + light[x], long[x], moved[m], drop[m], each, last
                         )  # fmt: skip
-                        start[x] = min(start[x], min(prompt_time + close, length + early) + paid)
+                        on = min(w * prompt_time + close, w * length + early)
+                        start[x] = min(start[x], on + paid)
                 largest = max(largest, abs(paid) + abs(now) * kv_price[k])
             largest = max(largest, hold)
         going = reading + first * start[0] + ((1 - first) * start[1] if first < 1 else 0.0)
-        W = min(length + W, going)
+        W = min(w * length + W, going)
         for x in range(N):
-            back = chunk * again[x] + min(delta + enter[x], end_late[x])
-            back = min(delta + D[x], back)
-            H[x] = min(min(run[x], end[x]), min(delta + dropped[x], back)) - bent * bend[x]
+            back = chunk * again[x] + min(w * delta + enter[x], end_late[x])
+            back = min(w * delta + D[x], back)
+            H[x] = min(min(run[x], end[x]), min(w * delta + dropped[x], back)) - bent * bend[x]
             D[x] = back - bent * bend[x]
             largest = max(largest, max(abs(H[x]), abs(D[x])))
         H[N] = D[N] = 0.0

@@ -22,7 +22,7 @@ the h tokens before it: spread over these chunks, it pays at least what a token 
 c1·h − w(h) more (if c1·h < w(h) somewhere, token jobs are charged less work: `levels_of`. With
 c < c0 the fixed time of a token job is spared as well, or token jobs pay with c and without E).
 
-Hence for every schedule the total latency is at least Σ_i min over i's profiles of [latency +
+Hence for every schedule the (weighted) latency is at least Σ_i min over i's profiles of [latency +
 what it pays] less Σ Δ·(L + M·ν + B·σ).
 
 **The minimum** is over paths of levels, interval by interval. Let x(t) be a profile's progress in
@@ -33,29 +33,35 @@ costs no more than the profile if the costs of steps satisfy: (1) work and share
 progress; Σ h is convex, and interpolating it errs by at most G²/8 between levels, which is taken
 off where its price falls. (2) w·E over an interval is at least w(first)·Δ·E(mean rate), by Jensen;
 it is replaced by numbers at whole moves whose interpolation is below E: between j and j + 1 by one
-line below E (`batch_shares.lengths`), and 0 for no move. (3) A request that is held for a part of
-the interval only pays at least (ν·kv + σ + w·L·E(r))/r per token at the best rate r, or as if it
-were held throughout, whichever is less; so does the time of the last tokens. Products of two
-numbers that depend on the rounding take the level before, where they are lower.
+line below E (`batch_shares.lengths`), and 0 for no move. (3) A request that is held for a time T
+of the interval only pays T·(ν·kv + σ + w·L·E(x/T)) for x tokens; by a line a·r − b below E that is
+at least T·(ν·kv + σ − w·L·b) + w·L·a·x. If w·L·b ≥ ν·kv + σ, at this level and the next, it is
+least where T is all the time there is: Δ, or what is left after the arrival and the prompt. Else x
+tokens pay at least x times the least of (ν·kv + σ + w·L·E(r))/r. So does the time of the last
+tokens. Products of two numbers that depend on the rounding take the level before, where they are
+lower.
 
 The multipliers go up an ε-subgradient (`profile_flows`), first on a coarse grid.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from ....models.continuous.schedule import ContinuousSchedule
 from ....models.instance import FloatArray, Instance
+from ....models.objectives import Exact, value_step
 from ...certificates.clock import Clock
 from ...certificates.continuous.batch_length_prices import BatchLengthPriceProof
 from .levels import law_of
-from .multipliers import Evaluator, Problem, Variables, prices_of, problem_of
+from .multipliers import THREADS, Evaluator, Problem, Variables, prices_of, problem_of
 
 #: Prices and shares in proofs are multiples of one over this.
 SCALE = 2**20
@@ -63,38 +69,54 @@ SCALE = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One grid: intervals up to the schedule's end, most levels moved in one, share of the time.
+    """One grid: intervals up to the schedule's end, most levels moved in one, steps.
 
     Attributes
     ----------
     intervals, moves : int
         About this many.
-    share : float
-        Of the time, or of the steps.
+    steps : int
+        Before the next stage; a share of all if steps are limited.
     """
 
     intervals: int
     moves: int
-    share: float
+    steps: int
 
 
 #: Coarse to fine.
-STAGES = (Stage(47, 13, 0.15), Stage(94, 15, 0.25), Stage(188, 19, 0.6))
+STAGES = (
+    Stage(24, 13, 80), Stage(47, 13, 40), Stage(94, 13, 40), Stage(188, 13, 100),
+    Stage(376, 13, 400),
+)  # fmt: skip
 
-#: Rate of the ascent and temperature (in intervals), at the beginning and the end of a stage.
-RATES, HEATS = (0.15, 0.01), (0.03, 0.002)
+#: Stages that are gone through where steps are limited.
+LIMITED = 3
+
+#: By clock, a stage is begun if there is time for this many steps, each of `GROWTH` times the last.
+LEAST_STEPS, GROWTH = 15, 4.5
+
+#: Lengths of steps at the beginning of the first stage and of the others, and at the end of one.
+FIRST_RATE, RATE, LAST_RATE = 0.15, 0.08, 0.05
+
+#: Length of a step at the very end.
+END_RATE = 0.01
+
+#: Temperature (in intervals) at the beginning and the end of a stage.
+HEATS = (0.03, 0.002)
 
 
 def charge_bound(
     instance: Instance,
     schedule: ContinuousSchedule,
     *,
+    objective: str = "latency",
     seconds: float = 60.0,
     steps: int | None = None,
     stop: Callable[[], bool] | None = None,
     stages: tuple[Stage, ...] = STAGES,
-    threads: int = 2,
-) -> Iterator[tuple[int, BatchLengthPriceProof]]:
+    threads: int = THREADS,
+) -> Iterator[tuple[Exact, BatchLengthPriceProof]]:
     """Yield better and better lower bounds on the total latency, with their proofs.
 
     Parameters
@@ -103,12 +125,14 @@ def charge_bound(
         An instance of continuous batching.
     schedule : ContinuousSchedule
         A feasible schedule: its end and the requests present in it are where the prices start.
+    objective : {"latency", "weighted"}
+        What is bounded.
     seconds : float
-        Wall-clock time, about.
+        Wall-clock time: it is looked at within steps, and time for a last verification is left.
     steps : int, optional
         Steps of ascent; then the clock is not looked at.
     stop : callable, optional
-        Asked at each step whether to end.
+        Asked within each step whether to end.
     stages : tuple of Stage
         Grids, coarse to fine.
     threads : int
@@ -116,8 +140,8 @@ def charge_bound(
 
     Yields
     ------
-    (int, BatchLengthPriceProof)
-        The bound as the proof gives it, rounded up: latencies are whole.
+    (int or Fraction, BatchLengthPriceProof)
+        The bound as the proof gives it, rounded up to a value that the objective may have.
 
     Examples
     --------
@@ -129,46 +153,108 @@ def charge_bound(
     3
     """
     completion = (schedule.completion(instance) - instance.arrival.min()).astype(float)
-    best, deadline = 0, time.monotonic() + seconds
-    v: Variables | None = None
-    before = 1.0
+    weight = instance.weight if objective == "weighted" else np.ones(instance.n)
+    stages = stages if steps is None else stages[:LIMITED]
+    plan = _Plan(stages, steps, time.monotonic() + seconds, stop)
+    best, step = Fraction(0), value_step(instance, objective)
+    ascent: _Ascent | None = None
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        for number, stage in enumerate(stages):
+        for stage in stages:
             delta = max(1, int(completion.max()) // stage.intervals)
-            problem = _grid(instance, delta, stage.moves, float(completion.max()))
-            v = _start(problem, completion) if v is None else _refined(v, problem, delta / before)
-            before = delta
-            left = sum(each.share for each in stages[number:])
-            ascent = _Ascent(Evaluator(problem, pool), v)
-            limit = steps and max(1, round(steps * stage.share))
-            for found in ascent.run(deadline, stage.share / left, limit, stop):
+            problem = _grid(instance, delta, stage.moves, float(completion.max()), weight)
+            if ascent is None:
+                v = _start(problem, completion)
+            else:
+                v = _refined(ascent.best, problem, delta / ascent.delta)
+            ascent = _Ascent(Evaluator(problem, pool), v, plan)
+            for found in ascent.run():
                 proof = proof_of(problem, found)
-                bound = proof.bound(instance, "latency", Clock(None))
-                if -(-bound // 1) > best:
-                    best = int(-(-bound // 1))
-                    yield best, proof
-            v = ascent.best
-            if (stop is not None and stop()) or (steps is None and time.monotonic() >= deadline):
+                began = time.monotonic()
+                bound = -(-Fraction(proof.bound(instance, objective, Clock(None))) // step) * step
+                plan.verifying = time.monotonic() - began
+                if bound > best:
+                    best = bound
+                    yield int(best) if best.denominator == 1 else best, proof
+            if not plan.refine(ascent):
                 return
 
 
-def _grid(instance: Instance, delta: int, moves: int, end: float) -> Problem:
+class _Plan:
+    """Which stage it is, and what is left of the time or the steps."""
+
+    def __init__(
+        self,
+        stages: tuple[Stage, ...],
+        steps: int | None,
+        deadline: float,
+        stop: Callable[[], bool] | None,
+    ) -> None:
+        self.stages, self.steps, self.deadline, self.stop = stages, steps, deadline, stop
+        self.number = 0
+        self.verifying = 0.0
+
+    @property
+    def target(self) -> int:
+        """Steps of this stage."""
+        own = self.stages[self.number].steps
+        if self.steps is None:
+            return own
+        return max(1, self.steps * own // sum(stage.steps for stage in self.stages))
+
+    @property
+    def is_last(self) -> bool:
+        """Whether there is no finer stage."""
+        return self.number == len(self.stages) - 1
+
+    def left(self) -> float:
+        """Return the seconds for steps: a last verification's are set aside."""
+        if self.steps is not None:
+            return math.inf
+        return self.deadline - time.monotonic() - 1.2 * self.verifying
+
+    def is_over(self) -> bool:
+        """Whether to end at once."""
+        return (self.stop is not None and self.stop()) or self.left() <= 0
+
+    def goes_on(self, seconds: float) -> bool:
+        """Whether to go on in this stage after its steps, of some seconds each."""
+        if self.steps is not None:
+            return False
+        finer = GROWTH * (LEAST_STEPS * seconds + self.verifying)
+        return self.is_last or finer > self.left()
+
+    def refine(self, ascent: _Ascent) -> bool:
+        """Go to the next stage, if there is one and time for it."""
+        if self.is_last or self.is_over() or ascent.has_gone_on:
+            return False
+        self.number += 1
+        self.verifying *= GROWTH
+        return True
+
+
+def _grid(instance: Instance, delta: int, moves: int, end: float, weight: FloatArray) -> Problem:
     law = law_of(instance)
     pace = law.c0 + law.c2 + law.c3 * (float(instance.prompt.min()) + 1)
-    return problem_of(instance, delta, max(1, round(delta / (pace * moves))), end)
+    return problem_of(instance, delta, max(1, round(delta / (pace * moves))), end, weight)
+
+
+def _unit(problem: Problem) -> float:
+    """Return what a unit of time costs a request, in the mean."""
+    return float(problem.levels.weight.mean()) or 1.0
 
 
 def _start(problem: Problem, completion: FloatArray) -> Variables:
-    """Return prices and shares by the number of requests present in a schedule."""
+    """Return prices and shares by the requests present in a schedule."""
     K, n, delta = problem.grid.intervals, problem.n, problem.grid.delta
     begin = np.arange(K) * delta
     present = (problem.levels.arrival[:, None] < begin + delta) & (completion[:, None] > begin)
     number = present.sum(axis=0) + 0.3
+    cost = problem.levels.weight @ present + 0.3 * _unit(problem)
     shares = np.full((n + 4, K), -0.5)
     shares[:n] = np.where(present, -1 - np.log(number), -8 - np.log(n))
     shares[n + 1] = -3.0
-    few = np.log(0.1 * number)
-    return Variables(np.log(0.7 * number), few, few.copy(), shares)
+    few = np.log(0.1 * cost)
+    return Variables(np.log(0.7 * cost), few, few.copy(), shares)
 
 
 def _refined(v: Variables, problem: Problem, ratio: float) -> Variables:
@@ -183,46 +269,66 @@ def _refined(v: Variables, problem: Problem, ratio: float) -> Variables:
 class _Ascent:
     """Adam (arXiv 1412.6980) on the logarithms and logits, its rate and its heat falling."""
 
-    def __init__(self, evaluator: Evaluator, v: Variables) -> None:
-        self.evaluator, self.v, self.best = evaluator, v, v
-        self.bound = -np.inf
+    def __init__(self, evaluator: Evaluator, v: Variables, plan: _Plan) -> None:
+        self.evaluator, self.v, self.best, self.plan = evaluator, v, v, plan
+        self.delta = evaluator.problem.grid.delta
+        self.unit = self.delta * _unit(evaluator.problem)
+        self.bound, self.taken = -np.inf, 0
+        self.has_gone_on = False
         self.mean = [np.zeros_like(x) for x in v]
         self.square = [np.zeros_like(x) for x in v]
 
-    def run(
-        self, deadline: float, share: float, limit: int | None, stop: Callable[[], bool] | None
-    ) -> Iterator[Variables]:
-        """Step until the time is up; yield the best variables now and then, and at the end."""
-        began = time.monotonic()
-        length = max(1e-3, share * (deadline - began))
-        step, shown, look = 0, -np.inf, 0.5
-        while True:
-            done = step / limit if limit else (time.monotonic() - began) / length
-            if done >= 1 or (stop is not None and stop()):
+    def run(self) -> Iterator[Variables]:
+        """Take the steps of the stage, and all that there is time for if no finer one follows.
+
+        Yields the best variables now and then, and at the end.
+        """
+        plan, shown = self.plan, -np.inf
+        if plan.number == 0:  # a bound at once; and compiled code is loaded before times count
+            yield self.v
+        began, length = time.monotonic(), max(plan.left(), 1e-9)
+        first = RATE if plan.number else FIRST_RATE
+        last = END_RATE if plan.is_last and plan.steps else LAST_RATE
+        while self.taken < plan.target:
+            done, used = self.taken / plan.target, (time.monotonic() - began) / length
+            if used > done:
+                done, last = used, END_RATE
+            heat = HEATS[0] * (HEATS[1] / HEATS[0]) ** done
+            if not self._step(first * (last / first) ** done, heat):
                 break
-            step += 1
-            self._step(step, min(done, 1.0))
-            if done >= look and self.bound > shown + 2e-3 * abs(shown):
+        if self.bound > shown:
+            shown = self.bound
+            yield self.best
+        self.has_gone_on = plan.goes_on((time.monotonic() - began) / max(1, self.taken))
+        if not self.has_gone_on:
+            return
+        began, length, look = time.monotonic(), plan.left(), 0.5
+        while (done := (time.monotonic() - began) / length) < 1:
+            if not self._step(last * (END_RATE / last) ** done, HEATS[1]):
+                break
+            if done >= look and self.bound > shown + 1e-3 * abs(shown):
                 yield self.best
-                shown, look = self.bound, look + 0.2
+                shown, look = self.bound, look + 0.25
         if self.bound > shown:
             yield self.best
 
-    def _step(self, step: int, done: float) -> None:
-        delta = self.evaluator.problem.grid.delta
-        rate = RATES[0] * (RATES[1] / RATES[0]) ** done
-        heat = HEATS[0] * (HEATS[1] / HEATS[0]) ** done
-        found = self.evaluator.evaluate(self.v, heat * delta)
+    def _step(self, rate: float, heat: float) -> bool:
+        """Take a step, unless the time is up within it."""
+        found = self.evaluator.evaluate(self.v, heat * self.unit, self.plan.is_over)
+        if found is None:
+            return False
+        self.taken += 1
         if found.bound > self.bound:
             self.bound, self.best = found.bound, self.v
         moved = []
         for q, (x, gradient) in enumerate(zip(self.v, found.gradient, strict=True)):
-            g = gradient / delta
+            g = gradient / self.unit
             self.mean[q] += 0.1 * (g - self.mean[q])
-            self.square[q] += 0.01 * (g * g - self.square[q])
-            size = np.sqrt(self.square[q] / (1 - 0.99**step)) + (1e-5 if q == 3 else 1e-3)
-            moved.append(x + rate * self.mean[q] / (1 - 0.9**step) / size)
+            self.square[q] += 0.1 * (g * g - self.square[q])
+            size = np.sqrt(self.square[q] / (1 - 0.9**self.taken)) + (1e-5 if q == 3 else 1e-3)
+            moved.append(x + rate * self.mean[q] / (1 - 0.9**self.taken) / size)
         self.v = Variables(*moved)
+        return True
 
 
 def proof_of(problem: Problem, v: Variables) -> BatchLengthPriceProof:

@@ -19,6 +19,9 @@ from .profiles import Grid, Prices, Room, cheapest, room_for
 #: Threads: the kernels release the interpreter.
 THREADS = 2
 
+#: Parts of the requests, between which the clock is looked at.
+PARTS = 24
+
 
 class Variables(NamedTuple):
     """Logarithms of the prices, and logits of the shares, in each of K intervals.
@@ -100,6 +103,7 @@ def _some(
     levels: Levels, prices: Prices, e: Lengths, grid: Grid, last: FloatArray, temperature: float,
     which: tuple[int, int], room: Room, costs: FloatArray, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
+    """Evaluate every so many requests, from one on."""
     for i in range(which[0], levels.arrival.size, which[1]):
         costs[i] = cheapest(levels, prices, e, grid, i, int(last[i]), room)
         if temperature > 0:
@@ -127,8 +131,13 @@ class Evaluator:
         for job in jobs:
             job.result()
 
-    def evaluate(self, v: Variables, temperature: float) -> Evaluation:
-        """Return the bound, and an ε-subgradient if the temperature is above 0."""
+    def evaluate(
+        self, v: Variables, temperature: float, late: Callable[[], bool] = lambda: False
+    ) -> Evaluation | None:
+        """Return the bound, and an ε-subgradient if the temperature is above 0.
+
+        `late` is asked now and then: None if it is.
+        """
         problem, K = self.problem, self.problem.grid.intervals
         prices, shares = prices_of(problem, v)
         cut = [K * t // THREADS for t in range(THREADS + 1)]
@@ -142,16 +151,21 @@ class Evaluator:
 
         def work(t: int) -> None:
             add = self.sums[t][0]._replace(request_share=self.request)
-            _some(
-                problem.levels, prices, self.e, problem.grid, self.last, temperature,
-                (t, THREADS), self.rooms[t], self.costs, add, self.sums[t][1],
-            )  # fmt: skip
+            for part in range(t, PARTS, THREADS):
+                if late():
+                    return
+                _some(
+                    problem.levels, prices, self.e, problem.grid, self.last, temperature,
+                    (part, PARTS), self.rooms[t], self.costs, add, self.sums[t][1],
+                )  # fmt: skip
 
         self._each(work)
+        if late():
+            return None
         delta, levels = problem.grid.delta, problem.levels
         # nothing but time is charged after a profile's end: look a little further than that
         reach = levels.arrival + 1.1 * self.costs / np.maximum(levels.weight, 1e-300)
-        self.last = np.maximum(self.last, np.ceil(reach / delta) + 2)
+        self.last = np.maximum(self.last, np.ceil(np.minimum(reach / delta, 1e9)) + 2)
         earned = delta * (np.exp(v.gpu) + np.exp(v.kv) + np.exp(v.seat))
         bound = float(self.costs.sum() - earned.sum())
         return Evaluation(bound, self.costs.copy(), self._gradient(v, prices, shares))

@@ -55,6 +55,23 @@ def test_no_forged_proof_gives_more_than_the_optimum(part):
             assert proof.bound(instance, "latency", Clock(None)) <= best
 
 
+def test_no_forged_proof_gives_more_than_the_least_weighted_completion():
+    rng = np.random.default_rng(8)
+    above = 0
+    for seed in range(300, 360):
+        instance = tiny(seed)
+        weight = rng.integers(0, 5, instance.n).tolist()
+        begin = sum(w * a for w, a in zip(weight, instance.arrival.tolist(), strict=True))
+        best = optimum(instance, weight) + begin
+        instance = instance.replace(weight=weight)
+        for _ in range(30):
+            proof = random_proof(rng, instance.n, max(1, best - begin))
+            bound = proof.bound(instance, "weighted", Clock(None))
+            assert bound <= best
+            above += bound > begin
+    assert above > 100  # more than what holds if requests take no time
+
+
 def small():
     instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[8, 8], output=[1, 1])
     proof = BatchLengthPriceProof(

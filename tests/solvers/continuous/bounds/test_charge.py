@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -75,7 +76,7 @@ def test_no_multipliers_give_a_bound_above_the_optimum(part):
 
 
 def test_bounds_that_were_climbed_to_stay_below_the_optimum():
-    stages = (Stage(4, 3, 0.4), Stage(9, 4, 0.6))
+    stages = (Stage(4, 3, 40), Stage(9, 4, 60))
     ratios = []
     for seed in range(0, INSTANCES, 4):
         instance, best = known(seed)
@@ -86,6 +87,42 @@ def test_bounds_that_were_climbed_to_stay_below_the_optimum():
             last = bound
         ratios.append(last / best)
     assert np.median(ratios) > 0.5
+
+
+def test_bounds_on_the_weighted_completion_stay_below_the_optimum():
+    rng = np.random.default_rng(6)
+    ratios = []
+    for seed in range(0, 60, 3):
+        instance, _ = known(seed)
+        weight = rng.integers(0, 4, instance.n).tolist()
+        begin = sum(w * a for w, a in zip(weight, instance.arrival.tolist(), strict=True))
+        best = optimum(instance, weight)
+        heavy = instance.replace(weight=weight)
+        found = charge_bound(
+            heavy, one_by_one(heavy), objective="weighted", steps=50, stages=(Stage(6, 3, 1),)
+        )
+        last = begin
+        for bound, proof in found:
+            assert last <= bound <= best + begin
+            assert proof.bound(heavy, "weighted", Clock(None)) <= bound
+            last = bound
+        ratios.append((last - begin) / best if best else 1)
+    assert np.median(ratios) > 0.5
+
+
+def test_it_ends_in_time():
+    # A step takes some hundredths of a second here, and so does a verification.
+    rng = np.random.default_rng(4)
+    n = 120
+    instance = Instance(
+        gpu=Gpu(kv_capacity=3000, running_requests=30), arrival=rng.integers(0, 200, n),
+        prompt=rng.integers(5, 90, n), output=rng.integers(1, 90, n),
+    )  # fmt: skip
+    schedule = one_by_one(instance)
+    list(charge_bound(instance, schedule, steps=2))  # compiled
+    began = time.monotonic()
+    assert list(charge_bound(instance, schedule, seconds=3.0))
+    assert time.monotonic() - began < 5.0
 
 
 def test_the_same_steps_give_the_same_bounds():

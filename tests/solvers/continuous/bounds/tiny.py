@@ -38,9 +38,10 @@ def tiny(seed):
     return Instance(gpu=gpu, arrival=rng.integers(0, last + 1, n), prompt=s, output=o)
 
 
-def optimum(instance):
-    """Least total latency: A* over tokens emitted and caches, times and costs that none beats."""
+def optimum(instance, weight=None):
+    """Least weighted latency: A* over tokens emitted, caches, times, and costs that none beats."""
     gpu, n = instance.gpu, instance.n
+    weight = [1] * n if weight is None else weight
     a, s, o = (x.tolist() for x in (instance.arrival, instance.prompt, instance.output))
     law = gpu.batch_time
     if isinstance(law, UnitTime):
@@ -94,9 +95,9 @@ def optimum(instance):
                 for i, (_, _, (g, cache, ready)) in enumerate(picked)
             )
             done = [i for i in range(n) if after[i][0] == o[i] > state[i][0]]
-            total = cost + sum(int(end) - a[i] for i in done)
+            total = cost + sum(weight[i] * (int(end) - a[i]) for i in done)
             rest = sum(  # a unit of time per token at least
-                max(int(end), a[i]) + o[i] - g - a[i]
+                weight[i] * (max(int(end), a[i]) + o[i] - g - a[i])
                 for i, (g, _, _) in enumerate(after)
                 if g < o[i]
             )
