@@ -110,10 +110,11 @@ class Neighbourhood:
 
     def adopt(
         self, members: IntArray, start: IntArray, budget: Budget, incumbent: Incumbent
-    ) -> None:
+    ) -> bool:
         """Give some requests these starts if that is better.
 
         Where others are in the way, these and all later ones are placed again in their order.
+        Returns whether the total latency fell.
 
         Parameters
         ----------
@@ -132,6 +133,7 @@ class Neighbourhood:
             better = self._replace(nothing, nothing, rest, self._without(nothing, rest), budget)
         if better:
             incumbent.offer(self.start + self.origin)
+        return better
 
     def _fit(self, members: IntArray, start: IntArray, held: IntArray) -> bool:
         """Whether the profile has room for these runs."""

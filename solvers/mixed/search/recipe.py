@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from ....models.blocks import moved_to_zero
 from ....models.errors import InputError
 from ....models.instance import Instance, IntArray
@@ -16,7 +18,7 @@ from . import beam
 from .greedy import greedy_starts
 from .large_neighbourhood import Neighbourhood
 from .multistart import anneal_in_runs
-from .place import MOST_ROUNDS
+from .place import MOST_ROUNDS, place_all
 from .priced_orders import priced_starts
 
 #: Up to this many requests × rounds, all requests are annealed together; beyond, windows of them.
@@ -150,21 +152,49 @@ def _search_stretches(
     What orders one of them well need not be good for the others.
     """
     waits = [int((whole.start[each] - whole.release[each]).sum()) for each in stretches]
-    by_wait = sorted(range(len(waits)), key=lambda j: -waits[j])
     share, left = budget.part(STRETCH_SHARE), sum(waits)
-    for j in by_wait:
+    for j in sorted(range(len(waits)), key=lambda j: -waits[j]):
         if share.is_spent or waits[j] == 0:
             break
         members = stretches[j]
         alone, shift = moved_to_zero(instance, members)
         first = shift - whole.origin
-        part = share.part(waits[j] / left)
         best = Incumbent(alone, MixedSchedule(whole.start[members] - first), None)
+        before = best.latency
+        part = share.part(waits[j] / left)
         _search(alone, part, best, stream)
         share.settle(part)
+        start = best.schedule.start + first
+        adopted = whole.adopt(members, start, budget, incumbent)
+        if best.latency < before and not adopted and j + 1 < len(stretches):
+            part = share.part(waits[j] / left)
+            both = np.concatenate([members, stretches[j + 1]])
+            better = _next_gives_way(instance, whole, both, start, part, stream)
+            share.settle(part)
+            whole.adopt(both, better, budget, incumbent)
         left -= waits[j]
-        whole.adopt(members, best.schedule.start + first, budget, incumbent)
     budget.settle(share)
+
+
+def _next_gives_way(
+    instance: Instance,
+    whole: Neighbourhood,
+    both: IntArray,
+    start: IntArray,
+    budget: Budget,
+    stream: Stream,
+) -> IntArray:
+    """Starts of two stretches of which the first, given its starts, runs on into the second."""
+    alone, shift = moved_to_zero(instance, both)
+    first = shift - whole.origin
+    wanted = whole.start[both]
+    wanted[: start.size] = start
+    placed = place_all(alone, np.argsort(wanted, kind="stable"))
+    if placed is None:
+        return whole.start[both]
+    best = Incumbent(alone, MixedSchedule(placed), None)
+    Neighbourhood(alone, placed).improve(budget, best, stream)
+    return best.schedule.start + first
 
 
 def _first_starts(
