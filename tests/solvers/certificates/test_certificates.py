@@ -498,17 +498,17 @@ WHOLE = "expected an integer from 0 to 2^62, found"
         (document(proof=[]), "proof: expected an object, found []"),
         (document(proof={}), "proof.kind: expected one of combinatorial, memory-prices, "
          "configuration-prices, exhaustive-search, round-prices, walk-prices, waits-and-stalls, "
-         "walk-search, batch-length-prices, continuous-combinatorial, blocks, separate-blocks, "
-         "path-search; found None"),
+         "walk-search, batch-length-prices, continuous-combinatorial, continuous-search, blocks, "
+         "separate-blocks, path-search; found None"),
         (document(proof={"kind": "trust-me"}), "proof.kind: expected one of combinatorial, "
          "memory-prices, configuration-prices, exhaustive-search, round-prices, walk-prices, "
-         "waits-and-stalls, walk-search, batch-length-prices, continuous-combinatorial, blocks, "
-         "separate-blocks, path-search; "
+         "waits-and-stalls, walk-search, batch-length-prices, continuous-combinatorial, "
+         "continuous-search, blocks, separate-blocks, path-search; "
          "found 'trust-me'"),
         (document(proof={"kind": ["combinatorial"]}), "proof.kind: expected one of combinatorial, "
          "memory-prices, configuration-prices, exhaustive-search, round-prices, walk-prices, "
-         "waits-and-stalls, walk-search, batch-length-prices, continuous-combinatorial, blocks, "
-         "separate-blocks, path-search; "
+         "waits-and-stalls, walk-search, batch-length-prices, continuous-combinatorial, "
+         "continuous-search, blocks, separate-blocks, path-search; "
          "found ['combinatorial']"),
         (document(proof={"kind": "combinatorial"}), "proof.name: missing"),
         (document(proof={"kind": "combinatorial", "name": 5}),
