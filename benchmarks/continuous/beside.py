@@ -41,7 +41,7 @@ def by_milp(instance: Instance, known: int, seconds: float) -> Interval:
     solution = solve(
         instance, model="continuous", formulation="batch-sequence", time_limit=seconds, threads=2
     )
-    return float(solution.value), float(solution.bound)
+    return float(solution.objective), float(solution.bound or 0)
 
 
 def by_cp_sat(instance: Instance, known: int, seconds: float) -> Interval:

@@ -46,7 +46,7 @@ def instance_of(seed: int, *, chunks: bool = False, n: int = N, most: int = MOST
     arrival = np.sort(rng.integers(0, span + 1, n))
     gpu = Gpu(
         kv_capacity=int((prompt + output).sum()),
-        running_requests=int(rng.integers((n + 1) // 2, max(n - 1, n // 2 + 1))),
+        running_requests=int(rng.integers((n + 1) // 2, max(n - 1, (n + 1) // 2 + 1))),
         chunked_prefill=chunks,
         batch_time=law,
     )

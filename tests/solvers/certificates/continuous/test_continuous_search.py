@@ -91,13 +91,13 @@ def test_a_solution_has_it():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scale": 0}, "scale: expected an integer ≥ 1"),
+        ({"scale": 0}, "proof.scale: expected an integer from 1"),
         ({"scale": 2**25}, "scale 1 to"),
         ({"cell": 2**51}, "cell 1 to"),
         ({"value": 2**51}, "proof.value: expected 0 to"),
-        ({"value": -1}, "proof.value: expected an integer ≥ 0"),
+        ({"value": -1}, "proof.value: expected an integer from 0"),
         ({"kv": [1]}, r"proof.seat: expected 1 prices, as proof.kv, found 0"),
-        ({"kv": [1] * 2, "seat": [1] * 2, "width": 2**70}, "proof.width: expected at most"),
+        ({"kv": [1] * 2, "seat": [1] * 2, "width": 2**60}, "proof.width: expected at most"),
         ({"kv": [2**41], "seat": [0]}, "prices from 0 to"),
         ({"kv": [1.5], "seat": [0]}, "proof.kv"),
         ({"more": 1}, "more"),
@@ -110,7 +110,7 @@ def test_malformed_files_are_refused(change, message):
 
 
 def test_what_is_too_large_is_refused():
-    proof = ContinuousSearch(value=7, scale=1, cell=1, width=2**16, kv=(2**40,), seat=(0,))
+    proof = ContinuousSearch(value=3, scale=1, cell=1, width=2**16, kv=(2**40,), seat=(0,))
     gpu = Gpu(kv_capacity=10**6)
     with pytest.raises(InputError, match="products are below"):
         proof.bound(Instance(gpu=gpu, arrival=[0], prompt=[3], output=[4]), "latency", Clock(None))
