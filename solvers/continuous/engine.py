@@ -121,7 +121,7 @@ class _Engine:
         self, schedule: ContinuousSchedule | None, bound: Exact, prices: Prices
     ) -> None:
         proof = None
-        if self._has_latency():
+        if self.driver.search.objective == "latency":
             proof = ContinuousSearch(
                 value=math.ceil(bound),
                 scale=SCALE,

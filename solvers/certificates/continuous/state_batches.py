@@ -6,20 +6,20 @@ All batches are rows of a table that grows request by request.
 least work read in vain, then all work as late as possible. It has none of them.
 
 *Drops.* A half-read prompt is never dropped. Where a token job takes no longer than to read the
-cache again (`cheapest`), a cache that was dropped is not read again if all batches since had room to
-keep it: a token job in the place of the last chunk is a drop less, and no batch is longer if the
+cache again (`cheapest`), a cache that was dropped is not read again if all batches since had room
+to keep it: a token job in the place of the last chunk is a drop less, and no batch is longer if the
 cache was read in one chunk. If it was read in more, earlier chunks may have used time that was idle
 or rounded off: so it is left out only where times are never rounded and no batch after the first of
 these chunks was held up. Where all that is not complete fits for good, nothing is dropped.
 
 *Lateness* (`moves`: durations are never rounded, and there is one intercept). Take an item of work:
-the token job that a request got last, a token of its last chunk, or all of it where prompts are read
-whole. It can be moved to a later batch before the next use of the cache, or of that use if it is a
-chunk, if there is room for its tokens: all batches between begin earlier by the time of the item,
-and none ends later. That fails only if one of them is *held up*: it begins less than an item after
-the arrival of a request that it begins. So a request that holds a cache rests, and a half-read
-prompt is gone on with, only in a batch that has no room left, or when a batch since its last item
-was held up.
+the token job that a request got last, a token of its last chunk, or all of it where prompts are
+read whole. It can be moved to a later batch before the next use of the cache, or of that use if it
+is a chunk, if there is room for its tokens: all batches between begin earlier by the time of the
+item, and none ends later. That fails only if one of them is *held up*: it begins less than an item
+after the arrival of a request that it begins. So a request that holds a cache rests, and a
+half-read prompt is gone on with, only in a batch that has no room left, or when a batch since its
+last item was held up.
 
 *Two chunks that do not complete their prompts* are not in one batch (caches not in blocks): let the
 prompt that is complete first read a token more here and one less in its last chunk, and the other
@@ -43,8 +43,8 @@ CACHE, FLAGS = 2**16, 2**40
 #: last item; the last item was a whole prompt.
 READY, NEEDLESS, HELD_UP, WHOLE = 1, 2, 4, 8
 
-#: What a request does in a batch: rests, gets a token, is dropped; 4·p (+ 1) for a chunk of p tokens
-#: (after a drop).
+#: What a request does in a batch: rests, gets a token, is dropped; 4·p for a chunk of p tokens, one
+#: more after a drop.
 REST, TOKEN, DROP = 0, 1, 2
 
 #: Columns of a batch: prompt tokens, token jobs, KV tokens read, blocks, seats, chunks that do not
@@ -60,6 +60,7 @@ FULL = -2
 
 @njit(cache=True)
 def parts_of(state: int) -> tuple[int, int, int]:
+    """Return a request's tokens, cache and flags."""
     return state % CACHE, state % FLAGS // CACHE, state // FLAGS
 
 

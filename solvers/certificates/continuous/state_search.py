@@ -151,7 +151,7 @@ def _search(
         while begin < NEVER:
             found = _expand(requests, costs, limit, states, count, rows, acts, at, begin)
             if found != NONE:
-                return found
+                return int(found)
             later = NEVER
             for i in range(requests.arrival.size):
                 if begin < requests.arrival[i] < later and states.state[at, i] == 0:

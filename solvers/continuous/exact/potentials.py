@@ -197,6 +197,7 @@ def bound_and_use(
 
 
 def empty_tables(problem: Problem, first: int, cell: int, T: int) -> Potentials:
+    """Return tables for prices on T cells from a time on, not filled."""
     n, longest = problem.prompt.size, int(problem.output.max())
     after = np.zeros((n, longest + 1), dtype=np.int64)
     for i in range(n):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SCALE = 2**16
 
 #: Cells in a batch at most, cells in all tables, cells that share their prices, in a batch.
-FINEST, MOST_CELLS, PRICES_PER_BATCH = 24, 2**23, 2
+FINEST, MOST_CELLS, PRICES_PER_BATCH = 24, 2**21, 2
 
 #: Steps of the ascent, steps without gain before they get shorter, by this factor.
 STEPS, PATIENCE, SHORTER = 250, 8, 0.7

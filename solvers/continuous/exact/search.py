@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,11 +26,17 @@ MOST_LABELS, FIRST_LABELS = 2**23, 2**14
 #: Labels that are expanded for each batch to find schedules first: without needless freedom, with.
 BEAM, LAST_BEAM = 300, 50
 
+#: Share of the time, or the work, that is left for each.
+BEAM_SHARE = 0.25
+
 #: Expansions between two looks at the clock.
 SLICE = 200
 
 #: Objectives that the search takes.
 OBJECTIVES = ("latency", "weighted", "makespan")
+
+if TYPE_CHECKING:
+    from .potentials import Potentials
 
 Found = Callable[[ContinuousSchedule | None, Exact, Prices], None]
 
@@ -121,12 +128,13 @@ def search(
     order = np.argsort(instance.arrival, kind="stable")
     problem = problem_of(instance, objective, order)
     expanded = 0
-    for part in _parts_of(problem):
-        run = _Run(instance, objective, part, schedule, least)
+    priced = climb(problem, _cost(instance, objective, least))
+    for smaller in _parts_of(problem):
+        run = _Run(instance, objective, smaller, priced, schedule, least)
         run.narrow(budget, BEAM)
         schedule, least = run.schedule, run.value
         expanded += run.expanded
-    run = _Run(instance, objective, problem, schedule, least)
+    run = _Run(instance, objective, problem, priced, schedule, least)
     run.narrow(budget, LAST_BEAM)
     proved = run.until_done(budget, found)
     return Outcome(run.schedule, run.bound, proved, expanded + run.expanded, run.prices)
@@ -147,6 +155,12 @@ def _parts_of(problem: Problem) -> Iterator[Problem]:
         yield without_chunks
 
 
+def _cost(instance: Instance, objective: str, value: Exact) -> int:
+    """Return what completions cost at a value, in the weights' unit."""
+    offset = int(instance.arrival.sum()) if objective == "latency" else 0
+    return math.ceil(Fraction(value) / weights_in_units(instance, objective)[1]) + offset
+
+
 class _Run:
     """One search: its labels, its limit, the best schedule."""
 
@@ -155,6 +169,7 @@ class _Run:
         instance: Instance,
         objective: str,
         problem: Problem,
+        priced: tuple[Potentials, Prices],
         schedule: ContinuousSchedule | None,
         value: Exact,
     ) -> None:
@@ -169,13 +184,13 @@ class _Run:
         self._here = rules.workspace(problem)
         self._labels = labels.empty_labels(FIRST_LABELS, instance.n)
         self.schedule = schedule
-        cost = math.ceil(Fraction(value) / self._unit) + self._offset
+        cost = _cost(instance, objective, value)
         self._limit = np.array([cost], dtype=np.int64)
         first = np.zeros(instance.n, dtype=np.int64)
         time = int(instance.arrival.min())
         self._labels.size[labels.LABELS] = 1
         self._labels.time[0] = time
-        self._tables, self.prices = climb(problem, cost)
+        self._tables, self.prices = priced
         self._labels.bound[0] = least_cost(problem, self._tables, first, time, 0, self._here.space)
         self._labels.table[labels.slot_of(self._labels, first)] = 0
         labels.push(self._labels, 0)
@@ -228,6 +243,11 @@ class _Run:
 
     def narrow(self, budget: Budget, width: int) -> None:
         """Expand batch by batch the labels of least bounds alone (a beam), for good schedules."""
+        part = budget.part(BEAM_SHARE)
+        self._narrow(part, width)
+        budget.settle(part)
+
+    def _narrow(self, budget: Budget, width: int) -> None:
         chosen = np.zeros(1, dtype=np.int64)
         while chosen.size and not budget.is_spent:
             if not budget.affords(chosen.size):

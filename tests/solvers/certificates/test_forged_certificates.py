@@ -544,6 +544,11 @@ def hostile(kind):
         proof = {"interval": 50_000, "tokens": 1, "scale": 2**20, "request_share": [[]] * K}
         proof |= {name: [2**18] * K for name in ("gpu", "kv", "seat")}
         proof |= {name: [2**10] * K for name in ("seat_share", "token_share", "kv_share")}
+    elif kind == "continuous-search":
+        instance = Instance(
+            gpu=Gpu(kv_capacity=200), arrival=range(9), prompt=range(20, 29), output=[30] * 9
+        )
+        proof = {"value": 400, "scale": 1, "cell": 1, "width": 1, "kv": [], "seat": []}
     elif kind == "relaxation":
         document, instance = hostile("batch-length-prices")
         gpu = Gpu(kv_capacity=instance.gpu.kv_capacity, batch_time=instance.gpu.batch_time)
