@@ -150,17 +150,20 @@ def draw_seats(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> No
         high = low
     envelope(ax, edges, low, high)
     peak, limit = int(time.running.max()), instance.gpu.running_requests
-    near = limit is not None and limit <= NEAR_SEATS * peak
-    if near:
-        ax.axhline(limit, color=palette.INK, linewidth=1.4, linestyle=(0, (6, 2)))
-    ax.set_ylim(0, (limit if near else peak) * 1.35)
+    top = peak
     if limit is not None:
-        words = f"seats B = {limit:,}" if near else f"seats B = {limit:,}, off the scale"
+        words = f"seats B = {limit:,}"
+        if limit <= NEAR_SEATS * peak:
+            ax.axhline(limit, color=palette.INK, linewidth=1.4, linestyle=(0, (6, 2)))
+            top = limit
+        else:
+            words += ", off the scale"
         ax.annotate(
             words, xy=(1.0, 1.0), xycoords="axes fraction", xytext=(0, -2),
             textcoords="offset points", ha="right", va="top", fontsize=palette.SMALL,
             color=palette.INK,
         )  # fmt: skip
+    ax.set_ylim(0, top * 1.35)
     ax.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
     palette.dress(ax, x_label="", y_label="running")
 

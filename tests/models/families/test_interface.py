@@ -87,7 +87,8 @@ def test_text_and_values_mean_the_same():
             {},
             "family: expected one of arrival-model-1, arrival-model-2, azure-conversation, "
             "azure-code, lognormal-burst, sqrt-adversary, fcfs-breaker, shortest-output-breaker, "
-            "separate-random, separate-conversation, continuous-conversation; "
+            "separate-random, separate-conversation, "
+            "continuous-random, continuous-conversation; "
             "found 'arrival-model-3'",
         ),
         (
