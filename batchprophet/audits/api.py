@@ -224,7 +224,7 @@ def _iterations(
         if roles is not None:
             return iterations.read_table(file, roles) if "jobs" in roles else None
         name = iterations.format_of(file.head()) if known == "auto" else known
-        if name not in iterations.FORMATS:
+        if name is None or name not in iterations.FORMATS:
             return None
         return iterations.read_iterations(file, name, kv_capacity)
 

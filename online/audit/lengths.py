@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...models.errors import DoesNotFinish
+from ...models.errors import DoesNotFinish, InputError
 from ...models.instance import Instance, IntArray
 from ..calibration.replay import Engine
 from ..evaluation import Comparison
@@ -47,7 +47,7 @@ def by_knowledge(
     for lengths in ("none", "predicted", "exact"):
         tried = []
         for spec in _policies(engine, comparison, lengths):
-            with suppress(DoesNotFinish):
+            with suppress(DoesNotFinish, InputError):  # some regimes take no short predictions
                 schedule = regime(engine.regime).simulate(guessed, spec)
                 total = int((schedule.completion(guessed) - guessed.arrival).sum())
                 tried.append((total, spec, schedule))

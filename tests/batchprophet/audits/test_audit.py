@@ -12,9 +12,12 @@ import pytest
 import batchprophet as bp
 from batchprophet.cli import run
 from batchprophet.models.engine_logs.facts import EngineFacts
+from batchprophet.models.engine_logs.log import EngineLog
 from batchprophet.models.errors import InputError
 from batchprophet.online.audit.figures import Limits, figures
 from batchprophet.online.audit.lengths import predicted_outputs
+from batchprophet.online.calibration.law import law_text
+from batchprophet.online.separate.engine import ENGINE
 from tests.engine_simulator import EngineUnderTest, log_of, requests
 
 LAW = (9.82, 0.0442, 0.0366, 9.4e-5)
@@ -205,3 +208,26 @@ def test_no_request_predicts_itself():
 def test_a_law_must_be_there_to_be_fitted():
     with pytest.raises(InputError, match="too few requests"):
         bp.calibrate(served(2), kv_capacity=20_000, max_num_seqs=4)
+
+
+def test_separate_batching_is_audited_with_its_own_rule(tmp_path):
+    law = bp.AffineTime(c0=9.82, c1=0.0442, c2=0.0366, c3=9.4e-5, c0_prompt=5.0)
+    drawn = bp.make("continuous-conversation", seed=1, settings={"n": 30})
+    instance = drawn.replace(gpu=bp.Gpu(kv_capacity=40_000, batch_time=law))
+    schedule = bp.simulate(instance, "prefill-first", model="separate").schedule
+    times = ENGINE.times(instance, schedule)
+    log = EngineLog(
+        name="separate", format="-", arrival=instance.arrival - instance.arrival.min(),
+        first_token=times.first_token - instance.arrival.min(),
+        last_token=times.completion - instance.arrival.min(), prompt=instance.prompt,
+        output=instance.output,
+    )  # fmt: skip
+    audit = bp.audit(
+        log, regime="separate", kv_capacity=40_000, batch_time=law_text(law), time_limit=0
+    )
+    record = audit.to_record()
+    assert record["rule"] == "prefill-first"
+    assert record["simulated"] == record["engine"]
+    low, high = record["ratio"]["low"], record["ratio"]["high"]
+    assert 1 <= low <= high
+    assert (audit.save(tmp_path).parent / "report.html").exists()
