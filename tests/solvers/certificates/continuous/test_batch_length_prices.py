@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from batchprophet.models.batch_time import AffineTime
 from batchprophet.models.errors import InputError
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.solvers.certificates.certificate import Certificate, best_certificate
@@ -53,6 +54,54 @@ def test_no_forged_proof_gives_more_than_the_optimum(part):
         for _ in range(40):
             proof = random_proof(rng, instance.n, best)
             assert proof.bound(instance, "latency", Clock(None)) <= best
+
+
+def arriving_within_an_interval(rng):
+    """Two requests, the second arriving within the first interval, and its length."""
+    c0, c1, c2, c3 = (int(x) / 1000 for x in rng.integers([2, 0, 0, 0], [9, 2, 3, 2]))
+    later = int(rng.integers(1, 12))
+    instance = Instance(
+        gpu=Gpu(kv_capacity=30, batch_time=AffineTime(c0=c0, c1=c1, c2=c2, c3=c3)),
+        arrival=[0, later], prompt=rng.integers(1, 3, 2), output=rng.integers(2, 6, 2),
+    )  # fmt: skip
+    return instance, int(rng.integers(later + 1, 2 * later + 20))
+
+
+def of_two(interval, prices, shares):
+    """A proof with prices (3, K), and shares of two requests, seats, tokens and KV (5, K)."""
+    gpu, kv, seat = ((row * 2**20).astype(int).tolist() for row in prices)
+    whole = (shares * 2**20).astype(int).tolist()
+    return BatchLengthPriceProof(
+        interval=interval, tokens=1, scale=2**20, gpu=tuple(gpu), kv=tuple(kv), seat=tuple(seat),
+        seat_share=tuple(whole[2]), token_share=tuple(whole[3]), kv_share=tuple(whole[4]),
+        request_share=tuple(((0, x), (1, y)) for x, y in zip(*whole[:2], strict=True)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_no_climbing_passes_the_optimum_where_requests_arrive_within_an_interval(part):
+    # If moves were charged for less room than there is after an arrival, climbing would pass it.
+    rng = np.random.default_rng([9, part])
+    ratios = []
+    for _ in range(20):
+        instance, interval = arriving_within_an_interval(rng)
+        best = optimum(instance)
+        K = int(rng.integers(1, 3))
+        prices = rng.uniform(0, 1, (3, K)) * np.array([[3], [0.05], [0.1]])
+        shares = rng.dirichlet(np.full(6, 0.5), K).T
+        bound = 0.0
+        for _ in range(120):
+            changed = rng.random(prices.shape) < 0.6
+            p = prices * np.exp(rng.normal(size=prices.shape) * 0.4 * changed)
+            changed = rng.random(shares.shape) < 0.5
+            q = shares * np.exp(rng.normal(size=shares.shape) * 0.8 * changed)
+            q /= q.sum(axis=0)
+            found = float(of_two(interval, p, q[:5]).bound(instance, "latency", Clock(None)))
+            assert found <= best
+            if found > bound:
+                prices, shares, bound = p, q, found
+        ratios.append(bound / best)
+    assert max(ratios) > 0.9  # close enough to notice
 
 
 def test_no_forged_proof_gives_more_than_the_least_weighted_completion():
