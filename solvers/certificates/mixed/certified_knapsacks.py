@@ -253,7 +253,7 @@ def _knapsacks(weight: IntArray, value: IntArray, ends: IntArray, M: int, expire
             total += v.sum()
         else:
             total += _knapsack(w, v, M, pairs, merged)
-    return total
+    return int(total)
 
 
 @njit(cache=True, nogil=True)

@@ -177,7 +177,7 @@ def _knapsack(
 ) -> float:
     """Optimum by depth-first search; `best_on` says what it holds. −1 after `MOST_NODES` nodes."""
     m = w.size
-    best, value, room, position = 0.0, 0.0, np.int64(M), 0
+    best, value, room, position = 0.0, 0.0, M, 0
     best_on[:m] = False
     for _ in range(MOST_NODES):
         promising = value + _most(w, v, position, room) > best
@@ -210,7 +210,7 @@ def _most(w: IntArray, v: FloatArray, first: int, room: int) -> float:
     value = 0.0
     for q in range(first, w.size):
         if w[q] > room:
-            return value + v[q] * room / w[q]
+            return value + float(v[q]) * room / float(w[q])
         room -= w[q]
         value += v[q]
     return value

@@ -119,10 +119,9 @@ def _search(instance: Instance, budget: Budget, incumbent: Incumbent, stream: St
         anneal_in_runs(instance, budget, incumbent, stream)
     else:
         whole = Neighbourhood(instance, starts[0])
-        stretches = whole.stretches()
-        if len(stretches) > 1:
+        if len(whole.stretches()) > 1:
             whole.compact(budget, incumbent)
-            _search_stretches(instance, whole, stretches, budget, incumbent, stream)
+            _search_stretches(instance, whole, budget, incumbent, stream)
         else:
             whole = _best_compacted(instance, starts, budget, incumbent)
         whole.improve(budget, incumbent, stream)
@@ -142,7 +141,6 @@ def _best_compacted(
 def _search_stretches(
     instance: Instance,
     whole: Neighbourhood,
-    stretches: list[IntArray],
     budget: Budget,
     incumbent: Incumbent,
     stream: Stream,
@@ -151,6 +149,7 @@ def _search_stretches(
 
     What orders one of them well need not be good for the others.
     """
+    stretches = whole.stretches()
     waits = [int((whole.start[each] - whole.release[each]).sum()) for each in stretches]
     share, left = budget.part(STRETCH_SHARE), sum(waits)
     for j in sorted(range(len(waits)), key=lambda j: -waits[j]):

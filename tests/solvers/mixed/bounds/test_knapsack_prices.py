@@ -102,7 +102,7 @@ def test_any_prices_are_a_bound_and_the_best_found_are_one_too():
     # Weak duality asks nothing of the prices but that they are ≥ 0: random ones, and the search's
     # own with every price tampered with, against exhaustive search.
     stronger = 0
-    for seed in range(500):
+    for seed in range(250):
         instance = tiny_instance([4, seed])
         optimum, _ = brute_force(instance)
         rng = np.random.default_rng([5, seed])
@@ -122,7 +122,7 @@ def test_any_prices_are_a_bound_and_the_best_found_are_one_too():
             ),
         )
         assert bound_of(tampered, instance) <= optimum
-    assert stronger > 100
+    assert stronger > 50
 
 
 def test_the_search_evaluates_what_the_certificate_proves():
