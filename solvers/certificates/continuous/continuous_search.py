@@ -111,8 +111,12 @@ of total latency 7, below the value 8 of the proof
         """Read the proof from a record of `to_record`."""
         names = ("scale", "cell", "width")
         require_keys("proof.", record, ("kind", "value", *names, "kv", "seat"))
-        numbers = {name: integer(f"proof.{name}", record[name], low=1) for name in names}
-        rows = {
-            name: tuple(integers(f"proof.{name}", record[name], low=0)) for name in ("kv", "seat")
-        }
-        return cls(value=integer("proof.value", record["value"], low=0), **numbers, **rows)
+        scale, cell, width = (integer(f"proof.{name}", record[name], low=1) for name in names)
+        return cls(
+            value=integer("proof.value", record["value"], low=0),
+            scale=scale,
+            cell=cell,
+            width=width,
+            kv=tuple(integers("proof.kv", record["kv"], low=0)),
+            seat=tuple(integers("proof.seat", record["seat"], low=0)),
+        )

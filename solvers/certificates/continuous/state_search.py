@@ -151,7 +151,7 @@ def _search(
         while begin < NEVER:
             found = _expand(requests, costs, limit, states, count, rows, acts, at, begin)
             if found != NONE:
-                return int(found)
+                return found
             later = NEVER
             for i in range(requests.arrival.size):
                 if begin < requests.arrival[i] < later and states.state[at, i] == 0:
@@ -211,7 +211,7 @@ def _expand(
             continue
         if left == 0:
             if cost < limit:
-                return cost
+                return int(cost)
             continue
         soon = _next(requests, new, end) if row[5] else end
         if soon == NEVER or cost + least_to_come(requests, costs, new, soon) >= limit:
