@@ -113,7 +113,7 @@ def search(
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[4, 3], output=[3, 3])
     >>> outcome = search(instance)
     >>> outcome.bound, outcome.proved, outcome.schedule.completion(instance).tolist()
-    (7, True, [4, 3])
+    (7, True, [3, 4])
     """
     if objective not in OBJECTIVES:
         known = ", ".join(OBJECTIVES)
