@@ -90,6 +90,12 @@ STAGES = (
     Stage(376, 13, 400),
 )  # fmt: skip
 
+#: The coarsest intervals are at most this part of the mean latency.
+SHORTEST = 0.6
+
+#: Most requests × intervals, for shorter intervals than planned.
+MOST_SHARES = 2**24
+
 #: Stages that are gone through where steps are limited.
 LIMITED = 3
 
@@ -157,11 +163,13 @@ def charge_bound(
     stages = stages if steps is None else stages[:LIMITED]
     plan = _Plan(stages, steps, time.monotonic() + seconds, stop)
     best, step = Fraction(0), value_step(instance, objective)
+    end = float(completion.max())
+    finer = _finer(instance, completion, stages)
     ascent: _Ascent | None = None
     with ThreadPoolExecutor(max_workers=threads) as pool:
         for stage in stages:
-            delta = max(1, int(completion.max()) // stage.intervals)
-            problem = _grid(instance, delta, stage.moves, float(completion.max()), weight)
+            delta = max(1, int(end / (finer * stage.intervals)))
+            problem = _grid(instance, delta, stage.moves, end, weight)
             if ascent is None:
                 v = _start(problem, completion)
             else:
@@ -177,6 +185,14 @@ def charge_bound(
                     yield int(best) if best.denominator == 1 else best, proof
             if not plan.refine(ascent):
                 return
+
+
+def _finer(instance: Instance, completion: FloatArray, stages: tuple[Stage, ...]) -> float:
+    """Return how much finer than planned the grids are: short latencies need short intervals."""
+    latency = float((completion - (instance.arrival - instance.arrival.min())).mean())
+    coarsest = float(completion.max()) / stages[0].intervals
+    most = MOST_SHARES / (instance.n * stages[-1].intervals)
+    return max(1.0, min(coarsest / (SHORTEST * latency), most))
 
 
 class _Plan:
