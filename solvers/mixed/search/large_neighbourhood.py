@@ -7,7 +7,7 @@ The requests are in order of their starts. A window is a run of this order. Two 
   them, the lookahead, are annealed with the window and weigh, at its end, for all that come after
   (what saves room early moves everyone); then the others are placed again in their order.
 
-A window lies about a request that waits. A busy stretch ends where the GPU is empty and the next
+A window in which no request waits is left. A busy stretch ends where the GPU is empty and the next
 request starts on arrival: nothing before it can help those after it. A change is kept iff the
 total latency does not grow.
 """
@@ -75,10 +75,13 @@ class Neighbourhood:
         while not budget.is_spent:
             size, ahead, heat = WAYS[below(stream, len(WAYS))]
             order = self.order
-            waiting = np.flatnonzero(self.start[order] > self.release[order])
-            if waiting.size == 0:
-                return
-            first = max(0, int(waiting[below(stream, waiting.size)]) - below(stream, size))
+            first = below(stream, max(1, self.start.size - size // 2))
+            waiting = self.start[order] > self.release[order]
+            if not waiting[first : first + size].any():
+                if not waiting.any():
+                    return
+                budget.work += 1
+                continue
             end = self._end_of_stretch(order, first + size) if ahead else first + size
             window = order[first : min(first + size + ahead, end)]
             rest = order[first + window.size : end] if ahead else order[:0]
