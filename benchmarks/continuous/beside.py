@@ -14,10 +14,10 @@ import argparse
 import time
 from collections.abc import Callable
 
-from batchprophet.models.instance import Instance
+from batchprophet.models import Instance
+from batchprophet.solvers import solve
 from batchprophet.solvers.continuous.exact.first_schedule import first_schedule
 from batchprophet.solvers.continuous.exact.search import search
-from batchprophet.solvers.hindsight import solve
 from benchmarks.continuous import cp_sat
 from benchmarks.continuous.small import instance_of
 

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 
 from ortools.sat.python import cp_model
 
-from batchprophet.models.continuous.milp.batch_sequence import most_batches
-from batchprophet.models.continuous.milp.horizon import latest_completions
-from batchprophet.models.continuous.problem import limits
-from batchprophet.models.durations import batch_durations
-from batchprophet.models.instance import Instance
+from batchprophet.models import Instance, batch_durations
+from batchprophet.models.continuous import limits
+from batchprophet.models.continuous.milp import latest_completions, most_batches
 
 Var = cp_model.IntVar
 

@@ -18,15 +18,12 @@ import time
 
 import numpy as np
 
-from batchprophet.models.batch_time import AffineTime
-from batchprophet.models.continuous.gpus import MEASURED
-from batchprophet.models.continuous.schedule import ContinuousSchedule
-from batchprophet.models.instance import Gpu, Instance
-from batchprophet.models.regimes import schedule_value
-from batchprophet.solvers.certificates.clock import Clock, NotProved
-from batchprophet.solvers.certificates.continuous.continuous_search import ContinuousSearch
+from batchprophet.models import AffineTime, Gpu, Instance, schedule_value
+from batchprophet.models.continuous import MEASURED, ContinuousSchedule
+from batchprophet.solvers.certificates import Clock, NotProved
+from batchprophet.solvers.certificates.continuous import ContinuousSearch
+from batchprophet.solvers.continuous.exact import SCALE
 from batchprophet.solvers.continuous.exact.first_schedule import first_schedule
-from batchprophet.solvers.continuous.exact.prices import SCALE
 from batchprophet.solvers.continuous.exact.search import Outcome, search
 
 #: Measured laws, one after the other.

@@ -26,14 +26,15 @@ def first_guess(log: EngineLog, *, own_prompt_intercept: bool = False) -> FloatA
 
     Examples
     --------
-    One request after another, 2 ms a token: nothing but c0 is seen.
+    One request after another, 2 ms a token. Only the sum of what a batch of one job takes is seen.
 
     >>> log = EngineLog(
     ...     name="a", format="-", arrival=[0, 20_000], first_token=[5000, 25_000],
     ...     last_token=[11_000, 31_000], prompt=[4, 4], output=[4, 4],
     ... )
-    >>> first_guess(log).round(3).tolist()
-    [2.0, 0.0, 0.0, 0.0]
+    >>> c0, c1, c2, c3 = first_guess(log)
+    >>> f"{c0 + c2 + 6.5 * c3:.3f}"  # 6.5 tokens are the mean context
+    '2.000'
     """
     many = np.flatnonzero(log.output >= 2)
     if many.size == 0:

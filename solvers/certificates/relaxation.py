@@ -104,7 +104,7 @@ def kinds_of(model: str) -> dict[str, type[RecomputedProof]]:
     Examples
     --------
     >>> list(kinds_of("continuous"))
-    ['batch-length-prices', 'continuous-combinatorial']
+    ['batch-length-prices', 'continuous-combinatorial', 'continuous-search']
     """
     from .registry import RECOMPUTED_KINDS  # which lists this file, too
 

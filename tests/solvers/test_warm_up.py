@@ -137,7 +137,7 @@ def test_only_the_engine_for_the_size_of_the_instance_is_compiled(
     assert nothing_compiled == [(sample, False)]
 
 
-@pytest.mark.parametrize(("law", "expected"), [("affine", [12]), ("unit", [])])
+@pytest.mark.parametrize(("law", "expected"), [("affine", [24]), ("unit", [])])
 def test_what_a_relaxation_runs_is_compiled_where_it_applies(monkeypatch, law, expected):
     done = []
     own = replace(recipe("separate"), compiled=lambda: True)
@@ -150,7 +150,7 @@ def test_what_a_relaxation_runs_is_compiled_where_it_applies(monkeypatch, law, e
     monkeypatch.setitem(RECIPES, "continuous", lambda: other)
     taken = bp.AffineTime(c0=1, c1=0.1, c2=0.1, c3=0) if law == "affine" else bp.UnitTime()
     gpu = bp.Gpu(kv_capacity=30, batch_time=taken)
-    instance = bp.Instance(gpu=gpu, arrival=[0] * 12, prompt=[3] * 12, output=[4] * 12)
+    instance = bp.Instance(gpu=gpu, arrival=[0] * 24, prompt=[3] * 24, output=[4] * 24)
     warm_up.compile_first("separate", instance=instance)
     assert done == expected
     warm_up.compile_first("separate")

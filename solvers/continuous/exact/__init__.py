@@ -1,1 +1,5 @@
 """Exhaustive search under continuous batching, for small instances."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

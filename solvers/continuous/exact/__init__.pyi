@@ -1,0 +1,2 @@
+from .prices import SCALE as SCALE
+from .search import Outcome as Outcome
