@@ -170,8 +170,7 @@ def test_a_bound_above_the_schedule_is_caught(own):
 
 def test_a_tampered_proof_is_caught(own):
     certificate = own.record(LARGE).proof
-    prices = certificate.proof.prices
-    cheaper = replace(prices, prices=tuple(price // 2 for price in prices.prices))
+    cheaper = tuple(price // 2 for price in certificate.proof.prices)
     kept(own, LARGE, proof=replace(certificate, proof=replace(certificate.proof, prices=cheaper)))
     (fault,) = faults(own, LARGE)
     assert fault.startswith("bound: the proof gives")
