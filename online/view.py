@@ -46,6 +46,19 @@ class View:
         return self.longest
 
 
+@dataclass(frozen=True, slots=True)
+class ServedView(View):
+    """A request with the output tokens that it has so far.
+
+    Attributes
+    ----------
+    tokens : int
+        Output tokens so far.
+    """
+
+    tokens: int = 0
+
+
 ViewType = TypeVar("ViewType", bound=View)
 
 

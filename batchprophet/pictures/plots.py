@@ -6,7 +6,7 @@ the figure. None of them touches pyplot or any global setting.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,10 +154,7 @@ def modes(
         raise InputError(
             f"plot_modes: expected a schedule of separate batching, found {schedule.model}"
         )
-    ax = given_or_new(ax, height=1.8)
-    draw(ax, instance, schedule)
-    _time_axis(ax, instance, schedule, until)
-    ax.set_xlabel(time_label(instance), fontsize=palette.TEXT, color=palette.INK)
+    ax = _draw_strip(draw, instance, schedule, ax, until)
     palette.legend(ax)
     return figure_of(ax)
 
@@ -191,11 +188,7 @@ def seats(
         raise InputError(
             f"plot_seats: expected a schedule of continuous batching, found {schedule.model}"
         )
-    ax = given_or_new(ax, height=1.8)
-    draw(ax, instance, schedule)
-    _time_axis(ax, instance, schedule, until)
-    ax.set_xlabel(time_label(instance), fontsize=palette.TEXT, color=palette.INK)
-    return figure_of(ax)
+    return figure_of(_draw_strip(draw, instance, schedule, ax, until))
 
 
 def latency_account(
@@ -307,6 +300,21 @@ def _distribution(values: IntArray) -> tuple[FloatArray, FloatArray]:
         x, share = x[keep], share[keep]
     # The curve starts at the axis, and ends at 1 with a visible step.
     return np.concatenate([[0], x]).astype(np.float64), np.concatenate([[0.0], share])
+
+
+def _draw_strip(
+    draw: Callable[..., None],
+    instance: Instance,
+    schedule: Schedule,
+    ax: Axes | None,
+    until: int | None,
+) -> Axes:
+    """Draw a low picture over the schedule's time, with the time written below it."""
+    ax = given_or_new(ax, height=1.8)
+    draw(ax, instance, schedule)
+    _time_axis(ax, instance, schedule, until)
+    ax.set_xlabel(time_label(instance), fontsize=palette.TEXT, color=palette.INK)
+    return ax
 
 
 def _time_axis(ax: Axes, instance: Instance, schedule: Schedule, until: int | None) -> None:

@@ -9,7 +9,7 @@ from ..instance import Gpu, Instance
 from .azure import AZURE_CONVERSATION, azure_like
 from .azure_figures import CONVERSATION
 from .family import Family
-from .setting import Setting, integer_setting
+from .setting import MEASURED_GPU, Setting, integer_setting
 
 #: Milliseconds of a microsecond.
 MICROSECOND_MS = 0.001
@@ -66,13 +66,7 @@ CONTINUOUS_CONVERSATION = Family(
     source=AZURE_CONVERSATION.source,
     settings=(
         integer_setting("n", "requests", 300, 1, 10**6),
-        Setting(
-            name="gpu",
-            kind="choice",
-            description="whose batch times",
-            default="h100",
-            choices=tuple(MEASURED),
-        ),
+        MEASURED_GPU,
         integer_setting("kv_capacity", "M in tokens", 65536, 16384, 10**9),
         integer_setting("max_num_seqs", "running requests at most", 256, 1, 10**6),
         integer_setting("max_num_batched_tokens", "tokens in a batch at most", 2048, 1, 10**7),

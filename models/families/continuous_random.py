@@ -8,7 +8,7 @@ from ..continuous.gpus import MEASURED
 from ..durations import durations
 from ..instance import Gpu, Instance
 from .family import Family
-from .setting import Setting, integer_setting
+from .setting import MEASURED_GPU, Setting, integer_setting
 
 
 def continuous_random(
@@ -59,13 +59,7 @@ CONTINUOUS_RANDOM = Family(
     source="this project's benchmark of continuous batching",
     settings=(
         integer_setting("n", "requests", 8, 1, 10**6),
-        Setting(
-            name="gpu",
-            kind="choice",
-            description="whose batch times",
-            default="h100",
-            choices=tuple(MEASURED),
-        ),
+        MEASURED_GPU,
         integer_setting("longest", "tokens of a prompt, and of an output, at most", 8, 1, 10**4),
         integer_setting("kv_capacity", "M in tokens; at least 2 × longest", 24, 2, 10**9),
         integer_setting("max_num_seqs", "running requests at most", 4, 1, 10**6),

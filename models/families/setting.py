@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..continuous.gpus import MEASURED
 from ..errors import InputError
 
 Value = int | float | str
@@ -112,3 +113,13 @@ def integer_setting(name: str, description: str, default: int, low: int, high: i
     return Setting(
         name=name, kind="integer", description=description, default=default, low=low, high=high
     )
+
+
+#: The GPU whose measured batch times a family of continuous batching uses.
+MEASURED_GPU = Setting(
+    name="gpu",
+    kind="choice",
+    description="whose batch times",
+    default="h100",
+    choices=tuple(MEASURED),
+)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from ...models.continuous.problem import Limits
 from ...models.durations import Durations
-from ..view import View
+from ..view import ServedView
 
 
 @dataclass(frozen=True, slots=True)
-class ContinuousView(View):
+class ContinuousView(ServedView):
     """One request as a policy sees it.
 
     Attributes
@@ -29,7 +29,6 @@ class ContinuousView(View):
     (5, 2)
     """
 
-    tokens: int = 0
     cached: int = 0
     ready: bool = False
 

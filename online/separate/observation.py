@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from ...models.durations import Durations
 from ...models.instance import Gpu
 from ...models.separate.schedule import Kind
-from ..view import View
+from ..view import ServedView
 
 
 @dataclass(frozen=True, slots=True)
-class SeparateView(View):
+class SeparateView(ServedView):
     """One request as a policy sees it.
 
     Attributes
@@ -27,8 +27,6 @@ class SeparateView(View):
     >>> running.held, running.remaining
     (5, 2)
     """
-
-    tokens: int = 0
 
     @property
     def remaining(self) -> int:

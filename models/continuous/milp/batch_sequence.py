@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import pyomo.environ as pyo
 
+from ...completion_goal import add_completion_goal, servable
 from ...durations import batch_durations
 from ...instance import Instance, IntArray
 from ...linear import linear
-from .horizon import least_times_alone, servable
+from .horizon import least_times_alone
 
 Term = tuple[float, object]
 
@@ -36,7 +37,8 @@ def most_batches(instance: Instance, latest: IntArray) -> int:
     >>> most_batches(instance, np.array([30, 30])), most_batches(instance, np.array([5, 4]))
     (6, 5)
     """
-    law, possible = batch_durations(instance), servable(instance, latest)
+    law = batch_durations(instance)
+    possible = servable(instance, latest, least_times_alone(instance))
     s = instance.prompt.tolist()
     shortest = min(law.prompt_batch(1), *(law.token_batch(1, s[i] + 1) for i in possible))
     span = max(int(latest[i]) for i in possible) - min(int(instance.arrival[i]) for i in possible)
@@ -59,12 +61,13 @@ def add_batch_sequence(
     add_batch_times(model, instance)
     add_starts(model, instance)
     add_completions(model, instance, latest, objective)
-    add_goal(model, instance, objective)
+    add_completion_goal(model, instance, objective, lambda i: model.A[i])
 
 
 def add_places(model: pyo.ConcreteModel, instance: Instance, latest: IntArray) -> None:
     """Add the places: ``u_b`` (used) and ``v_b ≤ u_b`` (has token jobs); ``u_{b+1} ≤ u_b``."""
-    model.REQUESTS = pyo.Set(initialize=servable(instance, latest), doc="requests i")
+    possible = servable(instance, latest, least_times_alone(instance))
+    model.REQUESTS = pyo.Set(initialize=possible, doc="requests i")
     model.latest = latest.tolist()
     last = most_batches(instance, latest) - 1
     model.BATCHES = pyo.RangeSet(0, last, doc="places b for batches")
@@ -390,26 +393,3 @@ def add_completions(
         return linear([(1, model.S[b]), (1, model.D[b]), *waived, (-1, model.c[i])]) <= 0
 
     model.completion = pyo.Constraint(model.ITEMS, rule=completion)
-
-
-def add_goal(model: pyo.ConcreteModel, instance: Instance, objective: str) -> None:
-    """Objective: ``Σ (c_i − a_i)``, ``Σ w_i·c_i``, ``max c_i`` or ``Σ r_i·A_i``."""
-    if objective == "reward":
-        r = instance.reward.tolist()
-        terms = [(r[i], model.A[i]) for i in model.REQUESTS]
-        model.goal = pyo.Objective(expr=linear(terms), sense=pyo.maximize, doc="reward")
-        return
-    if objective == "makespan":
-        model.C = pyo.Var(bounds=(0, None), doc="C: makespan")
-
-        def done_by_end(model: pyo.ConcreteModel, i: int) -> object:
-            return model.c[i] <= model.C
-
-        model.done_by_end = pyo.Constraint(model.REQUESTS, rule=done_by_end)
-        model.goal = pyo.Objective(expr=model.C, doc="makespan")
-        return
-    latency = objective == "latency"
-    weight = [1] * instance.n if latency else instance.weight.tolist()
-    constant = -int(instance.arrival.sum()) if latency else 0
-    terms = [(weight[i], model.c[i]) for i in model.REQUESTS]
-    model.goal = pyo.Objective(expr=linear(terms, constant), doc=objective)

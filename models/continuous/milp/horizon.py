@@ -127,29 +127,6 @@ def latest_completions(
     return latest
 
 
-def servable(instance: Instance, latest: IntArray) -> list[int]:
-    """Return the requests that can complete by their latest completion: alone, from their arrival.
-
-    Raises
-    ------
-    InputError
-        If `latest` has another shape than (n,), or no request can.
-
-    Examples
-    --------
-    >>> from batchprophet.models.instance import Gpu
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
-    >>> servable(instance, np.array([3, 4]))
-    [1]
-    """
-    if latest.shape != (instance.n,):
-        raise InputError(f"latest: expected shape ({instance.n},), found {latest.shape}")
-    found = np.flatnonzero(instance.arrival + least_times_alone(instance) <= latest)
-    if not found.size:
-        raise InputError("latest: no request can complete between its arrival and its latest end")
-    return [int(i) for i in found]
-
-
 def _serial_completions(instance: Instance) -> IntArray:
     """Completions, or later times, of requests served one after another by arrival."""
     alone = times_alone(instance, batch_durations(instance)).tolist()

@@ -9,13 +9,14 @@ are affine in the composition but for the KV tokens that token jobs read,
 
 from __future__ import annotations
 
+import numpy as np
 import pyomo.environ as pyo
 
+from ...completion_goal import add_completion_goal, servable
 from ...durations import Durations, batch_durations
 from ...instance import Instance, IntArray
 from ...linear import linear
 from ..problem import times_alone
-from .horizon import servable
 from .time_expanded import Term, minus, scaled
 
 
@@ -36,7 +37,7 @@ def most_batches(instance: Instance, latest: IntArray) -> int:
     (6, 5)
     """
     law = batch_durations(instance)
-    possible = servable(instance, latest)
+    possible = servable(instance, latest, np.array(times_alone(instance)))
     s = instance.prompt.tolist()
     jobs = sum(int(instance.output[i]) for i in possible)
     shortest: int = min(
@@ -61,7 +62,8 @@ def add_batch_sequence(
     add_batch_times(model, instance)
     add_starts(model, instance)
     add_completions(model, instance, latest, objective)
-    add_goal(model, instance, objective)
+    last = model.BATCHES.last()
+    add_completion_goal(model, instance, objective, lambda i: model.X[i, last])
 
 
 def add_places(model: pyo.ConcreteModel, instance: Instance, latest: IntArray) -> None:
@@ -69,7 +71,8 @@ def add_places(model: pyo.ConcreteModel, instance: Instance, latest: IntArray) -
 
     Unused places come last: ``u_b + v_b ≥ u_{b+1} + v_{b+1}``. The first batch has prompts.
     """
-    model.REQUESTS = pyo.Set(initialize=servable(instance, latest), doc="requests i")
+    possible = servable(instance, latest, np.array(times_alone(instance)))
+    model.REQUESTS = pyo.Set(initialize=possible, doc="requests i")
     model.latest = latest.tolist()
     B = most_batches(instance, latest)
     model.BATCHES = pyo.RangeSet(0, B - 1, doc="places b for batches")
@@ -304,27 +307,3 @@ def add_completions(
         return linear([(1, model.S[b]), (1, model.D[b]), *waived, (-1, model.c[i])]) <= 0
 
     model.completion = pyo.Constraint(model.JOBS, rule=completion)
-
-
-def add_goal(model: pyo.ConcreteModel, instance: Instance, objective: str) -> None:
-    """Objective: ``Σ (c_i − a_i)``, ``Σ w_i·c_i``, ``max c_i`` or ``Σ r_i·X_{i,B−1}``."""
-    last = model.BATCHES.last()
-    if objective == "reward":
-        r = instance.reward.tolist()
-        terms = [(r[i], model.X[i, last]) for i in model.REQUESTS]
-        model.goal = pyo.Objective(expr=linear(terms), sense=pyo.maximize, doc="reward")
-        return
-    if objective == "makespan":
-        model.C = pyo.Var(bounds=(0, None), doc="C: makespan")
-
-        def done_by_end(model: pyo.ConcreteModel, i: int) -> object:
-            return model.c[i] <= model.C
-
-        model.done_by_end = pyo.Constraint(model.REQUESTS, rule=done_by_end)
-        model.goal = pyo.Objective(expr=model.C, doc="makespan")
-        return
-    latency = objective == "latency"
-    weight = [1] * instance.n if latency else instance.weight.tolist()
-    constant = -int(instance.arrival.sum()) if latency else 0
-    terms = [(weight[i], model.c[i]) for i in model.REQUESTS]
-    model.goal = pyo.Objective(expr=linear(terms, constant), doc=objective)

@@ -100,30 +100,6 @@ def latest_completions(
     return latest
 
 
-def servable(instance: Instance, latest: IntArray) -> list[int]:
-    """Return the requests that can complete by their latest completion: alone, from their arrival.
-
-    Raises
-    ------
-    InputError
-        If `latest` has another shape than (n,), or no request can.
-
-    Examples
-    --------
-    >>> from batchprophet.models.instance import Gpu
-    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
-    >>> servable(instance, np.array([3, 4]))
-    [1]
-    """
-    if latest.shape != (instance.n,):
-        raise InputError(f"latest: expected shape ({instance.n},), found {latest.shape}")
-    alone = np.array(times_alone(instance), dtype=np.int64)
-    found = np.flatnonzero(instance.arrival + alone <= latest)
-    if not found.size:
-        raise InputError("latest: no request can complete between its arrival and its latest end")
-    return [int(i) for i in found]
-
-
 def _latest(
     instance: Instance,
     alone: IntArray,

@@ -20,11 +20,11 @@ import networkx as nx
 import numpy as np
 
 from ...batch_time import AffineTime
+from ...completion_goal import servable
 from ...durations import batch_durations
 from ...errors import InputError
 from ...instance import Instance, IntArray
 from ..problem import times_alone
-from .horizon import servable
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,16 @@ def job_windows(instance: Instance, latest: IntArray) -> Windows:
     Raises
     ------
     InputError
-        If batch times depend on the composition, or as in `horizon.servable`.
+        If batch times depend on the composition, or as in `completion_goal.servable`.
     """
     if isinstance(instance.gpu.batch_time, AffineTime):
         raise InputError(
             "gpu.batch_time: the time-expanded formulations take the unit and the constant law, "
             f"found the affine law in {instance.name!r}; use the batch-sequence formulation"
         )
-    can_complete = servable(instance, latest)
-    law = batch_durations(instance)
     alone = np.array(times_alone(instance), dtype=np.int64)
+    can_complete = servable(instance, latest, alone)
+    law = batch_durations(instance)
     possible = np.isin(np.arange(instance.n), can_complete)
     has_tokens = possible & (instance.output > 1)
     return Windows(

@@ -11,11 +11,10 @@ from ....models.instance import IntArray
 from ...coupling.bayes_policy import BayesPolicy, BayesSession
 from ...coupling.bayes_selector import elected
 from ...coupling.futures import Future, Law, draw_length
-from ...coupling.history import Past
+from ...coupling.history import History, Past
 from ...lengths import LENGTH_KINDS
 from ..batch_builder import BatchBuilder
 from ..decision import ContinuousDecision
-from ..history import History
 from ..observation import ContinuousObservation, ContinuousView
 from ..rule import CHUNK, PLAN, rule_of
 
@@ -115,7 +114,8 @@ class BayesRun(BayesSession[ContinuousObservation, ContinuousDecision, Sampled, 
 
     def without_vote(self, observation: ContinuousObservation) -> ContinuousDecision | None:
         """Serve what runs where nothing may be admitted or nothing has changed."""
-        self._past = self._history.look(observation)
+        gpu, here = observation.limits, (*observation.running, *observation.waiting)
+        self._past = self._history.look(observation.time, gpu.blocks * gpu.block, here)
         now = frozenset(
             [(view.index, False) for view in observation.waiting]
             + [(view.index, True) for view in observation.running]

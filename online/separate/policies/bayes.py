@@ -13,10 +13,9 @@ from ....models.instance import IntArray
 from ...coupling.bayes_policy import BayesPolicy, BayesSession
 from ...coupling.bayes_selector import elected, most_wanted
 from ...coupling.futures import Future, Law, draw_length
-from ...coupling.history import Past
+from ...coupling.history import History, Past
 from ...lengths import PLANNING_KINDS
 from ..decision import BatchDecision
-from ..history import History
 from ..observation import SeparateObservation, SeparateView
 from ..safety import all_can_finish
 from ..serving import serve, tokens_left
@@ -148,7 +147,8 @@ class BayesRun(BayesSession[SeparateObservation, BatchDecision, Scene, Plan]):
 
     def without_vote(self, observation: SeparateObservation) -> BatchDecision | None:
         """Serve where no waiting request may be admitted; else prepare to draw one future anew."""
-        self._past = self._history.look(observation)
+        here = (*observation.running, *observation.waiting)
+        self._past = self._history.look(observation.time, observation.gpu.kv_capacity, here)
         if not any(_may_join(observation, [], view) for view in observation.waiting):
             decision = serve(observation, tokens_left)
             self.plans = [plan and plan.after(decision) for plan in self.plans]

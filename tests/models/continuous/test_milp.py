@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from batchprophet.models.completion_goal import servable
 from batchprophet.models.continuous.feasibility import check_continuous
 from batchprophet.models.continuous.milp.formulation import build_model
 from batchprophet.models.continuous.milp.from_variables import decode
-from batchprophet.models.continuous.milp.horizon import latest_completions, servable
+from batchprophet.models.continuous.milp.horizon import latest_completions, least_times_alone
 from batchprophet.models.continuous.milp.warm_start import set_start
 from batchprophet.models.errors import InputError
 from batchprophet.models.model_file import write_model
@@ -20,7 +21,7 @@ from tests.tiny_instances import OBJECTIVES
 
 def can_earn(instance):
     try:
-        servable(instance, latest_completions(instance, "reward"))
+        servable(instance, latest_completions(instance, "reward"), least_times_alone(instance))
     except InputError:
         return False
     return True

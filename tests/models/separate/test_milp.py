@@ -7,6 +7,7 @@ import pyomo.environ as pyo
 import pytest
 
 from batchprophet.models.batch_time import AffineTime, ConstantTime
+from batchprophet.models.completion_goal import servable
 from batchprophet.models.errors import InfeasibleError, InputError
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.model_file import write_model
@@ -14,9 +15,10 @@ from batchprophet.models.regimes import check, schedule_value
 from batchprophet.models.separate.milp.cuts import least_prompt_batches, least_token_batches
 from batchprophet.models.separate.milp.formulation import FORMULATIONS, build_model
 from batchprophet.models.separate.milp.from_variables import decode
-from batchprophet.models.separate.milp.horizon import latest_completions, servable
+from batchprophet.models.separate.milp.horizon import latest_completions
 from batchprophet.models.separate.milp.strengthening import STRENGTHENINGS
 from batchprophet.models.separate.milp.warm_start import set_start
+from batchprophet.models.separate.problem import times_alone
 from batchprophet.solvers.highs import Status, solve_model
 from batchprophet.solvers.matrix_form import compile_model
 from batchprophet.solvers.solution import certified
@@ -32,7 +34,7 @@ SMALL = Instance(
 
 def can_earn(instance):
     try:
-        servable(instance, latest_completions(instance, "reward"))
+        servable(instance, latest_completions(instance, "reward"), np.array(times_alone(instance)))
     except InputError:
         return False
     return True

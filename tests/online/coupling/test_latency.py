@@ -17,6 +17,7 @@ from batchprophet.models.regimes import check, schedule_value
 from batchprophet.models.separate.schedule import Batch, SeparateSchedule
 from batchprophet.online.coupling.best_known import Step, best_known, compensations
 from batchprophet.online.coupling.futures import LAWS
+from batchprophet.online.coupling.history import History
 from batchprophet.online.environments import make_environment
 from batchprophet.online.mixed.simulator import simulate
 from batchprophet.online.mixed.steps import mixed_steps
@@ -24,7 +25,6 @@ from batchprophet.online.regret import measure_regret
 from batchprophet.online.separate.conformance import random_instance as random_separate
 from batchprophet.online.separate.decision import BatchDecision
 from batchprophet.online.separate.hindsight import in_order, make_world
-from batchprophet.online.separate.history import History
 from batchprophet.online.separate.policy import REGISTRY, make_policy, session
 from batchprophet.online.separate.simulator import prepare, simulate_separate
 from batchprophet.online.separate.state import SeparateState
@@ -247,7 +247,9 @@ def test_history_learns_the_lengths_of_who_has_gone() -> None:
     machine, history = SeparateState(instance, policy, told), History()
     while not machine.finished:
         machine.arrive()
-        seen = history.look(machine.observe()).arrived
+        now = machine.observe()
+        here = (*now.running, *now.waiting)
+        seen = history.look(now.time, now.gpu.kv_capacity, here).arrived
         machine.apply(policy.decide(machine.observe(), rng))
     known = [view for view in seen if view.shortest == view.longest]
     assert len(known) >= instance.n - 2
