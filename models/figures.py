@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+
+from .objectives import exact_sum
+
+if TYPE_CHECKING:
+    from .instance import Instance, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +51,51 @@ class Figures:
     def facts(self) -> list[tuple[str, str]]:
         """Return what only the schedule's regime has, as (term, value)."""
         return []
+
+
+class LatencyFigures(TypedDict):
+    """The figures of `Figures` that follow from when requests begin, get a token and complete."""
+
+    total_latency: int
+    mean_latency: float
+    p50_latency: float
+    p90_latency: float
+    p99_latency: float
+    max_latency: int
+    mean_ttft: float
+    p99_ttft: float
+    mean_waiting: float
+    makespan: int
+
+
+def latency_figures(
+    instance: Instance, *, start: IntArray, first_token: IntArray, completion: IntArray
+) -> LatencyFigures:
+    """Return what `Figures` says of latency, from the times of the requests, each of shape (n,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> start = np.array([0, 4])
+    >>> figures = latency_figures(
+    ...     instance, start=start, first_token=start + 1, completion=start + instance.output
+    ... )
+    >>> figures["total_latency"], figures["mean_ttft"], figures["mean_waiting"]
+    (8, 2.0, 1.0)
+    """
+    latency, ttft = completion - instance.arrival, first_token - instance.arrival
+    p50, p90, p99 = np.percentile(latency, [50, 90, 99])
+    return LatencyFigures(
+        total_latency=exact_sum(latency),
+        mean_latency=float(latency.mean()),
+        p50_latency=float(p50),
+        p90_latency=float(p90),
+        p99_latency=float(p99),
+        max_latency=int(latency.max()),
+        mean_ttft=float(ttft.mean()),
+        p99_ttft=float(np.percentile(ttft, 99)),
+        mean_waiting=float((start - instance.arrival).mean()),
+        makespan=int(completion.max()),
+    )

@@ -12,7 +12,7 @@ from ..arguments.outputs import make_folder, require_outputs_in
 from ..arguments.policies import find_local_modules
 from ..models.errors import InputError
 from . import console
-from .options import BatchLimit, ContinuousLimit, Json, Model, Seed
+from .options import BatchLimit, BlockSize, ChunkedPrefill, ContinuousLimit, Json, Model, Seed
 
 if TYPE_CHECKING:
     from ..models.instance import Gpu
@@ -46,12 +46,8 @@ def adversary(
     token_batch_requests: BatchLimit = None,
     max_num_seqs: ContinuousLimit = None,
     max_num_batched_tokens: ContinuousLimit = None,
-    block_size: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Tokens in a KV block, continuous batching.")
-    ] = 1,
-    chunked_prefill: Annotated[
-        bool, typer.Option(help="Read prompts in chunks, under continuous batching.")
-    ] = True,
+    block_size: BlockSize = 1,
+    chunked_prefill: ChunkedPrefill = True,
     vary_limits: Annotated[
         bool,
         typer.Option(

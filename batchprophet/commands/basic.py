@@ -18,8 +18,10 @@ from ..models.errors import InputError
 from . import console
 from .options import (
     BatchLimit,
+    BlockSize,
     BoundFile,
     CertificateFile,
+    ChunkedPrefill,
     ContinuousLimit,
     InstanceFile,
     Json,
@@ -325,12 +327,8 @@ def convert(
     token_batch_requests: BatchLimit = None,
     max_num_seqs: ContinuousLimit = None,
     max_num_batched_tokens: ContinuousLimit = None,
-    block_size: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Tokens in a KV block, continuous batching.")
-    ] = 1,
-    chunked_prefill: Annotated[
-        bool, typer.Option(help="Read prompts in chunks, under continuous batching.")
-    ] = True,
+    block_size: BlockSize = 1,
+    chunked_prefill: ChunkedPrefill = True,
     as_json: Json = False,
 ) -> None:
     """Convert a window of a real trace into an instance."""

@@ -30,6 +30,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")
 ContinuousLimit = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Limit of continuous batching.")
 ]
+BlockSize = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Tokens in a KV block, continuous batching.")
+]
+ChunkedPrefill = Annotated[
+    bool, typer.Option(help="Read prompts in chunks, under continuous batching.")
+]
 BatchLimit = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Batch limit of separate batching.")
 ]

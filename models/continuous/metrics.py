@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..batch_time import AffineTime
-from ..figures import Figures
+from ..figures import Figures, latency_figures
 from ..instance import Instance
-from ..objectives import exact_sum
 from .schedule import ContinuousSchedule
 from .timeline import Timeline
 
@@ -146,30 +145,25 @@ def measure_continuous(instance: Instance, schedule: ContinuousSchedule) -> Cont
     took = time.end - time.start
     busy = max(1, int(took.sum()))
     p, d = time.prompt_tokens > 0, time.jobs > 0
-    p50, p90, p95, p99 = np.percentile(latency, [50, 90, 95, 99])
-    f50, f90, f95, f99 = np.percentile(ttft, [50, 90, 95, 99])
+    f50, f90, f95 = np.percentile(ttft, [50, 90, 95])
     t50, t90, t95, t99 = np.percentile(tpot, [50, 90, 95, 99]) if tpot.size else [0.0] * 4
     return ContinuousMetrics(
-        total_latency=exact_sum(latency),
-        mean_latency=float(latency.mean()),
-        p50_latency=float(p50),
-        p90_latency=float(p90),
-        p95_latency=float(p95),
-        p99_latency=float(p99),
-        max_latency=int(latency.max()),
-        mean_ttft=float(ttft.mean()),
+        **latency_figures(
+            instance,
+            start=time.scheduled,
+            first_token=time.first_token,
+            completion=time.completion,
+        ),
+        p95_latency=float(np.percentile(latency, 95)),
         p50_ttft=float(f50),
         p90_ttft=float(f90),
         p95_ttft=float(f95),
-        p99_ttft=float(f99),
         tpot_requests=int(many.sum()),
         mean_tpot=float(tpot.mean()) if tpot.size else 0.0,
         p50_tpot=float(t50),
         p90_tpot=float(t90),
         p95_tpot=float(t95),
         p99_tpot=float(t99),
-        mean_waiting=float((time.scheduled - instance.arrival).mean()),
-        makespan=int(time.completion.max()),
         kv_utilisation=_token_time(time) / (instance.gpu.kv_capacity * span),
         peak_kv=int(time.held.max()),
         batches=int(time.start.size),

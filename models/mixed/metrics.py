@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..figures import Figures
+from ..figures import Figures, latency_figures
 from ..instance import Instance, IntArray
-from ..objectives import exact_sum
 from .feasibility import kv_profile
 from .schedule import MixedSchedule
 
@@ -64,25 +63,18 @@ def measure(instance: Instance, schedule: MixedSchedule) -> Metrics:
     (8, 6, 1)
     """
     completion = schedule.completion(instance)
-    latency = completion - instance.arrival
-    first_token = schedule.start + 1 - instance.arrival
     boundary, alive, offset = kv_profile(instance, schedule)
     rounds = np.diff(boundary)
     busy = int(rounds[alive > 0].sum())
     span = int(completion.max()) - int(instance.arrival.min())
     area = _token_rounds(boundary, alive, offset)
-    p50, p90, p99 = np.percentile(latency, [50, 90, 99])
     return Metrics(
-        total_latency=exact_sum(latency),
-        mean_latency=float(latency.mean()),
-        p50_latency=float(p50),
-        p90_latency=float(p90),
-        p99_latency=float(p99),
-        max_latency=int(latency.max()),
-        mean_ttft=float(first_token.mean()),
-        p99_ttft=float(np.percentile(first_token, 99)),
-        mean_waiting=float((schedule.start - instance.arrival).mean()),
-        makespan=int(completion.max()),
+        **latency_figures(
+            instance,
+            start=schedule.start,
+            first_token=schedule.start + 1,
+            completion=completion,
+        ),
         kv_utilisation=area / (instance.gpu.kv_capacity * span),
         peak_kv=int((alive * boundary[1:] + offset).max()),
         mean_batch=float((alive * rounds).sum()) / busy,

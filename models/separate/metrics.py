@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..figures import Figures
+from ..figures import Figures, latency_figures
 from ..instance import Instance
-from ..objectives import exact_sum
 from .schedule import SeparateSchedule
 from .timeline import Timeline, timeline
 
@@ -73,23 +72,16 @@ def measure_separate(instance: Instance, schedule: SeparateSchedule) -> Separate
     (4, 1, 6)
     """
     time = timeline(instance, schedule)
-    latency = time.completion - instance.arrival
-    first_token = time.prompt_end - instance.arrival
     span = int(time.completion.max()) - int(instance.arrival.min())
     taken = time.end - time.start
     prompt_time, token_time = int(taken[time.prompt].sum()), int(taken[~time.prompt].sum())
-    p50, p90, p99 = np.percentile(latency, [50, 90, 99])
     return SeparateMetrics(
-        total_latency=exact_sum(latency),
-        mean_latency=float(latency.mean()),
-        p50_latency=float(p50),
-        p90_latency=float(p90),
-        p99_latency=float(p99),
-        max_latency=int(latency.max()),
-        mean_ttft=float(first_token.mean()),
-        p99_ttft=float(np.percentile(first_token, 99)),
-        mean_waiting=float((time.prompt_start - instance.arrival).mean()),
-        makespan=int(time.completion.max()),
+        **latency_figures(
+            instance,
+            start=time.prompt_start,
+            first_token=time.prompt_end,
+            completion=time.completion,
+        ),
         kv_utilisation=_token_time(time) / (instance.gpu.kv_capacity * span),
         peak_kv=int(time.held.max()),
         prompt_batches=int(time.prompt.sum()),
