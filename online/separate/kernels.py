@@ -18,10 +18,12 @@ from ...models.instance import Instance, IntArray
 from ...models.separate.columns import Columns
 from ...models.separate.schedule import SeparateSchedule
 from ..lengths import Told
+from .threshold import best_threshold, safe_seats
 
 #: When a prompt batch runs: whenever it admits one; when nothing runs; when it is full; between
-#: two thresholds; when one of the B_D requests with the least left to do waits.
-WHENEVER, WHEN_EMPTY, WHEN_FULL, HYSTERESIS, WHEN_SHORTEST = range(5)
+#: two thresholds; when one of the B_D requests with the least left to do waits; when enough seats
+#: are free.
+WHENEVER, WHEN_EMPTY, WHEN_FULL, HYSTERESIS, WHEN_SHORTEST, SEATS_FREE = range(6)
 
 #: Order of service: by admission, by tokens that remain.
 ADMISSION, REMAINING = range(2)
@@ -41,13 +43,14 @@ class Rule(NamedTuple):
     Attributes
     ----------
     choice : int
-        `WHENEVER`, `WHEN_EMPTY`, `WHEN_FULL`, `HYSTERESIS` or `WHEN_SHORTEST`.
+        `WHENEVER`, `WHEN_EMPTY`, `WHEN_FULL`, `HYSTERESIS`, `WHEN_SHORTEST` or `SEATS_FREE`.
     service : int
         `ADMISSION` or `REMAINING`.
     seated : bool
         Whether at most B_D requests run.
     high, low : int
-        Thresholds of `HYSTERESIS`; `high` is the size of a full batch under `WHEN_FULL`.
+        Thresholds of `HYSTERESIS`; `high` is the size of a full batch under `WHEN_FULL`. Seats
+        and free seats of `SEATS_FREE`, 0 where they are computed.
     """
 
     choice: int
@@ -255,7 +258,10 @@ def _wanted(
             return 0
     if rule.choice == HYSTERESIS and after_prompt and k > 0 and w <= rule.low:
         return 0
-    admitted, stop = _admit(requests, here, w, k, gpu, rule)
+    if rule.choice == SEATS_FREE:
+        return _filling(requests, here, w, k, gpu, rule)
+    most = gpu.B_D if rule.seated else UNLIMITED
+    admitted, stop = _admit(requests, here, w, k, gpu, rule, most)
     if k > 0 and rule.choice == WHEN_FULL:
         full = admitted >= min(rule.high, gpu.B_P) or stop == _BY_TOKENS
         return admitted if full else 0
@@ -269,6 +275,26 @@ def _wanted(
         left.sort()
         return admitted if requests.priority[here.waiting[0]] < left[gpu.B_D - 1] else 0
     return admitted
+
+
+@njit(cache=True, nogil=True)
+def _filling(requests: _Requests, here: _Present, w: int, k: int, gpu: _Gpu, rule: Rule) -> int:
+    """Return how many of the waiting fill the free seats; 0 while too few seats are free."""
+    N, free = rule.high, rule.low
+    if N == 0 or free == 0:
+        present = np.concatenate((here.waiting[:w], here.running[:k]))
+        planned = requests.planned[present].sum()
+        if N == 0:
+            N = safe_seats(w + k, requests.prompt[present].sum() + planned, gpu.M)
+            N = min(N, gpu.B_D)
+        if free == 0:
+            free = best_threshold(N, w + k, planned - w - k, gpu.law.prompt, gpu.law.token)
+    free = min(free, N)
+    if k > 0 and N - k < free:
+        return 0
+    admitted, stop = _admit(requests, here, w, k, gpu, rule, N)
+    enough = admitted >= min(free, w) or stop in (_BY_REQUESTS, _BY_TOKENS)
+    return admitted if k == 0 or enough else 0
 
 
 @njit(cache=True, nogil=True)
@@ -300,7 +326,7 @@ def _may_be_full(
 
 @njit(cache=True, nogil=True)
 def _admit(
-    requests: _Requests, here: _Present, w: int, k: int, gpu: _Gpu, rule: Rule
+    requests: _Requests, here: _Present, w: int, k: int, gpu: _Gpu, rule: Rule, most_seats: int
 ) -> tuple[int, int]:
     """Return how many of the waiting fit into a prompt batch, in turn, and what stops the next.
 
@@ -321,7 +347,7 @@ def _admit(
         batch_tokens += prompt[i]
         held += prompt[i] + 1
         peaks += prompt[i] + planned[i]
-        if admitted == gpu.B_P or (rule.seated and seats > gpu.B_D):
+        if admitted == gpu.B_P or seats > most_seats:
             most, stop = admitted, _BY_REQUESTS
         elif batch_tokens > gpu.C_P:
             most, stop = admitted, _BY_TOKENS

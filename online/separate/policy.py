@@ -34,6 +34,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "decode-first": f"{_HERE}.decode_first:DecodeFirst",
         "full-prompt-batch": f"{_HERE}.full_prompt_batch:FullPromptBatch",
         "hysteresis": f"{_HERE}.hysteresis:Hysteresis",
+        "threshold": f"{_HERE}.threshold:Threshold",
         "shortest-remaining": f"{_HERE}.shortest_remaining:ShortestRemaining",
         "smallest-volume": f"{_HERE}.smallest_volume:SmallestVolume",
         "bayes": f"{_HERE}.bayes:Bayes",

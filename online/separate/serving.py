@@ -56,7 +56,7 @@ def admit(
     order: Iterable[SeparateView],
     service: Service = in_admission_order,
     *,
-    seated: bool = False,
+    seats: int | None = None,
 ) -> Admission:
     """Take waiting requests in turn, up to the first that a limit or the KV capacity stops.
 
@@ -68,8 +68,8 @@ def admit(
         Waiting requests, the first in turn first.
     service : callable, optional
         Order in which token batches will serve; by admission by default.
-    seated : bool
-        Also keep at most B_D requests running, so that every token batch serves them all.
+    seats : int, optional
+        Keep at most this many requests running. With B_D every token batch serves them all.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def admit(
         batch = [*admitted, view]
         if _exceeds(len(batch), gpu.prompt_batch_requests):
             return Admission(tuple(admitted), "requests")
-        if seated and _exceeds(_seats(observation, batch), gpu.token_batch_requests):
+        if _exceeds(_seats(observation, batch), seats):
             return Admission(tuple(admitted), "requests")
         if _exceeds(sum(each.prompt for each in batch), gpu.prompt_batch_tokens):
             return Admission(tuple(admitted), "tokens")

@@ -68,7 +68,8 @@ class PrefillFirst:
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Admit in order of arrival if any fits, else serve all."""
-        admission = admit(observation, observation.waiting, seated=True)
+        seats = observation.gpu.token_batch_requests
+        admission = admit(observation, observation.waiting, seats=seats)
         return admission.batch() if admission.requests else serve(observation)
 
     def run_compiled(self, instance: Instance, told: Told) -> SeparateSchedule | None:

@@ -66,7 +66,8 @@ class SmallestVolume:
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Admit by planned volume if any fits, else serve all."""
         waiting = sorted(observation.waiting, key=_volume)
-        admission = admit(observation, waiting, seated=True)
+        seats = observation.gpu.token_batch_requests
+        admission = admit(observation, waiting, seats=seats)
         return admission.batch() if admission.requests else serve(observation)
 
     def run_compiled(self, instance: Instance, told: Told) -> SeparateSchedule | None:

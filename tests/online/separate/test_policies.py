@@ -1,6 +1,7 @@
 """Separate batching online: safe states, the machine's rules, policies by hand, where time goes."""
 
 import itertools
+import math
 import sys
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -33,6 +34,7 @@ from batchprophet.online.separate.policy import REGISTRY, make_policy, registere
 from batchprophet.online.separate.price import Price, dropped, mixed_side
 from batchprophet.online.separate.safety import all_can_finish, plan_fits
 from batchprophet.online.separate.simulator import simulate_separate
+from batchprophet.online.separate.threshold import best_share
 from batchprophet.solvers.solution import certified
 from tests.brute_force import brute_force
 from tests.brute_force_separate import brute_force_separate
@@ -42,6 +44,9 @@ from tests.tiny_separate import tiny_separate
 DEFAULT = REGISTRY.by_default
 VARIANTS = [
     "full-prompt-batch:requests=2",
+    "threshold",
+    "threshold:k=2",
+    "threshold:k=2,seats=3",
     "hysteresis:high=3,low=1",
     "prefill-first:lengths=predicted,error=2",
     "hysteresis:high=2,lengths=predicted,error=1",
@@ -293,6 +298,68 @@ def test_full_prompt_batch_waits_until_it_is_full():
     assert run(three(prompt_batch_tokens=3), "full-prompt-batch")[2] == ("P", 3, (1,))
     # Without any limit no batch is full: it drains like decode-first.
     assert run(three(), "full-prompt-batch") == run(three(), "decode-first")
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-6, 0.01, 0.2, 1.0, 5.0, 40.0])
+def test_the_best_share_solves_its_equation_and_has_the_largest_rate(weight):
+    share = best_share(weight)
+    assert share / (1 - share) + math.log1p(-share) == pytest.approx(weight, abs=1e-9, rel=1e-9)
+
+    def rate(theta):  # in requests per p0/α_d, for one seat
+        return theta / (weight - math.log1p(-theta))
+
+    if weight > 0:
+        others = np.linspace(1e-6, 1 - 1e-6, 2001)
+        assert rate(share) >= max(rate(theta) for theta in others) * (1 - 1e-9)
+
+
+def saturated(mean_output, mean_prompt, seats, n=1500, seed=0):
+    """Requests that are all there at 0, outputs geometric; batch times of an RTX PRO 6000."""
+    rng = np.random.default_rng(seed)
+    law = AffineTime(c0=4.69, c1=0.0399, c2=0.0289, c3=8e-5, c0_prompt=10.38)
+    return Instance(
+        gpu=Gpu(kv_capacity=10**6, token_batch_requests=seats, batch_time=law),
+        arrival=np.zeros(n, np.int64),
+        prompt=rng.integers(1, 2 * mean_prompt, n),
+        output=1 + rng.geometric(1 / mean_output, n),
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "prompt", "seats"), [(100, 200, 64), (150, 300, 128), (50, 50, 64)]
+)
+def test_threshold_serves_more_requests_at_saturation_and_its_k_is_the_best(output, prompt, seats):
+    instance = saturated(output, prompt, seats)
+
+    def makespan(policy):
+        return int(simulate_separate(instance, policy).completion(instance).max())
+
+    chosen = makespan("threshold")
+    assert makespan("prefill-first") > 1.05 * chosen
+    assert chosen <= 1.02 * min(makespan(f"threshold:k={k}") for k in (1, 2, 4, 8, 16, 24, 32, 48))
+
+
+def test_threshold_reads_prompts_when_enough_seats_are_free():
+    instance = burst((3, 2), (3, 3), (3, 2), (3, 2), M=90)
+    expected = [
+        ("P", 0, (0, 1)),
+        ("T", 1, (0, 1)),
+        ("T", 2, (1,)),
+        ("P", 3, (2, 3)),
+        ("T", 4, (2, 3)),
+    ]
+    assert run(instance, "threshold:k=2,seats=2") == expected
+    # One free seat is enough: the third begins when the first has completed.
+    assert run(instance, "threshold:k=1,seats=2")[2] == ("P", 2, (2,))
+    # Who waits alone need not wait for a second one.
+    assert run(burst((3, 9), (3, 2), M=90, arrival=[0, 2]), "threshold:k=2,seats=4")[2][0] == "P"
+
+
+def test_seats_of_threshold_are_those_that_the_memory_holds():
+    # Peaks of 6 tokens in a memory of 20: three at once.
+    instance = burst(*[(3, 3)] * 5, M=20)
+    assert [len(who) for kind, _, who in run(instance, "threshold:k=1") if kind == "P"] == [3, 2]
+    assert run(instance, "threshold:k=1") == run(instance, "threshold:k=1,seats=3")
 
 
 def test_a_batch_that_kv_keeps_short_is_not_full():
