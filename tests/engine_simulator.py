@@ -20,6 +20,7 @@ class Job:
     output: int
     cached: int = 0
     tokens: int = 0
+    ready: bool = False
     first: int = 0
     last: int = 0
 
@@ -30,7 +31,7 @@ class EngineUnderTest:
 
     jitter: relative standard deviation of a batch's time. rank: key of the waiting requests, first
     come first served if left out. prompts_first: batches of whole prompts before tokens, as vLLM
-    v0.
+    v0. whole_fits: admit a request only if all that it has to read fits, as vLLM since 0.19.
     """
 
     law: tuple[float, float, float, float]
@@ -41,6 +42,7 @@ class EngineUnderTest:
     jitter: float = 0.0
     rank: object = None
     prompts_first: bool = False
+    whole_fits: bool = True
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     preemptions: int = 0
     batches: int = 0
@@ -66,9 +68,9 @@ class EngineUnderTest:
             now += self.length(batch)
             self.batches += 1
             for job, tokens in batch:
-                decodes = job.cached >= job.prompt + job.tokens - 1 and job.tokens > 0
                 job.cached += tokens
-                if decodes or job.cached == job.prompt + job.tokens:
+                if job.ready or job.cached == job.prompt + job.tokens:
+                    job.ready = True
                     job.tokens += 1
                     if job.tokens == 1:
                         job.first = now
@@ -97,14 +99,12 @@ class EngineUnderTest:
         place = 0
         while place < len(running) and left > 0:
             job = running[place]
-            tokens = min(left, max(1, job.prompt + job.tokens - job.cached))
-            if job.tokens and job.cached >= job.prompt + job.tokens - 1:
-                tokens = 1
+            tokens = 1 if job.ready else min(left, job.prompt + job.tokens - job.cached)
             needed = self.blocks(job.cached + tokens) - self.blocks(job.cached)
             while needed > free and len(running) > place:
                 last = running.pop()
                 free += self.blocks(last.cached)
-                last.cached = 0
+                last.cached, last.ready = 0, False
                 waiting.insert(0, last)
                 dropped = True
                 self.preemptions += 1
@@ -117,7 +117,7 @@ class EngineUnderTest:
         while waiting and len(running) < self.seats and left > 0 and not dropped:
             job = waiting[0]
             tokens = min(left, job.prompt + job.tokens)
-            if self.blocks(tokens) > free:
+            if self.blocks(job.prompt + job.tokens if self.whole_fits else tokens) > free:
                 break
             free -= self.blocks(tokens)
             left -= tokens
@@ -128,9 +128,7 @@ class EngineUnderTest:
     def length(self, batch) -> int:
         """Rounded up, by coefficients in whole picoseconds."""
         c0, c1, c2, c3 = (round(c * 10**9) for c in self.law)
-        decodes = [
-            job for job, _ in batch if job.tokens and job.cached == job.prompt + job.tokens - 1
-        ]
+        decodes = [job for job, _ in batch if job.ready]
         read = sum(tokens for _, tokens in batch) - len(decodes)
         kv = sum(job.prompt + job.tokens for job in decodes)
         usual = c0 + c1 * read + c2 * len(decodes) + c3 * kv

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ...models.continuous.problem import Limits
 from .decision import ContinuousDecision
 from .observation import ContinuousView, in_blocks
-from .rule import CHUNK, PEAK, PLAN, PROMPT, PROMPTS_FIRST, TOGETHER, Rule
+from .rule import CHUNK, FITS, PEAK, PLAN, PROMPT, PROMPTS_FIRST, TOGETHER, Rule
 
 #: A request and the output length that it is planned with.
 Planned = tuple[ContinuousView, int]
@@ -109,7 +109,8 @@ class BatchBuilder:
             first = in_blocks(tokens, block)
             needed = max(first, self._set_aside(view, planned))
             spare = rule.watermark if self._running and rule.reserve != CHUNK else 0
-            if needed + spare > self._free:
+            fits = in_blocks(view.unread, block) if rule.reserve == FITS else needed
+            if fits + spare > self._free:
                 return
             if rule.reserve == PLAN and not self._all_complete(view, planned, tokens):
                 return

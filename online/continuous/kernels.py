@@ -33,7 +33,7 @@ from .kernel_state import (
     pop,
     push,
 )
-from .rule import CHUNK, PEAK, PLAN, PROMPT, PROMPTS_FIRST, TOGETHER, Rule
+from .rule import CHUNK, FITS, PEAK, PLAN, PROMPT, PROMPTS_FIRST, TOGETHER, Rule
 
 
 @njit(cache=True, nogil=True)
@@ -261,7 +261,10 @@ def _admit(
             aside = max(tokens, min(kv, s + max(requests.planned[i] - 1, g)))
         needed = (aside + block - 1) // block * block
         spare = rule.watermark if rule.reserve != CHUNK and at[RUNNING] > 0 else 0
-        if needed + spare > at[FREE]:
+        fits = needed
+        if rule.reserve == FITS:
+            fits = (s + g + block - 1) // block * block
+        if fits + spare > at[FREE]:
             return done
         if rule.reserve == PLAN and not all_complete(requests, state, kv, block, rule, i, tokens):
             return done

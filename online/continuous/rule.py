@@ -16,9 +16,10 @@ from ..options import require_integer
 #: same, but only when the requests of the last batch are all complete.
 TOGETHER, PROMPTS_FIRST, REQUEST_LEVEL = range(3)
 
-#: What must be free when a request is admitted: its first chunk, all that it reads, the planned
-#: length at its end, or a plan in which all running requests complete.
-CHUNK, PROMPT, PEAK, PLAN = range(4)
+#: What must be free when a request is admitted: its first chunk; all that it reads, which is set
+#: aside; the planned length at its end, which is set aside; a plan in which all running requests
+#: complete; or all that it reads, of which only the first chunk is taken.
+CHUNK, PROMPT, PEAK, PLAN, FITS = range(5)
 
 
 class Rule(NamedTuple):
@@ -29,7 +30,7 @@ class Rule(NamedTuple):
     shape : int
         `TOGETHER`, `PROMPTS_FIRST` or `REQUEST_LEVEL`.
     reserve : int
-        `CHUNK`, `PROMPT`, `PEAK` or `PLAN`; the last only with batches of both.
+        `CHUNK`, `PROMPT`, `PEAK`, `PLAN` or `FITS`; `PLAN` only with batches of both.
     decodes_first : int
         1 if all token jobs come before all chunks, 0 if requests are taken in their order.
     whole : int

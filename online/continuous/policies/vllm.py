@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ....models.continuous.problem import Limits
-from ..rule import Rule, require_limits, rule_of
+from ...options import require_truth
+from ..rule import FITS, Rule, require_limits, rule_of
 from ..rule_policy import RulePolicy
 
 
@@ -18,8 +19,8 @@ class Vllm(RulePolicy):
     a prompt that is not read yet. If the blocks of one do not fit, the request that began last is
     preempted, until they do: its cache is dropped, and it waits in front. Then, unless a request
     was preempted, waiting requests are admitted in order of arrival with a chunk as large as the
-    batch still takes, up to the first whose chunk does not fit the free blocks. It knows no
-    lengths.
+    batch still takes, up to the first that does not fit: all that it has to read must fit the free
+    blocks, though only its first chunk takes some. It knows no lengths.
 
     A preempted request is always earlier than all that wait, so the queue is in order of arrival.
 
@@ -33,11 +34,18 @@ class Vllm(RulePolicy):
         Most prompt tokens and token jobs in a batch, ≥ 1, likewise.
     long_prefill_token_threshold : int, optional
         Most prompt tokens of one request in a batch, ≥ 1; no limit of its own by default.
+    scheduler_reserve_full_isl : bool
+        Whether all that a request has to read must fit when it is admitted, as in vLLM since 0.19,
+        where this is the default; otherwise its first chunk must.
 
     Raises
     ------
     InputError
         If an option is out of range.
+
+    See Also
+    --------
+    Sarathi : Sets aside blocks for all that a request has to read.
 
     Examples
     --------
@@ -59,6 +67,7 @@ class Vllm(RulePolicy):
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     long_prefill_token_threshold: int | None = None
+    scheduler_reserve_full_isl: bool = True
 
     name: ClassVar[str] = "vllm"
     summary: ClassVar[str] = "running first, then prompt chunks FCFS, preempt from the tail"
@@ -71,12 +80,14 @@ class Vllm(RulePolicy):
             max_num_batched_tokens=self.max_num_batched_tokens,
             long_prefill_token_threshold=self.long_prefill_token_threshold,
         )
+        require_truth("scheduler_reserve_full_isl", self.scheduler_reserve_full_isl)
 
     def rule(self, gpu: Limits) -> Rule:
         """Return the rule on a GPU."""
-        return rule_of(
+        rule = rule_of(
             gpu,
             seats=self.max_num_seqs,
             tokens=self.max_num_batched_tokens,
             chunk=self.long_prefill_token_threshold,
         )
+        return rule._replace(reserve=FITS) if self.scheduler_reserve_full_isl else rule

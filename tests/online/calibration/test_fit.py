@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,10 +35,15 @@ def made(seed=0, n=120, **options):
     return log_of(jobs), Engine(regime="continuous", rule="vllm", limits=limits), engine
 
 
-@pytest.mark.parametrize("options", [{}, {"seats": 8}, {"kv": 8_000}, {"budget": 256}])
-def test_two_simulators_of_the_same_rule_agree(options):
+@pytest.mark.parametrize("whole_fits", [True, False])
+@pytest.mark.parametrize(
+    "options", [{}, {"seats": 8}, {"kv": 8_000}, {"budget": 256}, {"kv": 6_000, "budget": 256}]
+)
+def test_two_simulators_of_the_same_rule_agree(options, whole_fits):
     # One is for tests, in plain Python, the other is the package's compiled one.
-    log, engine, served = made(**options)
+    log, engine, served = made(whole_fits=whole_fits, **options)
+    if not whole_fits:
+        engine = replace(engine, rule="vllm:scheduler_reserve_full_isl=false")
     played = replay(log, engine, AffineTime(c0=LAW[0], c1=LAW[1], c2=LAW[2], c3=LAW[3]))
     assert played.times.start.size == served.batches
     assert np.array_equal(played.times.first_token, log.first_token)

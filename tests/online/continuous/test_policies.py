@@ -20,6 +20,7 @@ from batchprophet.online.continuous.simulator import simulate_continuous
 
 VARIANTS = [
     "vllm:max_num_seqs=2,long_prefill_token_threshold=2",
+    "vllm:scheduler_reserve_full_isl=false",
     "sarathi:chunk_size=3,watermark_blocks=1",
     "orca:lengths=none,max_model_len=9",
     "orca:max_batch_size=2",
@@ -69,6 +70,30 @@ def test_vllm_reads_prompts_in_what_is_left_of_the_budget():
     time = both(instance, "vllm").timeline(instance)
     assert time.first_token.tolist() == [1, 3, 7, 9]
     assert time.completion.tolist() == [5, 7, 11, 13]
+
+
+def test_vllm_admits_what_fits_whole_or_only_its_first_chunk():
+    # The first request holds 3 to 6 of 10 tokens. The second one's 8 fit when it is complete, at 4.
+    # Its first chunks fit before, but at the third batch's end both would hold 5 + 7 tokens.
+    instance = Instance(
+        gpu=Gpu(kv_capacity=10, batch_tokens=4), arrival=[0, 0], prompt=[3, 8], output=[4, 1]
+    )
+    batches = both(instance, "vllm").batches
+    assert [batch.prefill for batch in batches[:5]] == [((0, 3),), (), (), (), ((1, 4),)]
+    batches = both(instance, "vllm:scheduler_reserve_full_isl=false").batches
+    assert [batch.prefill for batch in batches[:3]] == [((0, 3), (1, 1)), ((1, 3),), ()]
+    assert [batch.preempt for batch in batches[:3]] == [(), (), (1,)]
+
+
+def test_where_the_whole_fits_its_parts_do():
+    # With room for all, or prompts that are read at once, the option changes nothing.
+    rng = np.random.default_rng(6)
+    for _ in range(100):
+        instance = random_instance(rng)
+        whole = instance.replace(gpu=Gpu(kv_capacity=instance.gpu.kv_capacity, kv_block=1))
+        for each in (whole, instance.replace(gpu=Gpu(kv_capacity=1000, batch_tokens=5))):
+            parts = simulate_continuous(each, "vllm:scheduler_reserve_full_isl=false")
+            assert simulate_continuous(each, "vllm") == parts
 
 
 #: Batches of arXiv 2504.07347, fig. 8, after the one that reads A, B and C.
@@ -229,6 +254,7 @@ def test_a_preempted_request_longer_than_a_batch_stalls():
     ("spec", "message"),
     [
         ("vllm:max_num_seqs=0", "max_num_seqs: expected an integer of at least 1, found 0"),
+        ("vllm:scheduler_reserve_full_isl=1", "scheduler_reserve_full_isl: expected true or false"),
         ("prefill-first:watermark=1", r"watermark: expected a number in \[0, 1\)"),
         ("mc-sf:lengths=none", "lengths: expected one of exact, predicted, interval"),
         ("orca:max_model_len=0", "max_model_len: expected an integer of at least 1"),
