@@ -73,6 +73,11 @@ def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
             if fitted.binds
             else f"KV memory: it never binds ({fitted.low:,} tokens or more)"
         )
+    if log.cached:
+        share = log.cached / int(log.prompt.sum())
+        assumed.append(
+            f"prompts: read in full, though {share:.1%} of their tokens came from a prefix cache"
+        )
     return engine, assumed
 
 
