@@ -192,7 +192,7 @@ def calibrate(
     played = replay(found, engine, fit.law)
     errors = held_out(found, engine, played)
     explanation = explain(found, engine, played, errors, seen=False)
-    return Calibrated(fit=fit, explanation=explanation, assumed=tuple(assumed))
+    return Calibrated(fit=fit, explanation=explanation, rule=engine.rule, assumed=tuple(assumed))
 
 
 def _read(

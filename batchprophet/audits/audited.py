@@ -12,13 +12,18 @@ from ..models.disk import write_atomically
 from ..models.files.instance_file import write_instance
 from ..models.files.writing import write_json
 from ..models.instance import Instance
+from ..report.sentences import signed
 from ..results.shown import Shown
 from ..results.solved import Solved
 from .record import audit_record, fit_record, law_record
-from .sentences import law_sentence, reading
+from .sentences import assumptions, explained, law_sentence, listed, reading
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from ..online.audit.audit import Audit
+    from ..online.audit.knobs import Knob
     from ..online.calibration.explanation import Explanation
     from ..online.calibration.fit import FittedLaw
     from ..online.calibration.steps import FittedSteps
@@ -66,8 +71,11 @@ class Audited(Shown):
         table = [("the engine (log)", audit.logged)]
         table.append((f"{audit.engine.rule} (simulated)", audit.simulated))
         if hindsight is not None:
-            found = [(each.policy, figures) for each, figures in hindsight.policies]
-            table += [(name, figures) for name, figures in found if figures is not None]
+            table += [
+                (each.policy, figures)
+                for each, figures in hindsight.policies
+                if figures is not None and each.policy != audit.engine.rule
+            ]
             table.append(("best schedule known", hindsight.figures))
         cells: list[tuple[str, ...]] = [
             (
@@ -90,19 +98,29 @@ class Audited(Shown):
         names = ("ms", "mean latency", "p99", "first token", "per token", "goodput")
         return names if self.audit.limits else names[:-1]
 
+    def knobs(self) -> list[Knob]:
+        """Return the knobs, that with the least mean latency first."""
+        found = self.audit.hindsight.knobs if self.audit.hindsight is not None else ()
+        return sorted(found, key=lambda knob: knob.figures.mean_latency_ms)
+
     def knob_rows(self) -> list[tuple[str, ...]]:
         """Return the table of the knobs: what is turned, mean, p99, change, bound."""
-        hindsight = self.audit.hindsight
         return [
             (
                 f"{knob.name} {knob.change}",
                 f"{knob.figures.mean_latency_ms:,.1f}",
                 f"{knob.figures.p99_latency_ms:,.1f}",
-                f"{knob.relative:+.1%}",
+                signed(knob.relative),
                 "" if knob.lower_bound_ms is None else f"{knob.lower_bound_ms:,.1f}",
             )
-            for knob in (hindsight.knobs if hindsight else ())
+            for knob in self.knobs()
         ]
+
+    def plot_knobs(self, *, ax: Axes | None = None) -> Figure:
+        """Draw mean, 99th percentile and bound for each knob; see `pictures.knobs`."""
+        from .pictures import knobs
+
+        return knobs(self.audit, self.knobs(), ax=ax)
 
     def reading(self) -> list[str]:
         """Return what the audit shows, sentence by sentence."""
@@ -155,12 +173,15 @@ class Calibrated(Shown):
         The law, with intervals.
     explanation : Explanation
         Whether it explains the log, with held-out errors.
+    rule : str
+        The policy that the engine follows.
     assumed : tuple of str
         What neither the log nor the caller says.
     """
 
     fit: FittedLaw
     explanation: Explanation
+    rule: str
     assumed: tuple[str, ...] = ()
 
     def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
@@ -172,15 +193,11 @@ class Calibrated(Shown):
 
     def summary(self) -> str:
         """Return the law, and whether it explains the log, as text."""
-        explained = "explains" if self.explanation.explained else "does not explain"
-        lines = [
-            law_record(self.fit.law)["batch_time"],
-            law_sentence(self.fit),
-            f"The law {explained} the log: {self.explanation.why}.",
-        ]
-        if self.assumed:
-            lines.append(f"Not in the log, and assumed: {'; '.join(self.assumed)}.")
-        return "\n".join(lines)
+        lines = [law_record(self.fit.law)["batch_time"], law_sentence(self.fit)]
+        if not self.explanation.explained:
+            lines.append("The model does not explain the log.")
+        lines += explained(self.explanation, self.rule, held_out=True)
+        return "\n".join([*lines, *assumptions(self.assumed)])
 
     def to_record(self) -> dict[str, Any]:
         """Return the calibration as ``--json`` prints it."""
@@ -219,13 +236,13 @@ class CalibratedSteps(Shown):
         lines = [
             law_record(fit.law)["batch_time"],
             f"Fitted batch times in ms, with intervals of about 95 %: {', '.join(parts)}.",
-            f"A batch held out of the fit is off by {fit.mean_error:.1%} on average, "
-            f"{fit.worst_error:.1%} at worst, over {fit.batches:,} batches.",
+            f"A batch held out of the fit is off by {100 * fit.mean_error:.1f} % on average, "
+            f"{100 * fit.worst_error:.1f} % at worst, over {fit.batches:,} batches.",
         ]
         if fit.unseen:
             lines.append(
-                f"These batches say nothing of {' and '.join(fit.unseen)}: taken as 0, and part of "
-                "the others."
+                f"These batches say nothing of {listed(fit.unseen)}: taken as 0, which makes them "
+                "part of the other coefficients."
             )
         return "\n".join(lines)
 

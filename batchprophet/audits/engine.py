@@ -44,13 +44,16 @@ def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
         for source in (said, facts):
             if (value := getattr(source, name)) is not None:
                 return int(value)
-        text = "none" if default is None else f"{default:,} (vLLM's default)"
-        assumed.append(f"{noun}: {text}")
+        assumed.append(
+            f"no limit on {noun}" if default is None else f"{default:,} {noun} (vLLM's default)"
+        )
         return default
 
     seats = limit("max_num_seqs", DEFAULT_SEATS if continuous else None, "seats")
-    tokens = limit("max_num_batched_tokens", DEFAULT_TOKENS if continuous else None, "token budget")
-    block = limit("block_size", DEFAULT_BLOCK, "KV block") if continuous else 1
+    tokens = limit(
+        "max_num_batched_tokens", DEFAULT_TOKENS if continuous else None, "tokens in a batch"
+    )
+    block = limit("block_size", DEFAULT_BLOCK, "tokens in a KV block") if continuous else 1
     assert block is not None
     capacity = said.kv_capacity or facts.kv_capacity
     if capacity is not None:
@@ -68,10 +71,15 @@ def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
         limits = replace(limits, kv_capacity=fitted.value)
         engine = replace(engine, limits=limits)
         assumed.append(
-            f"KV memory: {fitted.value:,} tokens, fitted ({fitted.low:,} to {fitted.high:,} are "
+            f"KV memory of {fitted.value:,} tokens, fitted ({fitted.low:,} to {fitted.high:,} are "
             "about as good)"
             if fitted.binds
-            else f"KV memory: it never binds ({fitted.low:,} tokens or more)"
+            else f"KV memory that never binds ({fitted.low:,} tokens or more)"
+        )
+    if log.cached:
+        share = log.cached / int(log.prompt.sum())
+        assumed.append(
+            f"prompts read in full, though {share:.1%} of their tokens came from a prefix cache"
         )
     return engine, assumed
 

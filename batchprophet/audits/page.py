@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import asdict
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ..models.batch_time import AffineTime
 from ..models.engine_logs.log import EngineLog
 from ..models.instance import FloatArray, IntArray
 from ..online.calibration.law import law_text
+from ..pictures import palette
+from ..pictures.regimes import DRAWINGS
+from ..pictures.svg import to_svg
+from ..report.filled import filled
+from . import pictures
 from .sentences import duration
 
 if TYPE_CHECKING:
@@ -24,32 +29,62 @@ if TYPE_CHECKING:
 #: Points of a line over time, points of a distribution, and requests of the table.
 MOMENTS, QUANTILES, ROWS = 240, 101, 300
 
+#: Widths of pictures in inches: narrow, so that text stays legible where a phone shrinks them.
+KNOBS_WIDTH, ACCOUNT_WIDTH = 4.2, 5.0
+
 #: Microseconds of a second.
 _SECOND = 10**6
+
+#: The space before a unit, where no line breaks.
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|ms)(?!\w))")
+
+#: Colours of pictures that the page has for light and dark.
+_COLOURS = {palette.PROMPT: "var(--best)", palette.LOST: "var(--engine)"}
 
 
 def render(audited: Audited, origin: Origin) -> str:
     """Return the report on an audit as an HTML page that needs no other file."""
-    template = resources.files(__package__).joinpath("templates/audit.html").read_text("utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    sentences = audited.reading()
-    return environment.from_string(template).render(
+    interval = _interval(audited)
+    return filled(
+        __package__,
+        "audit.html",
         title=f"Audit of {audited.audit.log.name}",
         origin=origin,
-        headline=sentences[0],
-        sentences=sentences[1:],
+        sentences=[_UNIT.sub("\u00a0", sentence) for sentence in audited.reading()],
         explained=audited.explained,
         facts=_facts(audited),
         columns=audited.columns,
         rows=audited.rows(),
         knobs=audited.knob_rows(),
-        interval=_interval(audited),
+        knobs_picture=_knobs_svg(audited),
+        interval=interval,
         knowledge=_knowledge(audited),
         accounts=_accounts(audited),
+        account_is=DRAWINGS[audited.audit.engine.regime].account_is,
+        accounts_picture=_accounts_svg(audited),
         data=Markup(_script(_data(audited))),
     )
+
+
+def _knobs_svg(audited: Audited) -> Markup:
+    turned = audited.knobs()
+    picture = palette.picture(KNOBS_WIDTH, pictures.knobs_height(len(turned) + 2))
+    pictures.knobs(audited.audit, turned, ax=picture.add_subplot())
+    description = "Latency by knob. " + "; ".join(
+        f"{name}: mean {mean} ms, 99th percentile {p99} ms"
+        for name, mean, p99, *_ in audited.knob_rows()
+    )
+    drawn = to_svg(picture, name="knobs", description=description)
+    for colour, own in _COLOURS.items():
+        drawn = drawn.replace(colour, own)
+    return Markup(drawn)
+
+
+def _accounts_svg(audited: Audited) -> Markup:
+    picture = pictures.accounts(audited.audit, ACCOUNT_WIDTH)
+    if picture is None:
+        return Markup("")
+    return Markup(to_svg(picture, name="account", description="Mean latency by what happens."))
 
 
 def _script(data: dict[str, Any]) -> str:
@@ -91,22 +126,38 @@ def _interval(audited: Audited) -> dict[str, Any] | None:
     hindsight, audit = audited.audit.hindsight, audited.audit
     if hindsight is None:
         return None
-    marks = [("best schedule known", hindsight.figures.mean_latency_ms)]
+    found = [("best", "best schedule known", hindsight.figures.mean_latency_ms)]
     best, figures = hindsight.policies[0]
     if figures is not None:
-        marks.append((f"best policy ({best.policy})", figures.mean_latency_ms))
-    marks.append(("the engine", audit.logged.mean_latency_ms))
+        found.append(("policy", f"best policy ({best.policy})", figures.mean_latency_ms))
+    found.append(("engine", "the engine", audit.logged.mean_latency_ms))
+    right = 1.08 * max(value for *_, value in found)
     bound = hindsight.lower_bound_ms
-    right = 1.08 * max(value for _, value in marks)
+    if bound is not None:
+        found.insert(0, ("bound", "lower bound", bound))
+    marks = [
+        {"kind": kind, "name": name, "at": 100 * value / right, "text": duration(value)}
+        for kind, name, value in found
+    ]
     return {
         "bound": None if bound is None else 100 * bound / right,
-        "bound_text": None if bound is None else duration(bound),
-        "best": 100 * marks[0][1] / right,
-        "marks": [
-            {"name": name, "at": 100 * value / right, "text": duration(value)}
-            for name, value in marks
-        ],
+        "best": 100 * hindsight.figures.mean_latency_ms / right,
+        "marks": marks,
+        "scale": [{"at": 100 * at / right, "text": f"{at / 1000:g} s"} for at in scale(right)],
     }
+
+
+def scale(right: float) -> list[float]:
+    """Return round numbers from 0 for an axis that ends at `right`, at most six.
+
+    Examples
+    --------
+    >>> scale(93.5)
+    [0.0, 20.0, 40.0, 60.0, 80.0]
+    """
+    power = 10.0 ** math.floor(math.log10(right / 5))
+    step = next(k * power for k in (1, 2, 5, 10) if 5 * k * power >= right)
+    return [k * step for k in range(6) if k * step <= right]
 
 
 def _knowledge(audited: Audited) -> list[tuple[str, str, str]]:
@@ -117,19 +168,15 @@ def _knowledge(audited: Audited) -> list[tuple[str, str, str]]:
         "exact": "knows all lengths",
     }
     return [
-        (words[each.lengths], each.policy, f"{each.figures.mean_latency_ms:,.1f}")
+        (words[each.lengths], each.policy.partition(":")[0], f"{each.figures.mean_latency_ms:,.1f}")
         for each in (hindsight.lengths if hindsight else ())
     ]
 
 
 def _accounts(audited: Audited) -> list[tuple[str, list[tuple[str, str]]]]:
     """Where the requests' time goes, as (whose, facts)."""
-    names = {
-        "simulated": f"by the engine's rule ({audited.audit.engine.rule})",
-        "hindsight": "in the best schedule known",
-    }
-    found = audited.audit.accounts().items()
-    return [(names[name], account.facts()) for name, account in found]
+    found = pictures.named_accounts(audited.audit).items()
+    return [(name, account.facts()) for name, account in found]
 
 
 def _data(audited: Audited) -> dict[str, Any]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib import resources
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ..models.figures import Figures
@@ -29,6 +27,7 @@ from ..pictures.panels import (
 from ..pictures.regimes import DRAWINGS, starts
 from ..pictures.svg import to_svg
 from . import table as tables
+from .filled import filled
 from .sentences import facts, provenance, signed
 
 if TYPE_CHECKING:
@@ -82,13 +81,9 @@ def render(compared: Sequence[Compared], origin: Origin) -> str:
     str
         A page that needs no other file. The same arguments give the same characters.
     """
-    template = resources.files(__package__).joinpath("templates/report.html").read_text("utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     sections = [_section(position, each) for position, each in enumerate(compared, start=1)]
-    return environment.from_string(template).render(
-        title=_title(compared), origin=origin, sections=sections
+    return filled(
+        __package__, "report.html", title=_title(compared), origin=origin, sections=sections
     )
 
 

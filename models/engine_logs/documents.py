@@ -1,20 +1,28 @@
-"""Logs that are one document: results of ``vllm bench serve``, and runs of DistServe's study."""
+"""Logs that are one document: results of benchmark clients, and runs of DistServe's study."""
 
 from __future__ import annotations
 
 import ast
-import json
 from typing import Any
 
-from ..disk import MOST_BYTES
 from ..errors import InputError
-from ..traces.clock import SECONDS
+from ..traces.clock import UNITS
 from ..traces.file import TraceFile
 from .rows import Row, Rows
+from .values import moment, read_json, shown, tokens
 
 #: Lists of a result of ``vllm bench serve --save-detailed`` (vllm/benchmarks/serve.py), one entry
 #: for each request in the order in which they were sent; seconds.
 _BENCH = ("input_lens", "output_lens", "ttfts", "itls")
+
+#: Moments of a request of ``trtllm-bench --request_json``, in nanoseconds.
+_TRTLLM = ("start_timestamp", "first_token_timestamp", "end_timestamp")
+
+#: Moments and lengths of a request of a run of DistServe's study.
+_DISTSERVE = (
+    ("issue_time", "first_token_time", "complete_time"),
+    ("prompt_len", "output_len"),
+)
 
 
 def read_bench_serve(file: TraceFile) -> Rows:
@@ -28,7 +36,7 @@ def read_bench_serve(file: TraceFile) -> Rows:
     InputError
         If it is no such document, or was saved without the details.
     """
-    record = _json(file)
+    record = read_json(file, dict, "object")
     for name in (*_BENCH, "start_times"):
         if name not in record:
             raise InputError(
@@ -50,13 +58,49 @@ def read_bench_serve(file: TraceFile) -> Rows:
         if error or not output:
             rows.failed += 1
             continue
-        begin = _seconds(where, "start_times", start)
-        first = begin + _seconds(where, "ttfts", ttft)
+        begin = moment(where, "start_times", start)
+        first = begin + moment(where, "ttfts", ttft)
         if not isinstance(itl, list):
-            raise InputError(f"{where}: itls: expected a list of seconds, found {_shown(itl)}")
-        last = first + sum(_seconds(where, "itls", each) for each in itl)
-        lengths = (_tokens(where, "input_lens", prompt), _tokens(where, "output_lens", output))
+            raise InputError(f"{where}: itls: expected a list of seconds, found {shown(itl)}")
+        last = first + sum(moment(where, "itls", each) for each in itl)
+        lengths = (tokens(where, "input_lens", prompt), tokens(where, "output_lens", output))
         rows.append(Row(k, begin, first, last, *lengths))
+    return rows
+
+
+def read_trtllm_bench(file: TraceFile) -> Rows:
+    """Read the requests of ``trtllm-bench throughput --streaming --request_json``.
+
+    A JSON array with an object for each request: when the client sent it, when its first and its
+    last token came (nanoseconds of one clock), and its tokens. One with ``error_tokens``, or
+    without output, has failed.
+
+    Raises
+    ------
+    InputError
+        If it is no such document, or of a run without ``--streaming``.
+    """
+    rows = Rows()
+    for k, request in enumerate(read_json(file, list, "array"), start=1):
+        where = f"{file.path}: request {k}"
+        if not isinstance(request, dict):
+            raise InputError(f"{where}: expected a JSON object, found {shown(request)}")
+        output = "output_tokens" if "output_tokens" in request else "num_output_tokens"
+        _require(where, request, (*_TRTLLM, "num_input_tokens", output))
+        if request.get("error_tokens") or not request[output]:
+            rows.failed += 1
+            continue
+        lengths = [tokens(where, name, request[name]) for name in ("num_input_tokens", output)]
+        times = {name: request[name] for name in _TRTLLM}
+        if times["first_token_timestamp"] in (None, -1):
+            if lengths[1] > 1:
+                raise InputError(
+                    f"{where}: first_token_timestamp: expected a time in nanoseconds, found "
+                    f"{times['first_token_timestamp']}: run trtllm-bench with --streaming"
+                )
+            times["first_token_timestamp"] = times["end_timestamp"]
+        moments = [moment(where, name, value, UNITS["ns"]) for name, value in times.items()]
+        rows.append(Row(k, *moments, *lengths, _name(request.get("id"))))
     return rows
 
 
@@ -74,22 +118,17 @@ def read_distserve(file: TraceFile) -> Rows:
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         raise InputError(f"{file.where()}: expected a list of requests ({error})") from error
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise InputError(f"{file.where()}: expected a list of requests, found {_shown(found)}")
+        raise InputError(f"{file.where()}: expected a list of requests, found {shown(found)}")
     rows = Rows()
+    times, lengths = _DISTSERVE
     for k, request in enumerate(found, start=1):
         where = f"{file.path}: request {k}"
-        times = ("issue_time", "first_token_time", "complete_time")
-        for name in (*times, "prompt_len", "output_len"):
-            if name not in request:
-                raise InputError(f"{where}: expected {name!r}, found {_shown(list(request))}")
+        _require(where, request, (*times, *lengths))
         if not request["output_len"]:
             rows.failed += 1
             continue
-        begin, first, last = (_seconds(where, name, request[name]) for name in times)
-        prompt, output = (
-            _tokens(where, name, request[name]) for name in ("prompt_len", "output_len")
-        )
-        rows.append(Row(k, begin, first, last, prompt, output))
+        moments = [moment(where, name, request[name]) for name in times]
+        rows.append(Row(k, *moments, *(tokens(where, name, request[name]) for name in lengths)))
     return rows
 
 
@@ -104,24 +143,16 @@ def looks_like(head: str) -> str | None:
     text = head.lstrip()
     if text.startswith("[{'") and "'issue_time'" in text:
         return "distserve"
+    if text.startswith("[") and '"num_input_tokens"' in text and '"start_timestamp"' in text:
+        return "trtllm-bench"
     bench = text.startswith("{") and '"date"' in text and '"num_prompts"' in text
     return "vllm-bench" if bench else None
 
 
-def _json(file: TraceFile) -> dict[str, Any]:
-    text, size = [], 0
-    for line in file:
-        size += len(line)
-        if size > MOST_BYTES:
-            raise InputError(f"{file.path}: expected at most {MOST_BYTES} characters, found more")
-        text.append(line)
-    try:
-        record = json.loads("".join(text))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file.path}: not valid JSON ({error})") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{file.path}: expected a JSON object, found {_shown(record)}")
-    return record
+def _require(where: str, request: dict[str, Any], names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in request:
+            raise InputError(f"{where}: expected {name!r}, found {shown(list(request))}")
 
 
 def _list(file: TraceFile, record: dict[str, Any], name: str) -> list[Any]:
@@ -129,26 +160,11 @@ def _list(file: TraceFile, record: dict[str, Any], name: str) -> list[Any]:
     if not isinstance(value, list) or not isinstance(wanted, list) or len(value) != len(wanted):
         raise InputError(
             f"{file.path}: {name}: expected a list with an entry for each request, found "
-            f"{_shown(value)}"
+            f"{shown(value)}"
         )
     return value
 
 
-def _seconds(where: str, name: str, value: object) -> int:
-    """Return nanoseconds."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    time = SECONDS.parse(repr(value)) if number else None
-    if time is None:
-        raise InputError(f"{where}: {name}: expected {SECONDS.expected}, found {_shown(value)}")
-    return time
-
-
-def _tokens(where: str, name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
-        raise InputError(f"{where}: {name}: expected an integer ≥ 1, found {_shown(value)}")
-    return value
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _name(value: object) -> str | None:
+    """Return a request's name, which may be a number."""
+    return str(value) if isinstance(value, (int, str)) else None

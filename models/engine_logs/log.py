@@ -42,6 +42,8 @@ class EngineLog:
         Where each request is in the file: its line, or its position in a list.
     failed : int
         Requests in the file that were not served to their end.
+    cached : int
+        Prompt tokens that came from a prefix cache, where the log says so.
     facts : EngineFacts
         What the engine wrote down of itself.
     sha256 : str
@@ -67,6 +69,7 @@ class EngineLog:
     id: tuple[str, ...] | None = None
     line: IntArray | None = None
     failed: int = 0
+    cached: int = 0
     facts: EngineFacts = field(default_factory=EngineFacts)
     sha256: str = ""
 

@@ -10,16 +10,19 @@ from ..errors import InputError
 from ..traces.column_mapping import parse_columns
 from ..traces.file import TraceFile
 from ..traces.table import Table, open_table
-from .documents import looks_like, read_bench_serve, read_distserve
+from . import sglang
+from .documents import looks_like, read_bench_serve, read_distserve, read_trtllm_bench
 from .facts import EngineFacts, facts_beside, read_facts
 from .format import TABLES, LogFormat, mapped_log
 from .log import EngineLog
 from .rows import Rows
 from .table import read_rows
 
-#: Formats that are one document, by name: they read an opened file.
+#: Formats that are no tables, by name: they read an opened file.
 DOCUMENTS: Mapping[str, Callable[[TraceFile], Rows]] = {
     "vllm-bench": read_bench_serve,
+    "sglang-requests": sglang.read_requests,
+    "trtllm-bench": read_trtllm_bench,
     "distserve": read_distserve,
 }
 
@@ -82,7 +85,8 @@ def read_engine_log(
 
 def _rows(file: TraceFile, name: str, columns: str | Mapping[str, str] | None) -> tuple[str, Rows]:
     if name == "auto" and columns is None:
-        name = looks_like(file.head()) or name
+        head = file.head()
+        name = "sglang-requests" if sglang.looks_like(head) else looks_like(head) or name
     if name in DOCUMENTS:
         return name, DOCUMENTS[name](file)
     table = open_table(file)

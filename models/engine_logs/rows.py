@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 
 class Rows:
-    """Rows that grow by one request at a time, 48 bytes each, and the number of failed requests.
+    """Rows that grow by one request at a time, 48 bytes each; failed requests, cached tokens.
 
     Examples
     --------
@@ -46,6 +46,7 @@ class Rows:
         self._columns = [array("q") for _ in range(6)]
         self._ids: list[str] = []
         self.failed = 0
+        self.cached = 0
 
     def append(self, row: Row) -> None:
         """Add one request."""
@@ -84,6 +85,7 @@ class Rows:
             id=self._names(path, order),
             line=line[order],
             failed=self.failed,
+            cached=self.cached,
             facts=EngineFacts() if facts is None else facts,
             sha256=sha256,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +17,7 @@ from batchprophet.online.audit.figures import Limits, figures
 from batchprophet.online.audit.lengths import predicted_outputs
 from batchprophet.online.calibration.law import law_text
 from batchprophet.online.separate.engine import ENGINE
-from tests.engine_simulator import EngineUnderTest, log_of, requests
-
-LAW = (9.82, 0.0442, 0.0366, 9.4e-5)
-BATCH_TIME = "affine:c0=9.82,c1=0.0442,c2=0.0366,c3=9.4e-5"
+from tests.batchprophet.audits.conftest import BATCH_TIME, LAW, served, written
 
 #: Keys that the issue asks for.
 KEYS = {
@@ -29,39 +25,6 @@ KEYS = {
     "policies", "knobs", "lengths",
 }  # fmt: skip
 FIGURES = {"mean_latency_ms", "p99_latency_ms", "mean_ttft_ms", "mean_tpot_ms"}
-
-
-def served(n=40, **options):
-    engine = EngineUnderTest(LAW, seats=4, **options)
-    jobs = requests(n, 8.0, np.random.default_rng(3), scale=0.3)
-    engine.serve(jobs)
-    return log_of(jobs)
-
-
-def written(folder: Path, log) -> Path:
-    """The log as LLMServingSim writes it, with a meta.json beside it."""
-    rows = [
-        {
-            "request_id": f"bench-{i}", "input_toks": int(log.prompt[i]),
-            "output_toks": int(log.output[i]), "queued_ts": log.arrival[i] / 1e6,
-            "first_token_ts": log.first_token[i] / 1e6, "last_token_ts": log.last_token[i] / 1e6,
-        }
-        for i in range(log.n)
-    ]  # fmt: skip
-    meta = {
-        "kv_cache": {"num_kv_tokens": 20_000, "block_size": 16},
-        "engine_kwargs": {"max_num_seqs": 4, "max_num_batched_tokens": 2048},
-    }
-    (folder / "meta.json").write_text(json.dumps(meta))
-    path = folder / "requests.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-@pytest.fixture(scope="module")
-def audited(tmp_path_factory):
-    path = written(tmp_path_factory.mktemp("log"), served())
-    return bp.audit(path, batch_time=BATCH_TIME, time_limit=1, slo="ttft=500,tpot=60")
 
 
 def test_the_ratio_lies_between_what_is_found_and_what_is_proved(audited):
