@@ -31,6 +31,7 @@ _HERE = f"{__package__}.policies"
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "vllm": f"{_HERE}.vllm:Vllm",
+        "shortest-prompt": f"{_HERE}.shortest_prompt:ShortestPrompt",
         "sarathi": f"{_HERE}.sarathi:Sarathi",
         "orca": f"{_HERE}.orca:Orca",
         "prefill-first": f"{_HERE}.prefill_first:PrefillFirst",

@@ -21,6 +21,7 @@ from batchprophet.online.continuous.simulator import simulate_continuous
 VARIANTS = [
     "vllm:max_num_seqs=2,long_prefill_token_threshold=2",
     "vllm:scheduler_reserve_full_isl=false",
+    "shortest-prompt:max_num_seqs=2,scheduler_reserve_full_isl=false",
     "sarathi:chunk_size=3,watermark_blocks=1",
     "orca:lengths=none,max_model_len=9",
     "orca:max_batch_size=2",
@@ -94,6 +95,19 @@ def test_where_the_whole_fits_its_parts_do():
         for each in (whole, instance.replace(gpu=Gpu(kv_capacity=1000, batch_tokens=5))):
             parts = simulate_continuous(each, "vllm:scheduler_reserve_full_isl=false")
             assert simulate_continuous(each, "vllm") == parts
+
+
+def test_shortest_prompt_is_vllm_where_prompts_come_in_that_order():
+    rng = np.random.default_rng(8)
+    differs = 0
+    for _ in range(200):
+        instance = random_instance(rng)
+        differs += simulate_continuous(instance, "shortest-prompt") != simulate_continuous(
+            instance, "vllm"
+        )
+        alike = instance.replace(prompt=np.full(instance.n, instance.prompt.min()))
+        assert simulate_continuous(alike, "shortest-prompt") == simulate_continuous(alike, "vllm")
+    assert differs > 20
 
 
 #: Batches of arXiv 2504.07347, fig. 8, after the one that reads A, B and C.
