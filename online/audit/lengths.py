@@ -17,6 +17,9 @@ from .figures import ServiceFigures, of_schedule
 #: Quantiles of the prompt lengths between which outputs are predicted alike.
 BINS = 50
 
+#: Up to so many output tokens policies run that learn the lengths: they are not compiled.
+MOST_LEARNED = 400_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
@@ -46,7 +49,8 @@ def by_knowledge(
     found = []
     for lengths in ("none", "predicted", "exact"):
         tried = []
-        for spec in _policies(engine, comparison, lengths):
+        learning = int(instance.output.sum()) <= MOST_LEARNED
+        for spec in _policies(engine, comparison, lengths, learning=learning):
             with suppress(DoesNotFinish, InputError):  # some regimes take no short predictions
                 schedule = regime(engine.regime).simulate(guessed, spec)
                 total = int((schedule.completion(guessed) - guessed.arrival).sum())
@@ -89,7 +93,7 @@ def predicted_outputs(prompt: IntArray, output: IntArray, kv_capacity: int) -> I
     return within
 
 
-def _policies(engine: Engine, comparison: Comparison, lengths: str) -> list[str]:
+def _policies(engine: Engine, comparison: Comparison, lengths: str, *, learning: bool) -> list[str]:
     """Policies of the comparison, told so much; the engine's own rule knows what it knows."""
     registry, specs = regime(engine.regime).registry, []
     for result in comparison.results:
@@ -98,6 +102,6 @@ def _policies(engine: Engine, comparison: Comparison, lengths: str) -> list[str]
         kinds = registry.make(result.policy).length_kinds
         if kinds == (lengths,) or (kinds and kinds[0] == lengths):
             specs.append(result.policy)
-        elif lengths in kinds:
+        elif lengths in kinds and (lengths != "none" or learning):
             specs.append(f"{result.policy}:lengths={lengths}")
     return specs

@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from ...models.continuous.problem import Limits
-from ..lengths import PLANNING_KINDS, require_lengths
+from ...models.continuous.schedule import ContinuousSchedule
+from ...models.instance import Instance
+from ..coupling.history import History
+from ..learned_lengths import LearnedLengths
+from ..lengths import LENGTH_KINDS, Told, require_lengths
+from .decision import ContinuousDecision
+from .observation import ContinuousObservation, ContinuousView
 from .rule import PLAN, Rule, require_limits, rule_of
 from .rule_policy import RulePolicy
 
@@ -29,8 +37,9 @@ class RankedPolicy(RulePolicy):
         Most prompt tokens and token jobs in a batch, ≥ 1, likewise.
     chunked_prefill_size : int, optional
         Most prompt tokens in a batch, ≥ 1; no limit of its own by default.
-    lengths : {"exact", "predicted", "interval"}
-        What it plans with (of an interval its upper end).
+    lengths : {"exact", "predicted", "interval", "none"}
+        What it plans with (of an interval its upper end). With "none" it learns the lengths from
+        the requests that have completed (`learned_lengths.LearnedLengths`).
     error : float, optional
         With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
 
@@ -46,7 +55,7 @@ class RankedPolicy(RulePolicy):
     lengths: str = "exact"
     error: float | None = None
 
-    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
+    length_kinds: ClassVar[tuple[str, ...]] = LENGTH_KINDS
 
     def __post_init__(self) -> None:
         require_limits(
@@ -64,3 +73,45 @@ class RankedPolicy(RulePolicy):
             tokens=self.max_num_batched_tokens,
             prompt_tokens=self.chunked_prefill_size,
         )._replace(reserve=PLAN)
+
+    def session(self) -> RankedPolicy | LearningRun:
+        """Return the policy for one run: told nothing, it keeps the past."""
+        return LearningRun(self) if self.lengths == "none" else self
+
+    def run_compiled(self, instance: Instance, told: Told) -> ContinuousSchedule | None:
+        """Run the whole instance as compiled code; None where lengths are to be learned."""
+        if self.lengths == "none":
+            return None
+        return RulePolicy.run_compiled(self, instance, told)
+
+
+class LearningRun:
+    """One run of a ranked policy that learns the output lengths.
+
+    Parameters
+    ----------
+    policy : RankedPolicy
+        Its rule and its order.
+    """
+
+    model: ClassVar[str] = "continuous"
+
+    def __init__(self, policy: RankedPolicy) -> None:
+        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
+        self.length_kinds, self.lengths = policy.length_kinds, policy.lengths
+        self._policy, self._history = policy, History()
+
+    def decide(
+        self, observation: ContinuousObservation, rng: np.random.Generator
+    ) -> ContinuousDecision:
+        """Build the next batch by the rule, with planned lengths as expected now."""
+        gpu, here = observation.limits, (*observation.running, *observation.waiting)
+        past = self._history.look(observation.time, gpu.blocks * gpu.block, here)
+        lengths = LearnedLengths(past)
+
+        def expected(views: tuple[ContinuousView, ...]) -> list[int]:
+            return [lengths.expected(view.tokens) for view in views]
+
+        return self._policy.planning_with(
+            observation, expected(observation.waiting), expected(observation.running)
+        )

@@ -56,12 +56,30 @@ class RulePolicy:
     def decide(
         self, observation: ContinuousObservation, rng: np.random.Generator
     ) -> ContinuousDecision:
-        """Build the next batch by the rule."""
-        gpu, waiting, running = observation.limits, observation.waiting, observation.running
-        prompt, planned = self._lengths(waiting, gpu)
+        """Build the next batch by the rule, with planned lengths as told."""
+        told = [[view.longest or 0 for view in observation.waiting]]
+        told.append([view.longest or 0 for view in observation.running])
+        return self.planning_with(observation, *told)
+
+    def planning_with(
+        self, observation: ContinuousObservation, waiting: list[int], running: list[int]
+    ) -> ContinuousDecision:
+        """Build the next batch by the rule.
+
+        Parameters
+        ----------
+        observation : ContinuousObservation
+            The state.
+        waiting, running : list of int
+            Output lengths to plan with, of the waiting and the running requests; 0 where nothing is
+            told.
+        """
+        gpu = observation.limits
+        prompt, planned = self._lengths(observation.waiting, waiting, gpu)
         order = self.order(prompt, planned, observation)
-        queue = ((waiting[k], int(planned[k])) for k in order)
-        active = list(zip(running, self._lengths(running, gpu)[1].tolist(), strict=True))
+        queue = ((observation.waiting[k], int(planned[k])) for k in order)
+        lengths = self._lengths(observation.running, running, gpu)[1].tolist()
+        active = list(zip(observation.running, lengths, strict=True))
         return BatchBuilder(gpu, self.rule(gpu), active, queue).build()
 
     def run_compiled(self, instance: Instance, told: Told) -> ContinuousSchedule | None:
@@ -78,11 +96,12 @@ class RulePolicy:
             rank[by_arrival[np.argsort(key[by_arrival], kind="stable")]] = np.arange(instance.n)
         return run_rule(instance, self.name, self.rule(gpu), ranks, planned)
 
-    def _lengths(self, views: tuple[ContinuousView, ...], gpu: Limits) -> tuple[IntArray, IntArray]:
+    def _lengths(
+        self, views: tuple[ContinuousView, ...], told: list[int], gpu: Limits
+    ) -> tuple[IntArray, IntArray]:
         """Return prompt and planned output lengths."""
         prompt = np.array([view.prompt for view in views], np.int64)
-        told = np.array([view.longest or 0 for view in views], np.int64)
-        return prompt, self._planned(prompt, told, gpu)
+        return prompt, self._planned(prompt, np.array(told, np.int64), gpu)
 
     def _planned(self, prompt: IntArray, told: IntArray, gpu: Limits) -> IntArray:
         """Return what is told, 0 where nothing is, or what is reckoned with; none too long."""

@@ -31,6 +31,8 @@ VARIANTS = [
     "smallest-volume:chunked_prefill_size=2",
     "shortest-total:max_num_seqs=3",
     "least-work:lengths=interval",
+    "shortest-total:lengths=none",
+    "sorted-f:lengths=none,max_num_seqs=3",
 ]
 
 
@@ -270,7 +272,7 @@ def test_a_preempted_request_longer_than_a_batch_stalls():
         ("vllm:max_num_seqs=0", "max_num_seqs: expected an integer of at least 1, found 0"),
         ("vllm:scheduler_reserve_full_isl=1", "scheduler_reserve_full_isl: expected true or false"),
         ("prefill-first:watermark=1", r"watermark: expected a number in \[0, 1\)"),
-        ("mc-sf:lengths=none", "lengths: expected one of exact, predicted, interval"),
+        ("mc-sf:lengths=some", "lengths: expected one of exact, predicted, interval, none"),
         ("orca:max_model_len=0", "max_model_len: expected an integer of at least 1"),
     ],
 )

@@ -1,0 +1,64 @@
+"""Learned output lengths: means of the completed, nothing of the future."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from batchprophet.models import Gpu, Instance
+from batchprophet.online.continuous import simulate_continuous
+from batchprophet.online.coupling.history import Past
+from batchprophet.online.learned_lengths import LearnedLengths
+from batchprophet.online.view import View
+
+
+def past(*outputs):
+    """Some complete requests, and one that is not."""
+    seen = [View(i, 0, 5, o, o) for i, o in enumerate(outputs)]
+    return Past(0, 99, (*seen, View(len(seen), 0, 5)))
+
+
+def test_the_expected_length_is_the_mean_of_the_longer_ones():
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        outputs = rng.integers(1, 30, int(rng.integers(0, 12))).tolist()
+        lengths = LearnedLengths(past(*outputs))
+        for tokens in range(32):
+            longer = [o for o in outputs if o > tokens]
+            mean = math.ceil(sum(longer) / len(longer)) if longer else tokens + 1
+            assert lengths.expected(tokens) == mean > tokens
+
+
+@pytest.mark.parametrize("policy", ["shortest-total", "least-work", "smallest-volume", "sorted-f"])
+def test_once_a_request_has_completed_equal_lengths_are_known(policy):
+    """The first completes alone; then told and untold policies do the same."""
+    rng = np.random.default_rng(4)
+    for _ in range(40):
+        n, o = int(rng.integers(2, 9)), int(rng.integers(1, 8))
+        prompt = rng.integers(1, 8, n)
+        arrival = np.concatenate([[0], np.sort(rng.integers(40, 60, n - 1))])
+        instance = Instance(
+            gpu=Gpu(kv_capacity=24, batch_tokens=9), arrival=arrival, prompt=prompt,
+            output=np.full(n, o),
+        )  # fmt: skip
+        untold = simulate_continuous(instance, f"{policy}:lengths=none")
+        assert untold == simulate_continuous(instance, policy)
+
+
+def test_what_it_learns_saves_preemptions():
+    rng = np.random.default_rng(5)
+    fewer = 0
+    for _ in range(20):
+        n = 60
+        instance = Instance(
+            gpu=Gpu(kv_capacity=200), arrival=np.sort(rng.integers(0, 200, n)),
+            prompt=rng.integers(1, 20, n), output=rng.integers(25, 35, n),
+        )  # fmt: skip
+        dropped = [
+            simulate_continuous(instance, policy).columns.drop_of.size
+            for policy in ("shortest-total:lengths=none", "shortest-prompt")
+        ]
+        fewer += dropped[0] < dropped[1]
+    assert fewer >= 18
