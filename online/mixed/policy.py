@@ -44,6 +44,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "alpha-greedy": f"{_HERE}.alpha_greedy:AlphaGreedy",
         "alpha-beta": f"{_HERE}.alpha_beta:AlphaBeta",
         "vllm": f"{_HERE}.vllm:Vllm",
+        "a-min": f"{_HERE}.a_min:AMin",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
@@ -61,7 +62,7 @@ class Policy(protocol.Policy[Observation, Decision], Protocol):
 
 #: The policies of mixed batching.
 REGISTRY: PolicyRegistry[Policy] = PolicyRegistry(
-    "mixed", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("bayes",)
+    "mixed", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("a-min", "bayes")
 )
 
 registered_policies = REGISTRY.registered

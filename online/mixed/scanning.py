@@ -120,6 +120,10 @@ class Plan:
         """Plan a run that starts at `t`."""
         self._runs.append((prompt, self._t + planned))
 
+    def add_running(self, size: int, completion: int) -> None:
+        """Plan a run that holds so many tokens at `t`."""
+        self._runs.append((size, completion))
+
 
 def scan_in_order(
     observation: Observation, order: Iterable[RequestView], *, skip: bool

@@ -20,6 +20,8 @@ VARIANTS = [
     "mc-sf:lengths=predicted,error=1",
     "mc-sf:lengths=interval",
     "sorted-f:lengths=predicted,error=0.5",
+    "a-min:lengths=interval",
+    "a-min:lengths=predicted,error=1",
     "alpha-greedy:alpha=0.4",
     "alpha-beta:alpha=0.1,beta=0.5",
     "vllm:max_requests=3,token_budget=30",

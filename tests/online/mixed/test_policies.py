@@ -45,6 +45,36 @@ def starts(instance, spec, seed=0):
     return simulate(instance, spec, seed=seed).start.tolist()
 
 
+def test_a_min_with_exact_lengths_is_mc_sf():
+    rng = np.random.default_rng(31)
+    for _ in range(200):
+        instance = random_instance(rng, int(rng.integers(2, 9)))
+        assert simulate(instance, "a-min:lengths=exact") == simulate(instance, "mc-sf")
+
+
+def test_a_min_finishes_though_it_evicts():
+    rng = np.random.default_rng(32)
+    evicted = again = 0
+    for _ in range(200):
+        instance = random_instance(rng, int(rng.integers(2, 9)))
+        schedule = simulate(instance, "a-min")
+        assert check_mixed(instance, schedule) == []
+        for i in range(instance.n):
+            runs = sorted((run.start, run.end) for run in schedule.evicted if run.request == i)
+            evicted, again = evicted + len(runs), again + (len(runs) > 1)
+            assert all(end - start < instance.output[i] for start, end in runs)
+    assert evicted > 100
+    assert again > 5
+
+
+def test_a_min_evicts_the_fewest_tokens_first():
+    # M = 9. The third starts at 1; at 2 all would hold 4 + 4 + 3 > 9 in round 3: it has had the
+    # fewest tokens. At 3 the others would hold 5 + 5: the later one goes, though both had three.
+    instance = burst(9, (1, 5), (1, 5), (1, 4), arrival=[0, 0, 1])
+    schedule = simulate(instance, "a-min")
+    assert [(run.request, run.end) for run in schedule.evicted] == [(1, 3), (2, 2)]
+
+
 def test_mc_sf_starts_the_shortest_output_first_and_stops_at_what_does_not_fit():
     # M = 9. By output: (1, 2), (5, 3), (1, 4). At round 2 the first two hold 3 + 7 = 10 > 9, so
     # (5, 3) does not fit at 0, and the scan stops before (1, 4). At 1: 3 + 6 = 9 in round 2, and
