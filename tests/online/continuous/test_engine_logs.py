@@ -83,7 +83,9 @@ def test_the_log_of_vllm_0_19_admits_requests_that_fit_whole():
     assert meta["resolved_config"]["scheduler_config"]["scheduler_reserve_full_isl"] is True
     instance, measured = vllm_log(name)
     whole, chunk = (
-        simulate_continuous(instance, f"vllm:scheduler_reserve_full_isl={each}").completion(instance)
+        simulate_continuous(instance, f"vllm:scheduler_reserve_full_isl={each}").completion(
+            instance
+        )
         for each in ("true", "false")
     )
     error = [np.abs((c - instance.arrival) / 1e6 - measured) / measured for c in (whole, chunk)]
