@@ -146,10 +146,8 @@ def fit_law(
         If the log has too few requests to tell a law.
     """
     own = engine.prompts_apart if own_prompt_intercept is None else own_prompt_intercept
-    most = np.arange(min(log.n, MOST_FITTED))
-    part = log if most.size == log.n else part_of(log, most)
-    until = None if most.size == log.n else int(log.arrival[most.size])
-    distance = Distance(part, engine, until, None if used is None else used[most])
+    part, until = first_requests(log, MOST_FITTED)
+    distance = Distance(part, engine, until, None if used is None else used[: part.n])
     guess = first_guess(part, own_prompt_intercept=own) if start is None else start
     best, nearest = _regressed_often(distance, guess, own)
     if own:  # what is taken for the intercept may be the prompts' work: begin again with one
@@ -163,6 +161,13 @@ def fit_law(
         if drawn is not best:
             best = min((best, _refined(distance, drawn, often)), key=distance)
     return _with_intervals(distance, best, distance(best), own)
+
+
+def first_requests(log: EngineLog, most: int) -> tuple[EngineLog, int | None]:
+    """Return the log of its first requests, and when the next one arrives; None for no other."""
+    if log.n <= most:
+        return log, None
+    return part_of(log, np.arange(most)), int(log.arrival[most])
 
 
 class Distance:

@@ -13,9 +13,9 @@ from ...models.engine_logs.log import EngineLog
 from ...models.errors import BatchprophetError
 from ...models.instance import FloatArray, IntArray
 from ..engine import EngineTimes
-from .fit import Distance, fit_law
+from .fit import Distance, first_requests, fit_law
 from .law import coefficients_of
-from .replay import Engine, Replay, part_of
+from .replay import Engine, Replay
 from .rules import ALTERNATIVES
 
 #: Most requests that may have failed: their work is not in the log.
@@ -365,8 +365,7 @@ def _other_rule(log: EngineLog, engine: Engine, played: Replay) -> Sign | None:
     law = played.instance.gpu.batch_time
     if not others or ":" in engine.rule:
         return None
-    until = int(log.arrival[MOST_TRIED]) if log.n > MOST_TRIED else None
-    part = log if until is None else part_of(log, np.arange(MOST_TRIED))
+    part, until = first_requests(log, MOST_TRIED)
     own = Distance(part, engine, until)(coefficients_of(law))  # type: ignore[arg-type]  # affine
     best, nearest = engine.rule, own
     for rule in others:

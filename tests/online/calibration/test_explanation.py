@@ -96,7 +96,7 @@ def test_prompts_in_batches_of_their_own_never_end_with_tokens():
         _, shared = batches_of(engine, jobs)
         assert shared >= 5
         engine, jobs, _ = drawn(seed)
-        engine.prompts_first = True
+        engine.prompts_first, engine.budget = True, 8192  # whole prompts
         assert batches_of(engine, jobs)[1] == 0
 
 
