@@ -10,7 +10,7 @@ from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
 from ...models.errors import BatchprophetError
 from ...solvers.hindsight import solve
-from ..calibration.fit import Distance, FittedLaw
+from ..calibration.fit import MOST_FITTED, Distance, FittedLaw, first_requests
 from ..calibration.law import coefficients_of, law_of
 from ..calibration.replay import Engine, instance_of
 from ..evaluation import Comparison
@@ -60,7 +60,8 @@ def under_other_laws(
 
 def _as_good(log: EngineLog, engine: Engine, fit: FittedLaw, seed: int) -> Iterator[AffineTime]:
     """Yield laws on the way from the fitted to drawn ones, as far as they explain the log."""
-    distance = Distance(log, engine)
+    part, until = first_requests(log, MOST_FITTED)  # those that the law is fitted to
+    distance = Distance(part, engine, until)
     middle = coefficients_of(fit.law)
     nearest = distance(middle)
     for drawn in fit.draws(DIRECTIONS, seed):

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...models.engine_logs.log import EngineLog
 from ...models.errors import BatchprophetError
-from .fit import fit_law
-from .replay import Engine, part_of
+from .fit import first_requests, fit_law
+from .replay import Engine
 from .signs import most_kv
 
 #: Capacities that are tried first, relative to the most KV that the log seems to hold: memory that
@@ -66,7 +66,7 @@ def fit_capacity(log: EngineLog, engine: Engine) -> FittedCapacity:
         Its `high` is the engine's capacity as given where memory does not bind.
     """
     block, ample = engine.limits.block_size, engine.limits.kv_capacity
-    part = log if log.n <= MOST_REQUESTS else part_of(log, np.arange(MOST_REQUESTS))
+    part, _ = first_requests(log, MOST_REQUESTS)
     least = int((log.prompt + log.output).max()) + block
     found: dict[int, float] = {}
 

@@ -9,9 +9,6 @@ from .errors import Errors
 from .replay import Engine, Replay
 from .signs import Sign, signs_of
 
-#: Most that a law that explains a log errs: mean latency; a request's, median and 95 %.
-MOST_MEAN, MOST_MEDIAN, MOST_P95 = 0.02, 0.03, 0.15
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
@@ -54,11 +51,6 @@ def explain(
         Whether these are the requests that the law was fitted to.
     """
     signs = signs_of(log, engine, played)
-    close = (
-        abs(found.mean_latency) <= MOST_MEAN
-        and found.median_request <= MOST_MEDIAN
-        and found.p95_request <= MOST_P95
-    )
     which = "" if seen else " held out of the fit"
     size = (
         f"the rule {engine.rule} gives the mean latency within {abs(found.mean_latency):.1%} and "
@@ -68,7 +60,7 @@ def explain(
     if signs:
         said = "; ".join(sign.text for sign in signs)
         return Explanation(explained=False, why=f"{said} ({size})", errors=found, signs=signs)
-    if not close:
+    if not found.close:
         text = f"{size}: another scheduler, another limit, or other work on the GPU"
         return Explanation(explained=False, why=text, errors=found)
     return Explanation(explained=True, why=size, errors=found)

@@ -32,6 +32,10 @@ ROUNDS = 6
 #: Plays of the rule that refining may take: fewer for longer logs, which say more and take longer.
 MOST_PLAYS, FEWEST_PLAYS, USUAL = 90, 40, 300
 
+#: Laws drawn from the regression, the nearest of which refining begins from once more: where memory
+#: is full the distance has many minima.
+DRAWN = 12
+
 #: A log is fitted on at most this many requests, the first ones; all others are a test.
 MOST_FITTED = 2000
 
@@ -114,6 +118,7 @@ def fit_law(
     start: FloatArray | None = None,
     used: NDArray[np.bool_] | None = None,
     plays: int = MOST_PLAYS,
+    twice: bool = False,
 ) -> FittedLaw:
     """Fit the law to a log.
 
@@ -132,6 +137,8 @@ def fit_law(
         Requests whose moments are used; all by default. The others load the engine all the same.
     plays : int
         Plays of the rule for refining, for a log of `USUAL` length.
+    twice : bool
+        Whether refining begins once more, from a law drawn from the regression; with as many plays.
 
     Raises
     ------
@@ -139,10 +146,8 @@ def fit_law(
         If the log has too few requests to tell a law.
     """
     own = engine.prompts_apart if own_prompt_intercept is None else own_prompt_intercept
-    most = np.arange(min(log.n, MOST_FITTED))
-    part = log if most.size == log.n else part_of(log, most)
-    until = None if most.size == log.n else int(log.arrival[most.size])
-    distance = Distance(part, engine, until, None if used is None else used[most])
+    part, until = first_requests(log, MOST_FITTED)
+    distance = Distance(part, engine, until, None if used is None else used[: part.n])
     guess = first_guess(part, own_prompt_intercept=own) if start is None else start
     best, nearest = _regressed_often(distance, guess, own)
     if own:  # what is taken for the intercept may be the prompts' work: begin again with one
@@ -150,8 +155,19 @@ def fit_law(
         other, near = _regressed_often(distance, again, own)
         best = other if near < nearest else best
     if plays:
-        best = _refined(distance, best, max(FEWEST_PLAYS, plays * USUAL // max(USUAL, part.n)))
+        often = max(FEWEST_PLAYS, plays * USUAL // max(USUAL, part.n))
+        drawn = _drawn(distance, best, own) if twice else best
+        best = _refined(distance, best, often)
+        if drawn is not best:
+            best = min((best, _refined(distance, drawn, often)), key=distance)
     return _with_intervals(distance, best, distance(best), own)
+
+
+def first_requests(log: EngineLog, most: int) -> tuple[EngineLog, int | None]:
+    """Return the log of its first requests, and when the next one arrives; None for no other."""
+    if log.n <= most:
+        return log, None
+    return part_of(log, np.arange(most)), int(log.arrival[most])
 
 
 class Distance:
@@ -215,6 +231,25 @@ def _regressed(stretches: Segments, before: FloatArray) -> FloatArray:
     return found
 
 
+def _drawn(distance: Distance, best: FloatArray, own: bool) -> FloatArray:
+    """Return the nearest of some laws drawn from the regression on the batches of the best one."""
+    distance(best)
+    stretches = distance.stretches(own)
+    if stretches.took.size < 2 * best.size:
+        return best
+    middle, spread = _regression(stretches)
+    rng = np.random.default_rng(0)
+    drawn = np.abs(rng.multivariate_normal(middle, spread, size=DRAWN, method="eigh"))
+    nearest: FloatArray = min(drawn, key=distance)
+    return nearest
+
+
+def _regression(stretches: Segments) -> tuple[FloatArray, FloatArray]:
+    """Return the coefficients that the stretches tell, and their covariance."""
+    found, kept = robust_fit(stretches.rows, stretches.took, stretches.weight)
+    return found, covariance(stretches.rows, stretches.took, stretches.weight, found, kept)
+
+
 def _refined(distance: Callable[[FloatArray], float], best: FloatArray, plays: int) -> FloatArray:
     """Walk to a near minimum of the distance, in coefficients relative to those given."""
     middle = max(float(best[0]), LEAST)
@@ -244,8 +279,7 @@ def _with_intervals(distance: Distance, best: FloatArray, nearest: float, own: b
             f"{distance.log.name}: expected at least {2 * k} stretches between known moments, "
             f"found {stretches.took.size}: too few requests to fit a law of {k} coefficients"
         )
-    found, kept = robust_fit(stretches.rows, stretches.took, stretches.weight)
-    spread = covariance(stretches.rows, stretches.took, stretches.weight, found, kept)
+    found, spread = _regression(stretches)
     apart = np.outer(found - best, found - best)  # two estimators that differ are both unsure
     spread = spread + apart
     deviation = DEVIATIONS * np.sqrt(np.diag(spread)) + FLOOR * best

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-#: By regime: first come first served with separate prompts, whole groups, and shortest first.
+#: By regime: admission by first chunks; separate prompts; whole groups; shortest first.
 ALTERNATIVES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "continuous": ("vllm", "prefill-first", "shortest-total", "mc-sf"),
+        "continuous": (
+            "vllm",
+            "vllm:scheduler_reserve_full_isl=false",
+            "prefill-first",
+            "shortest-total",
+            "mc-sf",
+        ),
         "separate": ("prefill-first", "decode-first", "smallest-volume"),
     }
 )

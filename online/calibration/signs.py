@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import pdtr
 
 from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
 from ...models.errors import BatchprophetError
 from ...models.instance import FloatArray, IntArray
-from .fit import Distance, fit_law
+from ..engine import EngineTimes
+from .fit import Distance, first_requests, fit_law
 from .law import coefficients_of
-from .replay import Engine, Replay, part_of
+from .replay import Engine, Replay
 from .rules import ALTERNATIVES
 
 #: Most requests that may have failed: their work is not in the log.
@@ -36,6 +38,10 @@ MOST_EARLY = 0.2
 
 #: First tokens within so many batches have no queue before them; fewer requests say nothing.
 AT_ONCE, FEW = 2.5, 20
+
+#: Last tokens that come together with first tokens are as many as the rule would have but for a
+#: probability of this; a rule that has none may have this share of the requests, for mistimed ones.
+UNLIKELY, MISTIMED = 0.002, 0.02
 
 #: By how much more KV than there is a log may seem to hold: caches are estimated between tokens.
 MORE_KV = 1.1
@@ -83,9 +89,13 @@ def signs_of(log: EngineLog, engine: Engine, played: Replay) -> tuple[Sign, ...]
         _overtaking(log, played),
         _late(log, played),
         _early(log, played),
-        _other_rule(log, engine, played),
+        _kinds_apart(log, played),
+        _kinds_together(log, played),
     )
-    return tuple(sign for sign in found if sign is not None)
+    seen = [sign for sign in found if sign is not None]
+    if all(sign.cause == "rule" for sign in seen):  # otherwise another rule explains nothing
+        seen += [sign for sign in (_other_rule(log, engine, played),) if sign is not None]
+    return tuple(seen)
 
 
 def most_at_once(begin: IntArray, end: IntArray) -> int:
@@ -288,14 +298,74 @@ def _early(log: EngineLog, played: Replay) -> Sign | None:
     )
 
 
+def together(first: IntArray, last: IntArray, margin: float) -> int:
+    """Count the last tokens that come together with another request's first token.
+
+    Where a request's first token is its last, they are one.
+
+    Examples
+    --------
+    >>> together(np.array([1000, 5000]), np.array([5000, 9000]), 100.0)
+    1
+    """
+    many = last > first
+    moments = np.sort(first)
+    after = np.searchsorted(moments, last[many])
+    near = np.stack(
+        [moments[np.maximum(after - 1, 0)], moments[np.minimum(after, moments.size - 1)]]
+    )
+    return int((np.abs(near - last[many]) <= margin).any(axis=0).sum())
+
+
+def expected_together(log: EngineLog, times: EngineTimes) -> float:
+    """Return how many last tokens a rule has come together with first tokens, on the average.
+
+    Each token job is a request's last one about as often: so these are the token jobs in batches
+    that emit first tokens, times the share of last tokens in all token jobs.
+    """
+    batches = np.unique(np.searchsorted(times.end, times.first_token))
+    jobs = max(1, int((log.output - 1).sum()))
+    return float(times.jobs[batches].sum()) * int((log.output > 1).sum()) / jobs
+
+
+def _kinds_apart(log: EngineLog, played: Replay) -> Sign | None:
+    """Hardly a last token comes with first tokens, though by the rule they share batches."""
+    times = played.times
+    margin = OFF_BEAT[0] * float((times.end - times.start).min())
+    seen = together(log.first_token, log.last_token, margin)
+    by_rule = min(
+        together(times.first_token, times.completion, margin), expected_together(log, times)
+    )
+    if seen >= by_rule or pdtr(seen, by_rule) >= UNLIKELY:
+        return None
+    return Sign(
+        cause="rule",
+        text=f"{seen:,} last tokens come together with a first token, about {by_rule:,.0f} by the "
+        "rule: prompts in batches of their own (--rule prefill-first)",
+    )
+
+
+def _kinds_together(log: EngineLog, played: Replay) -> Sign | None:
+    """Last tokens come with first tokens, though by the rule they share no batch."""
+    times = played.times
+    margin = OFF_BEAT[0] * float((times.end - times.start).min())
+    seen = together(log.first_token, log.last_token, margin)
+    if expected_together(log, times) > 0 or seen <= MISTIMED * log.n:
+        return None
+    return Sign(
+        cause="rule",
+        text=f"{seen:,} last tokens come together with a first token, none by the rule: batches "
+        "of prompts and token jobs (--regime continuous --rule vllm)",
+    )
+
+
 def _other_rule(log: EngineLog, engine: Engine, played: Replay) -> Sign | None:
     """Another rule is much nearer to the log."""
     others = [rule for rule in ALTERNATIVES.get(engine.regime, ()) if rule != engine.rule]
     law = played.instance.gpu.batch_time
     if not others or ":" in engine.rule:
         return None
-    until = int(log.arrival[MOST_TRIED]) if log.n > MOST_TRIED else None
-    part = log if until is None else part_of(log, np.arange(MOST_TRIED))
+    part, until = first_requests(log, MOST_TRIED)
     own = Distance(part, engine, until)(coefficients_of(law))  # type: ignore[arg-type]  # affine
     best, nearest = engine.rule, own
     for rule in others:
