@@ -21,6 +21,7 @@ PAGES = [
     *(ROOT / "docs").rglob("*.md"),
 ]
 README = (ROOT / "README.md").read_text("utf-8")
+LOG = ROOT.parent / "shared/data/engine-logs/vllm-rtx4090-llama-3.1-8b/requests.jsonl"
 TRACE = ROOT.parent / "shared/data/traces/azure2023_conv.csv"
 
 
@@ -85,3 +86,22 @@ def test_the_real_window_is_as_printed():
     solution = bp.solve(window, time_limit=0).solution
     assert solution.lower_bound <= best
     assert solution.objective >= int(low.replace(",", ""))
+
+
+def audit_text():
+    """The audit's output in the README, on one line."""
+    return " ".join(README.split("```text\nThe engine's")[1].split("```")[0].split())
+
+
+def printed(pattern):
+    """Numbers of the README's audit, each found once."""
+    (found,) = re.findall(pattern, audit_text())
+    return [float(number.replace(",", "")) for number in found]
+
+
+def test_the_audit_is_consistent_as_printed():
+    (engine,) = printed(r"mean latency of ([\d.]+) s is between()")[:1]
+    low, high = printed(r"between ([\d.]+) and ([\d.]+) times")
+    best, bound = printed(r"a schedule with ([\d.]+) s is known, and none has less than ([\d.]+) s")
+    assert low == pytest.approx(engine / best, abs=2e-4)
+    assert high == pytest.approx(engine / bound, abs=2e-4 * high)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..arguments.instances import require_model, require_seconds
 from ..arguments.outputs import PathLike
+from ..arguments.slo import parse_slo
 from ..models.batch_time import AffineTime
 from ..models.engine_logs.log import EngineLog
 from ..models.errors import InputError
@@ -97,18 +99,9 @@ def audit(
     require_model(regime)
     require_seconds(time_limit)
     law, limits = _law(batch_time), _limits(slo)
+    said = Said(regime, rule, kv_capacity, max_num_seqs, max_num_batched_tokens, block_size)
     found = _read(log, meta, format, columns)
-    engine, assumed = engine_for(
-        found,
-        Said(
-            regime=regime,
-            rule=rule,
-            kv_capacity=kv_capacity,
-            max_num_seqs=max_num_seqs,
-            max_num_batched_tokens=max_num_batched_tokens,
-            block_size=block_size,
-        ),
-    )
+    engine, assumed = engine_for(found, said)
     from ..online.audit.audit import audit as audited
     from ..solvers.warm_up import compile_first
 
@@ -173,15 +166,8 @@ def calibrate(
 
             own = not engine_kind(regime).mixes
             return CalibratedSteps(fit=fit_steps(steps, own_prompt_intercept=own))
+    said = Said(regime, rule, kv_capacity, max_num_seqs, max_num_batched_tokens, block_size)
     found = _read(log, meta, format, columns)
-    said = Said(
-        regime=regime,
-        rule=rule,
-        kv_capacity=kv_capacity,
-        max_num_seqs=max_num_seqs,
-        max_num_batched_tokens=max_num_batched_tokens,
-        block_size=block_size,
-    )
     engine, assumed = engine_for(found, said)
     from ..online.calibration.errors import held_out
     from ..online.calibration.explanation import explain
@@ -243,16 +229,10 @@ def _law(batch_time: str) -> AffineTime | None:
 def _limits(slo: str | None) -> Limits:
     from ..online.audit.figures import Limits
 
-    values: dict[str, float] = {}
-    for part in slo.split(",") if slo else []:
-        key, _, value = part.strip().partition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            number = -1.0
-        if key not in ("ttft", "tpot") or key in values or not 0 < number < float("inf"):
-            raise InputError(
-                f"slo: expected ttft=MS,tpot=MS in milliseconds, found {part.strip()!r}"
-            )
-        values[key] = number
-    return Limits(**values)
+    if slo is None:
+        return Limits()
+    found = parse_slo(slo)
+    return Limits(
+        ttft=None if found.ttft == math.inf else found.ttft,
+        tpot=None if found.tpot == math.inf else found.tpot,
+    )

@@ -14,7 +14,7 @@ from ..online.engine import EngineLimits
 DEFAULT_SEATS, DEFAULT_TOKENS, DEFAULT_BLOCK = 256, 2048, 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Said:
     """What a caller says of an engine; None where nothing is said."""
 

@@ -61,9 +61,8 @@ def reading(audit: Audit, assumed: Sequence[str]) -> list[str]:
             if failed > 1
             else "1 request failed and is left out."
         )
-    if audit.fit is not None:
-        found.append(law_sentence(audit.fit))
     if audit.hindsight is not None:
+        found += [] if audit.fit is None else [law_sentence(audit.fit)]
         found += [*_order(audit, audit.hindsight), *_knobs(audit.hindsight)]
         found += _sharpness(audit.hindsight)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from ..arguments.outputs import require_outputs_in
 from ..arguments.policies import find_local_modules
 from . import console
-from .options import Json, OutFolder, Seed, TimeLimit
+from .options import Format, Json, OutFolder, Seed, Slo, TimeLimit
 
 Log = Annotated[Path, typer.Argument(metavar="LOG", help="An engine's log; plain, .gz or .zst.")]
 Meta = Annotated[
@@ -29,7 +28,6 @@ Rule = Annotated[
     typer.Option(metavar="NAME", help="The engine's rule, a policy: vllm, prefill-first, …"),
 ]
 Limit = Annotated[int | None, typer.Option(metavar="N", min=1, help="Limit of the engine.")]
-Format = Annotated[str, typer.Option("--format", metavar="NAME", help="auto, or a format's name.")]
 Columns = Annotated[
     str | None,
     typer.Option(
@@ -54,10 +52,7 @@ def audit(
         typer.Option(metavar="LAW", help="fit, or affine:c0=…,c1=…,c2=…,c3=… in milliseconds."),
     ] = "fit",
     time_limit: TimeLimit = 60.0,
-    slo: Annotated[
-        str | None,
-        typer.Option(metavar="MAP", help="Limits for the goodput, in ms: ttft=2000,tpot=50."),
-    ] = None,
+    slo: Slo = None,
     format_: Format = "auto",
     columns: Columns = None,
     seed: Seed = 0,
@@ -91,7 +86,7 @@ def audit(
             progress=progress,
         )
     if out is not None:
-        console.note(f"wrote {audited.save(out, command=_command())}")
+        console.note(f"wrote {audited.save(out, command=console.command_line())}")
     if as_json:
         console.print_json(audited.to_record())
     else:
@@ -134,8 +129,3 @@ def calibrate(
         console.print_json(calibrated.to_record())
     else:
         print(calibrated.summary())
-
-
-def _command() -> str:
-    words = [f"'{word}'" if " " in word else word for word in sys.argv[1:]]
-    return " ".join(["batchprophet", *words])

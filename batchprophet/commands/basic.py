@@ -5,7 +5,6 @@ Heavy imports stay inside the functions, so that ``batchprophet --help`` is quic
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -23,6 +22,7 @@ from .options import (
     CertificateFile,
     ChunkedPrefill,
     ContinuousLimit,
+    Format,
     InstanceFile,
     Json,
     Model,
@@ -273,9 +273,7 @@ def convert(
             help="KV capacity in tokens; required, unless a vLLM log has a meta.json next to it.",
         ),
     ] = None,
-    format_: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="auto, or a format's name.")
-    ] = "auto",
+    format_: Format = "auto",
     columns: Annotated[
         str | None,
         typer.Option(
@@ -421,5 +419,4 @@ def _write_instance(
 def _origin() -> Origin:
     from ..report.page import Origin
 
-    words = [f"'{word}'" if " " in word else word for word in sys.argv[1:]]
-    return Origin.today(command=" ".join(["batchprophet", *words]))
+    return Origin.today(command=console.command_line())

@@ -181,3 +181,9 @@ def _print(table: Any) -> None:
     with plain.capture() as captured:
         plain.print(table)
     print("\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines()))
+
+
+def command_line() -> str:
+    """Return the command that runs, as it was typed."""
+    words = [f"'{word}'" if " " in word else word for word in sys.argv[1:]]
+    return " ".join(["batchprophet", *words])

@@ -43,9 +43,10 @@ Slo = Annotated[
     str | None,
     typer.Option(
         metavar="ttft=T,tpot=T",
-        help="Latency limits in ms, for the goodput; continuous batching.",
+        help="Latency limits in ms, for the goodput.",
     ),
 ]
+Format = Annotated[str, typer.Option("--format", metavar="NAME", help="auto, or a format's name.")]
 OutFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result here.")]
 OutFolder = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write report.html and its data here.")

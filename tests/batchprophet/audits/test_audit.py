@@ -69,24 +69,72 @@ def test_knobs_are_played_and_bounded(audited):
 
 
 def test_what_is_saved_is_checked_by_check(audited, tmp_path, capsys):
-    audited.save(tmp_path)
-    files = ["instance.json", "solution.json", "--bound", "certificate.json"]
-    words = [each if each.startswith("--") else str(tmp_path / each) for each in files]
-    assert run(["check", *words, "--json"]) == 0
-    checked = json.loads(capsys.readouterr().out)
-    assert checked["feasible"]
+    require_checked(audited, tmp_path, capsys)
     instance = bp.read_instance(tmp_path / "instance.json")
     assert instance.id[0] == "bench-0"
     assert json.loads((tmp_path / "audit.json").read_text()) == audited.to_record()
 
 
+@pytest.mark.slow
+def test_an_audit_that_searches_is_no_worse_and_is_checked_too(audited, tmp_path, capsys):
+    searched = bp.audit(written(tmp_path, served()), batch_time=BATCH_TIME, time_limit=6)
+    found, quick = (each.to_record()["hindsight"] for each in (searched, audited))
+    assert found["lower_bound_ms"] >= quick["lower_bound_ms"]
+    assert found["mean_latency_ms"] <= quick["mean_latency_ms"]
+    for knob in searched.to_record()["knobs"]:
+        assert knob["lower_bound_ms"] <= knob["mean_latency_ms"] * (1 + 1e-12)
+    require_checked(searched, tmp_path, capsys)
+
+
+def require_checked(audited, folder, capsys):
+    audited.save(folder)
+    files = ["instance.json", "solution.json", "--bound", "certificate.json"]
+    words = [each if each.startswith("--") else str(folder / each) for each in files]
+    assert run(["check", *words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["feasible"]
+
+
 def test_the_report_needs_no_other_file_and_holds_its_data(audited, tmp_path):
     page = (audited.save(tmp_path).parent / "report.html").read_text()
-    assert not re.search(r"(src|href)=|https?://(?!www\.w3\.org)|@import|fetch\(", page)
+    assert not re.search(r"(src|href)=(?!.#)|https?://(?!www\.w3\.org)|@import|fetch\(", page)
     data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
     assert len(data["requests"]) == audited.audit.log.n
     assert set(data["latency"]) == {"engine", "simulated", "best"}
-    assert audited.reading()[0].split(":")[0].replace("'", "&#39;") in page
+    said = page.replace("&#39;", "'").replace("\u00a0", " ")
+    assert all(sentence in said for sentence in audited.reading())
+
+
+def test_the_table_has_every_policy_once_and_knobs_from_the_best_on(audited):
+    names = [row[0] for row in audited.rows()]
+    assert names[:2] == ["the engine (log)", "vllm (simulated)"]
+    assert names[-2:] == ["best schedule known", "proved lower bound"]
+    assert len(set(names)) == len(names)
+    assert "vllm" not in names
+    means = [float(row[1].replace(",", "")) for row in audited.knob_rows()]
+    assert means == sorted(means)
+    assert len(means) == len(audited.to_record()["knobs"])
+
+
+def test_the_picture_of_the_knobs_is_true(audited):
+    ax = audited.plot_knobs().axes[0]
+    knobs = audited.knobs()
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names[2:] == [f"{knob.name} {knob.change}" for knob in knobs]
+    lowest, highest = ax.get_xlim()
+    found = {
+        (round(float(y)), round(float(x), 6))
+        for line in ax.lines
+        for x, y in [line.get_xydata()[0] if len(line.get_xydata()) else (-1, -1)]
+        if line.get_marker() == "o"
+    }
+    for y, knob in enumerate(knobs, start=2):
+        for value in (knob.figures.mean_latency_ms, knob.figures.p99_latency_ms):
+            seconds = value / 1000
+            assert (y, round(seconds, 6)) in found or seconds > highest
+    bars = {round(bar.get_y() + bar.get_height() / 2): bar for bar in ax.patches}
+    for y, knob in enumerate(knobs, start=2):
+        assert bars[y].get_x() == pytest.approx(knob.lower_bound_ms / 1000)
+    assert lowest == 0
 
 
 def test_names_cannot_end_the_script_of_the_report(tmp_path):
@@ -136,7 +184,7 @@ def test_the_command_line(tmp_path, capsys):
     ("option", "value", "message"),
     [
         ("--kv-capacity", "40", "expected prompt + output of at most the 40 KV tokens"),
-        ("--slo", "ttft=-3", "slo: expected ttft=MS,tpot=MS"),
+        ("--slo", "ttft=-3", "slo: expected ttft=T,tpot=T"),
         ("--batch-time", "unit", "batch_time: expected fit or an affine law"),
         ("--rule", "nobody", "nobody"),
         ("--regime", "mixed", "regime: expected one that engines have"),
