@@ -17,6 +17,7 @@ from .hindsight import Search, begin
 #: Compiled functions that stand for all.
 FUNCTIONS = (
     ("solvers.continuous.search.annealing", "anneal"),
+    ("solvers.continuous.search.ruin_and_recreate", "ruin_and_recreate"),
     ("solvers.continuous.bounds.profile_flows", "spread"),
     ("solvers.certificates.continuous.batch_lengths", "profile_cost"),
 )

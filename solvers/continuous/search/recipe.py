@@ -1,4 +1,8 @@
-"""The search for schedules of continuous batching: list rules annealed, coarse to fine in time."""
+"""The search for schedules of continuous batching, from the coarse to the fine.
+
+Simple rules first; then list rules are annealed, which find when to admit many and when few; then
+requests are taken out of the best schedule and put back one by one where they cost least.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +14,29 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ....models.continuous.schedule import ContinuousSchedule
-from ....models.instance import FloatArray, Instance
+from ....models.instance import FloatArray, Instance, IntArray
 from ...random_stream import Stream, random_stream
 from ...stages import Limits
 from ..compiled_instance import CompiledInstance, compiled_instance
-from . import annealing
-from .list_schedule import Rule, list_schedule, no_batches, ring_size
-from .starts import rule_of, simple_rules
+from . import annealing, ruin_and_recreate
+from .list_schedule import Rule, decode, list_schedule, no_batches, ring_size
+from .pace import part_of, rounds, temperatures
+from .run_schedules import runs_of, schedule_of
+from .runs import Costs, costs
+from .starts import least_work, rule_of, simple_rules
 
-#: Rounds of annealing: segments of time, the hottest temperature as a share of the cost to anneal,
-#: the share of the time. When all are over, the last is repeated.
+#: Share of the time in which list rules are annealed; then requests are put where they cost least.
+RULES_SHARE = 0.25
+
+#: Rounds of annealing of rules: segments of time, the hottest temperature as a share of the cost to
+#: anneal, the share of the time.
 ROUNDS = ((6, 3e-4, 0.2), (12, 1.5e-4, 0.2), (24, 1e-4, 0.25), (48, 7e-5, 0.35))
 
-#: The coldest temperature of a round, as a share of its hottest.
+#: The coldest temperature of such a round, as a share of its hottest.
 COLD = 3e-3
 
-#: Seconds of annealing between two looks at the clock.
-SLICE_SECONDS = 0.05
-
-#: Steps between two looks where work is limited.
-SLICE_STEPS = 64
+#: Temperatures of ruin and recreate, as shares of the cost to anneal.
+HOTTEST, COLDEST = 1e-4, 1e-6
 
 #: Prompt tokens that a batch may have at least, where limits are searched for.
 LEAST_TOKENS = 32
@@ -72,87 +79,83 @@ class Search:
     found: Callable[[ContinuousSchedule], None]
     _numbers: CompiledInstance = field(init=False)
     _stream: Stream = field(init=False)
-    _weight: FloatArray = field(init=False)
-    _last: float = field(init=False)
+    _costs: Costs = field(init=False)
+    _given: ContinuousSchedule | None = field(init=False, default=None)
     _rule: Rule | None = field(init=False, default=None)
+    _rule_cost: float = field(init=False, default=math.inf)
+    _best: ContinuousSchedule | None = field(init=False, default=None)
     _cost: float = field(init=False, default=math.inf)
 
     def __post_init__(self) -> None:
         self._numbers = compiled_instance(self.instance)
         self._stream = random_stream(self.seed)
-        self._weight, self._last = weights(self.instance, self.objective)
+        self._costs = costs(self._numbers, *weights(self.instance, self.objective))
 
     def try_rules(self, schedule: ContinuousSchedule | None, limits: Limits) -> None:
         """Play simple rules, and the order of a schedule; keep the best to begin with."""
         began = time.perf_counter()
         given = [] if schedule is None else [("", rule_of(self.instance, schedule))]
+        self._given = schedule
         for _, rule in (*given, *simple_rules(self.instance)):
-            self._take(rule, ring_size(self._numbers, rule))
+            self._take_rule(rule, ring_size(self._numbers, rule))
             if limits.stop() or time.perf_counter() - began >= limits.seconds:
                 return
 
     def improve(self, limits: Limits) -> None:
         """Anneal until the limits are reached: by clock for all the time, by work all steps."""
-        assert self._rule is not None
         began = time.perf_counter()
-        steps, done = limits.steps(), 0
-        for segments, hottest, share in (*ROUNDS, *(ROUNDS[-1] for _ in range(1000))):
-            if steps is not None:
-                until = min(steps, done + int(share * steps) + 1)
-                done = self._round(segments, hottest, limits, done, until, math.inf, began)
-                if done >= steps:
-                    return
-                continue
-            left = limits.seconds - (time.perf_counter() - began)
-            if left <= 0 or limits.stop():
-                return
-            seconds = min(left, max(share * limits.seconds, SLICE_SECONDS))
-            self._round(segments, hottest, limits, 0, 2**62, seconds, time.perf_counter())
+        self._anneal_rules(part_of(limits, RULES_SHARE))
+        if limits.work is None:
+            seconds = limits.seconds - (time.perf_counter() - began)
+            self._place_requests(Limits(seconds, None, limits.stop))
+        else:
+            done = int(RULES_SHARE * limits.work)
+            self._place_requests(Limits(limits.seconds, limits.work - done, limits.stop))
 
-    def _round(
-        self,
-        segments: int,
-        hottest: float,
-        limits: Limits,
-        done: int,
-        until: int,
-        seconds: float,
-        began: float,
-    ) -> int:
-        """Anneal at falling temperatures; return how many steps are done since the beginning."""
-        assert self._rule is not None
-        landscape, rule = self._landscape(self._rule, segments)
+    def _anneal_rules(self, limits: Limits) -> None:
+        """Anneal list rules on ever finer segments of time."""
         nothing = no_batches()
-        state = annealing.begin(landscape, rule, nothing)
-        first, hot = done, hottest * max(1.0, self._cost - self._floor())
-        by_work = seconds == math.inf
-        slice_steps, part = SLICE_STEPS if by_work else 1, 0.0
-        while part < 1.0 and not limits.stop():
-            cold = part
-            slice_began = time.perf_counter()
-            count = min(slice_steps, until - done)
-            if by_work:
-                part = (done + count - first) / max(1, until - first)
-            else:
-                part = min(1.0, (slice_began + SLICE_SECONDS - began) / seconds)
-            annealing.anneal(
-                landscape, state, self._stream, nothing, count,
-                hot * COLD**cold, hot * COLD**part,
-            )  # fmt: skip
-            done += count
-            if not by_work:
-                taken = max(1e-6, time.perf_counter() - slice_began)
-                slice_steps = max(1, min(4 * slice_steps, int(count * SLICE_SECONDS / taken)))
-                if slice_began - began >= seconds:
-                    break
-            if state.cost[1] < self._cost:
-                self._take(state.best(landscape.width, landscape.depth), landscape.ring)
-        return done
+        for number, slices in rounds([share for _, _, share in ROUNDS], limits):
+            segments, hottest, _ = ROUNDS[number]
+            assert self._rule is not None
+            landscape, rule = self._landscape(self._rule, segments)
+            state = annealing.begin(landscape, rule, nothing)
+            hottest *= self._to_anneal(state.cost[1])
+            for each in slices:
+                annealing.anneal(
+                    landscape, state, self._stream, nothing, each.steps,
+                    *temperatures(hottest, COLD * hottest, each),
+                )  # fmt: skip
+                if state.cost[1] < self._rule_cost:
+                    self._take_rule(state.best(landscape.width, landscape.depth), landscape.ring)
+                if limits.stop():
+                    return
 
-    def _floor(self) -> float:
-        """Cost of completions at the arrivals: only what is above it can be annealed away."""
-        last = float(self.instance.arrival.max())
-        return float(self._weight @ self.instance.arrival) + self._last * last
+    def _place_requests(self, limits: Limits) -> None:
+        """Take requests out, and put them back where they cost least."""
+        starts = [each for each in (self._best, self._given) if each is not None]
+        runs, cost = min(
+            (runs_of(self.instance, self._numbers, self._costs, each) for each in starts),
+            key=lambda start: start[1],
+        )
+        state = ruin_and_recreate.begin(runs, least_work(self._numbers), cost)
+        scale = self._to_anneal(cost)
+        for _, slices in rounds([1.0], limits):
+            for each in slices:
+                ruin_and_recreate.ruin_and_recreate(
+                    self._numbers, self._costs, state, self._stream, each.steps,
+                    *temperatures(HOTTEST * scale, COLDEST * scale, each),
+                )  # fmt: skip
+                if state.cost[1] < self._cost:
+                    self._take(schedule_of(self._numbers, state.best))
+                if limits.stop():
+                    return
+
+    def _to_anneal(self, cost: float) -> float:
+        """What a cost is above that of completions at the arrivals, which cannot be annealed."""
+        arrival = self.instance.arrival
+        floor = float(self._costs.weight @ arrival) + self._costs.last * float(arrival.max())
+        return max(1.0, cost - floor)
 
     def _landscape(self, rule: Rule, segments: int) -> tuple[annealing.Landscape, Rule]:
         """Return what is annealed over, and the rule with this many segments."""
@@ -171,17 +174,26 @@ class Search:
         )
         smallest = finer._replace(prompt_tokens=np.array([least], dtype=np.int64))
         landscape = annealing.Landscape(
-            self._numbers, self._weight, self._last, width, rule.depth,
+            self._numbers, self._costs.weight, self._costs.last, width, rule.depth,
             ring_size(self._numbers, smallest), limits.running, limits.tokens, least,
         )  # fmt: skip
         return landscape, finer
 
-    def _take(self, rule: Rule, ring: int) -> None:
-        """Keep a rule if it is the best so far, and hand in its schedule."""
-        landscape = annealing.Landscape(
-            self._numbers, self._weight, self._last, rule.width, rule.depth, ring, 0, 0, 0
-        )
-        cost = annealing.cost(landscape, rule, no_batches())
+    def _take_rule(self, rule: Rule, ring: int) -> None:
+        """Keep a rule if it is the best so far, and its schedule if that is."""
+        completion, _, _ = decode(self._numbers, rule, ring, no_batches(), False)
+        cost = self._cost_of(completion)
+        if cost < self._rule_cost:
+            self._rule_cost, self._rule = cost, rule
         if cost < self._cost:
-            self._cost, self._rule = cost, rule
-            self.found(list_schedule(self._numbers, rule))
+            self._take(list_schedule(self._numbers, rule))
+
+    def _take(self, schedule: ContinuousSchedule) -> None:
+        """Keep a schedule if it is the best so far, and hand it in."""
+        cost = self._cost_of(schedule.completion(self.instance))
+        if cost < self._cost:
+            self._cost, self._best = cost, schedule
+            self.found(schedule)
+
+    def _cost_of(self, completion: IntArray) -> float:
+        return float(self._costs.weight @ completion) + self._costs.last * float(completion.max())
