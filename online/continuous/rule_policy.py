@@ -27,6 +27,8 @@ class RulePolicy:
 
     model: ClassVar[str] = "continuous"
     name: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
 
     def rule(self, gpu: Limits) -> Rule:
         """Return the rule on a GPU."""
