@@ -83,10 +83,10 @@ def held_out(log: EngineLog, engine: Engine, played: Replay) -> Errors:
     even = np.arange(log.n) % 2 == 0
     found = []
     for used in (even, ~even):
-        fit = fit_law(log, engine, used=used, plays=HELD_OUT_PLAYS)
+        fit = fit_law(log, engine, used=used, plays=HELD_OUT_PLAYS, wide=False)
         apart = errors(log, replay(log, engine, fit.law), ~used)
         if not apart.close:
-            harder = fit_law(log, engine, used=used, twice=True)
+            harder = fit_law(log, engine, used=used)
             fit = min(fit, harder, key=lambda each: each.distance_ms)
             apart = errors(log, replay(log, engine, fit.law), ~used)
         found.append(apart)

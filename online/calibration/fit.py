@@ -3,7 +3,9 @@
 The rule is played with a guess of the law; it says which batches lie between the moments of the
 log, and a regression on these batches gives a better law (`segments`), again and again. Of all laws
 met, the one whose simulated moments are nearest to the log's is taken, and refined by Nelder and
-Mead's method on the same distance. Intervals come from the regression.
+Mead's method on the same distance. It begins with several guesses, since where memory is full the
+distance has many minima; where the nearest law is far off, differential evolution seeks another one
+around it. Intervals come from the regression.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import differential_evolution, minimize
 
 from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
@@ -32,9 +34,18 @@ ROUNDS = 6
 #: Plays of the rule that refining may take: fewer for longer logs, which say more and take longer.
 MOST_PLAYS, FEWEST_PLAYS, USUAL = 90, 40, 300
 
-#: Laws drawn from the regression, the nearest of which refining begins from once more: where memory
-#: is full the distance has many minima.
-DRAWN = 12
+#: What the first guess of c0, and of c1, is multiplied by: the regressions begin with each.
+STARTS_C0, STARTS_C1 = (1.0, 0.5, 2.0, 0.7, 1.4), (1.0, 2.0)
+
+#: Of so many of the laws that the regressions lead to is the nearest refined.
+REFINED = 2
+
+#: A law is far off if its distance is more than this part of the mean latency.
+FAR = 0.005
+
+#: Generations in which a law is sought around the nearest, for a log of `USUAL` length, of so many
+#: laws for each coefficient; in logarithms, how far c0, c1 and the time of a token job may be.
+GENERATIONS, POPULATION, AROUND = 24, 8, (0.5, 0.7, 0.5)
 
 #: A log is fitted on at most this many requests, the first ones; all others are a test.
 MOST_FITTED = 2000
@@ -118,7 +129,7 @@ def fit_law(
     start: FloatArray | None = None,
     used: NDArray[np.bool_] | None = None,
     plays: int = MOST_PLAYS,
-    twice: bool = False,
+    wide: bool = True,
 ) -> FittedLaw:
     """Fit the law to a log.
 
@@ -137,8 +148,8 @@ def fit_law(
         Requests whose moments are used; all by default. The others load the engine all the same.
     plays : int
         Plays of the rule for refining, for a log of `USUAL` length.
-    twice : bool
-        Whether refining begins once more, from a law drawn from the regression; with as many plays.
+    wide : bool
+        Whether it begins with several guesses, and seeks another law where the nearest is far off.
 
     Raises
     ------
@@ -148,18 +159,18 @@ def fit_law(
     own = engine.prompts_apart if own_prompt_intercept is None else own_prompt_intercept
     part, until = first_requests(log, MOST_FITTED)
     distance = Distance(part, engine, until, None if used is None else used[: part.n])
-    guess = first_guess(part, own_prompt_intercept=own) if start is None else start
-    best, nearest = _regressed_often(distance, guess, own)
+    found = [_regressed_often(distance, guess, own) for guess in _guesses(part, start, own, wide)]
     if own:  # what is taken for the intercept may be the prompts' work: begin again with one
-        again = np.append(best[:4], best[0])
-        other, near = _regressed_often(distance, again, own)
-        best = other if near < nearest else best
+        nearest = min(found, key=distance)
+        found.append(_regressed_often(distance, np.append(nearest[:4], nearest[0]), own))
+    found.sort(key=distance)
+    best = found[0]
     if plays:
         often = max(FEWEST_PLAYS, plays * USUAL // max(USUAL, part.n))
-        drawn = _drawn(distance, best, own) if twice else best
-        best = _refined(distance, best, often)
-        if drawn is not best:
-            best = min((best, _refined(distance, drawn, often)), key=distance)
+        best = min((_refined(distance, law, often) for law in found[:REFINED]), key=distance)
+        if wide and distance(best) > FAR * float(part.latency.mean()) / 1000:
+            other = _sought(distance, best, own)
+            best = min(best, _refined(distance, other, often), key=distance)
     return _with_intervals(distance, best, distance(best), own)
 
 
@@ -212,14 +223,31 @@ class Distance:
         )
 
 
-def _regressed_often(distance: Distance, guess: FloatArray, own: bool) -> tuple[FloatArray, float]:
-    """Play and regress in turn; return the nearest coefficients met, and their distance."""
+def _guesses(log: EngineLog, start: FloatArray | None, own: bool, wide: bool) -> list[FloatArray]:
+    """Return what the regressions begin with: of a long log one guess, which tells more."""
+    if start is not None:
+        return [start]
+    guess = first_guess(log, own_prompt_intercept=own)
+    if not wide or log.n > 2 * USUAL:
+        return [guess]
+    guesses = []
+    for times_c1 in STARTS_C1 if guess[1] > 0 else STARTS_C1[:1]:
+        for times_c0 in STARTS_C0:
+            scaled = guess.copy()
+            scaled[0] *= times_c0
+            scaled[1] *= times_c1
+            guesses.append(scaled)
+    return guesses
+
+
+def _regressed_often(distance: Distance, guess: FloatArray, own: bool) -> FloatArray:
+    """Play and regress in turn; return the nearest coefficients met."""
     best, nearest = guess, distance(guess)
     for _ in range(ROUNDS):
         guess = _regressed(distance.stretches(own), guess)
         if (near := distance(guess)) < nearest:
             best, nearest = guess, near
-    return best, nearest
+    return best
 
 
 def _regressed(stretches: Segments, before: FloatArray) -> FloatArray:
@@ -231,17 +259,29 @@ def _regressed(stretches: Segments, before: FloatArray) -> FloatArray:
     return found
 
 
-def _drawn(distance: Distance, best: FloatArray, own: bool) -> FloatArray:
-    """Return the nearest of some laws drawn from the regression on the batches of the best one."""
+def _sought(distance: Distance, best: FloatArray, own: bool) -> FloatArray:
+    """Seek a nearer law around one, by c0, c1, the time of a token job, and c2's part of it."""
     distance(best)
     stretches = distance.stretches(own)
-    if stretches.took.size < 2 * best.size:
-        return best
-    middle, spread = _regression(stretches)
-    rng = np.random.default_rng(0)
-    drawn = np.abs(rng.multivariate_normal(middle, spread, size=DRAWN, method="eigh"))
-    nearest: FloatArray = min(drawn, key=distance)
-    return nearest
+    jobs = max(1.0, float(stretches.rows[:, 2].sum()))
+    h = max(1.0, float(stretches.rows[:, 3].sum()) / jobs)
+    job = max(best[2] + best[3] * h, LEAST)
+
+    def law(x: FloatArray) -> FloatArray:
+        found = best.copy()
+        found[:2] = np.exp(x[:2])
+        found[2:4] = np.exp(x[2]) * np.array([x[3], (1 - x[3]) / h])
+        found[4:] *= found[0] / best[0]
+        return found
+
+    middle = np.log([max(best[0], LEAST), max(best[1], LEAST), job])
+    bounds = [(x - r, x + r) for x, r in zip(middle.tolist(), AROUND, strict=True)]
+    often = max(2, GENERATIONS * USUAL // max(USUAL, distance.log.n))
+    found = differential_evolution(
+        lambda x: distance(law(x)), [*bounds, (0.0, 1.0)], maxiter=often, popsize=POPULATION,
+        x0=[*middle, min(1.0, best[2] / job)], init="sobol", polish=False, rng=0,
+    )  # fmt: skip
+    return law(found.x)
 
 
 def _regression(stretches: Segments) -> tuple[FloatArray, FloatArray]:

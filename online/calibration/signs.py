@@ -371,7 +371,7 @@ def _other_rule(log: EngineLog, engine: Engine, played: Replay) -> Sign | None:
     for rule in others:
         other = Engine(regime=engine.regime, rule=rule, limits=engine.limits)
         try:
-            fitted = fit_law(part, other, plays=TRIED_PLAYS).law
+            fitted = fit_law(part, other, plays=TRIED_PLAYS, wide=False).law
             near = Distance(part, other, until)(coefficients_of(fitted))
         except BatchprophetError:  # it does not serve these requests on this GPU
             continue
