@@ -19,6 +19,9 @@ from .profiles import Grid, Prices, Room, cheapest, room_for
 #: Threads: the kernels release the interpreter.
 THREADS = 2
 
+#: How much further than the cost of its cheapest profile the time of a request is looked at.
+REACH = 1.1
+
 #: Parts of the requests, between which the clock is looked at.
 PARTS = 24
 
@@ -163,9 +166,10 @@ class Evaluator:
         if late():
             return None
         delta, levels = problem.grid.delta, problem.levels
-        # nothing but time is charged after a profile's end: look a little further than that
-        reach = levels.arrival + 1.1 * self.costs / np.maximum(levels.weight, 1e-300)
-        self.last = np.maximum(self.last, np.ceil(np.minimum(reach / delta, 1e9)) + 2)
+        # A profile that takes longer than the cheapest costs is not the cheapest: look a little
+        # further than that, where nothing but time is charged.
+        reach = levels.arrival + REACH * self.costs / np.maximum(levels.weight, 1e-300)
+        self.last = np.ceil(np.minimum(reach / delta, K - 2.0)) + 2
         earned = delta * (np.exp(v.gpu) + np.exp(v.kv) + np.exp(v.seat))
         bound = float(self.costs.sum() - earned.sum())
         return Evaluation(bound, self.costs.copy(), self._gradient(v, prices, shares))

@@ -110,6 +110,24 @@ def test_bounds_on_the_weighted_completion_stay_below_the_optimum():
     assert np.median(ratios) > 0.5
 
 
+def test_looking_no_further_than_a_cheapest_profile_can_last_loses_nothing():
+    # An evaluator's first evaluation looks at all intervals, the later ones at as few as they may.
+    rng = np.random.default_rng(12)
+    shorter = 0
+    with ThreadPoolExecutor(2) as pool:
+        for seed in range(0, 80, 2):
+            instance, best = known(seed)
+            problem = problem_of(instance, int(rng.integers(1, 3)), 1, 6.0 * best)
+            evaluator = Evaluator(problem, pool)
+            v = random_variables(rng, instance.n, problem.grid.intervals)
+            whole = evaluator.evaluate(v, 0.0)
+            again = evaluator.evaluate(v, 0.0)
+            assert again.bound == pytest.approx(whole.bound, rel=1e-12)
+            assert again.costs == pytest.approx(whole.costs, rel=1e-12)
+            shorter += evaluator.last.min() < problem.grid.intervals
+    assert shorter > 20
+
+
 def test_it_ends_in_time():
     # A step takes some hundredths of a second here, and so does a verification.
     rng = np.random.default_rng(4)
