@@ -35,6 +35,9 @@ ROUNDS = ((6, 3e-4, 0.2), (12, 1.5e-4, 0.2), (24, 1e-4, 0.25), (48, 7e-5, 0.35))
 #: The coldest temperature of such a round, as a share of its hottest.
 COLD = 3e-3
 
+#: Share of what is left that each start of ruin and recreate gets, before the best goes on.
+TRIAL_SHARE = 0.1
+
 #: Temperatures of ruin and recreate, as shares of the cost to anneal.
 HOTTEST, COLDEST = 1e-4, 1e-6
 
@@ -81,6 +84,7 @@ class Search:
     _stream: Stream = field(init=False)
     _costs: Costs = field(init=False)
     _given: ContinuousSchedule | None = field(init=False, default=None)
+    _simple: ContinuousSchedule | None = field(init=False, default=None)
     _rule: Rule | None = field(init=False, default=None)
     _rule_cost: float = field(init=False, default=math.inf)
     _best: ContinuousSchedule | None = field(init=False, default=None)
@@ -98,6 +102,7 @@ class Search:
         self._given = schedule
         for _, rule in (*given, *simple_rules(self.instance)):
             self._take_rule(rule, ring_size(self._numbers, rule))
+            self._simple = self._best
             if limits.stop() or time.perf_counter() - began >= limits.seconds:
                 return
 
@@ -132,15 +137,13 @@ class Search:
                     return
 
     def _place_requests(self, limits: Limits) -> None:
-        """Take requests out, and put them back where they cost least."""
-        starts = [each for each in (self._best, self._given) if each is not None]
-        runs, cost = min(
-            (runs_of(self.instance, self._numbers, self._costs, each) for each in starts),
-            key=lambda start: start[1],
-        )
-        state = ruin_and_recreate.begin(runs, least_work(self._numbers), cost)
-        scale = self._to_anneal(cost)
-        for _, slices in rounds([1.0], limits):
+        """Take requests out, and put them back where they cost least, from several starts."""
+        states = [self._placed(each) for each in self._starts()]
+        shares = [TRIAL_SHARE] * len(states)
+        for number, slices in rounds([*shares, 1.0 - sum(shares)], limits):
+            last = number == len(states)
+            state = min(states, key=lambda each: each.cost[1]) if last else states[number]
+            scale = self._to_anneal(state.cost[1])
             for each in slices:
                 ruin_and_recreate.ruin_and_recreate(
                     self._numbers, self._costs, state, self._stream, each.steps,
@@ -150,6 +153,16 @@ class Search:
                     self._take(schedule_of(self._numbers, state.best))
                 if limits.stop():
                     return
+
+    def _starts(self) -> list[ContinuousSchedule]:
+        """Schedules to start from: of annealed rules, of simple ones, and that given."""
+        starts = [self._best, self._simple if self._simple is not self._best else None, self._given]
+        return [each for each in starts if each is not None]
+
+    def _placed(self, schedule: ContinuousSchedule) -> ruin_and_recreate.RuinState:
+        """Let requests run as in a schedule, as far as they can without a break."""
+        runs, cost = runs_of(self.instance, self._numbers, self._costs, schedule)
+        return ruin_and_recreate.begin(runs, least_work(self._numbers), cost)
 
     def _to_anneal(self, cost: float) -> float:
         """What a cost is above that of completions at the arrivals, which cannot be annealed."""

@@ -128,23 +128,30 @@ def costs(compiled: CompiledInstance, weight: FloatArray, last: float) -> Costs:
     law, limits = compiled.law, compiled.limits
     peaks = -(-(compiled.prompt + compiled.output - 1) // limits.block)
     most = int(np.sort(peaks)[::-1][: limits.running].sum())
-    numbers = (
-        law.prompt, law.token, law.per_prompt_token, law.per_token_job, law.per_kv_token,
-    )  # fmt: skip
-    return Costs(weight, last, *(x / law.divisor for x in numbers), most > limits.blocks)
+    return Costs(
+        weight=weight,
+        last=last,
+        prompt=law.prompt / law.divisor,
+        token=law.token / law.divisor,
+        per_prompt_token=law.per_prompt_token / law.divisor,
+        per_token_job=law.per_token_job / law.divisor,
+        per_kv_token=law.per_kv_token / law.divisor,
+        kv_binds=most > limits.blocks,
+    )
 
 
 def no_runs(compiled: CompiledInstance, batches: int) -> Runs:
     """Return runs where no request has a place yet, with room for this many batches."""
     n, longest = compiled.prompt.size, int(compiled.prompt.max())
     most = SPARE_CHUNKS + -(-longest // compiled.limits.tokens)
-    counts = [np.zeros(batches, np.int64) for _ in range(5)]
-    times = [np.zeros(batches) for _ in range(4)]
-    sums = [np.zeros(batches + 1) for _ in range(4)]
+    prompt, jobs, read, running, blocks = np.zeros((5, batches), np.int64)
+    present, start, end, gate = np.zeros((4, batches))
+    presence, moment, opening, opened = np.zeros((4, batches + 1))
+    window, peak = np.zeros((2, batches), np.int64)
     return Runs(
         np.full(n, -1, np.int64), np.zeros(n, np.int64), np.zeros((n, most), np.int64),
-        *counts, *times, *sums, np.zeros(2, np.int64),
-        np.zeros(batches, np.int64), np.zeros(batches, np.int64),
+        prompt, jobs, read, running, blocks, present, start, end, gate,
+        presence, moment, opening, opened, np.zeros(2, np.int64), window, peak,
     )  # fmt: skip
 
 
