@@ -75,6 +75,7 @@ def parts_of(state: int) -> tuple[int, int, int]:
 def _in_order(requests: Requests, state: IntArray, time: int) -> int:
     """Least sum of the completions to come: the k-th needs what the k smallest need of the GPU."""
     law, n = requests.law, state.size
+    alone = np.zeros(n, np.int64)  # when each would be complete
     need = np.full((5, n), NEVER, np.int64)  # ends alone, batches, tokens, blocks, work
     held = np.full((3, n), NEVER, np.int64)  # batches, work, and next cache of those that are here
     fixed = min(law.token, law.prompt)
@@ -94,6 +95,7 @@ def _in_order(requests: Requests, state: IntArray, time: int) -> int:
         begin = max(time, requests.arrival[i])
         need[0, m] = begin - (-(fixed * batches + work) // law.divisor)
         need[1, m], need[2, m], need[3, m], need[4, m] = batches, tokens, blocks, work
+        alone[i] = need[0, m]
         m += 1
         if begin > time:
             later += need[0, m - 1]
@@ -117,7 +119,55 @@ def _in_order(requests: Requests, state: IntArray, time: int) -> int:
     for k in range(here):
         work += (here - k) * held[1, k]
     taken = here * time - (-(fixed * (to_emit + rests) + work) // law.divisor)
-    return int(max(total, taken + later))
+    total = max(total, taken + later)
+    for i in range(n):
+        if requests.arrival[i] > time and here > 0:
+            total = max(total, _from_arrival(requests, state, time, requests.arrival[i], alone))
+    return int(total)
+
+
+@njit(cache=True)
+def _from_arrival(
+    requests: Requests, state: IntArray, time: int, then: int, alone: IntArray
+) -> int:
+    """Least sum of the completions to come, with rests after an arrival.
+
+    Of q requests that are here by then and have tokens to emit after it. In batches that begin
+    before, one that is here at b emits at most ⌈(then − b) / c0⌉ tokens; for each that it emits
+    less than ⌊(then − b) / c0⌋ it completes an intercept later. Up to the first completion all q
+    emit in a batch only while their caches fit. One token less before lets them fit in one more
+    batch at most: nothing is won by it. The same for q − 1 of them, at any size of the last one's
+    cache; but one token may be one batch more for both, so one of these rests is not counted.
+    """
+    law = requests.law
+    fixed, unit = min(law.token, law.prompt), law.divisor
+    total = begins = amount = caches = largest = q = 0
+    first = NEVER
+    for i in range(state.size):
+        g = parts_of(state[i])[0]
+        s, o, b = requests.prompt[i], requests.output[i], max(time, requests.arrival[i])
+        early = -(-max(0, then - b) * unit // fixed)
+        if b > then or g + early >= o:
+            total += alone[i]
+            continue
+        q += 1
+        begins += b
+        amount += fixed * (o - g) + requests.work[i, g + early + 1]
+        caches += s + g + max(0, then - b) * unit // fixed
+        largest = max(largest, s + o - 1)
+        first = min(first, o - g - early)
+    if q < 2:
+        return 0
+    memory, seats = requests.blocks * requests.block, min(requests.seats, requests.tokens)
+    rests = first
+    if q <= seats and caches <= memory:
+        rests = max(0, first - 1 - (memory - caches) // q)
+    if q > 2:
+        times = 0
+        if q - 1 <= seats and caches <= memory + largest:
+            times = 1 + (memory + largest - caches) // (q - 1)
+        rests += max(0, first - times - 1)
+    return int(total + begins - (-(amount + fixed * rests) // unit))
 
 
 @njit(cache=True)

@@ -27,6 +27,16 @@ more than u rest. Hence there are Σ_u max(0, T − y_u) rests or more, for any 
 completions are in sum the tokens to be emitted plus the rests, each takes an intercept, and W_k
 comes on top. Requests to come take their own time.
 
+**Rests from an arrival on.** Let Q be requests that have arrived by a time t' to come and cannot be
+complete before. From its arrival or from now on, b, request i emits at most ⌈(t' − b) / c0⌉ tokens
+in batches that begin before t'; say it emits d_i fewer than l_i = ⌊(t' − b) / c0⌋, or d_i = 0. In
+either case it completes no earlier than b and as many intercepts as it has tokens to emit, rests
+after t', and d_i, and the work that is left at t' for sure. Until the first of Q completes, all of
+it emit in at most y_0 batches after t', as above with h = s + g + l_i − d_i at the beginning, and
+all but one in at most y_1. That Σ d_i is one more makes y_0 larger by one at most and only every
+q-th time, y_1 every (q − 1)-th; so Σ d_i + max(0, T − y_0) is least for d = 0, and with
+max(0, T − y_1) added too it is so less one, if q ≥ 3. All other requests take their own time.
+
 The prices of memory and seats give another bound (`potentials`); the largest counts.
 """
 
@@ -46,6 +56,7 @@ from .workspace import (
     EQUAL,
     LEAST_BATCH,
     MAKESPAN,
+    NEVER,
     OUTPUT,
     PER_PROMPT,
     PROMPT,
@@ -63,6 +74,9 @@ OWN, BATCHES, WORKS, AREAS, WEIGHTS, TOKENS = range(6)
 #: Of the requests that have arrived: batches, work, tokens to emit, and tokens held when they emit
 #: the next one.
 ARRIVED_BATCHES, ARRIVED_WORKS, EMITTED, HELD = range(6, 10)
+
+#: Earliest completion of each request on its own, 0 if it is complete.
+ALONE = 10
 
 #: How many requests that rest in a batch are counted.
 MOST_RESTING = 2
@@ -83,7 +97,7 @@ def least_cost(
 ) -> int:
     """Lower bound on the cost of all that follows a state at a time, its cost so far included.
 
-    `space` has shape (10, n): workspace.
+    `space` has shape (11, n): workspace.
     """
     least, divisor = fact[LEAST_BATCH], fact[DIVISOR]
     m = here = peak = second = later = 0
@@ -92,6 +106,7 @@ def least_cost(
         i = request[x, TURN]
         g = tokens_of(state[i])
         o = request[i, OUTPUT]
+        space[ALONE, i] = 0
         if g == o:
             continue
         batches = needed = o - g
@@ -108,6 +123,7 @@ def least_cost(
         alone = batches * least + mine
         if divisor > 1:
             alone = -(-alone // divisor)
+        space[ALONE, i] = begin + alone
         _insert(space, OWN, begin + alone, m)
         _insert(space, BATCHES, batches, m)
         _insert(space, WORKS, mine, m)
@@ -153,7 +169,76 @@ def least_cost(
         if divisor > 1:
             resting = -(-resting // divisor)
         best = max(best, cost + fact[EQUAL] * (here * time + resting + later))
+    if fact[EQUAL] and 0 < here < m:
+        best = max(
+            best, cost + fact[EQUAL] * _rests_to_come(fact, request, rest, space, state, time)
+        )
     return int(best)
+
+
+@njit(cache=True)
+def _rests_to_come(
+    fact: IntArray, request: IntArray, rest: IntArray, space: IntArray, state: IntArray, time: int
+) -> int:
+    """Least sum of the completions, with rests from one of the arrivals to come on."""
+    best = 0
+    for f in range(state.size):
+        arrival = request[f, ARRIVAL]
+        if arrival > time:
+            best = max(best, _rests_from(fact, request, rest, space, state, time, arrival))
+    return best
+
+
+@njit(cache=True)
+def _rests_from(
+    fact: IntArray,
+    request: IntArray,
+    rest: IntArray,
+    space: IntArray,
+    state: IntArray,
+    time: int,
+    then: int,
+) -> int:
+    """Least sum of the completions, with rests from an arrival on until the first completion."""
+    least, divisor = fact[LEAST_BATCH], fact[DIVISOR]
+    alone = begins = work = steps = held = peak = q = 0
+    first = NEVER
+    for i in range(state.size):
+        g, o = tokens_of(state[i]), request[i, OUTPUT]
+        if g == o:
+            continue
+        begin = max(time, request[i, ARRIVAL])
+        fewest = (then - begin) * divisor // least if begin <= then else 0
+        most = fewest + ((then - begin) * divisor > fewest * least)
+        if begin > then or o - g <= most:
+            alone += space[ALONE, i]
+            continue
+        q += 1
+        begins += begin
+        steps += o - g
+        work += rest[WORK, i, min(o, g + most + 1)]
+        held += request[i, PROMPT] + g + fewest
+        peak = max(peak, request[i, PROMPT] + o - 1)
+        first = min(first, o - g - most)
+    if q < 2:
+        return 0
+    capacity, together = (
+        fact[BLOCKS_LIMIT] * fact[BLOCK],
+        min(fact[SEATS_LIMIT], fact[TOKENS_LIMIT]),
+    )
+    fits = 0
+    if q <= together and held <= capacity:
+        fits = (capacity - held) // q + 1
+    rests = max(0, first - fits)
+    if rests > 0 and q > 2:
+        fits = 0
+        if q - 1 <= together and held <= capacity + peak:
+            fits = (capacity + peak - held) // (q - 1) + 1
+        rests += max(0, first - fits - 1)
+    taken = least * (steps + rests) + work
+    if divisor > 1:
+        taken = -(-taken // divisor)
+    return int(alone + begins + taken)
 
 
 @njit(cache=True)

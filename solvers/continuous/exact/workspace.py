@@ -66,7 +66,7 @@ class Workspace(NamedTuple):
         Of the options of the requests before each.
     before, after : ndarray of int64, shape (n,)
         The state before the batch and after it.
-    space : ndarray of int64, shape (10, n)
+    space : ndarray of int64, shape (11, n)
         For the bound.
     stop : ndarray of int64, shape (1,)
         1 if the search has to end now.
@@ -101,7 +101,7 @@ def workspace(problem: Problem, tables: Potentials) -> Workspace:
         sums=sums,
         before=np.zeros(n, dtype=np.int64),
         after=np.zeros(n, dtype=np.int64),
-        space=np.zeros((10, n), dtype=np.int64),
+        space=np.zeros((11, n), dtype=np.int64),
         stop=np.zeros(1, dtype=np.int64),
     )
 
