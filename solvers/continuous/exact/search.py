@@ -25,7 +25,7 @@ from .watch import Watch
 MOST_LABELS, FIRST_LABELS = 2**23, 2**14
 
 #: Labels that are expanded for each batch to find schedules first: without needless freedom, with.
-BEAM, LAST_BEAM = 300, 50
+BEAM, LAST_BEAM = 500, 500
 
 #: Share of the time, or the work, that is left for each.
 BEAM_SHARE = 0.25
