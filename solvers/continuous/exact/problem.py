@@ -162,7 +162,7 @@ def _in_whole_units(law: Durations) -> Durations:
     """Return the same law with divisor 1 if its coefficients are whole time units."""
     if any(each % law.divisor for each in law[:5]):
         return law
-    return Durations(*(each // law.divisor for each in law[:5]), 1)
+    return Durations._make([*(each // law.divisor for each in law[:5]), 1])
 
 
 def _twins(s: IntArray, o: IntArray, weight: IntArray) -> IntArray:
