@@ -26,6 +26,13 @@ prompt that is complete first read a token more here and one less in its last ch
 one the other way round.
 
 *Equal requests.* Of two with the same s and o the earlier is begun first, or in the same batch.
+
+**Lower bounds on the completions to come**: the prices of `state_prices`; the k-th completion in
+order, which needs what the k smallest requests need; and *rests*. A request that has arrived
+completes after as many batches as it has tokens to emit and batches in which it rests, i.e. emits
+nothing. How often q requests rest until the first of them completes is for `_least_rests`. The q
+last of those that are here hold no less than the q smallest of them, and the first of them to
+complete is not before the (m − q + 1)-th of all m.
 """
 
 from __future__ import annotations
@@ -68,40 +75,129 @@ def parts_of(state: int) -> tuple[int, int, int]:
 def _in_order(requests: Requests, state: IntArray, time: int) -> int:
     """Least sum of the completions to come: the k-th needs what the k smallest need of the GPU."""
     law, n = requests.law, state.size
+    alone = np.zeros(n, np.int64)  # when each would be complete
     need = np.full((5, n), NEVER, np.int64)  # ends alone, batches, tokens, blocks, work
+    held = np.full((3, n), NEVER, np.int64)  # batches, work, and next cache of those that are here
     fixed = min(law.token, law.prompt)
-    m = 0
+    m = here = most = to_emit = later = 0
     for i in range(n):
         g, cache, flags = parts_of(state[i])
         s, o = requests.prompt[i], requests.output[i]
         if g == o:
             continue
-        batches, tokens, work, blocks = o - g, o - g, 0, 0
-        for x in range(g, o):
-            job = law.per_token_job + law.per_kv_token * (s + x)
-            again = law.per_prompt_token * (s + x)
-            if x == g and not flags & READY:
-                left = s + g - cache
-                batches += -(-left // requests.tokens) - 1
-                tokens += left - 1
-                job = again = law.per_prompt_token * left
-            work += min(job, again)
-            blocks += -(-(s + x) // requests.block)
+        batches, tokens = o - g, o - g
+        work, blocks = requests.work[i, g], requests.held[i, g]
+        if not flags & READY:
+            left = s + g - cache
+            batches += -(-left // requests.tokens) - 1
+            tokens += left - 1
+            work = requests.work[i, g + 1] + law.per_prompt_token * left
         begin = max(time, requests.arrival[i])
         need[0, m] = begin - (-(fixed * batches + work) // law.divisor)
         need[1, m], need[2, m], need[3, m], need[4, m] = batches, tokens, blocks, work
+        alone[i] = need[0, m]
         m += 1
+        if begin > time:
+            later += need[0, m - 1]
+        else:
+            held[0, here], held[1, here], held[2, here] = batches, work, s + g
+            most = max(most, s + o - 1)
+            to_emit += o - g
+            here += 1
     for row in range(5):
         need[row, :m].sort()
     total = last = batches = tokens = blocks = work = 0
     for k in range(m):
         batches, tokens = batches + need[1, k], tokens + need[2, k]
         blocks, work = blocks + need[3, k], work + need[4, k]
-        most = max(need[1, k], -(-batches // requests.seats), -(-tokens // requests.tokens))
-        most = max(most, -(-blocks // requests.blocks))
-        last = max(last, need[0, k], time - (-(fixed * most + work) // law.divisor))
+        steps = max(need[1, k], -(-batches // requests.seats), -(-tokens // requests.tokens))
+        steps = max(steps, -(-blocks // requests.blocks))
+        last = max(last, need[0, k], time - (-(fixed * steps + work) // law.divisor))
         total += last
+    rests = _least_rests(requests, held, here, most)
+    work = 0
+    for k in range(here):
+        work += (here - k) * held[1, k]
+    taken = here * time - (-(fixed * (to_emit + rests) + work) // law.divisor)
+    total = max(total, taken + later)
+    for i in range(n):
+        if requests.arrival[i] > time and here > 0:
+            total = max(total, _from_arrival(requests, state, time, requests.arrival[i], alone))
     return int(total)
+
+
+@njit(cache=True)
+def _from_arrival(
+    requests: Requests, state: IntArray, time: int, then: int, alone: IntArray
+) -> int:
+    """Least sum of the completions to come, with rests after an arrival.
+
+    Of q requests that are here by then and have tokens to emit after it. In batches that begin
+    before, one that is here at b emits at most ⌈(then − b) / c0⌉ tokens; for each that it emits
+    less than ⌊(then − b) / c0⌋ it completes an intercept later. Up to the first completion all q
+    emit in a batch only while their caches fit. One token less before lets them fit in one more
+    batch at most: nothing is won by it. The same for q − 1 of them, at any size of the last one's
+    cache; but one token may be one batch more for both, so one of these rests is not counted.
+    """
+    law = requests.law
+    fixed, unit = min(law.token, law.prompt), law.divisor
+    total = begins = amount = caches = largest = q = 0
+    first = NEVER
+    for i in range(state.size):
+        g = parts_of(state[i])[0]
+        s, o, b = requests.prompt[i], requests.output[i], max(time, requests.arrival[i])
+        early = -(-max(0, then - b) * unit // fixed)
+        if b > then or g + early >= o:
+            total += alone[i]
+            continue
+        q += 1
+        begins += b
+        amount += fixed * (o - g) + requests.work[i, g + early + 1]
+        caches += s + g + max(0, then - b) * unit // fixed
+        largest = max(largest, s + o - 1)
+        first = min(first, o - g - early)
+    if q < 2:
+        return 0
+    memory, seats = requests.blocks * requests.block, min(requests.seats, requests.tokens)
+    rests = first
+    if q <= seats and caches <= memory:
+        rests = max(0, first - 1 - (memory - caches) // q)
+    if q > 2:
+        times = 0
+        if q - 1 <= seats and caches <= memory + largest:
+            times = 1 + (memory + largest - caches) // (q - 1)
+        rests += max(0, first - times - 1)
+    return int(total + begins - (-(amount + fixed * rests) // unit))
+
+
+@njit(cache=True)
+def _least_rests(requests: Requests, held: IntArray, m: int, most: int) -> int:
+    """In how many batches requests that are here emit nothing before they complete, in sum.
+
+    Sorts the rows of `held`. Of q requests, the last to complete, all but u emit in a batch only if
+    the caches of all q are, at its end and as if all emitted, no more than the memory and u times
+    `most`, the largest cache; and q − u of them have grown then.
+    """
+    memory = requests.blocks * requests.block
+    seats = min(requests.seats, requests.tokens)
+    for row in range(3):
+        held[row, :m].sort()
+    found = batches = 0
+    for k in range(m):
+        q = m - k
+        batches += held[0, k]
+        steps = max(held[0, k], -(-batches // seats))
+        rests = 0
+        for u in range(q):
+            times = 0
+            room = memory + u * most - held[2, :q].sum()
+            if q - u <= seats and room >= 0:
+                times = 1 + room // (q - u)
+            if times >= steps:
+                break
+            rests += steps - times
+        found = max(found, rests)
+    return found
 
 
 @njit(cache=True)

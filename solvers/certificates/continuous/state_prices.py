@@ -34,6 +34,9 @@ class Requests(NamedTuple):
         intercept; whether a token job takes no longer than to read the cache again.
     item : int
         Time of the largest item of work that may be moved.
+    work, held : ndarray of int64, shape (n, longest output + 2)
+        Of a request with g tokens and a complete cache: the least work of all token jobs to come,
+        or of reading the cache again in their place, and the blocks held at the batches' ends.
     """
 
     arrival: IntArray
@@ -49,6 +52,8 @@ class Requests(NamedTuple):
     moves: bool
     cheapest: bool
     item: int
+    work: IntArray
+    held: IntArray
 
 
 class Costs(NamedTuple):

@@ -353,6 +353,14 @@ def _requests(instance: Instance, first: int) -> Requests:
     elder = [
         max((j for j in range(i) if kinds[j] == kinds[i]), default=-1) for i in range(len(kinds))
     ]
+    n, longest = instance.n, int(o.max())
+    work, held = np.zeros((n, longest + 2), dtype=np.int64), np.zeros((n, longest + 2), np.int64)
+    for i in range(n):
+        for g in range(int(o[i]) - 1, -1, -1):
+            cache = int(s[i]) + g
+            token = law.per_token_job + law.per_kv_token * cache
+            work[i, g] = work[i, g + 1] + min(token, law.per_prompt_token * cache)
+            held[i, g] = held[i, g + 1] - (-cache // bounds.block)
     item = max(int(job.max()), int(law.per_prompt_token if bounds.chunked else read.max()))
     return Requests(
         arrival=instance.arrival - first,
@@ -368,6 +376,8 @@ def _requests(instance: Instance, first: int) -> Requests:
         moves=whole and law.prompt == law.token,
         cheapest=bool(law.token <= law.prompt and (job <= read).all()),
         item=item // law.divisor,
+        work=work,
+        held=held,
     )
 
 

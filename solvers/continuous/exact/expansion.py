@@ -2,7 +2,7 @@
 
 Each batch begins when the last one ends, or waits for an arrival and holds a request that arrives
 then. In it a request rests, gets a token job, reads a chunk, has its cache dropped, or has it
-dropped and reads a chunk. Which of these batches are left out, and why, is for `rules`.
+dropped and reads a chunk (`options`). Which of these batches are left out, and why, is for `rules`.
 """
 
 from __future__ import annotations
@@ -12,34 +12,51 @@ from numba import njit
 from ....models.instance import IntArray
 from .bound import least_cost
 from .labels import BEST, EXPANSIONS, HEAP, LABELS, Labels, pop, push, slot_of
+from .options import list_options, next_batch
 from .potentials import Potentials
-from .problem import Problem
-from .rules import (
-    CHUNKS,
-    DROP,
-    DROP_AND_CHUNKS,
+from .rules import next_begin, state_after
+from .states import tokens_of
+from .workspace import (
+    AREA,
+    ARRIVAL,
+    ARRIVED,
+    AT,
+    BLOCKS,
+    BLOCKS_LIMIT,
+    CODE,
+    DIVISOR,
+    DROPPED,
+    KV,
+    MAKESPAN,
+    MOVES,
     NEVER,
-    REST,
-    TOKEN,
+    OUTPUT,
+    PARTS,
+    PER_JOB,
+    PER_KV,
+    PER_PROMPT,
+    PROMPT,
+    PROMPT_BATCH,
+    SEATS,
+    SEATS_LIMIT,
+    TOKEN_BATCH,
+    TURN,
+    WEIGHT,
+    D,
+    P,
     Workspace,
-    next_begin,
-    state_after,
 )
-from .states import CHUNK, HELD_UP, JOB, READY, SKIPPED, cache_of, flags_of, tokens_of
 
-#: How `expand` ends: no label is left that counts, no room is left, or all expansions are done.
-EXHAUSTED, FULL, PAUSED = range(3)
+#: How `expand` ends: no label is left that counts, no room is left, it was stopped, or all
+#: expansions are done.
+EXHAUSTED, FULL, STOPPED, PAUSED = range(4)
+
+#: Of a label: all batches after it are added, or as of `expand`.
+DONE = PAUSED
 
 
 @njit(cache=True, nogil=True)
-def expand(
-    problem: Problem,
-    tables: Potentials,
-    here: Workspace,
-    labels: Labels,
-    limit: IntArray,
-    steps: int,
-) -> int:
+def expand(tables: Potentials, here: Workspace, labels: Labels, limit: IntArray, steps: int) -> int:
     """Expand labels in order of their bounds; say how it ended.
 
     `limit` holds the cost that a schedule must stay below, and gets that of each better one.
@@ -51,28 +68,24 @@ def expand(
             return EXHAUSTED
         label = pop(labels)
         labels.waits[label] = False
-        if not expand_one(problem, tables, here, labels, limit, label):
+        ended = expand_one(tables, here, labels, limit, label)
+        if ended != DONE:
             push(labels, label)
-            return FULL
+            return ended
         labels.size[EXPANSIONS] += 1
     return PAUSED
 
 
 @njit(cache=True, nogil=True)
 def expand_some(
-    problem: Problem,
-    tables: Potentials,
-    here: Workspace,
-    labels: Labels,
-    limit: IntArray,
-    chosen: IntArray,
+    tables: Potentials, here: Workspace, labels: Labels, limit: IntArray, chosen: IntArray
 ) -> int:
     """Expand chosen labels that wait and count, in this order; return how many are dealt with."""
     for at in range(chosen.size):
         label = chosen[at]
         if not labels.waits[label] or labels.bound[label] >= limit[0]:
             continue
-        if not expand_one(problem, tables, here, labels, limit, label):
+        if expand_one(tables, here, labels, limit, label) != DONE:
             return at
         labels.waits[label] = False
         labels.size[EXPANSIONS] += 1
@@ -81,288 +94,136 @@ def expand_some(
 
 @njit(cache=True, nogil=True)
 def expand_one(
-    problem: Problem,
-    tables: Potentials,
-    here: Workspace,
-    labels: Labels,
-    limit: IntArray,
-    label: int,
-) -> bool:
-    """Add all batches after a label: now, and at each arrival to come. False: no room is left."""
-    n = problem.prompt.size
-    here.before[:] = labels.state[label]
-    time = labels.time[label]
-    if not _all_batches(problem, tables, here, labels, limit, label, time, False):
-        return False
-    last = time
-    while True:
-        begin = NEVER
-        for i in range(n):
-            if last < problem.arrival[i] < begin and here.before[i] == 0:
-                begin = problem.arrival[i]
-        if begin == NEVER:
-            return True
-        if not _all_batches(problem, tables, here, labels, limit, label, begin, True):
-            return False
-        last = begin
+    tables: Potentials, here: Workspace, labels: Labels, limit: IntArray, label: int
+) -> int:
+    """Add all batches after a label: now, and at each arrival to come; say how it ended."""
+    for i in range(here.before.size):
+        here.before[i] = labels.state[label, i]
+    _take_turns(here.request, here.rest, here.before)
+    begin = labels.time[label]
+    while begin < NEVER:
+        ended = _all_batches(tables, here, labels, limit, label, begin)
+        if ended != DONE:
+            return ended
+        later = NEVER
+        for i in range(here.before.size):
+            if begin < here.request[i, ARRIVAL] < later and here.before[i] == 0:
+                later = here.request[i, ARRIVAL]
+        begin = later
+    return DONE
+
+
+@njit(cache=True)
+def _take_turns(request: IntArray, rest: IntArray, state: IntArray) -> None:
+    """Order the requests by area, so that the bound finds all its rows nearly in order."""
+    for x in range(1, state.size):
+        i = request[x, TURN]
+        area = rest[AREA, i, tokens_of(state[i])]
+        at = x
+        while at > 0:
+            k = request[at - 1, TURN]
+            if rest[AREA, k, tokens_of(state[k])] <= area:
+                break
+            request[at, TURN] = k
+            at -= 1
+        request[at, TURN] = i
 
 
 @njit(cache=True)
 def _all_batches(
-    problem: Problem,
-    tables: Potentials,
-    here: Workspace,
-    labels: Labels,
-    limit: IntArray,
-    label: int,
-    begin: int,
-    waited: bool,
-) -> bool:
-    """Add all batches that begin at a time after a label."""
-    n = problem.prompt.size
-    if waited:
-        cost = labels.cost[label]
-        if least_cost(problem, tables, here.before, begin, cost, here.space) >= limit[0]:
-            return True
-    _list_all(problem, here, begin)
-    i = 0
-    here.at[0] = -1
-    while i >= 0:
-        here.at[i] += 1
-        if here.at[i] == here.available[i]:
-            i -= 1
+    tables: Potentials, here: Workspace, labels: Labels, limit: IntArray, label: int, begin: int
+) -> int:
+    """Add all batches that begin at a time after a label; say how it ended."""
+    fact, request, rest, space = here.fact, here.request, here.rest, here.space
+    options, sums, before, after = here.options, here.sums, here.before, here.after
+    job, read, charge, stop = tables.job, tables.read, tables.charge, here.stop
+    paid, waited = labels.cost[label], begin > labels.time[label]
+    if waited and limit[0] <= least_cost(
+        fact, request, rest, job, read, charge, before, begin, paid, space
+    ):
+        return DONE
+    list_options(fact, request, options, before, begin)
+    request[0, AT] = -1
+    place, last = 0, before.size - 1
+    while next_batch(fact, request, options, sums, before, stop, place):
+        place = last
+        if stop[0]:
+            break
+        end, cost, complete = _run(fact, request, options, sums, before, after, begin, waited)
+        if end < 0:
             continue
-        if not _try_option(problem, here, i, begin):
-            continue
-        if i + 1 < n:
-            i += 1
-            here.at[i] = -1
+        bound = cost = end * complete if fact[MAKESPAN] else cost + paid
+        if not complete:
+            soon = end
+            if sums[last + 1, PARTS] and fact[MOVES]:
+                soon = next_begin(fact, request, after, end)
+                if soon == NEVER:
+                    continue
+            bound = least_cost(fact, request, rest, job, read, charge, after, soon, cost, space)
+        if bound >= limit[0]:
             continue
         if labels.size[LABELS] + 1 >= labels.time.size:
-            return False
-        _add_batch(problem, tables, here, labels, limit, label, begin, waited)
-    return True
-
-
-@njit(cache=True)
-def _list_all(problem: Problem, here: Workspace, begin: int) -> None:
-    """List what each request may do in a batch that begins at a time, and what that adds at most.
-
-    `since` is the least time since the arrival of a member that the batch begins.
-    """
-    n = problem.prompt.size
-    since, unread, jobs, most_kept = NEVER, 0, 0, 0
-    to_come, all_begun, rest_blocks, rest = False, True, 0, 0
-    for i in range(n):
-        state = here.before[i]
-        g = tokens_of(state)
-        if g == problem.output[i]:
+            return FULL
+        new = _keep(fact, request, labels, after, end, cost)
+        if new < 0:
             continue
-        rest += 1
-        peak = problem.prompt[i] + problem.output[i] - 1
-        rest_blocks += (peak + problem.block - 1) // problem.block
-        if state == 0:
-            all_begun = False
-            if problem.arrival[i] > begin:
-                to_come = True
-                continue
-            since = min(since, begin - problem.arrival[i])
-        if flags_of(state) & READY:
-            jobs += 1
-            most_kept = max(most_kept, problem.prompt[i] + g - 1)
+        labels.bound[new] = bound
+        labels.parent[new] = label
+        labels.drops[new] = sums[last + 1, DROPPED]
+        if complete:
+            limit[0] = cost
+            labels.size[BEST] = new
         else:
-            unread += problem.prompt[i] + g - cache_of(state)
-    needless = all_begun and rest_blocks <= problem.blocks and rest <= problem.seats
-    drops = problem.drops and not (problem.jobs_cheapest and needless)
-    if drops and problem.block > 1:
-        most_kept *= n
-    fills = unread + jobs + most_kept * drops > problem.tokens
-    parts = problem.chunked and (not problem.moves or to_come or (problem.scarce and fills))
-    for i in range(n):
-        _list_options(problem, here, i, begin, parts, drops)
-        here.least[i] = _least_beside(problem, here.before[i], i, since)
-    here.most[n] = 0
-    for i in range(n - 1, -1, -1):
-        most = 0
-        for at in range(here.available[i]):
-            option = here.options[i, at]
-            amount = 1 if option == TOKEN else 0
-            if option >= DROP_AND_CHUNKS:
-                amount = option - DROP_AND_CHUNKS
-            elif option >= CHUNKS:
-                amount = option - CHUNKS
-            most = max(most, amount)
-        here.most[i] = here.most[i + 1] + most
+            push(labels, new)
+    return STOPPED if stop[0] else DONE
 
 
 @njit(cache=True)
-def _least_beside(problem: Problem, state: int, i: int, since: int) -> int:
-    """Tokens that a batch must have for a request that holds a cache to rest in it (`rules`)."""
-    flags, law = flags_of(state), problem.law
-    if cache_of(state) == 0 or not problem.moves or flags & HELD_UP:
-        return 0
-    if law.token > law.prompt or (flags & READY and not flags & (CHUNK | JOB)):
-        return 0
-    amount, work = 1, law.per_prompt_token
-    if flags & JOB:
-        work = law.per_token_job + law.per_kv_token * (problem.prompt[i] + tokens_of(state) - 1)
-    elif flags & READY and not problem.chunked:
-        amount, work = cache_of(state), law.per_prompt_token * cache_of(state)
-    return 0 if since < work // law.divisor else problem.tokens - amount + 1
-
-
-@njit(cache=True)
-def _list_options(
-    problem: Problem, here: Workspace, i: int, begin: int, parts: bool, drops: bool
-) -> None:
-    """List what request i may do in a batch that begins at a time."""
-    state = here.before[i]
-    g, cache, flags = tokens_of(state), cache_of(state), flags_of(state)
-    options = here.options[i]
-    options[0] = REST
-    count = 1
-    if g == problem.output[i] or (state == 0 and problem.arrival[i] > begin):
-        here.available[i] = count
-        return
-    whole = problem.prompt[i] + g
-    if not flags & READY:
-        least = 1 if parts else whole - cache
-        for p in range(least, min(problem.tokens, whole - cache) + 1):
-            options[count] = CHUNKS + p
-            count += 1
-        here.available[i] = count
-        return
-    options[count] = TOKEN
-    count += 1
-    if drops and not flags & SKIPPED:
-        options[count] = DROP
-        count += 1
-        # with the drop rule the last chunk waits for a batch that needs what is freed
-        most = whole - 1 if problem.jobs_cheapest else whole
-        for p in range(1 if parts else whole, min(problem.tokens, most) + 1):
-            options[count] = DROP_AND_CHUNKS + p
-            count += 1
-    here.available[i] = count
-
-
-@njit(cache=True)
-def _try_option(problem: Problem, here: Workspace, i: int, begin: int) -> bool:
-    """Add a request's option to the sums; False if a limit is exceeded already."""
-    option = here.options[i, here.at[i]]
-    state = here.before[i]
-    cache = cache_of(state)
-    p, d, kv, blocks, seats, parts, least = here.sums[i]
-    if option == TOKEN:
-        d += 1
-        kv += problem.prompt[i] + tokens_of(state)
-        cache += 1
-    elif option >= CHUNKS:
-        twin = problem.twin[i]
-        if state == 0 and twin >= 0 and _comes_first(problem, here, twin, i, begin):
-            return False
-        if option >= DROP_AND_CHUNKS:
-            option, cache = option - DROP_AND_CHUNKS, 0
-        elif cache > 0:
-            option -= CHUNKS
-            least = max(least, here.least[i])
-        else:
-            option -= CHUNKS
-        p += option
-        cache += option
-        parts += cache < problem.prompt[i] + tokens_of(state)
-    elif option == DROP:
-        cache = 0
-    else:
-        least = max(least, here.least[i])
-    blocks += (cache + problem.block - 1) // problem.block
-    seats += cache > 0
-    if p + d > problem.tokens or blocks > problem.blocks or seats > problem.seats:
-        return False
-    if (parts > 1 and problem.block == 1) or p + d + here.most[i + 1] < least:
-        return False
-    sums = here.sums[i + 1]
-    sums[0], sums[1], sums[2], sums[3], sums[4] = p, d, kv, blocks, seats
-    sums[5], sums[6] = parts, least
-    return True
-
-
-@njit(cache=True)
-def _comes_first(problem: Problem, here: Workspace, twin: int, i: int, begin: int) -> bool:
-    """Whether the twin before i is to be begun first, and rests."""
-    rests: bool = (
-        here.before[twin] == 0
-        and problem.arrival[twin] <= begin
-        and problem.arrival[i] <= begin
-        and here.options[twin, here.at[twin]] == REST
-    )
-    return rests
-
-
-@njit(cache=True)
-def _add_batch(
-    problem: Problem,
-    tables: Potentials,
-    here: Workspace,
-    labels: Labels,
-    limit: IntArray,
-    label: int,
+def _run(
+    fact: IntArray,
+    request: IntArray,
+    options: IntArray,
+    sums: IntArray,
+    before: IntArray,
+    after: IntArray,
     begin: int,
     waited: bool,
-) -> None:
-    """Add the label after the batch of the options tried, unless a rule leaves it out."""
-    n, law = problem.prompt.size, problem.law
-    p, d, kv, blocks, seats, parts, _ = here.sums[n]
-    if p + d == 0:
-        return
-    arrival, drops = -NEVER, 0
-    for i in range(n):
-        option = here.options[i, here.at[i]]
-        if here.before[i] == 0 and option >= CHUNKS:
-            arrival = max(arrival, problem.arrival[i])
-        if option == DROP or option >= DROP_AND_CHUNKS:
-            drops |= 1 << i
-    if waited and arrival != begin:
-        return
-    work = law.token if d > 0 else law.prompt
-    work += law.per_prompt_token * p + law.per_token_job * d + law.per_kv_token * kv
-    end = begin - (-work // law.divisor)
-    free = (problem.blocks - blocks, problem.seats - seats)
-    cost = labels.cost[label]
+) -> tuple[int, int, bool]:
+    """Fill in the states after a batch; return its end, its completions' cost, if all are complete.
+
+    The end is −1 if a rule leaves the batch out.
+    """
+    n = before.size
+    p, d, arrived = sums[n, P], sums[n, D], sums[n, ARRIVED]
+    if p + d == 0 or (waited and arrived != begin):
+        return -1, 0, False
+    work = fact[TOKEN_BATCH] if d > 0 else fact[PROMPT_BATCH]
+    work += fact[PER_PROMPT] * p + fact[PER_JOB] * d + fact[PER_KV] * sums[n, KV]
+    if fact[DIVISOR] > 1:
+        work = -(-work // fact[DIVISOR])
+    end = begin + work
+    free = (fact[BLOCKS_LIMIT] - sums[n, BLOCKS], fact[SEATS_LIMIT] - sums[n, SEATS])
+    cost = 0
     complete = True
     for i in range(n):
-        after = state_after(problem, here, i, begin - arrival, free)
-        if after < 0:
-            return
-        if tokens_of(after) < problem.output[i]:
+        state, output = before[i], request[i, OUTPUT]
+        whole = request[i, PROMPT] + tokens_of(state)
+        option = options[i, request[i, AT], CODE]
+        new = state_after(fact, whole, output, state, option, (p, d), begin - arrived, free)
+        if new < 0:
+            return -1, 0, False
+        if tokens_of(new) < output:
             complete = False
-        elif after != here.before[i]:
-            cost += problem.weight[i] * end
-        here.after[i] = after
-    if problem.makespan:
-        cost = end if complete else 0
-    bound = cost
-    if not complete:
-        soon = next_begin(problem, here.after, end) if parts and problem.moves else end
-        if soon == NEVER:
-            return
-        bound = least_cost(problem, tables, here.after, soon, cost, here.space)
-    if bound >= limit[0]:
-        return
-    new = _keep(problem, labels, here.after, end, cost)
-    if new < 0:
-        return
-    labels.bound[new] = bound
-    labels.parent[new] = label
-    labels.drops[new] = drops
-    if complete:
-        limit[0] = cost
-        labels.size[BEST] = new
-    else:
-        push(labels, new)
+        elif new != state:
+            cost += request[i, WEIGHT] * end
+        after[i] = new
+    return end, cost, complete
 
 
 @njit(cache=True)
-def _keep(problem: Problem, labels: Labels, state: IntArray, end: int, cost: int) -> int:
+def _keep(
+    fact: IntArray, request: IntArray, labels: Labels, state: IntArray, end: int, cost: int
+) -> int:
     """Make a label, unless another of its state is as good; drop those that it is as good as.
 
     As good is one that is no later and costs no more; better is one that is later, but costs less
@@ -370,22 +231,22 @@ def _keep(problem: Problem, labels: Labels, state: IntArray, end: int, cost: int
     """
     rest = 0
     for i in range(state.size):
-        if tokens_of(state[i]) < problem.output[i]:
-            rest += problem.weight[i]
+        if tokens_of(state[i]) < request[i, OUTPUT]:
+            rest += request[i, WEIGHT]
     slot = slot_of(labels, state)
     other = labels.table[slot]
     while other >= 0:
         t, c = labels.time[other], labels.cost[other]
         if t <= end and c <= cost:
             return -1
-        if not problem.makespan and t > end and c + rest * (t - end) < cost:
+        if not fact[MAKESPAN] and t > end and c + rest * (t - end) < cost:
             return -1
         other = labels.following[other]
     other = labels.table[slot]
     while other >= 0:
         t, c = labels.time[other], labels.cost[other]
         worse = end <= t and cost <= c
-        if not problem.makespan and end > t and cost + rest * (end - t) < c:
+        if not fact[MAKESPAN] and end > t and cost + rest * (end - t) < c:
             worse = True
         if worse:
             labels.waits[other] = False

@@ -11,10 +11,15 @@ from ....models.continuous.schedule import Batch, ContinuousSchedule
 from ....models.durations import batch_durations
 from ....models.instance import Instance
 from ....models.objectives import Exact, evaluate
+from ...limits import Budget
 
 
-def first_schedule(instance: Instance, objective: str) -> tuple[ContinuousSchedule, Exact]:
+def first_schedule(
+    instance: Instance, objective: str, budget: Budget | None = None
+) -> tuple[ContinuousSchedule, Exact]:
     """Return the best list schedule over some orders and caps on running requests, and its value.
+
+    Once a budget is spent, it is the best so far.
 
     Examples
     --------
@@ -27,6 +32,8 @@ def first_schedule(instance: Instance, objective: str) -> tuple[ContinuousSchedu
     most = min(instance.n, limits(instance).running, limits(instance).tokens)
     for order in _orders(instance):
         for cap in range(1, most + 1):
+            if best is not None and budget is not None and budget.is_spent:
+                break
             schedule = _ListRule(instance, order, cap).run()
             value = evaluate(instance, schedule.completion(instance), objective)
             if best is None or value < best[1]:

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from ....models.instance import IntArray
 from .prices import SCALE
 from .problem import Problem
+from .workspace import CELL, CHEAPEST, DIVISOR, FIRST, LATE, PER_PROMPT, PROMPT, WEIGHT
 
 #: Prices and costs are multiples of 1 / UNIT.
 UNIT = SCALE
@@ -135,38 +136,55 @@ def fill(
 
 
 @njit(cache=True)
-def least_of(problem: Problem, tables: Potentials, i: int, g: int, left: int, time: int) -> int:
+def least_of(
+    fact: IntArray,
+    rest: IntArray,
+    job: IntArray,
+    read: IntArray,
+    charge: IntArray,
+    request: IntArray,
+    i: int,
+    g: int,
+    left: int,
+    time: int,
+) -> int:
     """Least cost of a request from a time on: its cache is complete (`left` 0) or misses tokens."""
     if left > 0:
-        time += _shift(problem, left)
-    k = (time - tables.first) // tables.cell
-    best: int = MOST_COST
-    if k >= tables.charge.size:
-        best = problem.weight[i] * UNIT * (time + tables.after[i, g])
-    elif left > 0:
-        best = tables.read[i, g, k]
-    else:
-        best = tables.job[i, g, k]
-        if not problem.jobs_cheapest:
-            again = k + _shift(problem, problem.prompt[i] + g) // tables.cell
-            other = problem.weight[i] * UNIT * (time + tables.after[i, g])
-            if again < tables.charge.size:
-                other = tables.read[i, g, again]
-            best = min(best, other)
+        time += fact[PER_PROMPT] * (left - 1) // fact[DIVISOR]
+    k = (time - fact[FIRST]) // fact[CELL]
+    if k >= charge.size:
+        return int(request[i, WEIGHT] * UNIT * (time + rest[LATE, i, g]))
+    if left > 0:
+        return int(read[i, g, k])
+    best: int = job[i, g, k]
+    if not fact[CHEAPEST]:
+        tokens = request[i, PROMPT] + g - 1  # the cache may be read again
+        again = k + (fact[PER_PROMPT] * tokens // fact[DIVISOR]) // fact[CELL]
+        other = request[i, WEIGHT] * UNIT * (time + rest[LATE, i, g])
+        if again < charge.size:
+            other = read[i, g, again]
+        best = min(best, other)
     return best
 
 
 @njit(cache=True)
-def collected(tables: Potentials, time: int) -> int:
+def collected(fact: IntArray, charge: IntArray, time: int) -> int:
     """What all prices collect at most from a time on."""
-    k = (time - tables.first) // tables.cell
-    total: int = tables.charge[k] if k < tables.charge.size else 0
+    k = (time - fact[FIRST]) // fact[CELL]
+    total: int = charge[k] if k < charge.size else 0
     return total
 
 
 @njit(cache=True, nogil=True)
 def bound_and_use(
-    problem: Problem, tables: Potentials, width: int, memory: IntArray, seats: IntArray
+    problem: Problem,
+    tables: Potentials,
+    fact: IntArray,
+    request: IntArray,
+    rest: IntArray,
+    width: int,
+    memory: IntArray,
+    seats: IntArray,
 ) -> int:
     """Return the bound at the beginning; fill in what is held beyond the limits, by interval."""
     T, D = tables.charge.size - 1, tables.cell
@@ -179,7 +197,10 @@ def bound_and_use(
     for i in range(problem.prompt.size):
         time = problem.arrival[i] + _shift(problem, problem.prompt[i])
         k = (time - tables.first) // D
-        bound += least_of(problem, tables, i, 0, problem.prompt[i], problem.arrival[i])
+        bound += least_of(
+            fact, rest, tables.job, tables.read, tables.charge,
+            request, i, 0, problem.prompt[i], problem.arrival[i],
+        )  # fmt: skip
         for g in range(problem.output[i]):
             if k > T:
                 break

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ....models.instance import IntArray
+from ...limits import Budget
 from .problem import Problem
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Prices(NamedTuple):
     seat: IntArray
 
 
-def climb(problem: Problem, least: int) -> tuple[Potentials, Prices]:
+def climb(problem: Problem, least: int, budget: Budget) -> tuple[Potentials, Prices]:
     """Return the best prices that some steps of a subgradient ascent find, and their tables.
 
     Parameters
@@ -51,6 +52,8 @@ def climb(problem: Problem, least: int) -> tuple[Potentials, Prices]:
         The numbers of an instance; total latency or weighted completions.
     least : int
         Cost of a schedule that is known, in the weights' unit.
+    budget : Budget
+        Looked at before each step. The steps are no work: their number depends on the problem only.
     """
     from .potentials import MOST_COST, empty_tables, fill, job_time, read_time
 
@@ -66,24 +69,32 @@ def climb(problem: Problem, least: int) -> tuple[Potentials, Prices]:
         return empty_tables(problem, first, 1, 0), Prices(1, 1, nothing, nothing)
     tables = empty_tables(problem, first, cell, span // cell + 1)
     width = max(1, batch // cell // PRICES_PER_BATCH)
-    found = _ascend(problem, tables, width, least * SCALE)
+    found = _ascend(problem, tables, width, least * SCALE, budget)
     fill(problem, tables, found[0], found[1], width)
     return tables, Prices(cell, width, found[0], found[1])
 
 
-def _ascend(problem: Problem, tables: Potentials, width: int, target: int) -> IntArray:
+def _ascend(
+    problem: Problem, tables: Potentials, width: int, target: int, budget: Budget
+) -> IntArray:
     """Return prices of blocks and seats, shape (2, K), that lift the bound towards a target."""
     from .potentials import bound_and_use, fill
+    from .workspace import workspace
 
     count = -(-(tables.charge.size - 1) // width)
     limit = np.array([problem.blocks, problem.seats], dtype=np.float64)[:, None]
     price, best, found = np.zeros((2, count)), -math.inf, np.zeros((2, count), dtype=np.int64)
     momentum, step, stalled = np.zeros((2, count)), 1.0, 0
     use = np.zeros((2, count), dtype=np.int64)
+    here = workspace(problem, tables)
     for _ in range(STEPS):
+        if budget.is_spent:
+            break
         whole = np.rint(price).astype(np.int64)
         fill(problem, tables, whole[0], whole[1], width)
-        bound = bound_and_use(problem, tables, width, use[0], use[1])
+        bound = bound_and_use(
+            problem, tables, here.fact, here.request, here.rest, width, use[0], use[1]
+        )
         if bound > best:
             best, found, stalled = bound, whole, 0
         else:

@@ -117,7 +117,7 @@ def problem_of(instance: Instance, objective: str, order: IntArray) -> Problem:
     order : ndarray of int64, shape (n,)
         A permutation of the requests.
     """
-    law, bounds = batch_durations(instance), limits(instance)
+    law, bounds = _in_whole_units(batch_durations(instance)), limits(instance)
     s, o = instance.prompt[order], instance.output[order]
     weight = weights_in_units(instance, objective)[0][order]
     caches = np.arange(int(instance.prompt.min()) + 1, max(2, int(instance.peak.max())))
@@ -148,7 +148,7 @@ def problem_of(instance: Instance, objective: str, order: IntArray) -> Problem:
         tokens=bounds.tokens,
         chunked=bounds.chunked,
         scarce=instance.gpu.batch_tokens is not None,
-        moves=law.divisor == 1 or all(each % law.divisor == 0 for each in law[:5]),
+        moves=law.divisor == 1,
         jobs_cheapest=cheapest,
         drops=not (cheapest and ample),
         makespan=objective == "makespan",
@@ -156,6 +156,13 @@ def problem_of(instance: Instance, objective: str, order: IntArray) -> Problem:
         token_work=work,
         token_area=area,
     )
+
+
+def _in_whole_units(law: Durations) -> Durations:
+    """Return the same law with divisor 1 if its coefficients are whole time units."""
+    if any(each % law.divisor for each in law[:5]):
+        return law
+    return Durations._make([*(each // law.divisor for each in law[:5]), 1])
 
 
 def _twins(s: IntArray, o: IntArray, weight: IntArray) -> IntArray:

@@ -38,13 +38,9 @@ both may be in, the earlier one is begun first.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
 from numba import njit
 
 from ....models.instance import IntArray
-from .problem import Problem
 from .states import (
     CHUNK,
     HELD_UP,
@@ -58,188 +54,157 @@ from .states import (
     state_of,
     tokens_of,
 )
-
-#: Options of a request in a batch: rest, token job, drop; from here on chunks, and drop and chunk.
-REST, TOKEN, DROP = 0, 1, 2
-CHUNKS, DROP_AND_CHUNKS = 2**15, 2**16
-
-#: Later than any time.
-NEVER = 2**62
-
-
-class Workspace(NamedTuple):
-    """Arrays of one search.
-
-    Attributes
-    ----------
-    options : ndarray of int64, shape (n, most options)
-        What each request may do in the batch.
-    available, at : ndarray of int64, shape (n,)
-        How many options it has, and the number of the one that is tried.
-    sums : ndarray of int64, shape (n + 1, 7)
-        Of the requests before each: prompt tokens, token jobs, KV tokens read, blocks, seats, and
-        chunks that do not complete a prompt; and how many tokens the batch must have for them.
-    least : ndarray of int64, shape (n,)
-        How many tokens the batch must have for each to rest, or to go on with a half-read prompt.
-    most : ndarray of int64, shape (n + 1,)
-        Most tokens of each and of those after it.
-    before, after : ndarray of int64, shape (n,)
-        The state before and after.
-    space : ndarray of int64, shape (6, n)
-        For the bound.
-    """
-
-    options: IntArray
-    available: IntArray
-    at: IntArray
-    sums: IntArray
-    least: IntArray
-    most: IntArray
-    before: IntArray
-    after: IntArray
-    space: IntArray
-
-
-def workspace(problem: Problem) -> Workspace:
-    """Return the arrays that a search of a problem needs."""
-    n = problem.prompt.size
-    most = 2 * int((problem.prompt + problem.output).max()) + 3
-    return Workspace(
-        options=np.zeros((n, most), dtype=np.int64),
-        available=np.zeros(n, dtype=np.int64),
-        at=np.zeros(n, dtype=np.int64),
-        sums=np.zeros((n + 1, 7), dtype=np.int64),
-        least=np.zeros(n, dtype=np.int64),
-        most=np.zeros(n + 1, dtype=np.int64),
-        before=np.zeros(n, dtype=np.int64),
-        after=np.zeros(n, dtype=np.int64),
-        space=np.zeros((6, n), dtype=np.int64),
-    )
+from .workspace import (
+    ARRIVAL,
+    BLOCK,
+    CHEAPEST,
+    CHUNKED,
+    CHUNKS,
+    DIVISOR,
+    DROP,
+    DROP_AND_CHUNKS,
+    DROPS,
+    MOVES,
+    NEVER,
+    OUTPUT,
+    PER_JOB,
+    PER_KV,
+    PER_PROMPT,
+    PROMPT,
+    PROMPT_BATCH,
+    REST,
+    SCARCE,
+    TOKEN,
+    TOKEN_BATCH,
+    TOKENS_LIMIT,
+)
 
 
 @njit(cache=True)
-def next_begin(problem: Problem, state: IntArray, end: int) -> int:
+def next_begin(fact: IntArray, request: IntArray, state: IntArray, end: int) -> int:
     """Earliest begin of the batch after a chunk that did not complete its prompt."""
-    law = problem.law
-    work = law.per_prompt_token // law.divisor
+    work = fact[PER_PROMPT] // fact[DIVISOR]
     most = again = 0
     begin = NEVER
-    for i in range(problem.prompt.size):
-        g = tokens_of(state[i])
-        if g == problem.output[i]:
+    for i in range(state.size):
+        g, arrival = tokens_of(state[i]), request[i, ARRIVAL]
+        if g == request[i, OUTPUT]:
             continue
-        if state[i] == 0 and problem.arrival[i] > end - work:
-            begin = min(begin, max(end, problem.arrival[i]))
-        if state[i] == 0 and problem.arrival[i] > end:
+        if state[i] == 0 and arrival > end - work:
+            begin = min(begin, max(end, arrival))
+        if state[i] == 0 and arrival > end:
             continue
         if not flags_of(state[i]) & READY:
-            most += problem.prompt[i] + g - cache_of(state[i])
+            most += request[i, PROMPT] + g - cache_of(state[i])
             continue
         most += 1
-        if problem.drops and not (problem.jobs_cheapest and problem.block == 1):
-            most += problem.prompt[i] + g
-        elif problem.drops:  # a single prompt may be read again in part
-            again = max(again, problem.prompt[i] + g - 1)
+        if fact[DROPS] and not (fact[CHEAPEST] and fact[BLOCK] == 1):
+            most += request[i, PROMPT] + g
+        elif fact[DROPS]:  # a single prompt may be read again in part
+            again = max(again, request[i, PROMPT] + g - 1)
     most += again
-    return end if problem.scarce and most >= problem.tokens else begin
+    return end if fact[SCARCE] and most >= fact[TOKENS_LIMIT] else begin
 
 
 @njit(cache=True)
 def state_after(
-    problem: Problem, here: Workspace, i: int, since: int, free: tuple[int, int]
+    fact: IntArray,
+    whole: int,
+    output: int,
+    state: int,
+    option: int,
+    tokens: tuple[int, int],
+    since: int,
+    free: tuple[int, int],
 ) -> int:
-    """Return a request's state after the batch; −1 if a rule leaves the batch out.
+    """Return a request's state after a batch; −1 if a rule leaves the batch out.
 
-    The batch begins `since` units after the latest arrival of a member that it begins; `free`
-    blocks and seats are left at its end.
+    `whole` is the cache that its next token needs, `tokens` the prompt tokens and the token jobs of
+    the batch. The batch begins `since` units after the latest arrival of a member that it begins;
+    `free` blocks and seats are left at its end.
     """
-    state: int = here.before[i]
-    option = here.options[i, here.at[i]]
     g, cache, flags = tokens_of(state), cache_of(state), flags_of(state)
-    p, d = here.sums[problem.prompt.size, 0], here.sums[problem.prompt.size, 1]
-    law = problem.law
+    p, d = tokens
     if option == TOKEN:
         flags = READY
-        leaves = law.prompt <= law.token or d > 1 or p == 0
-        if problem.moves and leaves:
+        leaves = fact[PROMPT_BATCH] <= fact[TOKEN_BATCH] or d > 1 or p == 0
+        if fact[MOVES] and leaves:
             flags |= JOB
         g += 1
-        return state_of(g, 0, 0) if g == problem.output[i] else state_of(g, cache + 1, flags)
+        return state_of(g, 0, 0) if g == output else state_of(g, cache + 1, flags)
     if option == REST:
         if cache == 0 and flags & UNJUSTIFIED:
-            return _justified(problem, i, g, 0, flags, free)
-        if cache == 0 or g == problem.output[i]:
+            return _justified(fact, whole, g, 0, flags, free)
+        if cache == 0 or g == output:
             return state
-        return _skipping(problem, here, i, since, free)
+        return _skipping(fact, whole, state, tokens, since, free)
     if option == DROP:
-        return _justified(problem, i, g, 0, UNJUSTIFIED * problem.jobs_cheapest, free)
+        return _justified(fact, whole, g, 0, UNJUSTIFIED * fact[CHEAPEST], free)
     # A chunk.
+    in_advance = since < fact[PER_PROMPT] * whole // fact[DIVISOR]
     if option >= DROP_AND_CHUNKS:
         read = option - DROP_AND_CHUNKS
-        cache, flags = 0, UNJUSTIFIED * problem.jobs_cheapest
+        cache, flags = 0, UNJUSTIFIED * fact[CHEAPEST]
     else:
         read = option - CHUNKS
-        if cache > 0 and problem.moves and p + d < problem.tokens:
-            held_up = flags & HELD_UP or since < law.per_prompt_token // law.divisor
+        if cache > 0 and fact[MOVES] and p + d < fact[TOKENS_LIMIT]:
+            held_up = flags & HELD_UP or since < fact[PER_PROMPT] // fact[DIVISOR]
             if not held_up:
                 return -1
     cache += read
-    if cache == problem.prompt[i] + g:
-        bare = problem.moves and not _in_advance(problem, i, g, since)
+    if cache == whole:
+        bare = fact[MOVES] and not in_advance
         if flags & UNJUSTIFIED and not flags & IN_ADVANCE and (read == cache or bare):
             return -1
         g += 1
-        if g == problem.output[i]:
+        if g == output:
             return state_of(g, 0, 0)
-        return state_of(g, cache, READY | CHUNK * problem.moves)
+        return state_of(g, cache, READY | CHUNK * fact[MOVES])
     flags &= UNJUSTIFIED | IN_ADVANCE
-    if flags and cache > read and _in_advance(problem, i, g, since):
+    if flags and cache > read and in_advance:
         flags |= IN_ADVANCE
-    return _justified(problem, i, g, cache, flags, free)
-
-
-@njit(cache=True)
-def _in_advance(problem: Problem, i: int, g: int, since: int) -> bool:
-    """Whether the batch is held up, so that what was read before it may have used idle time."""
-    work: int = problem.law.per_prompt_token * (problem.prompt[i] + g)
-    return since < work // problem.law.divisor
+    return _justified(fact, whole, g, cache, flags, free)
 
 
 @njit(cache=True)
 def _justified(
-    problem: Problem, i: int, g: int, cache: int, flags: int, free: tuple[int, int]
+    fact: IntArray, whole: int, g: int, cache: int, flags: int, free: tuple[int, int]
 ) -> int:
     """Take the flag off if the batch could not have kept the cache that was dropped."""
     if flags & UNJUSTIFIED:
-        block = problem.block
-        kept = problem.prompt[i] + g - 1
-        more = (kept + block - 1) // block - (cache + block - 1) // block
+        block = fact[BLOCK]
+        more = (whole + block - 2) // block - (cache + block - 1) // block
         if more > free[0] or (cache == 0 and free[1] < 1):
             flags &= ~(UNJUSTIFIED | IN_ADVANCE)
     return state_of(g, cache, flags)
 
 
 @njit(cache=True)
-def _skipping(problem: Problem, here: Workspace, i: int, since: int, free: tuple[int, int]) -> int:
+def _skipping(
+    fact: IntArray,
+    whole: int,
+    state: int,
+    tokens: tuple[int, int],
+    since: int,
+    free: tuple[int, int],
+) -> int:
     """Return the state of a request that holds a cache and rests; −1 if it had better not."""
-    state = here.before[i]
     g, cache, flags = tokens_of(state), cache_of(state), flags_of(state)
-    law, last = problem.law, problem.prompt.size
-    p, d = here.sums[last, 0], here.sums[last, 1]
-    if problem.moves and (not flags & READY or flags & (CHUNK | JOB)):
-        amount, work = 1, law.per_prompt_token
+    p, d = tokens
+    if fact[MOVES] and (not flags & READY or flags & (CHUNK | JOB)):
+        amount, work = 1, fact[PER_PROMPT]
         joins = True
         if flags & JOB:
-            work = law.per_token_job + law.per_kv_token * (problem.prompt[i] + g - 1)
-            joins = d > 0 or law.token <= law.prompt
-        elif flags & READY and not problem.chunked:
-            amount, work = cache, law.per_prompt_token * cache
-        if flags & HELD_UP or since < work // law.divisor:
+            work = fact[PER_JOB] + fact[PER_KV] * (whole - 1)
+            joins = d > 0 or fact[TOKEN_BATCH] <= fact[PROMPT_BATCH]
+        elif flags & READY and not fact[CHUNKED]:
+            amount, work = cache, fact[PER_PROMPT] * cache
+        if flags & HELD_UP or since < work // fact[DIVISOR]:
             flags |= HELD_UP
-        elif joins and p + d + amount <= problem.tokens:
+        elif joins and p + d + amount <= fact[TOKENS_LIMIT]:
             return -1
     if flags & READY:
         flags |= SKIPPED
-    elif flags & UNJUSTIFIED and _in_advance(problem, i, g, since):
+    elif flags & UNJUSTIFIED and since < fact[PER_PROMPT] * whole // fact[DIVISOR]:
         flags |= IN_ADVANCE
-    return _justified(problem, i, g, cache, flags, free)
+    return _justified(fact, whole, g, cache, flags, free)

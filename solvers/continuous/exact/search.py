@@ -19,17 +19,18 @@ from ...limits import Budget
 from .first_schedule import first_schedule
 from .prices import Prices, climb
 from .problem import Problem, is_applicable, problem_of, weights_in_units
+from .watch import Watch
 
 #: Labels that are kept at most (a power of 2), and room for at first.
 MOST_LABELS, FIRST_LABELS = 2**23, 2**14
 
 #: Labels that are expanded for each batch to find schedules first: without needless freedom, with.
-BEAM, LAST_BEAM = 300, 50
+BEAM, LAST_BEAM = 500, 500
 
 #: Share of the time, or the work, that is left for each.
 BEAM_SHARE = 0.25
 
-#: Expansions between two looks at the clock.
+#: Expansions between two reports.
 SLICE = 200
 
 #: Objectives that the search takes.
@@ -121,20 +122,21 @@ def search(
     if not is_applicable(instance):
         raise InputError(f"requests: too many or too long for an exhaustive search ({instance.n})")
     budget = Budget(time_limit, work_limit, stop)
+    watched = stop is not None or (work_limit is None and time_limit < math.inf)
     schedule: ContinuousSchedule | None
-    schedule, least = first_schedule(instance, objective)
+    schedule, least = first_schedule(instance, objective, budget)
     if value is not None and value <= least:
         schedule, least = None, value
     order = np.argsort(instance.arrival, kind="stable")
     problem = problem_of(instance, objective, order)
     expanded = 0
-    priced = climb(problem, _cost(instance, objective, least))
+    priced = climb(problem, _cost(instance, objective, least), budget)
     for smaller in _parts_of(problem):
-        run = _Run(instance, objective, smaller, priced, schedule, least)
+        run = _Run(instance, objective, smaller, priced, schedule, least, watched=watched)
         run.narrow(budget, BEAM)
         schedule, least = run.schedule, run.value
         expanded += run.expanded
-    run = _Run(instance, objective, problem, priced, schedule, least)
+    run = _Run(instance, objective, problem, priced, schedule, least, watched=watched)
     run.narrow(budget, LAST_BEAM)
     proved = run.until_done(budget, found)
     return Outcome(run.schedule, run.bound, proved, expanded + run.expanded, run.prices)
@@ -172,16 +174,20 @@ class _Run:
         priced: tuple[Potentials, Prices],
         schedule: ContinuousSchedule | None,
         value: Exact,
+        *,
+        watched: bool = False,
     ) -> None:
-        from . import expansion, labels, rules  # compiled code is loaded where it is used
+        from . import expansion, labels  # compiled code is loaded where it is used
         from .bound import least_cost
+        from .workspace import workspace
 
         self._code, self._labels_code = expansion, labels
-        self._instance, self._problem = instance, problem
+        self._instance, self._watched = instance, watched
         self._order = np.argsort(instance.arrival, kind="stable")
         self._unit = weights_in_units(instance, objective)[1]
         self._offset = int(instance.arrival.sum()) if objective == "latency" else 0
-        self._here = rules.workspace(problem)
+        self._tables, self.prices = priced
+        self._here = workspace(problem, self._tables)
         self._labels = labels.empty_labels(FIRST_LABELS, instance.n)
         self.schedule = schedule
         cost = _cost(instance, objective, value)
@@ -190,8 +196,11 @@ class _Run:
         time = int(instance.arrival.min())
         self._labels.size[labels.LABELS] = 1
         self._labels.time[0] = time
-        self._tables, self.prices = priced
-        self._labels.bound[0] = least_cost(problem, self._tables, first, time, 0, self._here.space)
+        here, tables = self._here, self._tables
+        self._labels.bound[0] = least_cost(
+            here.fact, here.request, here.rest, tables.job, tables.read, tables.charge,
+            first, time, 0, here.space,
+        )  # fmt: skip
         self._labels.table[labels.slot_of(self._labels, first)] = 0
         labels.push(self._labels, 0)
         self._bound = min(int(self._labels.bound[0]), cost)
@@ -220,13 +229,15 @@ class _Run:
 
         Returns whether none is left.
         """
+        with Watch(budget, self._here.stop, needed=self._watched):
+            return self._until_done(budget, found)
+
+    def _until_done(self, budget: Budget, found: Found | None) -> bool:
         while not budget.is_spent:
             before = self.expanded
             size = SLICE if budget.affords(SLICE) else 1
             cost, bound = int(self._limit[0]), self._bound
-            ended = self._code.expand(
-                self._problem, self._tables, self._here, self._labels, self._limit, size
-            )
+            ended = self._code.expand(self._tables, self._here, self._labels, self._limit, size)
             budget.work += self.expanded - before
             if self._limit[0] < cost:
                 self.schedule = self._schedule_of(int(self._labels.size[self._labels_code.BEST]))
@@ -237,6 +248,8 @@ class _Run:
                 found(self.schedule, self.bound, self.prices)
             if ended == self._code.EXHAUSTED:
                 return True
+            if ended == self._code.STOPPED:
+                return False
             if ended == self._code.FULL and not self._make_room():
                 return False
         return False
@@ -244,7 +257,8 @@ class _Run:
     def narrow(self, budget: Budget, width: int) -> None:
         """Expand batch by batch the labels of least bounds alone (a beam), for good schedules."""
         part = budget.part(BEAM_SHARE)
-        self._narrow(part, width)
+        with Watch(part, self._here.stop, needed=self._watched):
+            self._narrow(part, width)
         budget.settle(part)
 
     def _narrow(self, budget: Budget, width: int) -> None:
@@ -255,14 +269,17 @@ class _Run:
             before, first, cost = self.expanded, int(self._labels.size[0]), int(self._limit[0])
             while chosen.size:
                 done = self._code.expand_some(
-                    self._problem, self._tables, self._here, self._labels, self._limit, chosen
+                    self._tables, self._here, self._labels, self._limit, chosen
                 )
                 chosen = chosen[done:]
-                if chosen.size and not self._make_room():
-                    return
+                stopped = bool(self._here.stop[0])
+                if chosen.size and (stopped or not self._make_room()):
+                    break
             budget.work += self.expanded - before
             if self._limit[0] < cost:
                 self.schedule = self._schedule_of(int(self._labels.size[self._labels_code.BEST]))
+            if chosen.size:  # out of time, or of room
+                return
             new = first + np.flatnonzero(self._labels.waits[first : int(self._labels.size[0])])
             bound = self._labels.bound[new]
             new = new[bound < self._limit[0]]

@@ -18,6 +18,7 @@ from batchprophet.solvers.continuous.exact.prices import SCALE
 from batchprophet.solvers.continuous.exact.search import search
 from batchprophet.solvers.hindsight import solve
 from tests.brute_force_continuous import brute_force_continuous
+from tests.solvers.continuous.exact.test_search import five_requests
 from tests.tiny_continuous import LAWS, continuous_law, tiny_continuous
 
 
@@ -72,6 +73,18 @@ def test_what_the_search_proves_is_verified():
         assert proof.bound(instance, "latency", Clock(None)) == outcome.bound
         record = json.loads(json.dumps(proof.to_record()))
         assert ContinuousSearch.from_record(record) == proof
+
+
+def test_five_requests_are_verified_and_nothing_above_is():
+    # More than two requests rest at once here; a bound on rests that were too high would show.
+    for seed in range(15):
+        instance = five_requests(seed)
+        best = search(instance).bound
+        rng = np.random.default_rng([6, seed])
+        proof = random_prices(rng, best)
+        assert proof.bound(instance, "latency", Clock(None)) == best
+        with pytest.raises(Contradicted):
+            replace(proof, value=best + 1).bound(instance, "latency", Clock(None))
 
 
 def test_a_solution_has_it():

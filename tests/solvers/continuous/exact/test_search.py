@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
+from batchprophet.models.batch_time import AffineTime
 from batchprophet.models.continuous.feasibility import check_continuous
 from batchprophet.models.errors import InputError
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.regimes import schedule_value
 from batchprophet.solvers.continuous.exact import search as module
+from batchprophet.solvers.continuous.exact import workspace
 from batchprophet.solvers.continuous.exact.search import OBJECTIVES, search
 from tests.brute_force_continuous import brute_force_continuous
 from tests.tiny_continuous import LAWS, continuous_law, tiny_continuous
@@ -68,6 +72,54 @@ def test_little_room_is_enlarged_and_no_room_keeps_a_valid_bound(monkeypatch):
     assert search(instance).bound == optimum
     monkeypatch.setattr(module, "MOST_LABELS", 8)
     assert search(instance).bound <= optimum
+
+
+def five_requests(seed):
+    """Five requests that fill the memory, any law, prompts read whole: too many for brute force."""
+    rng = np.random.default_rng([23, seed])
+    prompt, output = rng.integers(1, 5, 5), rng.integers(2, 7, 5)
+    law = continuous_law(rng)
+    gpu = Gpu(
+        kv_capacity=int(rng.integers((prompt + output).max(), (prompt + output).sum())),
+        running_requests=int(rng.integers(2, 6)),
+        chunked_prefill=False,
+        batch_time=law,
+    )
+    return Instance(gpu=gpu, arrival=rng.integers(0, 40, 5), prompt=prompt, output=output)
+
+
+def without_rests(monkeypatch):
+    facts = workspace._facts
+
+    def changed(*given):
+        fact = facts(*given)
+        fact[workspace.EQUAL] = 0
+        return fact
+
+    monkeypatch.setattr(workspace, "_facts", changed)
+
+
+def test_the_bound_that_counts_rests_changes_no_optimum(monkeypatch):
+    with_rests = [search(five_requests(seed)) for seed in range(40)]
+    without_rests(monkeypatch)
+    plain = [search(five_requests(seed)) for seed in range(40)]
+    assert all(outcome.proved for outcome in plain)
+    assert [outcome.bound for outcome in with_rests] == [outcome.bound for outcome in plain]
+    assert sum(o.expanded for o in with_rests) < sum(o.expanded for o in plain)
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.1])
+def test_limits_hold_with_real_prompts(limit):
+    # Millions of batches may follow a state, and an ascent to prices takes seconds.
+    law = AffineTime(c0=13.67, c1=0.0984, c2=0.0504, c3=1.88e-4)
+    gpu = Gpu(kv_capacity=4000, batch_tokens=512, batch_time=law)
+    instance = Instance(gpu=gpu, arrival=[0, 9, 20], prompt=[900, 800, 700], output=[90, 300, 200])
+    search(instance, time_limit=0.0)  # compiles
+    began = time.process_time()
+    outcome = search(instance, time_limit=limit)
+    assert time.process_time() - began < limit + 0.5
+    assert not outcome.proved
+    assert 0 < outcome.bound <= schedule_value(instance, outcome.schedule, "latency")
 
 
 def test_a_stop_ends_it():
