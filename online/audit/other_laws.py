@@ -10,7 +10,7 @@ from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
 from ...models.errors import BatchprophetError
 from ...solvers.hindsight import solve
-from ..calibration.fit import MOST_FITTED, Distance, FittedLaw, first_requests
+from ..calibration.fit import AS_GOOD, MOST_FITTED, Distance, FittedLaw, first_requests
 from ..calibration.law import coefficients_of, law_of
 from ..calibration.replay import Engine, instance_of
 from ..evaluation import Comparison
@@ -19,18 +19,16 @@ from .bounds import transferred
 #: Directions that are drawn, and the parts of the way to a drawn law that are tried.
 DIRECTIONS, SHARES = 6, (1.0, 0.5, 0.25, 0.125)
 
-#: A law explains the log about as well if its distance is larger by at most this factor.
-AS_GOOD = 1.25
-
 
 def under_other_laws(
     log: EngineLog, engine: Engine, fit: FittedLaw, comparison: Comparison, *, seed: int = 0
 ) -> tuple[tuple[float, float], ...]:
     """Return mean latency of the best schedule and lower bound, milliseconds, for other laws.
 
-    Laws are drawn from the fit, and moved towards it until they explain the log about as well. For
-    each, the batches of the best schedule are begun anew, and the prices of the proof are
-    evaluated: both are valid for it, though perhaps not the best.
+    Laws are those at the ends of what the fit has met, and some that are drawn from it and moved
+    towards it until they explain the log about as well. For each, the batches of the best schedule
+    are begun anew, and the prices of the proof are evaluated: both are valid for it, though perhaps
+    not the best.
 
     Parameters
     ----------
@@ -59,11 +57,12 @@ def under_other_laws(
 
 
 def _as_good(log: EngineLog, engine: Engine, fit: FittedLaw, seed: int) -> Iterator[AffineTime]:
-    """Yield laws on the way from the fitted to drawn ones, as far as they explain the log."""
+    """Yield laws that explain the log: met in the fit, and on the way from it to drawn ones."""
     part, until = first_requests(log, MOST_FITTED)  # those that the law is fitted to
     distance = Distance(part, engine, until)
     middle = coefficients_of(fit.law)
     nearest = distance(middle)
+    yield from map(law_of, fit.as_good)
     for drawn in fit.draws(DIRECTIONS, seed):
         apart = coefficients_of(drawn) - middle
         for share in SHARES:

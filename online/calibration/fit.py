@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import differential_evolution, minimize
+from scipy.optimize import Bounds, differential_evolution, minimize
 
 from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
@@ -49,6 +49,9 @@ GENERATIONS, POPULATION, AROUND = 24, 8, (0.5, 0.7, 0.5)
 
 #: A log is fitted on at most this many requests, the first ones; all others are a test.
 MOST_FITTED = 2000
+
+#: A law explains the log about as well if its distance is larger by at most this factor.
+AS_GOOD = 1.25
 
 #: First step of a coefficient that is 0, relative to c0: c0 to c3 and c0_prompt.
 GROWN = np.array([1.0, 1e-3, 1e-3, 1e-6, 0.1])
@@ -98,6 +101,8 @@ class FittedLaw:
         Mean distance of the simulated from the logged moments of tokens.
     token_job : Coefficient
         Time of a token job at the mean context, c2 + c3·h: told even where c2 and c3 are not.
+    as_good : tuple of ndarray
+        Of the laws met that explain the log about as well, those at the ends (`Distance.as_good`).
     """
 
     law: AffineTime
@@ -107,6 +112,7 @@ class FittedLaw:
     requests: int
     distance_ms: float
     token_job: Coefficient
+    as_good: tuple[FloatArray, ...] = ()
 
     @property
     def not_identified(self) -> tuple[str, ...]:
@@ -192,6 +198,7 @@ class Distance:
         used: NDArray[np.bool_] | None = None,
     ) -> None:
         self.log, self._engine, self.plays = log, engine, 0
+        self.met: list[tuple[float, FloatArray]] = []
         self.last: Replay
         kept = np.ones(log.n, dtype=bool) if used is None else used
         end = np.inf if until is None else until
@@ -210,7 +217,22 @@ class Distance:
         times = self.last.times
         first = np.abs(times.first_token - self.log.first_token)[self._first]
         last = np.abs(times.completion - self.log.last_token)[self._last]
-        return float(np.concatenate([first, last]).mean()) / 1000
+        apart = float(np.concatenate([first, last]).mean()) / 1000
+        self.met.append((apart, np.array(coefficients)))
+        return apart
+
+    def as_good(self, nearest: float) -> tuple[FloatArray, ...]:
+        """Return of the laws met that explain the log about as well those at the ends.
+
+        They have the least or the largest coefficient, or time of a token job at a context of
+        1,000 tokens, of all whose distance is at most `AS_GOOD` times the nearest.
+        """
+        good = np.array([law for apart, law in self.met if apart <= AS_GOOD * nearest])
+        if not good.size:
+            return ()
+        told = np.column_stack([good, good[:, 2] + 1000 * good[:, 3]])
+        ends = {*told.argmin(axis=0).tolist(), *told.argmax(axis=0).tolist()}
+        return tuple(good[k] for k in sorted(ends))
 
     def stretches(self, own_prompt_intercept: bool) -> Segments:
         """Return the stretches of the log by the last play."""
@@ -274,14 +296,18 @@ def _sought(distance: Distance, best: FloatArray, own: bool) -> FloatArray:
         found[4:] *= found[0] / best[0]
         return found
 
-    middle = np.log([max(best[0], LEAST), max(best[1], LEAST), job])
-    bounds = [(x - r, x + r) for x, r in zip(middle.tolist(), AROUND, strict=True)]
+    def far(x: FloatArray) -> float:
+        return distance(law(x))
+
+    middle = np.log([max(best[0], LEAST), max(best[1], LEAST), job]).tolist()
+    least = [*(x - r for x, r in zip(middle, AROUND, strict=True)), 0.0]
+    most = [*(x + r for x, r in zip(middle, AROUND, strict=True)), 1.0]
     often = max(2, GENERATIONS * USUAL // max(USUAL, distance.log.n))
     found = differential_evolution(
-        lambda x: distance(law(x)), [*bounds, (0.0, 1.0)], maxiter=often, popsize=POPULATION,
-        x0=[*middle, min(1.0, best[2] / job)], init="sobol", polish=False, rng=0,
+        far, Bounds(least, most), maxiter=often, popsize=POPULATION,
+        x0=[*middle, min(1.0, float(best[2]) / job)], init="sobol", polish=False, rng=0,
     )  # fmt: skip
-    return law(found.x)
+    return law(np.asarray(found.x))
 
 
 def _regression(stretches: Segments) -> tuple[FloatArray, FloatArray]:
@@ -335,6 +361,7 @@ def _with_intervals(distance: Distance, best: FloatArray, nearest: float, own: b
         requests=distance.log.n,
         distance_ms=nearest,
         token_job=_token_job(stretches, best, spread),
+        as_good=distance.as_good(nearest),
     )
 
 

@@ -87,7 +87,7 @@ def _jobs_cost(costs: Costs, runs: Runs, weight: float, s: int, f: int, e: int) 
     cost += costs.per_kv_token * (runs.moment[e + 1] - runs.moment[f + 1])
     cost += runs.opened[e + 1] - runs.opened[f + 1]
     own = runs.opening[e + 1] - runs.opening[f + 1]
-    return cost + weight * (own + runs.end[e])
+    return float(cost + weight * (own + runs.end[e]))
 
 
 @njit(cache=True, nogil=True)
