@@ -99,8 +99,9 @@ def read_trtllm_bench(file: TraceFile) -> Rows:
                     f"{times['first_token_timestamp']}: run trtllm-bench with --streaming"
                 )
             times["first_token_timestamp"] = times["end_timestamp"]
-        moments = [moment(where, name, value, UNITS["ns"]) for name, value in times.items()]
-        rows.append(Row(k, *moments, *lengths, _name(request.get("id"))))
+        begin, first, last = (moment(where, name, times[name], UNITS["ns"]) for name in _TRTLLM)
+        prompt, produced = lengths
+        rows.append(Row(k, begin, first, last, prompt, produced, _name(request.get("id"))))
     return rows
 
 
@@ -127,8 +128,9 @@ def read_distserve(file: TraceFile) -> Rows:
         if not request["output_len"]:
             rows.failed += 1
             continue
-        moments = [moment(where, name, request[name]) for name in times]
-        rows.append(Row(k, *moments, *(tokens(where, name, request[name]) for name in lengths)))
+        begin, first, last = (moment(where, name, request[name]) for name in times)
+        prompt, output = (tokens(where, name, request[name]) for name in lengths)
+        rows.append(Row(k, begin, first, last, prompt, output))
     return rows
 
 
