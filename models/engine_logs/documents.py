@@ -90,22 +90,18 @@ def read_trtllm_bench(file: TraceFile) -> Rows:
         if request.get("error_tokens") or not request[output]:
             rows.failed += 1
             continue
-        prompt, emitted = (
-            tokens(where, name, request[name]) for name in ("num_input_tokens", output)
-        )
+        lengths = [tokens(where, name, request[name]) for name in ("num_input_tokens", output)]
         times = {name: request[name] for name in _TRTLLM}
         if times["first_token_timestamp"] in (None, -1):
-            if emitted > 1:
+            if lengths[1] > 1:
                 raise InputError(
                     f"{where}: first_token_timestamp: expected a time in nanoseconds, found "
                     f"{times['first_token_timestamp']}: run trtllm-bench with --streaming"
                 )
             times["first_token_timestamp"] = times["end_timestamp"]
-        arrival, first, last = (
-            moment(where, name, value, UNITS["ns"]) for name, value in times.items()
-        )
-        name = _name(request.get("id"))
-        rows.append(Row(k, arrival, first, last, prompt, emitted, name))
+        begin, first, last = (moment(where, name, times[name], UNITS["ns"]) for name in _TRTLLM)
+        prompt, produced = lengths
+        rows.append(Row(k, begin, first, last, prompt, produced, _name(request.get("id"))))
     return rows
 
 
@@ -132,9 +128,9 @@ def read_distserve(file: TraceFile) -> Rows:
         if not request["output_len"]:
             rows.failed += 1
             continue
-        arrival, first, last = (moment(where, name, request[name]) for name in times)
+        begin, first, last = (moment(where, name, request[name]) for name in times)
         prompt, output = (tokens(where, name, request[name]) for name in lengths)
-        rows.append(Row(k, arrival, first, last, prompt, output))
+        rows.append(Row(k, begin, first, last, prompt, output))
     return rows
 
 

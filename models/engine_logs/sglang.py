@@ -77,8 +77,8 @@ def _append(rows: Rows, file: TraceFile, request: dict[str, Any]) -> None:
     last = _last(where, request, arrival)
     first = _first(where, request, output, last)
     given = request.get("id")
-    name = given if isinstance(given, str) else None
-    rows.append(Row(file.line, arrival, first, last, prompt, output, name))
+    own = given if isinstance(given, str) else None
+    rows.append(Row(file.line, arrival, first, last, prompt, output, own))
     rows.cached += tokens(where, "cached_tokens", request.get("cached_tokens") or 0, low=0)
 
 
@@ -103,7 +103,7 @@ def _first(where: str, request: dict[str, Any], output: int, last: int) -> int:
             raise InputError(
                 f"{where}: decode_throughput: expected a number above 0, found {shown(rate)}"
             )
-        return last - round((output - 1) * 10**9 / rate)
+        return last - round((output - 1) * 10**9 / float(rate))
     if request.get("prefill_finished_time") is not None:
         return moment(where, "prefill_finished_time", request["prefill_finished_time"])
     raise InputError(
