@@ -9,12 +9,16 @@ import pytest
 
 from batchprophet.models.batch_time import AffineTime
 from batchprophet.models.continuous.feasibility import check_continuous
+from batchprophet.models.durations import batch_durations
 from batchprophet.models.errors import InputError
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.regimes import schedule_value
 from batchprophet.solvers.continuous.exact import search as module
 from batchprophet.solvers.continuous.exact import workspace
+from batchprophet.solvers.continuous.exact.prices import climb
+from batchprophet.solvers.continuous.exact.problem import problem_of
 from batchprophet.solvers.continuous.exact.search import OBJECTIVES, search
+from batchprophet.solvers.limits import Budget
 from tests.brute_force_continuous import brute_force_continuous
 from tests.tiny_continuous import LAWS, continuous_law, tiny_continuous
 
@@ -106,6 +110,49 @@ def test_the_bound_that_counts_rests_changes_no_optimum(monkeypatch):
     assert all(outcome.proved for outcome in plain)
     assert [outcome.bound for outcome in with_rests] == [outcome.bound for outcome in plain]
     assert sum(o.expanded for o in with_rests) < sum(o.expanded for o in plain)
+
+
+def bounds_on_the_way(instance, schedule):
+    """Lower bounds on the sum of completions, from the beginning and after each batch."""
+    from batchprophet.solvers.continuous.exact.bound import least_cost
+
+    n, law = instance.n, batch_durations(instance)
+    order = np.argsort(instance.arrival, kind="stable")
+    problem = problem_of(instance, "latency", order)
+    best = int(schedule.completion(instance).sum())
+    tables, _ = climb(problem, best, Budget(np.inf, None, None))
+    here = workspace.workspace(problem, tables)
+    g, cache, ready = [0] * n, [0] * n, [False] * n
+    now, paid = int(instance.arrival.min()), 0
+    for batch in (None, *schedule.batches):
+        if batch is not None:
+            kv = sum(int(instance.prompt[i]) + g[i] for i in batch.decode)
+            now = batch.start + law.batch(sum(p for _, p in batch.prefill), len(batch.decode), kv)
+            for i in batch.preempt:
+                cache[i], ready[i] = 0, False
+            for i, p in batch.prefill:
+                cache[i] += p
+                ready[i] = cache[i] == instance.prompt[i] + g[i]
+                g[i] += ready[i]
+            for i in batch.decode:
+                cache[i], g[i] = cache[i] + 1, g[i] + 1
+            for i in range(n):
+                if g[i] == instance.output[i] and (cache[i] or ready[i]):
+                    cache[i], ready[i], paid = 0, False, paid + now
+        state = np.array([g[i] | cache[i] << 10 | ready[i] << 24 for i in order], dtype=np.int64)
+        yield int(least_cost(
+            here.fact, here.request, here.rest, tables.job, tables.read, tables.charge,
+            state, now, paid, here.space,
+        ))  # fmt: skip
+
+
+def test_no_bound_on_the_way_is_above_the_optimum():
+    for seed in range(60):
+        instance = five_requests(seed) if seed % 2 else tiny_continuous(seed)
+        schedule = search(instance).schedule
+        best = int(schedule.completion(instance).sum())
+        bounds = list(bounds_on_the_way(instance, schedule))
+        assert max(bounds) == bounds[-1] == best
 
 
 @pytest.mark.parametrize("limit", [0.0, 0.1])
