@@ -8,9 +8,12 @@ from collections.abc import Callable
 import numpy as np
 
 from ...models.batch_time import AffineTime
+from ...models.continuous.feasibility import check_continuous
 from ...models.instance import Gpu, Instance
+from ..certificates.clock import Clock
 from ..compiled import are_compiled
 from ..recipe import Options
+from .bounds.charge import charge_bound
 from .engine import improve_and_prove
 from .hindsight import Search, begin
 
@@ -24,6 +27,9 @@ FUNCTIONS = (
 
 #: Work that is enough to run all of the engine's compiled code once.
 WARM_UP_WORK = 60
+
+#: Steps of the prices that are enough for the same.
+PRICE_STEPS = 30
 
 
 def is_compiled() -> bool:
@@ -46,3 +52,8 @@ def load_compiled_code() -> None:
     options = Options(work_limit=WARM_UP_WORK)
     begin(search, None, options)
     improve_and_prove(search, options)
+    # So small an instance is proved by its states: prices are not climbed then.
+    assert search.schedule is not None
+    for _, proof in charge_bound(instance, search.schedule, steps=PRICE_STEPS):
+        proof.bound(instance, "latency", Clock(None))
+    check_continuous(instance, search.schedule)

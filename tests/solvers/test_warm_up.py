@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -198,3 +199,29 @@ def test_a_function_that_no_cache_knows_is_not_ready():
     assert not compiled._is_ready(new)
     new(1)
     assert compiled._is_ready(new)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["latency", "weighted"])
+def test_nothing_of_continuous_batching_is_compiled_within_a_limit(tmp_path, objective):
+    """What the warm-up leaves out would be compiled while the clock runs, each time anew."""
+    cache = tmp_path / "cache"
+    code = textwrap.dedent(f"""
+        import os, pathlib
+        import numpy as np
+        from batchprophet.models.families.registry import make_instance
+        from batchprophet.solvers import solve
+        from batchprophet.solvers.continuous.warm_up import load_compiled_code
+        cache = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
+        load_compiled_code()
+        before = {{path.name for path in cache.rglob("*.nbc")}}
+        settings = {{"n": 40, "rate": 20.0}}
+        instance = make_instance("continuous-conversation", seed=1, settings=settings)
+        solve(instance, model="continuous", objective={objective!r}, time_limit=5)
+        print(sorted({{path.name for path in cache.rglob("*.nbc")}} - before))
+    """)
+    found = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert found.stdout.strip() == "[]"

@@ -14,11 +14,16 @@ import pyomo.environ as pyo
 
 from ...completion_goal import add_completion_goal, servable
 from ...durations import batch_durations
+from ...errors import InputError
 from ...instance import Instance, IntArray
 from ...linear import linear
 from .horizon import least_times_alone
 
 Term = tuple[float, object]
+
+
+#: Requests × batches of the largest model that is built, of some 5 million constraints.
+MOST_PLACES = 100_000
 
 
 def most_batches(instance: Instance, latest: IntArray) -> int:
@@ -70,6 +75,11 @@ def add_places(model: pyo.ConcreteModel, instance: Instance, latest: IntArray) -
     model.REQUESTS = pyo.Set(initialize=possible, doc="requests i")
     model.latest = latest.tolist()
     last = most_batches(instance, latest) - 1
+    if len(possible) * (last + 1) > MOST_PLACES:
+        raise InputError(
+            f"formulation: expected at most {MOST_PLACES:,} requests × batches, found "
+            f"{len(possible):,} × {last + 1:,}: this MILP is for tiny instances"
+        )
     model.BATCHES = pyo.RangeSet(0, last, doc="places b for batches")
     model.ITEMS = model.REQUESTS * model.BATCHES
     model.u = pyo.Var(model.BATCHES, domain=pyo.Binary, doc="u_b: place b is used")

@@ -66,7 +66,8 @@ def build_model(
     ------
     InputError
         If the objective or the formulation is unknown, the reward is asked for without a horizon,
-        no request can complete, or the instance is none of continuous batching.
+        no request can complete, the instance is none of continuous batching, or the model would
+        have more than `batch_sequence.MOST_PLACES` requests × batches.
 
     Examples
     --------

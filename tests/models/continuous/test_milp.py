@@ -11,6 +11,7 @@ from batchprophet.models.continuous.milp.from_variables import decode
 from batchprophet.models.continuous.milp.horizon import latest_completions, least_times_alone
 from batchprophet.models.continuous.milp.warm_start import set_start
 from batchprophet.models.errors import InputError
+from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.model_file import write_model
 from batchprophet.models.regimes import schedule_value
 from batchprophet.solvers.highs import Status, solve_model
@@ -63,3 +64,11 @@ def test_names_and_files(tmp_path):
         build_model(instance, formulation="stages")
     write_model(tmp_path / "model.lp", lambda: build_model(instance))
     assert "batch_time" in (tmp_path / "model.lp").read_text()
+
+
+def test_a_model_that_would_take_all_memory_is_refused():
+    many = Instance(
+        gpu=Gpu(kv_capacity=9000), arrival=range(300), prompt=[10] * 300, output=[20] * 300
+    )
+    with pytest.raises(InputError, match=r"at most 100,000 requests × batches, found 300 × "):
+        build_model(many)
