@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .goodput import Goodput
 
 
+#: Violations that the summary lists.
+MOST_SHOWN = 20
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class CheckedBound(Shown):
     """A certificate of a bound, and the verdict on it.
@@ -151,7 +155,7 @@ class Checked(Scheduled, Shown):
         return title, [], rows
 
     def summary(self) -> str:
-        """Return the verdict: values of a feasible schedule, or all violations, one per line."""
+        """Return the verdict: values of a feasible schedule, or violations, one per line."""
         if self.bound is None:
             return self._schedule_summary()
         return f"{self._schedule_summary()}\n{self.bound.summary()}"
@@ -166,7 +170,10 @@ class Checked(Scheduled, Shown):
                 values.append(("goodput", self.goodput.text()))
             return lines("feasible", values)
         rules = "1 violation" if len(self.violations) == 1 else f"{len(self.violations)} violations"
-        return lines(f"infeasible: {rules}", [(v.rule, v.message) for v in self.violations])
+        facts = [(v.rule, v.message) for v in self.violations[:MOST_SHOWN]]
+        if (rest := len(self.violations) - MOST_SHOWN) > 0:
+            facts.append(("…", f"and {rest:,} more (--json has all)"))
+        return lines(f"infeasible: {rules}", facts)
 
     def to_record(self) -> dict[str, Any]:
         """Return the verdict as the object that ``--json`` prints."""

@@ -406,6 +406,18 @@ def test_check_says_feasible_with_values(
     }
 
 
+def test_check_of_a_schedule_with_many_violations_lists_the_first() -> None:
+    from batchprophet.models.mixed import MixedSchedule
+
+    gpu = bp.Gpu(kv_capacity=9)
+    instance = bp.Instance(gpu=gpu, arrival=[5] * 30, prompt=[1] * 30, output=[1] * 30)
+    verdict = bp.check(instance, MixedSchedule([0] * 30))
+    assert len(verdict.violations) > 30
+    *_, last = shown = verdict.summary().splitlines()
+    assert len(shown) == 22
+    assert last.split(maxsplit=1)[1] == f"and {len(verdict.violations) - 20} more (--json has all)"
+
+
 def test_check_lists_every_violation_and_exits_1(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
