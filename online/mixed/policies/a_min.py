@@ -44,14 +44,14 @@ class AMin:
     Examples
     --------
     Both are taken for short. In round 3 they would hold 4 + 4 > 7 tokens: the one that began last
-    is evicted, and starts anew when the other is complete.
+    is evicted, and starts anew once it fits with an output of three tokens.
 
     >>> from batchprophet.models.instance import Gpu, Instance
     >>> from batchprophet.online.mixed.simulator import simulate
     >>> instance = Instance(gpu=Gpu(kv_capacity=7), arrival=[0, 0], prompt=[1, 1], output=[4, 4])
     >>> schedule = simulate(instance, AMin())
     >>> schedule.start.tolist(), [(run.request, run.start, run.end) for run in schedule.evicted]
-    ([0, 4], [(1, 0, 2)])
+    ([0, 3], [(1, 0, 2)])
 
     References
     ----------

@@ -96,7 +96,7 @@ def read_back(
 ) -> tuple[bool, float]:
     """Read a prompt as late as possible up to batch f, in the chunks that the budget allows.
 
-    Writes `runs.chunks` and `runs.tokens` of the request. Returns whether there is room, and what
+    Writes `Runs.chunks` and `Runs.tokens` of the request. Returns whether there is room, and what
     its chunks, and the wait of the first one for its arrival, cost.
     """
     limits = compiled.limits

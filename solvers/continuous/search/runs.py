@@ -163,7 +163,7 @@ def blocks_of(tokens: int, block: int) -> int:
 
 @njit(cache=True, nogil=True)
 def put(compiled: CompiledInstance, costs: Costs, runs: Runs, i: int, sign: int) -> None:
-    """Add a request where `runs.first` and `runs.tokens` say (sign 1), or take it out (−1)."""
+    """Add a request where `Runs.first` and `Runs.tokens` say (sign 1), or take it out (−1)."""
     s, f, block = compiled.prompt[i], runs.first[i], compiled.limits.block
     e = f + compiled.output[i] - 1
     held = s
