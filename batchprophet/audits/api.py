@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: The law that is fitted to the log.
 FIT = "fit"
 
+#: Fewest requests of a log that is judged: 95 % of fewer are all of them.
+LEAST_REQUESTS = 20
+
 
 def audit(
     log: EngineLog | PathLike,
@@ -76,7 +79,7 @@ def audit(
     Raises
     ------
     InputError
-        If the log, a limit or an option cannot be used.
+        If the log, a limit or an option cannot be used, or the log has less than 20 requests.
 
     See Also
     --------
@@ -86,9 +89,10 @@ def audit(
     --------
     >>> import batchprophet as bp
     >>> from batchprophet.models.engine_logs.log import EngineLog
+    >>> at = range(0, 200_000, 10_000)
     >>> log = EngineLog(
-    ...     name="two", format="-", arrival=[0, 0], first_token=[3000, 3000],
-    ...     last_token=[9000, 5000], prompt=[4, 4], output=[4, 2],
+    ...     name="alone", format="-", arrival=at, first_token=[t + 2500 for t in at],
+    ...     last_token=[t + 4500 for t in at], prompt=[4] * 20, output=[2] * 20,
     ... )
     >>> audited = bp.audit(
     ...     log, kv_capacity=99, batch_time="affine:c0=2,c1=0.125,c2=0,c3=0", time_limit=0
@@ -101,6 +105,7 @@ def audit(
     law, limits = _law(batch_time), _limits(slo)
     said = Said(regime, rule, kv_capacity, max_num_seqs, max_num_batched_tokens, block_size)
     found = _read(log, meta, format, columns)
+    _require_enough(found)
     engine, assumed = engine_for(found, said)
     from ..online.audit.audit import audit as audited
     from ..solvers.warm_up import compile_first
@@ -177,7 +182,7 @@ def calibrate(
     fit = fit_law(found, engine)
     played = replay(found, engine, fit.law)
     errors = held_out(found, engine, played)
-    explanation = explain(found, engine, played, errors, seen=False)
+    explanation = explain(found, engine, played, errors, given=False)
     return Calibrated(fit=fit, explanation=explanation, rule=engine.rule, assumed=tuple(assumed))
 
 
@@ -192,6 +197,15 @@ def _read(
     from ..models.engine_logs.reading import read_engine_log
 
     return read_engine_log(log, format=known, columns=columns, meta=meta)
+
+
+def _require_enough(log: EngineLog) -> None:
+    """Refuse a log of so few requests that its 95 % are no share of its own."""
+    if log.n < LEAST_REQUESTS:
+        raise InputError(
+            f"{log.name}: expected at least {LEAST_REQUESTS} requests that were served, found "
+            f"{log.n}: too few requests to judge whether a model explains them"
+        )
 
 
 def _iterations(

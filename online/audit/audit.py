@@ -171,7 +171,7 @@ def audit(
     assert chosen is not None
     played = replay(log, engine, chosen)
     found = errors(log, played) if fit is None else held_out(log, engine, played)
-    explanation = explain(log, engine, played, found, seen=fit is None)
+    explanation = explain(log, engine, played, found, given=fit is None)
     wanted = Limits() if limits is None else limits
     hindsight = None
     if explanation.explained:

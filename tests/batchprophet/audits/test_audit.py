@@ -138,8 +138,8 @@ def test_the_picture_of_the_knobs_is_true(audited):
 
 
 def test_names_cannot_end_the_script_of_the_report(tmp_path):
-    log = served(6)
-    evil = tuple(f"</script><b>{i}" for i in range(6))
+    log = served(20)
+    evil = tuple(f"</script><b>{i}" for i in range(20))
     object.__setattr__(log, "id", evil)
     audit = bp.audit(log, kv_capacity=20_000, max_num_seqs=4, batch_time=BATCH_TIME, time_limit=0)
     page = (audit.save(tmp_path).parent / "report.html").read_text()
@@ -192,7 +192,7 @@ def test_the_command_line(tmp_path, capsys):
     ],
 )
 def test_bad_options_are_one_line_and_exit_code_2(tmp_path, capsys, option, value, message):
-    path = written(tmp_path, served(6))
+    path = written(tmp_path, served(20))
     assert run(["audit", str(path), option, value, "--time-limit", "0"]) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -219,6 +219,14 @@ def test_no_request_predicts_itself():
 def test_a_law_must_be_there_to_be_fitted():
     with pytest.raises(InputError, match="too few requests"):
         bp.calibrate(served(2), kv_capacity=20_000, max_num_seqs=4)
+
+
+@pytest.mark.parametrize("n", [1, 2, 19])
+def test_a_verdict_needs_requests(tmp_path, capsys, n):
+    path = written(tmp_path, served(n))
+    assert run(["audit", str(path), "--batch-time", BATCH_TIME, "--time-limit", "0"]) == 2
+    error = capsys.readouterr().err
+    assert f"expected at least 20 requests that were served, found {n}: too few requests" in error
 
 
 def test_separate_batching_is_audited_with_its_own_rule(tmp_path):
