@@ -63,13 +63,14 @@ def audit(
     batch_time : str
         ``"fit"``, or a law as ``affine:c0=…,c1=…,c2=…,c3=…`` (milliseconds).
     time_limit : float
-        Seconds for the hindsight solve, ≥ 0; half of it is spent again on the bounds of knobs.
+        Seconds for the hindsight solve, ≥ 0; half of it is spent again on the bounds of knobs, and
+        fits and plays of rules come on top of it.
     slo : str, optional
         Latencies that requests should keep, in milliseconds: ``ttft=2000,tpot=50``.
     seed : int
         Of the solver.
     progress : callable, optional
-        Called with the solver's progress.
+        Called with the stages of the audit and the solver's progress.
 
     Returns
     -------
@@ -104,14 +105,14 @@ def audit(
     require_seconds(time_limit)
     law, limits = _law(batch_time), _limits(slo)
     said = Said(regime, rule, kv_capacity, max_num_seqs, max_num_batched_tokens, block_size)
-    found = _read(log, meta, format, columns)
-    _require_enough(found)
-    engine, assumed = engine_for(found, said)
     from ..online.audit.audit import audit as audited
     from ..solvers.warm_up import compile_first
 
     if time_limit > 0:
         compile_first(regime, progress)
+    found = _read(log, meta, format, columns)
+    _require_enough(found)
+    engine, assumed = engine_for(found, said, progress)
     return Audited(
         audit=audited(
             found,
@@ -203,7 +204,7 @@ def _require_enough(log: EngineLog) -> None:
     """Refuse a log of so few requests that its 95 % are no share of its own."""
     if log.n < LEAST_REQUESTS:
         raise InputError(
-            f"{log.name}: expected at least {LEAST_REQUESTS} requests that were served, found "
+            f"{log.path}: expected at least {LEAST_REQUESTS} requests that were served, found "
             f"{log.n}: too few requests to judge whether a model explains them"
         )
 

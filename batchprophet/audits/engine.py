@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..models.engine_logs.log import EngineLog
 from ..models.errors import InputError
+from ..online.audit.stages import CAPACITY, begin
 from ..online.calibration.capacity import ample, fit_capacity
 from ..online.calibration.replay import Engine, engine_kind
 from ..online.engine import EngineLimits
+from ..online.regimes import regime
+from ..solvers.progress import Progress
+
+#: The option of rules that says how much memory a request needs to be admitted.
+RESERVES = "scheduler_reserve_full_isl"
 
 #: What vLLM takes where nothing else is said.
 DEFAULT_SEATS, DEFAULT_TOKENS, DEFAULT_BLOCK = 256, 2048, 16
@@ -26,7 +33,9 @@ class Said:
     block_size: int | None = None
 
 
-def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
+def engine_for(
+    log: EngineLog, said: Said, progress: Callable[[Progress], None] | None = None
+) -> tuple[Engine, list[str]]:
     """Return the engine of a log, and what is assumed or fitted because it is not said.
 
     KV memory that is not known is fitted, with the law.
@@ -34,7 +43,8 @@ def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
     Raises
     ------
     InputError
-        If a limit is out of its range, or a request does not fit the KV memory.
+        If a limit is out of its range, the rule is unknown, or a request does not fit the KV
+        memory.
     """
     kind, facts = engine_kind(said.regime), log.facts
     continuous = kind.mixes
@@ -64,9 +74,11 @@ def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
         max_num_batched_tokens=tokens,
         block_size=block,
     )
-    rule = kind.rule if said.rule is None else said.rule
+    rule = _usual_rule(said.regime, log) if said.rule is None else said.rule
+    regime(said.regime).registry.make(rule)  # an unknown one is refused before any fit
     engine = Engine(regime=said.regime, rule=rule, limits=limits)
     if capacity is None:
+        begin(CAPACITY, progress)
         fitted = fit_capacity(log, engine)
         limits = replace(limits, kv_capacity=fitted.value)
         engine = replace(engine, limits=limits, ample=not fitted.binds)
@@ -82,6 +94,16 @@ def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
             f"prompts read in full, though {share:.1%} of their tokens came from a prefix cache"
         )
     return engine, assumed
+
+
+def _usual_rule(name: str, log: EngineLog) -> str:
+    """Return the usual rule of a regime, with the options that the engine wrote down."""
+    rule = engine_kind(name).rule
+    reserves = log.facts.reserves_whole_prompt
+    usual = getattr(regime(name).registry.make(rule), RESERVES, None)
+    if None in (reserves, usual) or reserves == usual:
+        return rule
+    return f"{rule}:{RESERVES}={str(reserves).lower()}"
 
 
 def never_binds(limits: EngineLimits) -> str:

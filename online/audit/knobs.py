@@ -21,6 +21,7 @@ from ..evaluation import Comparison
 from ..regimes import regime
 from .bounds import transferred
 from .figures import ServiceFigures, figures
+from .stages import require_uninterrupted
 
 #: By how much batches are shorter on a faster GPU.
 FASTER = 0.1
@@ -115,6 +116,7 @@ def _played(
         solved = solve(
             instance, model=engine.regime, time_limit=seconds, seed=seed, warm_start=schedule
         )
+        require_uninterrupted(solved)
         bound = transferred(comparison, instance, solved.bound)
     return Knob(
         name=turn.name,
@@ -194,8 +196,8 @@ def _still_ample(limits: EngineLimits, played: Replay, engine: Engine) -> Engine
 def _options(played: Replay, engine: Engine) -> Iterator[Turn]:
     """Options of the rule that need no other GPU."""
     registry = regime(engine.regime).registry
-    if ":" in engine.rule:  # given with options of its own
-        return
+    _, own, options = engine.rule.partition(":")
+    given = {each.partition("=")[0].strip() for each in options.split(",")}
     known = getattr(registry.make(engine.rule), "__dataclass_fields__", {})
     running = int(played.times.running.max())
     wanted = [
@@ -208,8 +210,8 @@ def _options(played: Replay, engine: Engine) -> Iterator[Turn]:
         for chunk in (512, 128)
     ]
     for name, option, change, value in wanted:
-        if option in known:
+        if option in known and option not in given:
             yield Turn(
                 name=name, change=change, instance=played.instance,
-                rule=f"{engine.rule}:{option}={value}", relaxes=False,
+                rule=f"{engine.rule}{',' if own else ':'}{option}={value}", relaxes=False,
             )  # fmt: skip

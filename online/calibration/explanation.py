@@ -8,7 +8,7 @@ from ...models.engine_logs.log import EngineLog
 from .errors import Errors
 from .other_rules import nearer
 from .replay import Engine, Replay
-from .signs import Sign, signs_of
+from .signs import DOUBTFUL, Sign, kinds_apart, signs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,8 @@ def explain(
     if all(sign.cause == "rule" for sign in signs):  # otherwise another rule explains nothing
         better = nearer(log, engine, played, given=given, close=found.close)
         signs += () if better is None else (better,)
+    if not signs and not found.close and (apart := kinds_apart(log, played, DOUBTFUL)) is not None:
+        signs = (apart,)
     which = "" if given else " held out of the fit"
     size = (
         f"the rule {engine.rule} gives the mean latency within {abs(found.mean_latency):.1%} and "

@@ -69,10 +69,11 @@ def nearer(
 
 
 def _others(engine: Engine) -> list[str]:
-    """Rules to be tried; none where the engine's has options of its own."""
-    if ":" in engine.rule:
+    """Rules to be tried; none where the engine's has options that none of them has."""
+    known = ALTERNATIVES.get(engine.regime, ())
+    if ":" in engine.rule and engine.rule not in known:
         return []
-    return [rule for rule in ALTERNATIVES.get(engine.regime, ()) if rule != engine.rule]
+    return [rule for rule in known if rule != engine.rule]
 
 
 def _rule_sign(rule: str, other: str, near: float, own: float, given: bool) -> Sign:

@@ -39,6 +39,9 @@ AT_ONCE, FEW = 2.5, 20
 #: probability of this; a rule that has none may have this share of the requests, for mistimed ones.
 UNLIKELY, MISTIMED = 0.002, 0.02
 
+#: The same where rule and law are not near the log, and nothing else says why.
+DOUBTFUL = 0.1
+
 #: By how much more KV than there is a log may seem to hold: caches are estimated between tokens.
 MORE_KV = 1.1
 
@@ -88,7 +91,7 @@ def signs_of(log: EngineLog, engine: Engine, played: Replay) -> tuple[Sign, ...]
         _overtaking(log, played),
         _late(log, played),
         _early(log, played),
-        _kinds_apart(log, played),
+        kinds_apart(log, played),
         _kinds_together(log, played),
     )
     return tuple(sign for sign in found if sign is not None)
@@ -337,15 +340,18 @@ def expected_together(log: EngineLog, times: EngineTimes) -> float:
     return float(times.jobs[batches].sum()) * int((log.output > 1).sum()) / jobs
 
 
-def _kinds_apart(log: EngineLog, played: Replay) -> Sign | None:
-    """Hardly a last token comes with first tokens, though by the rule they share batches."""
+def kinds_apart(log: EngineLog, played: Replay, unlikely: float = UNLIKELY) -> Sign | None:
+    """Hardly a last token comes with first tokens, though by the rule they share batches.
+
+    A sign is given if that has at most this probability by the rule.
+    """
     times = played.times
     margin = OFF_BEAT[0] * float((times.end - times.start).min())
     seen = together(log.first_token, log.last_token, margin)
     by_rule = min(
         together(times.first_token, times.completion, margin), expected_together(log, times)
     )
-    if seen >= by_rule or pdtr(seen, by_rule) >= UNLIKELY:
+    if seen >= by_rule or pdtr(seen, by_rule) >= unlikely:
         return None
     return Sign(
         cause="rule",

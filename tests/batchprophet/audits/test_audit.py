@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import batchprophet as bp
+from batchprophet.audits.engine import Said, engine_for
 from batchprophet.cli import run
 from batchprophet.models.engine_logs.facts import EngineFacts
 from batchprophet.models.engine_logs.log import EngineLog
+from batchprophet.models.engine_logs.reading import read_engine_log
 from batchprophet.models.errors import InputError
 from batchprophet.online.audit.figures import Limits, figures
 from batchprophet.online.audit.lengths import predicted_outputs
@@ -197,6 +199,8 @@ def test_bad_options_are_one_line_and_exit_code_2(tmp_path, capsys, option, valu
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+    if option == "--kv-capacity":
+        assert error.startswith(f"batchprophet: {path}: line ")
 
 
 def test_goodput_counts_requests_within_both_limits():
@@ -226,6 +230,7 @@ def test_a_verdict_needs_requests(tmp_path, capsys, n):
     path = written(tmp_path, served(n))
     assert run(["audit", str(path), "--batch-time", BATCH_TIME, "--time-limit", "0"]) == 2
     error = capsys.readouterr().err
+    assert error.startswith(f"batchprophet: {path}: ")
     assert f"expected at least 20 requests that were served, found {n}: too few requests" in error
 
 
@@ -250,3 +255,34 @@ def test_separate_batching_is_audited_with_its_own_rule(tmp_path):
     low, high = record["ratio"]["low"], record["ratio"]["high"]
     assert 1 <= low <= high
     assert (audit.save(tmp_path).parent / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("written_down", "rule"),
+    [
+        (True, "vllm"),
+        (False, "vllm:scheduler_reserve_full_isl=false"),
+        (None, "vllm"),
+        ("no", "vllm"),
+    ],
+)
+def test_the_rule_goes_by_what_the_engine_wrote_down(tmp_path, written_down, rule):
+    path = written(tmp_path, served(20))
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    config = {"scheduler_config": {"scheduler_reserve_full_isl": written_down}}
+    (tmp_path / "meta.json").write_text(json.dumps(meta | {"resolved_config": config}))
+    found = read_engine_log(path)
+    engine, _ = engine_for(found, Said())
+    assert engine.rule == rule
+    assert engine_for(found, Said(rule="orca"))[0].rule == "orca"
+    assert engine_for(found, Said(regime="separate"))[0].rule == "prefill-first"
+
+
+def test_a_rule_with_options_has_the_knobs_of_the_rule():
+    rule = "vllm:scheduler_reserve_full_isl=false"
+    audit = bp.audit(
+        served(20), rule=rule, kv_capacity=20_000, max_num_seqs=4, batch_time=BATCH_TIME,
+        time_limit=0,
+    )  # fmt: skip
+    assert audit.explained
+    assert {"admission cap", "chunk size"} <= {knob.name for knob in audit.knobs()}
