@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...models.engine_logs.log import EngineLog
 from .errors import Errors
-from .other_rules import nearer
+from .other_rules import nearer_law, nearer_rule
 from .replay import Engine, Replay
 from .signs import DOUBTFUL, Sign, kinds_apart, signs_of
 
@@ -52,11 +52,16 @@ def explain(
         Whether the law was given, not fitted.
     """
     signs = signs_of(log, engine, played)
-    if all(sign.cause == "rule" for sign in signs):  # otherwise another rule explains nothing
-        better = nearer(log, engine, played, given=given, close=found.close)
+    apart = any(sign.cause == "clock" for sign in signs)
+    law = nearer_law(log, engine, played) if given and not found.close and not apart else None
+    if law is not None:  # signs that only the given law gives are none
+        sign, again = law
+        signs = (sign, *signs_of(log, engine, again))
+    elif all(sign.cause == "rule" for sign in signs):  # otherwise another rule explains nothing
+        better = nearer_rule(log, engine, played, given=given)
         signs += () if better is None else (better,)
-    if not signs and not found.close and (apart := kinds_apart(log, played, DOUBTFUL)) is not None:
-        signs = (apart,)
+    if not signs and not found.close and (kinds := kinds_apart(log, played, DOUBTFUL)) is not None:
+        signs = (kinds,)
     which = "" if given else " held out of the fit"
     size = (
         f"the rule {engine.rule} gives the mean latency within {abs(found.mean_latency):.1%} and "

@@ -8,9 +8,10 @@ from dataclasses import replace
 from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
 from ...models.errors import BatchprophetError
+from .errors import errors
 from .fit import Distance, first_requests, fit_law
 from .law import coefficients_of
-from .replay import Engine, Replay
+from .replay import Engine, Replay, replay
 from .rules import ALTERNATIVES
 from .signs import Sign
 
@@ -24,15 +25,11 @@ MOST_TRIED = 600
 TRIED_PLAYS, OWN_PLAYS = 20, 60
 
 
-def nearer(
-    log: EngineLog, engine: Engine, played: Replay, *, given: bool, close: bool
-) -> Sign | None:
-    """Return a sign if another rule, or another law, is much nearer to a log.
+def nearer_rule(log: EngineLog, engine: Engine, played: Replay, *, given: bool) -> Sign | None:
+    """Return a sign if another rule is much nearer to a log.
 
-    Like is compared with like. Where the law is fitted, every rule has the law that is fitted
-    through it. Where the law is given, every rule has this law, and the engine's own rule is tried
-    with a fitted one, too, unless the given one is close: so a law that does not fit is not taken
-    for a rule that does not.
+    Like is compared with like: every rule has the law that is fitted through it, or where the law
+    is given, this one.
 
     Parameters
     ----------
@@ -44,28 +41,75 @@ def nearer(
         The rule on the log's requests.
     given : bool
         Whether the law is given, not fitted.
-    close : bool
-        Whether rule and law come near the log's latencies.
+
+    See Also
+    --------
+    nearer_law : Whether a given law fits.
     """
-    law = played.instance.gpu.batch_time
-    assert isinstance(law, AffineTime)
+    law = _law(played)
     part, until = first_requests(log, MOST_TRIED)
     own = Distance(part, engine, until)(coefficients_of(law))
-    found: list[tuple[float, str, Sign]] = []
+    found = [(own, engine.rule)]
     for rule in _others(engine):
         other = replace(engine, rule=rule)
         with suppress(BatchprophetError):  # it does not serve these requests on this GPU
             tried = law if given else fit_law(part, other, plays=TRIED_PLAYS, wide=False).law
-            near = Distance(part, other, until)(coefficients_of(tried))
-            found.append((near, rule, _rule_sign(engine.rule, rule, near, own, given)))
-    if given and not close:
-        with suppress(BatchprophetError):  # too few requests to tell a law
-            near = fit_law(part, engine, plays=OWN_PLAYS).distance_ms
-            found.append((near, "", _law_sign(engine.rule, near, own)))
-    if not found:
+            found.append((Distance(part, other, until)(coefficients_of(tried)), rule))
+    near, best = min(found)
+    if near >= NEARER * own:
         return None
-    near, _, sign = min(found, key=lambda each: each[:2])
-    return sign if near < NEARER * own else None
+    return Sign(
+        cause="rule",
+        text=f"{'with the given batch times, ' if given else ''}the rule {best} is nearer to the "
+        f"log than {engine.rule} ({_apart(near, own)}): --rule {best}",
+    )
+
+
+def nearer_law(log: EngineLog, engine: Engine, played: Replay) -> tuple[Sign, Replay] | None:
+    """Return a sign if a fitted law is much nearer to a log than the given one, and its replay.
+
+    A law that does not fit is not taken for a rule that does not: the fitted one must come near the
+    log's latencies, and no other rule with the given law may be nearer still.
+
+    Parameters
+    ----------
+    log, engine
+        As in `nearer_rule`.
+    played : Replay
+        The rule with the given law on the log's requests.
+
+    See Also
+    --------
+    nearer_rule : Whether another rule fits.
+    """
+    law = _law(played)
+    part, until = first_requests(log, MOST_TRIED)
+    own = Distance(part, engine, until)(coefficients_of(law))
+    try:
+        fit = fit_law(part, engine, plays=OWN_PLAYS)
+        again = replay(log, engine, fit.law)
+    except BatchprophetError:  # too few requests to tell a law
+        return None
+    if fit.distance_ms >= NEARER * own or not errors(log, again).close:
+        return None
+    for rule in _others(engine):
+        other = replace(engine, rule=rule)
+        with suppress(BatchprophetError):  # it does not serve these requests on this GPU
+            if Distance(part, other, until)(coefficients_of(law)) < fit.distance_ms:
+                return None
+    sign = Sign(
+        cause="law",
+        text=f"batch times fitted to the log, by the rule {engine.rule}, are nearer to it than the "
+        f"given ones ({_apart(fit.distance_ms, own)}): the given law is not that of this engine "
+        "(--batch-time fit)",
+    )
+    return sign, again
+
+
+def _law(played: Replay) -> AffineTime:
+    law = played.instance.gpu.batch_time
+    assert isinstance(law, AffineTime)
+    return law
 
 
 def _others(engine: Engine) -> list[str]:
@@ -74,22 +118,6 @@ def _others(engine: Engine) -> list[str]:
     if ":" in engine.rule and engine.rule not in known:
         return []
     return [rule for rule in known if rule != engine.rule]
-
-
-def _rule_sign(rule: str, other: str, near: float, own: float, given: bool) -> Sign:
-    return Sign(
-        cause="rule",
-        text=f"{'with the given batch times, ' if given else ''}the rule {other} is nearer to the "
-        f"log than {rule} ({_apart(near, own)}): --rule {other}",
-    )
-
-
-def _law_sign(rule: str, near: float, own: float) -> Sign:
-    return Sign(
-        cause="law",
-        text=f"batch times fitted to the log, by the rule {rule}, are nearer to it than the given "
-        f"ones ({_apart(near, own)}): the given law is not that of this engine (--batch-time fit)",
-    )
 
 
 def _apart(near: float, own: float) -> str:

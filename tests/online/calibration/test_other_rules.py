@@ -9,16 +9,21 @@ import pytest
 from batchprophet.models.batch_time import AffineTime
 from batchprophet.online.calibration.errors import errors
 from batchprophet.online.calibration.explanation import explain
-from batchprophet.online.calibration.other_rules import _apart, nearer
+from batchprophet.online.calibration.other_rules import _apart, nearer_law, nearer_rule
 from batchprophet.online.calibration.replay import replay
-from batchprophet.online.calibration.signs import CLOCKS_APART, signs_of
+from batchprophet.online.calibration.signs import (
+    CLOCKS_APART,
+    DOUBTFUL,
+    kinds_apart,
+    signs_of,
+)
 from tests.engine_simulator import log_of
 from tests.synthetic_logs import drawn, model_of
 
 
-def served(seed=1, **options):
+def served(seed=1, *, loaded=True, **options):
     """A log of an engine without noise, what the audit knows of it, and its law."""
-    engine, jobs, _ = drawn(seed, loaded=True)
+    engine, jobs, _ = drawn(seed, loaded=loaded)
     engine.jitter = 0.0
     for name, value in options.items():
         setattr(engine, name, value)
@@ -45,12 +50,11 @@ def judged(log, engine, law):
 def test_a_given_law_that_does_not_fit_is_not_taken_for_another_rule(factor):
     # The engine follows the rule to the microsecond: only its law is another one.
     log, engine, law = served()
-    played = replay(log, engine, times(law, factor))
-    sign = nearer(log, engine, played, given=True, close=False)
-    assert sign.cause == "law"
-    assert "--batch-time fit" in sign.text
-    assert "--rule" not in sign.text
-    assert not judged(log, engine, times(law, factor)).explained
+    found = judged(log, engine, times(law, factor))
+    assert not found.explained
+    assert [sign.cause for sign in found.signs] == ["law"]
+    assert "--batch-time fit" in found.why
+    assert "--rule" not in found.why
 
 
 def test_advice_on_a_given_law_does_not_go_in_a_circle():
@@ -60,13 +64,36 @@ def test_advice_on_a_given_law_does_not_go_in_a_circle():
         seen, other = set(), replace(engine, rule=rule)
         while other.rule not in seen:
             seen.add(other.rule)
-            sign = nearer(log, other, replay(log, other, law), given=True, close=True)
+            sign = nearer_rule(log, other, replay(log, other, law), given=True)
             if sign is None:
                 break
             other = replace(engine, rule=sign.text.rpartition("--rule ")[2])
         else:
             pytest.fail(f"a circle from {rule}: {seen}")
         assert other.rule.startswith("vllm")  # that of the engine
+
+
+def test_another_rule_is_not_taken_for_another_law():
+    # The given law is the true one, and another rule with it is as near as can be.
+    log, engine, law = served()
+    other = replace(engine, rule="prefill-first")
+    assert nearer_law(log, other, replay(log, other, law)) is None
+
+
+def test_a_delay_is_not_taken_for_another_law():
+    log, engine, law = served(loaded=False)
+    causes = {sign.cause for sign in judged(apart(log, 1), engine, law).signs}
+    assert "delay" in causes
+    assert "law" not in causes
+
+
+def test_prompts_in_batches_of_their_own_are_named_with_few_requests():
+    # Too few last tokens to be sure by themselves, where the law is not near either.
+    log, engine, law = served(prompts_first=True, budget=8192)
+    played = replay(log, engine, law)
+    sign = kinds_apart(log, played, DOUBTFUL)
+    assert "--regime separate" in sign.text
+    assert kinds_apart(log, played, 0.0) is None
 
 
 def test_the_true_law_and_rule_are_explained():
