@@ -138,7 +138,7 @@ def judged(engine: EngineUnderTest, log: EngineLog) -> Judged:
     model = model_of(engine)
     fit = fit_law(log, model)
     played = replay(log, model, fit.law)
-    explanation = explain(log, model, played, held_out(log, model, played), seen=False)
+    explanation = explain(log, model, played, held_out(log, model, played), given=False)
     inside = tuple(
         c.low <= true <= c.high for c, true in zip(fit.coefficients, engine.law, strict=True)
     )

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: The law that is fitted to the log.
 FIT = "fit"
 
+#: Fewest requests of a log that is judged: 95 % of fewer are all of them.
+LEAST_REQUESTS = 20
+
 
 def audit(
     log: EngineLog | PathLike,
@@ -60,13 +63,14 @@ def audit(
     batch_time : str
         ``"fit"``, or a law as ``affine:c0=…,c1=…,c2=…,c3=…`` (milliseconds).
     time_limit : float
-        Seconds for the hindsight solve, ≥ 0; half of it is spent again on the bounds of knobs.
+        Seconds for the hindsight solve, ≥ 0; half of it is spent again on the bounds of knobs, and
+        fits and plays of rules come on top of it.
     slo : str, optional
         Latencies that requests should keep, in milliseconds: ``ttft=2000,tpot=50``.
     seed : int
         Of the solver.
     progress : callable, optional
-        Called with the solver's progress.
+        Called with the stages of the audit and the solver's progress.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def audit(
     Raises
     ------
     InputError
-        If the log, a limit or an option cannot be used.
+        If the log, a limit or an option cannot be used, or the log has less than 20 requests.
 
     See Also
     --------
@@ -86,9 +90,10 @@ def audit(
     --------
     >>> import batchprophet as bp
     >>> from batchprophet.models.engine_logs.log import EngineLog
+    >>> at = range(0, 200_000, 10_000)
     >>> log = EngineLog(
-    ...     name="two", format="-", arrival=[0, 0], first_token=[3000, 3000],
-    ...     last_token=[9000, 5000], prompt=[4, 4], output=[4, 2],
+    ...     name="alone", format="-", arrival=at, first_token=[t + 2500 for t in at],
+    ...     last_token=[t + 4500 for t in at], prompt=[4] * 20, output=[2] * 20,
     ... )
     >>> audited = bp.audit(
     ...     log, kv_capacity=99, batch_time="affine:c0=2,c1=0.125,c2=0,c3=0", time_limit=0
@@ -100,13 +105,14 @@ def audit(
     require_seconds(time_limit)
     law, limits = _law(batch_time), _limits(slo)
     said = Said(regime, rule, kv_capacity, max_num_seqs, max_num_batched_tokens, block_size)
-    found = _read(log, meta, format, columns)
-    engine, assumed = engine_for(found, said)
     from ..online.audit.audit import audit as audited
     from ..solvers.warm_up import compile_first
 
     if time_limit > 0:
         compile_first(regime, progress)
+    found = _read(log, meta, format, columns)
+    _require_enough(found)
+    engine, assumed = engine_for(found, said, progress)
     return Audited(
         audit=audited(
             found,
@@ -177,7 +183,7 @@ def calibrate(
     fit = fit_law(found, engine)
     played = replay(found, engine, fit.law)
     errors = held_out(found, engine, played)
-    explanation = explain(found, engine, played, errors, seen=False)
+    explanation = explain(found, engine, played, errors, given=False)
     return Calibrated(fit=fit, explanation=explanation, rule=engine.rule, assumed=tuple(assumed))
 
 
@@ -192,6 +198,15 @@ def _read(
     from ..models.engine_logs.reading import read_engine_log
 
     return read_engine_log(log, format=known, columns=columns, meta=meta)
+
+
+def _require_enough(log: EngineLog) -> None:
+    """Refuse a log of so few requests that its 95 % are no share of its own."""
+    if log.n < LEAST_REQUESTS:
+        raise InputError(
+            f"{log.path}: expected at least {LEAST_REQUESTS} requests that were served, found "
+            f"{log.n}: too few requests to judge whether a model explains them"
+        )
 
 
 def _iterations(

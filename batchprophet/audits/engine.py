@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..models.engine_logs.log import EngineLog
 from ..models.errors import InputError
-from ..online.calibration.capacity import fit_capacity
+from ..online.audit.stages import CAPACITY, begin
+from ..online.calibration.capacity import ample, fit_capacity
 from ..online.calibration.replay import Engine, engine_kind
 from ..online.engine import EngineLimits
+from ..online.regimes import regime
+from ..solvers.progress import Progress
+
+#: The option of rules that says how much memory a request needs to be admitted.
+RESERVES = "scheduler_reserve_full_isl"
 
 #: What vLLM takes where nothing else is said.
 DEFAULT_SEATS, DEFAULT_TOKENS, DEFAULT_BLOCK = 256, 2048, 16
@@ -26,7 +33,9 @@ class Said:
     block_size: int | None = None
 
 
-def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
+def engine_for(
+    log: EngineLog, said: Said, progress: Callable[[Progress], None] | None = None
+) -> tuple[Engine, list[str]]:
     """Return the engine of a log, and what is assumed or fitted because it is not said.
 
     KV memory that is not known is fitted, with the law.
@@ -34,7 +43,8 @@ def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
     Raises
     ------
     InputError
-        If a limit is out of its range, or a request does not fit the KV memory.
+        If a limit is out of its range, the rule is unknown, or a request does not fit the KV
+        memory.
     """
     kind, facts = engine_kind(said.regime), log.facts
     continuous = kind.mixes
@@ -59,22 +69,24 @@ def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
     if capacity is not None:
         _require_fits(log, capacity)
     limits = EngineLimits(
-        kv_capacity=ample(log, seats, block) if capacity is None else capacity,
+        kv_capacity=ample(log.prompt, log.output, seats, block) if capacity is None else capacity,
         max_num_seqs=seats,
         max_num_batched_tokens=tokens,
         block_size=block,
     )
-    rule = kind.rule if said.rule is None else said.rule
+    rule = _usual_rule(said.regime, log) if said.rule is None else said.rule
+    regime(said.regime).registry.make(rule)  # an unknown one is refused before any fit
     engine = Engine(regime=said.regime, rule=rule, limits=limits)
     if capacity is None:
+        begin(CAPACITY, progress)
         fitted = fit_capacity(log, engine)
         limits = replace(limits, kv_capacity=fitted.value)
-        engine = replace(engine, limits=limits)
+        engine = replace(engine, limits=limits, ample=not fitted.binds)
         assumed.append(
             f"KV memory of {fitted.value:,} tokens, fitted ({fitted.low:,} to {fitted.high:,} are "
             "about as good)"
             if fitted.binds
-            else f"KV memory that never binds ({fitted.low:,} tokens or more)"
+            else f"{never_binds(limits)}, which the log agrees with"
         )
     if log.cached:
         share = log.cached / int(log.prompt.sum())
@@ -84,21 +96,29 @@ def engine_for(log: EngineLog, said: Said) -> tuple[Engine, list[str]]:
     return engine, assumed
 
 
-def ample(log: EngineLog, seats: int | None, block: int) -> int:
-    """Return a KV capacity that no schedule of the log's requests needs more of.
+def _usual_rule(name: str, log: EngineLog) -> str:
+    """Return the usual rule of a regime, with the options that the engine wrote down."""
+    rule = engine_kind(name).rule
+    reserves = log.facts.reserves_whole_prompt
+    usual = getattr(regime(name).registry.make(rule), RESERVES, None)
+    if None in (reserves, usual) or reserves == usual:
+        return rule
+    return f"{rule}:{RESERVES}={str(reserves).lower()}"
+
+
+def never_binds(limits: EngineLimits) -> str:
+    """Say that KV memory is taken as ample, and how much that is.
 
     Examples
     --------
-    >>> log = EngineLog(
-    ...     name="a", format="-", arrival=[0, 0], first_token=[3000, 3000],
-    ...     last_token=[9000, 9000], prompt=[4, 5], output=[3, 3],
-    ... )
-    >>> ample(log, 1, 16), ample(log, None, 1)
-    (16, 15)
+    >>> never_binds(EngineLimits(kv_capacity=9000, max_num_seqs=4))
+    'KV memory that never binds (9,000 tokens, the most that 4 requests hold)'
     """
-    whole = -(-(log.prompt + log.output) // block) * block
-    caches: list[int] = sorted(whole.tolist(), reverse=True)
-    return max(2, sum(caches[:seats]))
+    seats = limits.max_num_seqs
+    held = (
+        "all requests together hold" if seats is None else f"the most that {seats:,} requests hold"
+    )
+    return f"KV memory that never binds ({limits.kv_capacity:,} tokens, {held})"
 
 
 def _require_fits(log: EngineLog, capacity: int) -> None:

@@ -20,6 +20,7 @@ from ..pictures.regimes import DRAWINGS
 from ..pictures.svg import to_svg
 from ..report.filled import filled
 from . import pictures
+from .engine import never_binds
 from .sentences import duration
 
 if TYPE_CHECKING:
@@ -105,7 +106,12 @@ def _facts(audited: Audited) -> list[tuple[str, str]]:
         ("requests", f"{log.n:,}" + (f", {log.failed:,} failed" if log.failed else "")),
         ("served in", f"{span:,.1f} s"),
         ("batching, rule", f"{audit.engine.regime}, {audit.engine.rule}"),
-        ("KV memory", f"{limits.kv_capacity:,} tokens in blocks of {limits.block_size}"),
+        (
+            "KV memory",
+            never_binds(limits).removeprefix("KV memory that ")
+            if audit.engine.ample
+            else f"{limits.kv_capacity:,} tokens in blocks of {limits.block_size}",
+        ),
         ("seats", "no limit" if limits.max_num_seqs is None else f"{limits.max_num_seqs:,}"),
         (
             "tokens in a batch",

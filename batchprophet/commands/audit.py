@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..arguments.outputs import require_outputs_in
 from ..arguments.policies import find_local_modules
 from . import console
-from .options import Format, Json, OutFolder, Seed, Slo, TimeLimit
+from .options import Format, Json, OutFolder, Seed, Slo
+
+if TYPE_CHECKING:
+    from ..solvers.progress import Progress
 
 Log = Annotated[Path, typer.Argument(metavar="LOG", help="An engine's log; plain, .gz or .zst.")]
 Meta = Annotated[
@@ -51,7 +57,14 @@ def audit(
         str,
         typer.Option(metavar="LAW", help="fit, or affine:c0=…,c1=…,c2=…,c3=… in milliseconds."),
     ] = "fit",
-    time_limit: TimeLimit = 60.0,
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            help="Seconds for the hindsight solve; half as much again goes to bounds for knobs, "
+            "and fits and policies take their own time: about a minute for 300 requests.",
+        ),
+    ] = 60.0,
     slo: Slo = None,
     format_: Format = "auto",
     columns: Columns = None,
@@ -67,7 +80,7 @@ def audit(
         inputs = [("LOG", log), ("--meta", meta)]
         require_outputs_in("--out", out, list(FILES), inputs=inputs)
     find_local_modules()
-    with console.live_progress("audit") as progress:
+    with _stages() as progress:
         audited = api.audit(
             log,
             meta=meta,
@@ -91,6 +104,32 @@ def audit(
         console.print_json(audited.to_record())
     else:
         print(audited.summary())
+
+
+@contextmanager
+def _stages() -> Iterator[Callable[[Progress], None]]:
+    """Show the stages of an audit: on a terminal in one live line, otherwise a line for each.
+
+    An interrupt says in which of them the audit stopped.
+    """
+    from ..online.audit.stages import STAGES
+
+    begun: list[str] = []
+    try:
+        with console.live_progress("audit") as show:
+
+            def tell(progress: Progress) -> None:
+                if progress.phase in STAGES:
+                    begun.append(progress.phase)
+                    if not sys.stderr.isatty():
+                        console.note(f"audit: {progress.phase}")
+                show(progress)
+
+            yield tell
+    except KeyboardInterrupt:
+        if begun:
+            console.note(f"audit: stopped while {begun[-1]}")
+        raise
 
 
 def calibrate(

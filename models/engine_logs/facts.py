@@ -16,6 +16,9 @@ from ..traces.beside import META
 
 _MOST_BYTES = 2**24
 
+#: The key of vLLM's scheduler that says how much memory a request needs to be admitted.
+_RESERVES = "scheduler_reserve_full_isl"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
@@ -35,6 +38,9 @@ class EngineFacts:
         Copies of the model behind the log (``data_parallel_size``).
     prefix_caching : bool or None
         Whether prompts that begin alike share their caches.
+    reserves_whole_prompt : bool or None
+        Whether a request is admitted only if all that it has to read fits
+        (``scheduler_reserve_full_isl``).
     engine : str or None
         Name and version.
     device, model : str or None
@@ -49,6 +55,7 @@ class EngineFacts:
     block_size: int | None = None
     replicas: int | None = None
     prefix_caching: bool | None = None
+    reserves_whole_prompt: bool | None = None
     engine: str | None = None
     device: str | None = None
     model: str | None = None
@@ -79,7 +86,8 @@ def read_facts(path: str | os.PathLike[str]) -> EngineFacts:
     path : path-like
         A JSON object with any of ``kv_cache.num_kv_tokens``, ``kv_cache.block_size``,
         ``kv_cache.enable_prefix_caching``, ``engine_kwargs.max_num_seqs``,
-        ``engine_kwargs.max_num_batched_tokens`` and ``engine_kwargs.data_parallel_size``.
+        ``engine_kwargs.max_num_batched_tokens``, ``engine_kwargs.data_parallel_size`` and
+        ``resolved_config.scheduler_config.scheduler_reserve_full_isl``.
 
     Raises
     ------
@@ -104,10 +112,13 @@ def read_facts(path: str | os.PathLike[str]) -> EngineFacts:
         raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}")
     numbers = {name: _number(path, found, place, low) for name, (place, low) in _PLACES.items()}
     caching = _entry(path, found, "kv_cache", "enable_prefix_caching")
+    scheduler = _entry(path, found, "resolved_config", "scheduler_config")
+    reserves = scheduler.get(_RESERVES) if isinstance(scheduler, dict) else None
     version = found.get("vllm_version")
     return EngineFacts(
         **numbers,
         prefix_caching=caching if isinstance(caching, bool) else None,
+        reserves_whole_prompt=reserves if isinstance(reserves, bool) else None,
         engine=f"vLLM {version}" if isinstance(version, str) else None,
         device=_text(_entry(path, found, "hardware", "device_name")),
         model=_text(found.get("model")),

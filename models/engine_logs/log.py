@@ -48,6 +48,8 @@ class EngineLog:
         What the engine wrote down of itself.
     sha256 : str
         Of the file.
+    path : str
+        Where the file is, as messages name it; `name` by default.
 
     Examples
     --------
@@ -72,15 +74,17 @@ class EngineLog:
     cached: int = 0
     facts: EngineFacts = field(default_factory=EngineFacts)
     sha256: str = ""
+    path: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "path", self.path or self.name)
         for name in ("arrival", "first_token", "last_token", "prompt", "output"):
             column = np.asarray(getattr(self, name), dtype=np.int64).copy()
             column.setflags(write=False)
             object.__setattr__(self, name, column)
         if self.n == 0:
             raise InputError(
-                f"{self.name}: expected at least one request served to its end, found none"
+                f"{self.path}: expected at least one request served to its end, found none"
                 + (f" among {self.failed:,}" if self.failed else "")
             )
         _require_one_clock(self)
@@ -112,8 +116,8 @@ class EngineLog:
     def where(self, i: int) -> str:
         """Say where a request is in the file."""
         if self.line is None:
-            return f"{self.name}: request {i}"
-        return f"{self.name}: line {int(self.line[i])}"
+            return f"{self.path}: request {i}"
+        return f"{self.path}: line {int(self.line[i])}"
 
 
 def _require_one_clock(log: EngineLog) -> None:
@@ -153,7 +157,7 @@ def _require_unit(log: EngineLog) -> None:
     if not FASTEST_TOKEN <= usual <= SLOWEST_TOKEN:
         unit = "smaller" if usual > SLOWEST_TOKEN else "larger"
         raise InputError(
-            f"{log.name}: expected from {FASTEST_TOKEN} µs to {SLOWEST_TOKEN // SECOND} s per "
+            f"{log.path}: expected from {FASTEST_TOKEN} µs to {SLOWEST_TOKEN // SECOND} s per "
             f"output token, found {usual / SECOND:.3g} s (median): the unit of the times is "
             f"{unit} than the format says (with --columns …,unit=s|ms|us|ns)"
         )

@@ -88,6 +88,7 @@ class Rows:
             cached=self.cached,
             facts=EngineFacts() if facts is None else facts,
             sha256=sha256,
+            path=path,
         )
 
     def _names(self, path: str, order: IntArray) -> tuple[str, ...] | None:

@@ -21,6 +21,17 @@ from .figures import Limits, ServiceFigures, logged, of_schedule, simulated
 from .knobs import Knob, turned
 from .lengths import Knowledge, by_knowledge
 from .other_laws import under_other_laws
+from .stages import (
+    FIT,
+    HELD_OUT,
+    HINDSIGHT,
+    KNOBS,
+    LAWS,
+    LENGTHS,
+    SIGNS,
+    begin,
+    require_uninterrupted,
+)
 
 #: Share of the time limit that is spent once more on bounds for turned knobs.
 KNOBS_SHARE = 0.5
@@ -158,25 +169,37 @@ def audit(
     law : AffineTime, optional
         The batch-time law; fitted to the log by default.
     time_limit : float
-        Seconds for the hindsight solve, ≥ 0; half of it is spent again on turned knobs.
+        Seconds for the hindsight solve, ≥ 0; half of it is spent again on turned knobs. Fits and
+        plays of rules have no limit.
     limits : Limits, optional
         Latencies for the goodput.
     seed : int
         Of the solver.
     progress : callable, optional
-        Called with the solver's progress.
+        Called with the stages (`stages.STAGES`) and the solver's progress.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it is interrupted, also within a solve.
     """
+    if law is None:
+        begin(FIT, progress)
     fit = fit_law(log, engine) if law is None else None
     chosen = law if fit is None else fit.law
     assert chosen is not None
     played = replay(log, engine, chosen)
+    if fit is not None:
+        begin(HELD_OUT, progress)
     found = errors(log, played) if fit is None else held_out(log, engine, played)
-    explanation = explain(log, engine, played, found, seen=fit is None)
+    begin(SIGNS, progress)
+    explanation = explain(log, engine, played, found, given=fit is None)
     wanted = Limits() if limits is None else limits
     hindsight = None
     if explanation.explained:
         hindsight = look_back(played, engine, time_limit, wanted, seed, progress)
         if fit is not None:
+            begin(LAWS, progress)
             others = under_other_laws(log, engine, fit, hindsight.comparison, seed=seed)
             hindsight = replace(hindsight, other_laws=others)
     return Audit(
@@ -203,9 +226,11 @@ def look_back(
 ) -> Hindsight:
     """Find what was possible with the requests of a log."""
     instance = played.instance
+    begin(HINDSIGHT, progress)
     comparison = compare(
         instance, model=engine.regime, time_limit=time_limit, seed=seed, progress=progress
     )
+    require_uninterrupted(comparison.solution)
     schedule, bound = comparison.solution.schedule, comparison.solution.bound
     gap = None
     if bound is not None and engine.kind.speed_gap is not None:
@@ -215,13 +240,16 @@ def look_back(
     )
     others = [each for each in comparison.results if each.metrics is None]
     policies = [(each, of_schedule(instance, each.schedule, engine, limits)) for each in finished]
+    begin(KNOBS, progress)
+    knobs = turned(played, engine, comparison, seconds=KNOBS_SHARE * time_limit, seed=seed)
+    begin(LENGTHS, progress)
     return Hindsight(
         comparison=comparison,
         figures=of_schedule(instance, schedule, engine, limits),
         lower_bound_ms=None if bound is None else float(Fraction(bound) / instance.n / 1000),
         speed_equivalent_gap=gap,
         policies=(*policies, *((each, None) for each in others)),
-        knobs=turned(played, engine, comparison, seconds=KNOBS_SHARE * time_limit, seed=seed),
+        knobs=knobs,
         lengths=by_knowledge(instance, engine, comparison),
     )
 

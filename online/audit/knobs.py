@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -14,12 +13,15 @@ from ...models.batch_time import AffineTime
 from ...models.errors import DoesNotFinish, InputError
 from ...models.instance import Instance
 from ...solvers.hindsight import solve
+from ..calibration.capacity import ample
 from ..calibration.law import coefficients_of, law_of
 from ..calibration.replay import Engine, Replay
+from ..engine import EngineLimits
 from ..evaluation import Comparison
 from ..regimes import regime
 from .bounds import transferred
 from .figures import ServiceFigures, figures
+from .stages import require_uninterrupted
 
 #: By how much batches are shorter on a faster GPU.
 FASTER = 0.1
@@ -114,6 +116,7 @@ def _played(
         solved = solve(
             instance, model=engine.regime, time_limit=seconds, seed=seed, warm_start=schedule
         )
+        require_uninterrupted(solved)
         bound = transferred(comparison, instance, solved.bound)
     return Knob(
         name=turn.name,
@@ -151,7 +154,7 @@ def _limits(played: Replay, engine: Engine) -> Iterator[Turn]:
     assert isinstance(law, AffineTime)
     peak = int((played.instance.prompt + played.instance.output).max())
     longest = int(played.instance.prompt.max())
-    changes: list[tuple[str, str, Any, bool]] = []
+    changes: list[tuple[str, str, EngineLimits, bool]] = []
     for factor, sign in ((2.0, "× 2"), (0.5, "÷ 2")):
         for name, field, least in (
             ("KV memory", "kv_capacity", peak + limits.block_size),
@@ -159,10 +162,13 @@ def _limits(played: Replay, engine: Engine) -> Iterator[Turn]:
             ("token budget", "max_num_batched_tokens", longest),
         ):
             value = getattr(limits, field)
+            if field == "kv_capacity" and engine.ample:
+                continue  # it is not the engine's own: there is nothing to double or halve
             if value is not None and int(factor * value) >= least:
-                changes.append(
-                    (name, sign, replace(limits, **{field: int(factor * value)}), factor > 1)
+                changed = _still_ample(
+                    replace(limits, **{field: int(factor * value)}), played, engine
                 )
+                changes.append((name, sign, changed, factor > 1))
     for name, sign, changed, relaxes in changes:
         gpu = engine.kind.gpu(changed, law)
         with suppress(InputError):
@@ -178,11 +184,20 @@ def _limits(played: Replay, engine: Engine) -> Iterator[Turn]:
     )  # fmt: skip
 
 
+def _still_ample(limits: EngineLimits, played: Replay, engine: Engine) -> EngineLimits:
+    """Return limits with ample KV memory for their own seats, where the engine's is so."""
+    if not engine.ample:
+        return limits
+    instance = played.instance
+    needed = ample(instance.prompt, instance.output, limits.max_num_seqs, limits.block_size)
+    return replace(limits, kv_capacity=max(limits.kv_capacity, needed))
+
+
 def _options(played: Replay, engine: Engine) -> Iterator[Turn]:
     """Options of the rule that need no other GPU."""
     registry = regime(engine.regime).registry
-    if ":" in engine.rule:  # given with options of its own
-        return
+    _, own, options = engine.rule.partition(":")
+    given = {each.partition("=")[0].strip() for each in options.split(",")}
     known = getattr(registry.make(engine.rule), "__dataclass_fields__", {})
     running = int(played.times.running.max())
     wanted = [
@@ -195,8 +210,8 @@ def _options(played: Replay, engine: Engine) -> Iterator[Turn]:
         for chunk in (512, 128)
     ]
     for name, option, change, value in wanted:
-        if option in known:
+        if option in known and option not in given:
             yield Turn(
                 name=name, change=change, instance=played.instance,
-                rule=f"{engine.rule}:{option}={value}", relaxes=False,
+                rule=f"{engine.rule}{',' if own else ':'}{option}={value}", relaxes=False,
             )  # fmt: skip

@@ -15,6 +15,7 @@ from ..calibration.law import coefficients_of, law_of
 from ..calibration.replay import Engine, instance_of
 from ..evaluation import Comparison
 from .bounds import transferred
+from .stages import require_uninterrupted
 
 #: Directions that are drawn, and the parts of the way to a drawn law that are tried.
 DIRECTIONS, SHARES = 6, (1.0, 0.5, 0.25, 0.125)
@@ -51,6 +52,7 @@ def under_other_laws(
         best = retimed(instance, schedule)
         solved = solve(instance, model=engine.regime, time_limit=0, warm_start=best)
         bound = transferred(comparison, instance, solved.bound)
+        require_uninterrupted(solved)
         scale = Fraction(1, 1000 * log.n)
         found.append((float(solved.objective * scale), float((bound or 0) * scale)))
     return tuple(found)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...models.engine_logs.log import EngineLog
 from ...models.errors import BatchprophetError
+from ...models.instance import IntArray
 from .fit import first_requests, fit_law
 from .replay import Engine
 from .signs import most_kv
@@ -50,6 +51,33 @@ class FittedCapacity:
     binds: bool
 
 
+def ample(prompt: IntArray, output: IntArray, seats: int | None, block: int) -> int:
+    """Return a KV capacity that no schedule of requests needs more of.
+
+    Parameters
+    ----------
+    prompt, output : ndarray of int64, shape (n,)
+        Tokens of the requests.
+    seats : int or None
+        Most running requests; None for no limit.
+    block : int
+        Tokens in a KV block, ≥ 1.
+
+    See Also
+    --------
+    fit_capacity : What a log tells of the capacity.
+
+    Examples
+    --------
+    >>> prompt, output = np.array([4, 5]), np.array([3, 3])
+    >>> ample(prompt, output, 1, 16), ample(prompt, output, None, 1)
+    (16, 15)
+    """
+    whole = -(-(prompt + output) // block) * block
+    caches: list[int] = sorted(whole.tolist(), reverse=True)
+    return max(2, sum(caches[:seats]))
+
+
 def fit_capacity(log: EngineLog, engine: Engine) -> FittedCapacity:
     """Fit the KV capacity of an engine, with the law fitted anew for each.
 
@@ -65,14 +93,14 @@ def fit_capacity(log: EngineLog, engine: Engine) -> FittedCapacity:
     FittedCapacity
         Its `high` is the engine's capacity as given where memory does not bind.
     """
-    block, ample = engine.limits.block_size, engine.limits.kv_capacity
+    block, most = engine.limits.block_size, engine.limits.kv_capacity
     part, _ = first_requests(log, MOST_REQUESTS)
     least = int((log.prompt + log.output).max()) + block
     found: dict[int, float] = {}
 
     def look_at(capacities: Iterable[float]) -> None:
         for wanted in capacities:
-            capacity = min(ample, max(least, int(wanted) // block * block))
+            capacity = min(most, max(least, int(wanted) // block * block))
             if capacity in found:
                 continue
             tried = replace(engine, limits=replace(engine.limits, kv_capacity=capacity))
@@ -82,7 +110,7 @@ def fit_capacity(log: EngineLog, engine: Engine) -> FittedCapacity:
                 found[capacity] = np.inf
 
     held = most_kv(part)
-    look_at([*(share * held for share in FIRST), ample])
+    look_at([*(share * held for share in FIRST), most])
     for _ in range(ROUNDS):
         known = sorted(found)
         at = known.index(min(known, key=lambda c: (found[c], -c)))
@@ -90,7 +118,5 @@ def fit_capacity(log: EngineLog, engine: Engine) -> FittedCapacity:
         look_at(np.linspace(*near, TRIED + 2)[1:-1].tolist())
     best = min(found, key=lambda c: (found[c], -c))
     good = [c for c in found if found[c] <= AS_GOOD * found[best]]
-    binds = ample not in good
-    return FittedCapacity(
-        value=best if binds else ample, low=min(good), high=max(good), binds=binds
-    )
+    binds = most not in good
+    return FittedCapacity(value=best if binds else most, low=min(good), high=max(good), binds=binds)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from ...models.engine_logs.log import EngineLog
 from .errors import Errors
+from .other_rules import nearer_law, nearer_rule
 from .replay import Engine, Replay
-from .signs import Sign, signs_of
+from .signs import DOUBTFUL, Sign, kinds_apart, signs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Explanation:
 
 
 def explain(
-    log: EngineLog, engine: Engine, played: Replay, found: Errors, *, seen: bool
+    log: EngineLog, engine: Engine, played: Replay, found: Errors, *, given: bool
 ) -> Explanation:
     """Judge whether a rule and a law explain a log.
 
@@ -47,11 +48,21 @@ def explain(
         The rule on the log's requests.
     found : Errors
         Of requests that were held out, or of all if the law was not fitted to them.
-    seen : bool
-        Whether these are the requests that the law was fitted to.
+    given : bool
+        Whether the law was given, not fitted.
     """
     signs = signs_of(log, engine, played)
-    which = "" if seen else " held out of the fit"
+    apart = any(sign.cause == "clock" for sign in signs)
+    law = nearer_law(log, engine, played) if given and not found.close and not apart else None
+    if law is not None:  # signs that only the given law gives are none
+        sign, again = law
+        signs = (sign, *signs_of(log, engine, again))
+    elif all(sign.cause == "rule" for sign in signs):  # otherwise another rule explains nothing
+        better = nearer_rule(log, engine, played, given=given)
+        signs += () if better is None else (better,)
+    if not signs and not found.close and (kinds := kinds_apart(log, played, DOUBTFUL)) is not None:
+        signs = (kinds,)
+    which = "" if given else " held out of the fit"
     size = (
         f"the rule {engine.rule} gives the mean latency within {abs(found.mean_latency):.1%} and "
         f"a request's within {found.median_request:.1%} (median), {found.p95_request:.1%} (95 %)"

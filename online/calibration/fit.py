@@ -206,7 +206,7 @@ class Distance:
         self._last = kept & (log.last_token <= end)
         if not self._first.any():
             raise InputError(
-                f"{log.name}: expected tokens of the first {log.n:,} requests before later ones "
+                f"{log.path}: expected tokens of the first {log.n:,} requests before later ones "
                 "arrive, found none: no law can be fitted to it"
             )
 
@@ -342,7 +342,7 @@ def _with_intervals(distance: Distance, best: FloatArray, nearest: float, own: b
     k = best.size
     if stretches.took.size < 2 * k:
         raise InputError(
-            f"{distance.log.name}: expected at least {2 * k} stretches between known moments, "
+            f"{distance.log.path}: expected at least {2 * k} stretches between known moments, "
             f"found {stretches.took.size}: too few requests to fit a law of {k} coefficients"
         )
     found, spread = _regression(stretches)

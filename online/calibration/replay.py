@@ -27,11 +27,15 @@ class Engine:
         The policy that it follows: a specification ``NAME[:key=value,…]`` of the regime.
     limits : EngineLimits
         Memory and seats.
+    ample : bool
+        Whether the KV capacity in `limits` is not the engine's own, but one that its seats never
+        need more of (`capacity.ample`).
     """
 
     regime: str
     rule: str
     limits: EngineLimits
+    ample: bool = False
 
     @property
     def kind(self) -> EngineKind:

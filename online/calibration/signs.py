@@ -10,13 +10,9 @@ from scipy.special import pdtr
 
 from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
-from ...models.errors import BatchprophetError
 from ...models.instance import FloatArray, IntArray
 from ..engine import EngineTimes
-from .fit import Distance, first_requests, fit_law
-from .law import coefficients_of
 from .replay import Engine, Replay
-from .rules import ALTERNATIVES
 
 #: Most requests that may have failed: their work is not in the log.
 MOST_FAILED = 0.02
@@ -43,6 +39,9 @@ AT_ONCE, FEW = 2.5, 20
 #: probability of this; a rule that has none may have this share of the requests, for mistimed ones.
 UNLIKELY, MISTIMED = 0.002, 0.02
 
+#: The same where rule and law are not near the log, and nothing else says why.
+DOUBTFUL = 0.1
+
 #: By how much more KV than there is a log may seem to hold: caches are estimated between tokens.
 MORE_KV = 1.1
 
@@ -52,14 +51,11 @@ MORE_SEATS = 1.05
 #: Moments at which the KV of a log is estimated.
 MOMENTS = 400
 
-#: Another rule is the better one if it is so much nearer to the log.
-NEARER = 0.7
+#: No request waits less than so many seconds for its first token: then clocks are apart.
+CLOCKS_APART = 60
 
-#: Requests on which other rules are tried.
-MOST_TRIED = 600
-
-#: Plays of another rule for refining its law.
-TRIED_PLAYS = 20
+#: Microseconds of a second.
+_SECOND = 10**6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +64,7 @@ class Sign:
 
     Attributes
     ----------
-    cause : {"replicas", "failed", "rule", "delay", "memory"}
+    cause : {"replicas", "failed", "rule", "law", "delay", "clock", "memory"}
         What it points to first.
     text : str
         What is seen, and what it points to.
@@ -79,7 +75,13 @@ class Sign:
 
 
 def signs_of(log: EngineLog, engine: Engine, played: Replay) -> tuple[Sign, ...]:
-    """Return the signs that a log shows against a rule and its limits."""
+    """Return the signs that a log shows against a rule and its limits.
+
+    Where clocks are apart, the times say nothing of queues: no sign is sought in them.
+    """
+    if (clocks := _clocks(log)) is not None:
+        written = (clocks, _replicas_written(log), _failed(log))
+        return tuple(sign for sign in written if sign is not None)
     found = (
         _replicas_written(log),
         _failed(log),
@@ -89,13 +91,10 @@ def signs_of(log: EngineLog, engine: Engine, played: Replay) -> tuple[Sign, ...]
         _overtaking(log, played),
         _late(log, played),
         _early(log, played),
-        _kinds_apart(log, played),
+        kinds_apart(log, played),
         _kinds_together(log, played),
     )
-    seen = [sign for sign in found if sign is not None]
-    if all(sign.cause == "rule" for sign in seen):  # otherwise another rule explains nothing
-        seen += [sign for sign in (_other_rule(log, engine, played),) if sign is not None]
-    return tuple(seen)
+    return tuple(sign for sign in found if sign is not None)
 
 
 def most_at_once(begin: IntArray, end: IntArray) -> int:
@@ -147,6 +146,19 @@ def overtaking(log: EngineLog, first: IntArray, margin: float) -> NDArray[np.boo
     before = np.where(earlier >= 0, latest[np.maximum(earlier, 0)], -1)
     found: NDArray[np.bool_] = first < before - margin
     return found
+
+
+def _clocks(log: EngineLog) -> Sign | None:
+    """Even the request that waits least waits long, though the first one finds no queue."""
+    least = float(log.time_to_first_token.min()) / _SECOND
+    if least < CLOCKS_APART:
+        return None
+    return Sign(
+        cause="clock",
+        text=f"every first token comes {least:,.0f} s or more after its request's arrival: the "
+        "clocks of arrivals and tokens are apart by about so much, or the log begins amid a long "
+        "queue",
+    )
 
 
 def _replicas_written(log: EngineLog) -> Sign | None:
@@ -293,8 +305,8 @@ def _early(log: EngineLog, played: Replay) -> Sign | None:
     return Sign(
         cause="rule",
         text=f"first tokens come {-float(np.median(late)):.1f} batches earlier than by the rule "
-        "where no queue is: prompts in batches of their own, or prompts that are not read (a "
-        "prefix cache)",
+        "where no queue is: prompts in batches of their own (--regime separate), or prompts that "
+        "are not read (a prefix cache)",
     )
 
 
@@ -328,20 +340,24 @@ def expected_together(log: EngineLog, times: EngineTimes) -> float:
     return float(times.jobs[batches].sum()) * int((log.output > 1).sum()) / jobs
 
 
-def _kinds_apart(log: EngineLog, played: Replay) -> Sign | None:
-    """Hardly a last token comes with first tokens, though by the rule they share batches."""
+def kinds_apart(log: EngineLog, played: Replay, unlikely: float = UNLIKELY) -> Sign | None:
+    """Hardly a last token comes with first tokens, though by the rule they share batches.
+
+    A sign is given if that has at most this probability by the rule.
+    """
     times = played.times
     margin = OFF_BEAT[0] * float((times.end - times.start).min())
     seen = together(log.first_token, log.last_token, margin)
     by_rule = min(
         together(times.first_token, times.completion, margin), expected_together(log, times)
     )
-    if seen >= by_rule or pdtr(seen, by_rule) >= UNLIKELY:
+    if seen >= by_rule or pdtr(seen, by_rule) >= unlikely:
         return None
     return Sign(
         cause="rule",
         text=f"{seen:,} last tokens come together with a first token, about {by_rule:,.0f} by the "
-        "rule: prompts in batches of their own (--rule prefill-first)",
+        "rule: batches hold prompts apart from token jobs (--regime separate, or --rule "
+        "prefill-first)",
     )
 
 
@@ -356,31 +372,4 @@ def _kinds_together(log: EngineLog, played: Replay) -> Sign | None:
         cause="rule",
         text=f"{seen:,} last tokens come together with a first token, none by the rule: batches "
         "of prompts and token jobs (--regime continuous --rule vllm)",
-    )
-
-
-def _other_rule(log: EngineLog, engine: Engine, played: Replay) -> Sign | None:
-    """Another rule is much nearer to the log."""
-    others = [rule for rule in ALTERNATIVES.get(engine.regime, ()) if rule != engine.rule]
-    law = played.instance.gpu.batch_time
-    if not others or ":" in engine.rule:
-        return None
-    part, until = first_requests(log, MOST_TRIED)
-    own = Distance(part, engine, until)(coefficients_of(law))  # type: ignore[arg-type]  # affine
-    best, nearest = engine.rule, own
-    for rule in others:
-        other = Engine(regime=engine.regime, rule=rule, limits=engine.limits)
-        try:
-            fitted = fit_law(part, other, plays=TRIED_PLAYS, wide=False).law
-            near = Distance(part, other, until)(coefficients_of(fitted))
-        except BatchprophetError:  # it does not serve these requests on this GPU
-            continue
-        if near < nearest:
-            best, nearest = rule, near
-    if nearest >= NEARER * own:
-        return None
-    return Sign(
-        cause="rule",
-        text=f"the rule {best} is nearer to the log than {engine.rule} ({nearest:.3g} instead of "
-        f"{own:.3g} ms from a token's time): --rule {best}",
     )

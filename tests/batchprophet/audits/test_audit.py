@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import batchprophet as bp
+from batchprophet.audits.engine import Said, engine_for
 from batchprophet.cli import run
 from batchprophet.models.engine_logs.facts import EngineFacts
 from batchprophet.models.engine_logs.log import EngineLog
+from batchprophet.models.engine_logs.reading import read_engine_log
 from batchprophet.models.errors import InputError
 from batchprophet.online.audit.figures import Limits, figures
 from batchprophet.online.audit.lengths import predicted_outputs
@@ -138,8 +140,8 @@ def test_the_picture_of_the_knobs_is_true(audited):
 
 
 def test_names_cannot_end_the_script_of_the_report(tmp_path):
-    log = served(6)
-    evil = tuple(f"</script><b>{i}" for i in range(6))
+    log = served(20)
+    evil = tuple(f"</script><b>{i}" for i in range(20))
     object.__setattr__(log, "id", evil)
     audit = bp.audit(log, kv_capacity=20_000, max_num_seqs=4, batch_time=BATCH_TIME, time_limit=0)
     page = (audit.save(tmp_path).parent / "report.html").read_text()
@@ -192,11 +194,13 @@ def test_the_command_line(tmp_path, capsys):
     ],
 )
 def test_bad_options_are_one_line_and_exit_code_2(tmp_path, capsys, option, value, message):
-    path = written(tmp_path, served(6))
+    path = written(tmp_path, served(20))
     assert run(["audit", str(path), option, value, "--time-limit", "0"]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+    if option == "--kv-capacity":
+        assert error.startswith(f"batchprophet: {path}: line ")
 
 
 def test_goodput_counts_requests_within_both_limits():
@@ -221,6 +225,15 @@ def test_a_law_must_be_there_to_be_fitted():
         bp.calibrate(served(2), kv_capacity=20_000, max_num_seqs=4)
 
 
+@pytest.mark.parametrize("n", [1, 2, 19])
+def test_a_verdict_needs_requests(tmp_path, capsys, n):
+    path = written(tmp_path, served(n))
+    assert run(["audit", str(path), "--batch-time", BATCH_TIME, "--time-limit", "0"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"batchprophet: {path}: ")
+    assert f"expected at least 20 requests that were served, found {n}: too few requests" in error
+
+
 def test_separate_batching_is_audited_with_its_own_rule(tmp_path):
     law = bp.AffineTime(c0=9.82, c1=0.0442, c2=0.0366, c3=9.4e-5, c0_prompt=5.0)
     drawn = bp.make("continuous-conversation", seed=1, settings={"n": 30})
@@ -242,3 +255,34 @@ def test_separate_batching_is_audited_with_its_own_rule(tmp_path):
     low, high = record["ratio"]["low"], record["ratio"]["high"]
     assert 1 <= low <= high
     assert (audit.save(tmp_path).parent / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("written_down", "rule"),
+    [
+        (True, "vllm"),
+        (False, "vllm:scheduler_reserve_full_isl=false"),
+        (None, "vllm"),
+        ("no", "vllm"),
+    ],
+)
+def test_the_rule_goes_by_what_the_engine_wrote_down(tmp_path, written_down, rule):
+    path = written(tmp_path, served(20))
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    config = {"scheduler_config": {"scheduler_reserve_full_isl": written_down}}
+    (tmp_path / "meta.json").write_text(json.dumps(meta | {"resolved_config": config}))
+    found = read_engine_log(path)
+    engine, _ = engine_for(found, Said())
+    assert engine.rule == rule
+    assert engine_for(found, Said(rule="orca"))[0].rule == "orca"
+    assert engine_for(found, Said(regime="separate"))[0].rule == "prefill-first"
+
+
+def test_a_rule_with_options_has_the_knobs_of_the_rule():
+    rule = "vllm:scheduler_reserve_full_isl=false"
+    audit = bp.audit(
+        served(20), rule=rule, kv_capacity=20_000, max_num_seqs=4, batch_time=BATCH_TIME,
+        time_limit=0,
+    )  # fmt: skip
+    assert audit.explained
+    assert {"admission cap", "chunk size"} <= {knob.name for knob in audit.knobs()}
