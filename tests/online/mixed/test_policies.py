@@ -333,7 +333,8 @@ BAD_SPECS = [
     (
         "mc-fs",
         "policy: expected one of mc-sf, mc-benchmark, smallest-volume, shortest-total, sorted-f, "
-        "alpha-greedy, alpha-beta, vllm, a-min, bayes or module:Class, found 'mc-fs'; did you mean mc-sf?",
+        "alpha-greedy, alpha-beta, vllm, a-min, bayes or module:Class, found 'mc-fs'; did you mean "
+        "mc-sf?",
     ),
     ("mc-sf:skp=true", "policy mc-sf: unknown option 'skp'; it has skip, lengths, error"),
     ("mc-sf:skip", "policy mc-sf: expected options as key=value, found 'skip'"),
