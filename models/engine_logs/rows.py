@@ -44,7 +44,7 @@ class Rows:
 
     def __init__(self) -> None:
         self._columns = [array("q") for _ in range(6)]
-        self._ids: list[str] = []
+        self._ids: list[str | None] = []
         self.failed = 0
         self.cached = 0
 
@@ -52,8 +52,7 @@ class Rows:
         """Add one request."""
         for column, value in zip(self._columns, row[:6], strict=True):
             column.append(value)
-        if row.id is not None:
-            self._ids.append(row.id)
+        self._ids.append(row.id)
 
     def log(
         self, path: str, known: str, *, facts: EngineFacts | None = None, sha256: str = ""
@@ -92,12 +91,13 @@ class Rows:
         )
 
     def _names(self, path: str, order: IntArray) -> tuple[str, ...] | None:
-        if not self._ids:
+        """Return ids by arrival; who has none, where others have, is called by its line."""
+        if all(name is None for name in self._ids):
             return None
-        if len(set(self._ids)) < len(self._ids):
-            again, _ = Counter(self._ids).most_common(1)[0]
-            at = [k for k, name in enumerate(self._ids) if name == again][1]
-            raise InputError(
-                f"{path}: line {self._columns[0][at]}: ids must be unique, found {again!r} again"
-            )
-        return tuple(self._ids[i] for i in order.tolist())
+        lines = self._columns[0]
+        ids = [f"line {lines[k]}" if name is None else name for k, name in enumerate(self._ids)]
+        if len(set(ids)) < len(ids):
+            again, _ = Counter(ids).most_common(1)[0]
+            at = [k for k, name in enumerate(ids) if name == again][1]
+            raise InputError(f"{path}: line {lines[at]}: ids must be unique, found {again!r} again")
+        return tuple(ids[i] for i in order.tolist())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from ..errors import InputError
@@ -14,6 +13,9 @@ from .values import moment, shown, tokens
 
 #: Keys of the moment of the last token, the newest version's first.
 _LAST = ("request_finished_ts", "decode_finished_ts")
+
+#: Tokens per second of a request: beyond these it takes years, or no time.
+SLOWEST, FASTEST = 1e-6, 1e9
 
 #: A request that was cut off by its client or the server.
 _ABORTED = "abort"
@@ -99,9 +101,10 @@ def _first(where: str, request: dict[str, Any], output: int, last: int) -> int:
     rate = request.get("decode_throughput")
     if rate is not None:
         number = isinstance(rate, (int, float)) and not isinstance(rate, bool)
-        if not number or not 0 < rate < math.inf:
+        if not number or not SLOWEST <= rate <= FASTEST:
             raise InputError(
-                f"{where}: decode_throughput: expected a number above 0, found {shown(rate)}"
+                f"{where}: decode_throughput: expected a number from {SLOWEST:g} to {FASTEST:g}, "
+                f"found {shown(rate)}"
             )
         return last - round((output - 1) * 10**9 / float(rate))
     if request.get("prefill_finished_time") is not None:

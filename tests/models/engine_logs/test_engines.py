@@ -170,7 +170,15 @@ BAD = {
     ),
     "sglang no rate": (
         lines(sglang_rows(decode_throughput=0)),
-        r"line 3: decode_throughput: expected a number above 0, found 0",
+        r"line 3: decode_throughput: expected a number from 1e-06 to 1e\+09, found 0",
+    ),
+    "sglang a rate that takes for ever": (
+        lines(sglang_rows(decode_throughput=1e-300)),
+        r"line 3: decode_throughput: expected a number from 1e-06 to 1e\+09, found 1e-300",
+    ),
+    "sglang a rate beyond all numbers": (
+        lines(sglang_rows(decode_throughput=10**400)),
+        r"line 3: decode_throughput: expected a number from 1e-06 to 1e\+09, found 1000",
     ),
     "sglang another clock": (
         lines(sglang_rows(request_finished_ts=123.9)),
@@ -274,3 +282,9 @@ def test_a_file_of_lines_cut_off_anywhere_holds_its_whole_lines_or_is_refused(tm
         else:
             with pytest.raises(InputError):
                 read(tmp_path, text[:end])
+
+
+def test_a_request_without_an_id_is_called_by_its_line(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text(lines(sglang_rows(id=None)))
+    assert read_engine_log(path, format="sglang-requests").id == ("s0", "s1", "line 3")
