@@ -20,6 +20,7 @@ from ..models.regime import Regime, Schedule, ScheduleType
 from .best_so_far import BestSoFar
 from .blocks import Parts, fall_apart, solve_blocks
 from .certificates.proof import RecomputedProof
+from .machines import Machines
 from .progress import Progress
 from .relaxation import Relaxation
 from .solution import Solution
@@ -109,6 +110,8 @@ class Recipe(Generic[ScheduleType]):
     bounds : callable, optional
         ``bounds(search, limits)`` yields lower bounds on the total latency, with their proofs, for
         a search that has a schedule, on one thread: what another regime's relaxation asks for.
+    machines : callable, optional
+        ``machines(instance)``: the machines of which its schedules are schedules.
     load : callable
         Runs the engine on an instance for a moment, so that its code is compiled, or loaded.
     compiled : callable
@@ -131,6 +134,7 @@ class Recipe(Generic[ScheduleType]):
     parts: Callable[[Instance], Parts[ScheduleType] | None] | None = None
     relaxations: tuple[Relaxation, ...] = ()
     bounds: Callable[[BestSoFar[ScheduleType], Limits], Iterator[Bound]] | None = None
+    machines: Callable[[Instance], Machines] | None = None
     load: Callable[[Instance], None] = _nothing
     compiled: Callable[[], bool] = _always
     compile: Callable[[Instance | None, Callable[[], None]], None] = _nothing

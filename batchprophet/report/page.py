@@ -26,6 +26,7 @@ from ..pictures.panels import (
 )
 from ..pictures.regimes import DRAWINGS, starts
 from ..pictures.svg import to_svg
+from ..pictures.tail import mean_and_p99
 from . import table as tables
 from .filled import filled
 from .sentences import facts, provenance, signed
@@ -117,6 +118,7 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
             {"cells": row.cells(), "finished": row.metrics is not None, "top": i == 0}
             for i, row in enumerate(rows)
         ],
+        "tail": _tail_svg(position, compared),
         "account": _account_svg(position, comparison),
         "waiting": _waiting_svg(position, instance, schedules),
         "pictures": _pictures(position, instance, schedules, rows),
@@ -148,6 +150,20 @@ def _waiting_svg(position: int, instance: Instance, schedules: Mapping[str, Sche
     )
     description = f"Distribution of waiting times. Median waiting time in {shown.unit}: {medians}."
     return Markup(to_svg(picture, name=f"waiting-{position}", description=description))
+
+
+def _tail_svg(position: int, compared: Compared) -> Markup:
+    picture = palette.picture(WIDTH, 3.4 + 0.15 * (len(compared.rows()) // 3))
+    mean_and_p99(compared, ax=picture.add_subplot())
+    points = "; ".join(
+        f"{row.policy} {row.metrics.mean_latency / row.shown.per:,.1f} and "
+        f"{row.metrics.p99_latency / row.shown.per:,.1f}"
+        for row in compared.rows()
+        if isinstance(row.metrics, Figures)
+    )
+    unit = regime(compared.comparison.model).shown_in(compared.instance).unit
+    description = f"Mean and 99th percentile of latency in {unit}: {points}."
+    return Markup(to_svg(picture, name=f"tail-{position}", description=description))
 
 
 def _account_svg(position: int, comparison: Comparison) -> Markup | None:

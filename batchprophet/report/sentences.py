@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..models.batch_time import AffineTime, ConstantTime, UnitTime
+from ..models.figures import Figures
 from ..models.regimes import regime
-from .table import number_text, percent, ratio_down, ratio_text, ratio_up
+from .table import Row, number_text, percent, ratio_down, ratio_text, ratio_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,6 +104,29 @@ def changes_reading(changes: Mapping[str, Sequence[Counterfactual]]) -> list[str
         + ", ".join(f"{signed(each.relative)} with {each.change}" for each in found)
         + "."
         for policy, found in changes.items()
+    ]
+
+
+def tail_reading(bound: float | None, rows: Sequence[Row]) -> list[str]:
+    """Return how long the longest waits are, and have to be, as a sentence.
+
+    Parameters
+    ----------
+    bound : float or None
+        Lower bound on the 99th percentile of latency, in the instance's time unit.
+    rows : sequence of Row
+        The table; references, which break the regime's rules, are left out.
+    """
+    kept = [row for row in rows if isinstance(row.metrics, Figures)]
+    if bound is None or len(kept) < 2:
+        return []
+    row = min(kept, key=lambda row: row.metrics.p99_latency)
+    per, unit = row.shown.per, row.shown.unit
+    low, least = math.floor(10 * bound / per) / 10, row.metrics.p99_latency
+    most = f", at most {ratio_up(least / bound)} times the least possible" if bound else ""
+    return [
+        f"No schedule has a 99th percentile of latency below {low:,.1f} {unit}; the least here is "
+        f"{least / per:,.1f}, of {row.policy}{most}."
     ]
 
 

@@ -13,11 +13,19 @@ from ..models.disk import write_atomically
 from ..models.files.instance_file import write_instance
 from ..models.files.writing import write_json
 from ..models.instance import Instance
+from ..models.objectives import MAXIMISED
 from ..models.regime import Schedule
 from ..models.regimes import regime
 from ..report import table as tables
-from ..report.sentences import changes_reading, price_reading, reading, speed_reading
+from ..report.sentences import (
+    changes_reading,
+    price_reading,
+    reading,
+    speed_reading,
+    tail_reading,
+)
 from ..solvers.solution import Solution
+from ..solvers.tail_latency import tail_latency_bound
 from .regimes import goodput_of, speed_gap
 from .scheduled import PathLike
 from .shown import Shown
@@ -99,6 +107,16 @@ class Compared(Shown):
         """How much faster a GPU closes the gap, 0.05 for 5 %; None where nothing tells."""
         return speed_gap(self.instance, self.solution)
 
+    @cached_property
+    def tail_bound(self) -> float | None:
+        """Proved lower bound on the 99th percentile of latency; None where requests are rejected.
+
+        In the instance's time unit; see `batchprophet.solvers.tail_latency`.
+        """
+        if self.solution.objective_name in MAXIMISED:
+            return None
+        return tail_latency_bound(self.instance, model=self.comparison.model)
+
     def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
         return self.instance.name, [*self.columns()], [row.cells() for row in self.rows()]
 
@@ -117,6 +135,7 @@ class Compared(Shown):
         return [
             *([] if self.price is None else price_reading(self.price)),
             *reading(self.comparison),
+            *tail_reading(self.tail_bound, self.rows()),
             *speed_reading(self.speed_equivalent_gap),
             *changes_reading(self.changes),
         ]
@@ -126,6 +145,8 @@ class Compared(Shown):
         record = tables.record(self.comparison)
         if self.speed_equivalent_gap is not None:
             record["hindsight"]["speed_equivalent_gap"] = self.speed_equivalent_gap
+        if self.tail_bound is not None:
+            record["hindsight"]["p99_lower_bound"] = self.tail_bound
         goodputs = self.goodputs()
         for entry in (record["hindsight"], *record["policies"]):
             name = entry.get("policy", tables.HINDSIGHT)
@@ -156,6 +177,15 @@ class Compared(Shown):
         from ..pictures.plots import waiting
 
         return waiting(self.instance, self.schedules(), ax=ax)
+
+    def plot_mean_and_p99(self, *, ax: Axes | None = None) -> Figure:
+        """Draw each schedule's mean and 99th percentile of latency, beside what is proved.
+
+        See `batchprophet.pictures.tail.mean_and_p99`.
+        """
+        from ..pictures.tail import mean_and_p99
+
+        return mean_and_p99(self, ax=ax)
 
     def save(self, folder: PathLike) -> Path:
         """Write ``report.html`` and the data behind it into a folder; see `save_comparisons`."""

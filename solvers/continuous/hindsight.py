@@ -13,6 +13,7 @@ from ...models.continuous.schedule import ContinuousSchedule
 from ...models.instance import Instance
 from ...models.objectives import latest_completion
 from ..best_so_far import BestSoFar
+from ..machines import Machines
 from ..recipe import Bound, Options, Recipe
 from ..stages import Limits
 from .bounds.simple import simple_bounds
@@ -138,6 +139,12 @@ def _compile(instance: Instance | None, announce: Callable[[], None]) -> None:
     compile_engine(instance, announce)
 
 
+def _machines(instance: Instance) -> Machines:
+    from .bounds.workloads import machines
+
+    return machines(instance)
+
+
 CONTINUOUS = Recipe(
     rules=RULES,
     formulations=("batch-sequence",),
@@ -145,6 +152,7 @@ CONTINUOUS = Recipe(
     prove=_prove,
     parts=continuous_parts,
     bounds=_bounds,
+    machines=_machines,
     prepare=_prepare,
     load=_load,
     compiled=_compiled,

@@ -16,6 +16,7 @@ from ...models.mixed.regime import MIXED as RULES
 from ...models.mixed.schedule import MixedSchedule
 from ..best_so_far import BestSoFar
 from ..certificates.mixed.combinatorial import CombinatorialBound
+from ..machines import Machines
 from ..recipe import Options, Recipe
 from .bounds.combinatorial import all_bounds
 from .bounds.one_long_request import ONE_LONG, one_long_request
@@ -103,12 +104,18 @@ def _write_model(
     write_model(path, partial(build_model, instance, objective=objective, formulation=form))
 
 
+def _machines(instance: Instance) -> Machines:
+    """The machine of KV areas."""
+    return Machines(instance.output, iter([instance.volume / instance.gpu.kv_capacity]))
+
+
 MIXED = Recipe(
     rules=RULES,
     formulations=("dense", "running-sum"),
     begin=begin,
     prove=_prove,
     parts=mixed_parts,
+    machines=_machines,
     load=_load,
     compiled=_compiled,
     compile=_compile,

@@ -25,6 +25,7 @@ from ..recipe import Options, Recipe
 from ..relaxation import Relaxation
 from .bounds.combinatorial import simple_bounds
 from .bounds.waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
+from .bounds.workloads import machines
 from .engine import improve_and_prove
 from .parts import separate_parts
 from .search.list_encodings import list_encodings
@@ -208,6 +209,7 @@ SEPARATE = Recipe(
     prove=_prove,
     parts=separate_parts,
     relaxations=RELAXATIONS,
+    machines=machines,
     load=_load,
     compiled=_compiled,
     compile=_compile,

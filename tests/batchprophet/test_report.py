@@ -197,8 +197,8 @@ def test_page_is_accessible() -> None:
     assert page.all("html") == [{"lang": "en"}]
     assert all(th.get("scope") in ("col", "row") for th in page.all("th"))
     assert len(page.all("caption")) == 1
-    # Waiting times, hindsight, two policies that finish.
-    assert len(page.all("svg")) == 4
+    # Mean and p99, waiting times, hindsight, two policies that finish.
+    assert len(page.all("svg")) == 5
     assert all(svg["role"] == "img" and svg["aria-label"] for svg in page.all("svg"))
     identifiers = [a["id"] for _, a in page.elements if "id" in a]
     assert len(identifiers) == len(set(identifiers))
@@ -251,7 +251,8 @@ def test_summary_is_the_table_and_its_reading() -> None:
     assert lines[0] == SMALL.name
     assert lines[1].split("  ")[0] == "policy"
     assert lines[2].startswith("hindsight (optimal)")
-    assert lines[-1] == "stuck does not finish: cycles."
+    assert "stuck does not finish: cycles." in lines
+    assert lines[-1].startswith("No schedule has a 99th percentile of latency below 3.9 rounds; ")
 
 
 def test_compared_draws_all_schedules_on_the_same_axes() -> None:
@@ -261,6 +262,27 @@ def test_compared_draws_all_schedules_on_the_same_axes() -> None:
         assert len({ax.get_xlim() for ax in figure.axes}) == 1
         assert len({ax.get_ylim() for ax in figure.axes}) == 1
     assert len(compared.plot_waiting().axes[0].lines) == 3
+
+
+def test_mean_and_p99_are_drawn_beside_their_bounds() -> None:
+    compared = results.Compared(comparison=comparison())
+    (ax,) = compared.plot_mean_and_p99().axes
+    means = {line.get_label(): line.get_xdata() for line in ax.lines}
+    assert list(means) == ["hindsight", "good", "late"]
+    solution = compared.solution
+    assert means["hindsight"] == [solution.objective / 2]
+    spans = [patch.get_extents().transformed(ax.transData.inverted()) for patch in ax.patches]
+    assert spans[0].x1 == pytest.approx(solution.bound / 2)
+    assert spans[1].y1 == pytest.approx(compared.tail_bound)
+    assert compared.to_record()["hindsight"]["p99_lower_bound"] == compared.tail_bound
+
+
+def test_a_schedule_far_off_is_named_and_not_drawn() -> None:
+    far = result(SMALL, "far", MixedSchedule([0, 40]))
+    both = replace(comparison(), results=(*comparison().results, far))
+    (ax,) = results.Compared(comparison=both).plot_mean_and_p99().axes
+    assert [line.get_label() for line in ax.lines][-1] == "far (beyond)"
+    assert ax.get_ylim()[1] < 40
 
 
 def test_many_requests_are_counted_on_the_same_axes() -> None:

@@ -21,13 +21,16 @@ times are rounded up: a batch is no shorter than the parts.)
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
 
 from ....models.durations import Durations, batch_durations
-from ....models.instance import ARITHMETIC_LIMIT, Instance
+from ....models.instance import ARITHMETIC_LIMIT, FloatArray, Instance
+from ....models.separate.problem import time_alone
+from ...machines import Machines
 
 #: Weights of places, tokens and KV that are tried.
 MIXES = tuple(
@@ -84,6 +87,26 @@ def works(instance: Instance, mix: tuple[Fraction, Fraction, Fraction]) -> tuple
         exact.append(work)
     shared = math.gcd(unit, *exact)
     return [work // shared for work in exact], unit // shared
+
+
+def machines(instance: Instance) -> Machines:
+    """Return the times alone, and the works of each mix in time units.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> gpu = Gpu(kv_capacity=9, prompt_batch_requests=1, token_batch_requests=1)
+    >>> instance = Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 1])
+    >>> [w.round(3).tolist() for w in machines(instance).works][-1]  # a batch for each job
+    [4.0, 1.0]
+    """
+    return Machines(time_alone(instance), _works_in_time_units(instance))
+
+
+def _works_in_time_units(instance: Instance) -> Iterator[FloatArray]:
+    for mix in MIXES:
+        exact, unit = works(instance, mix)
+        yield np.array([work / unit for work in exact])
 
 
 def _added(law: Durations, s: int, o: int) -> int:
