@@ -51,7 +51,7 @@ def mean_and_p99(compared: Compared, *, ax: Axes | None = None) -> Figure:
         bounds[0] = float(solution.bound) / instance.n / per
     if compared.tail_bound is not None:
         bounds[1] = compared.tail_bound / per
-    ends = [BEYOND * min(each[1 + axis] for each in points) for axis in range(2)]
+    ends = BEYOND * min(mean for _, mean, _ in points), BEYOND * min(p99 for *_, p99 in points)
     for position, (name, mean, p99) in enumerate(points):
         cycle, place = divmod(position - 1, 6)
         style: dict[str, Any] = (
@@ -70,9 +70,9 @@ def mean_and_p99(compared: Compared, *, ax: Axes | None = None) -> Figure:
             ax.plot([], [], linestyle="none", label=f"{label} (beyond)", **style)
         else:
             ax.plot([mean], [p99], linestyle="none", label=label, zorder=3, **style)
+    inside = [(mean, p99) for _, mean, p99 in points if mean <= ends[0] and p99 <= ends[1]]
     for axis, bound in enumerate(bounds):
-        values = [each[1 + axis] for each in points if each[1] <= ends[0] and each[2] <= ends[1]]
-        _set_range(ax, axis, values, bound)
+        _set_range(ax, axis, [each[axis] for each in inside], bound)
     if bounds[0] is not None:
         ax.axvspan(ax.get_xlim()[0], bounds[0], color=palette.WAITING, alpha=0.35, linewidth=0)
     if bounds[1] is not None:

@@ -117,12 +117,12 @@ def tail_reading(bound: float | None, rows: Sequence[Row]) -> list[str]:
     rows : sequence of Row
         The table; references, which break the regime's rules, are left out.
     """
-    kept = [row for row in rows if isinstance(row.metrics, Figures)]
+    kept = [(row.metrics.p99_latency, row) for row in rows if isinstance(row.metrics, Figures)]
     if bound is None or len(kept) < 2:
         return []
-    row = min(kept, key=lambda row: row.metrics.p99_latency)
+    least, row = min(kept, key=lambda each: each[0])
     per, unit = row.shown.per, row.shown.unit
-    low, least = math.floor(10 * bound / per) / 10, row.metrics.p99_latency
+    low = math.floor(10 * bound / per) / 10
     most = f", at most {ratio_up(least / bound)} times the least possible" if bound else ""
     return [
         f"No schedule has a 99th percentile of latency below {low:,.1f} {unit}; the least here is "
