@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -53,6 +53,22 @@ class Figures:
         return []
 
 
+class ServiceTimes(NamedTuple):
+    """When each request is served, in the batch-time law's unit, each of shape (n,).
+
+    Attributes
+    ----------
+    start : ndarray of int64
+        Start of the prompt job (of the final run, where runs are aborted).
+    first_token, completion : ndarray of int64
+        When its first and its last output token are there.
+    """
+
+    start: IntArray
+    first_token: IntArray
+    completion: IntArray
+
+
 class LatencyFigures(TypedDict):
     """The figures of `Figures` that follow from when requests begin, get a token and complete."""
 
@@ -68,10 +84,8 @@ class LatencyFigures(TypedDict):
     makespan: int
 
 
-def latency_figures(
-    instance: Instance, *, start: IntArray, first_token: IntArray, completion: IntArray
-) -> LatencyFigures:
-    """Return what `Figures` says of latency, from the times of the requests, each of shape (n,).
+def latency_figures(instance: Instance, times: ServiceTimes) -> LatencyFigures:
+    """Return what `Figures` says of latency.
 
     Examples
     --------
@@ -79,12 +93,12 @@ def latency_figures(
     >>> from batchprophet.models.instance import Gpu, Instance
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
     >>> start = np.array([0, 4])
-    >>> figures = latency_figures(
-    ...     instance, start=start, first_token=start + 1, completion=start + instance.output
-    ... )
+    >>> times = ServiceTimes(start, first_token=start + 1, completion=start + instance.output)
+    >>> figures = latency_figures(instance, times)
     >>> figures["total_latency"], figures["mean_ttft"], figures["mean_waiting"]
     (8, 2.0, 1.0)
     """
+    start, first_token, completion = times
     latency, ttft = completion - instance.arrival, first_token - instance.arrival
     p50, p90, p99 = np.percentile(latency, [50, 90, 99])
     return LatencyFigures(

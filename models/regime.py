@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from .figures import Figures
+from .figures import Figures, ServiceTimes
 from .instance import Gpu, Instance, IntArray
 from .objectives import Exact
 from .violation import Violation
@@ -72,6 +72,8 @@ class Regime(Generic[ScheduleType]):
         The independent checker: ``check(instance, schedule, allow_rejected=False)``.
     measure : callable
         Figures of a feasible schedule.
+    service_times : callable
+        ``service_times(instance, schedule)``: start, first token and completion of each request.
     accepted : callable
         ``accepted(instance, schedule)``: the requests that the schedule serves at all, in order.
     served : callable
@@ -103,6 +105,7 @@ class Regime(Generic[ScheduleType]):
     require: Callable[[Instance], None]
     check: Callable[..., list[Violation]]
     measure: Callable[[Instance, ScheduleType], Figures]
+    service_times: Callable[[Instance, ScheduleType], ServiceTimes]
     accepted: Callable[[Instance, ScheduleType], IntArray]
     served: Callable[[Instance, ScheduleType], tuple[Instance, ScheduleType]]
     value: Callable[[Instance, ScheduleType, str], Exact]

@@ -86,6 +86,7 @@ def same_but_for_time(text):
     text = re.sub(r"path graphs|exhaustive search|configuration prices", "PROOF", text)
     text = re.sub(r"path-search|exhaustive-search|configuration-prices", "PROOF", text)
     text = re.sub(r"(?m)^(  \S.*?)\s+\d+\.\d+$", r"\1 TIME", text)
+    text = re.sub(r"(?m)& \d+\.\d+ \\\\$", r"& TIME", text)  # the last cell of a row in LaTeX
     text = re.sub(r"[─\-]{3,}", "---", text)
     return re.sub(r"[ \t]+", " ", text)
 

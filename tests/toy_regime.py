@@ -11,7 +11,7 @@ import numpy as np
 
 from batchprophet.models import regimes as models
 from batchprophet.models.errors import InputError
-from batchprophet.models.figures import Figures
+from batchprophet.models.figures import Figures, ServiceTimes
 from batchprophet.models.objectives import evaluate
 from batchprophet.models.regime import Regime
 from batchprophet.models.strict import Strict
@@ -95,6 +95,9 @@ RULES = Regime(
     check=check, measure=measure, value=value, record=ToyRecord, from_record=from_record,
     to_record=lambda schedule: {"start": schedule.start.tolist()}, takes_limits=False,
     accepted=lambda instance, _: np.arange(instance.n),
+    service_times=lambda instance, schedule: ServiceTimes(
+        schedule.start, schedule.start + 1, schedule.completion(instance)
+    ),
     served=lambda instance, schedule: (instance, schedule),
     without_evictions=lambda schedule: schedule, digest=lambda gpu: {},
     time_alone=lambda instance: instance.output,

@@ -161,16 +161,25 @@ def compare(
     threads: Threads = None,
     seed: Seed = 0,
     slo: Slo = None,
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", help="Print only tables: latex, markdown or csv."),
+    ] = None,
     out: OutFolder = None,
     as_json: Json = False,
 ) -> None:
     """Compare policies with the hindsight optimum."""
     from ..arguments.instances import load_for, require_model
+    from ..report.formats import require_format
     from ..results.compared import comparison_files
     from ..results.regimes import slo_of
 
     require_model(model, both=True)
     slo_of(slo, model)
+    if table is not None:
+        require_format(table)
+        if as_json:
+            raise InputError("table: expected no --json beside --table, found both")
     if out is not None:
         files = comparison_files(len(instances) * (2 if model == "both" else 1))
         inputs = [("INSTANCE", path) for path in instances]
@@ -199,7 +208,7 @@ def compare(
                 raise KeyboardInterrupt
     finally:  # also when interrupted
         if done:
-            _show_comparisons(done, out, as_json)
+            _show_comparisons(done, out, as_json, table)
 
 
 def _compare(instance: Instance, model: str, **options: Any) -> list[Compared]:
@@ -380,7 +389,10 @@ def policies(as_json: Json = False) -> None:
     show_policies(as_json=as_json)
 
 
-def _show_comparisons(done: Sequence[Compared], out: Path | None, as_json: bool) -> None:
+def _show_comparisons(
+    done: Sequence[Compared], out: Path | None, as_json: bool, table: str | None = None
+) -> None:
+    from ..report.formats import formatted
     from ..results.compared import save_comparisons
 
     if out is not None:
@@ -388,6 +400,9 @@ def _show_comparisons(done: Sequence[Compared], out: Path | None, as_json: bool)
         console.note(f"wrote {report}")
     if as_json:
         console.print_json({"comparisons": [each.to_record() for each in done]})
+        return
+    if table is not None:
+        print(formatted(done, table), end="")
         return
     for position, each in enumerate(done):
         if position:

@@ -33,6 +33,7 @@ from .shown import Shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
     from ..arguments.slo import Slo
     from ..online.continuous.counterfactuals import Counterfactual
@@ -155,6 +156,26 @@ class Compared(Shown):
             if name in self.changes:
                 entry["counterfactuals"] = [asdict(each) for each in self.changes[name]]
         return record if self.price is None else record | {"price": self.price.to_record()}
+
+    def to_frame(self) -> DataFrame:
+        """Return one row a schedule: verdict, ratios, seconds and all figures.
+
+        Times are in the batch-time law's unit.
+
+        See Also
+        --------
+        Solved.to_frame, Simulated.to_frame : One row a request.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed (``batchprophet[frames]``).
+        """
+        from .frames import comparison_frame
+
+        return comparison_frame(
+            self.rows(), instance=self.instance.name, model=self.comparison.model
+        )
 
     def schedules(self) -> dict[str, Schedule]:
         """Return every schedule by name, in the order of the table."""

@@ -13,6 +13,7 @@ from ..models.regimes import regime_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 PathLike = str | os.PathLike[str]
 
@@ -48,6 +49,22 @@ class Scheduled:
         from ..pictures.plots import modes
 
         return modes(*self._served(), ax=ax)
+
+    def to_frame(self) -> DataFrame:
+        """Return one row a request: lengths, arrival, start, first token, completion, latency.
+
+        See Also
+        --------
+        Compared.to_frame : One row a schedule.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed (``batchprophet[frames]``).
+        """
+        from .frames import requests_frame
+
+        return requests_frame(self.instance, self.schedule)
 
     def _served(self) -> tuple[Instance, Schedule]:
         """Instance and schedule of the served requests: under admission some are rejected."""

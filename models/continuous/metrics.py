@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..batch_time import AffineTime
-from ..figures import Figures, latency_figures
+from ..figures import Figures, ServiceTimes, latency_figures
 from ..instance import Instance
 from .schedule import ContinuousSchedule
 from .timeline import Timeline
@@ -148,12 +148,7 @@ def measure_continuous(instance: Instance, schedule: ContinuousSchedule) -> Cont
     f50, f90, f95 = np.percentile(ttft, [50, 90, 95])
     t50, t90, t95, t99 = np.percentile(tpot, [50, 90, 95, 99]) if tpot.size else [0.0] * 4
     return ContinuousMetrics(
-        **latency_figures(
-            instance,
-            start=time.scheduled,
-            first_token=time.first_token,
-            completion=time.completion,
-        ),
+        **latency_figures(instance, _service_times(time)),
         p95_latency=float(np.percentile(latency, 95)),
         p50_ttft=float(f50),
         p90_ttft=float(f90),
@@ -180,6 +175,15 @@ def measure_continuous(instance: Instance, schedule: ContinuousSchedule) -> Cont
         requests_per_unit=instance.n / span,
         unit_is_microsecond=isinstance(instance.gpu.batch_time, AffineTime),
     )
+
+
+def service_times(instance: Instance, schedule: ContinuousSchedule) -> ServiceTimes:
+    """Return when each request is served; its first chunk is its start."""
+    return _service_times(schedule.timeline(instance))
+
+
+def _service_times(time: Timeline) -> ServiceTimes:
+    return ServiceTimes(time.scheduled, time.first_token, time.completion)
 
 
 def time_per_output_token(instance: Instance, time: Timeline) -> NDArray[np.float64]:

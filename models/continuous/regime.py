@@ -12,7 +12,7 @@ from ..instance import Gpu, Instance, IntArray
 from ..objectives import Exact, admission_reward, evaluate
 from ..regime import Regime, Shown
 from .feasibility import check_continuous
-from .metrics import MILLISECOND, measure_continuous
+from .metrics import MILLISECOND, measure_continuous, service_times
 from .problem import require_continuous, times_alone
 from .record import ContinuousRecord, from_record, to_record
 from .schedule import ContinuousSchedule
@@ -72,6 +72,7 @@ CONTINUOUS = Regime(
     require=require_continuous,
     check=check_continuous,
     measure=measure_continuous,
+    service_times=service_times,
     accepted=_accepted,
     served=_served,
     value=_value,

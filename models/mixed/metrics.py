@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..figures import Figures, latency_figures
+from ..figures import Figures, ServiceTimes, latency_figures
 from ..instance import Instance, IntArray
 from .feasibility import kv_profile
 from .schedule import MixedSchedule
@@ -69,12 +69,7 @@ def measure(instance: Instance, schedule: MixedSchedule) -> Metrics:
     span = int(completion.max()) - int(instance.arrival.min())
     area = _token_rounds(boundary, alive, offset)
     return Metrics(
-        **latency_figures(
-            instance,
-            start=schedule.start,
-            first_token=schedule.start + 1,
-            completion=completion,
-        ),
+        **latency_figures(instance, service_times(instance, schedule)),
         kv_utilisation=area / (instance.gpu.kv_capacity * span),
         peak_kv=int((alive * boundary[1:] + offset).max()),
         mean_batch=float((alive * rounds).sum()) / busy,
@@ -82,6 +77,11 @@ def measure(instance: Instance, schedule: MixedSchedule) -> Metrics:
         evictions=len(schedule.evicted),
         lost_rounds=sum(run.end - run.start for run in schedule.evicted),
     )
+
+
+def service_times(instance: Instance, schedule: MixedSchedule) -> ServiceTimes:
+    """Return when each request is served."""
+    return ServiceTimes(schedule.start, schedule.start + 1, schedule.completion(instance))
 
 
 def _token_rounds(boundary: IntArray, alive: IntArray, offset: IntArray) -> float:

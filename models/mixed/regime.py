@@ -11,7 +11,7 @@ from ..objectives import Exact, evaluate
 from ..regime import Regime
 from ..violation import Violation
 from .feasibility import check_mixed
-from .metrics import measure
+from .metrics import measure, service_times
 from .problem import require_mixed
 from .record import MixedRecord, from_record, to_record
 from .schedule import MixedSchedule
@@ -55,6 +55,7 @@ MIXED = Regime(
     require=require_mixed,
     check=_check,
     measure=measure,
+    service_times=service_times,
     accepted=_accepted,
     served=_served,
     value=_value,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..figures import Figures, latency_figures
+from ..figures import Figures, ServiceTimes, latency_figures
 from ..instance import Instance
 from .schedule import SeparateSchedule
 from .timeline import Timeline, timeline
@@ -76,12 +76,7 @@ def measure_separate(instance: Instance, schedule: SeparateSchedule) -> Separate
     taken = time.end - time.start
     prompt_time, token_time = int(taken[time.prompt].sum()), int(taken[~time.prompt].sum())
     return SeparateMetrics(
-        **latency_figures(
-            instance,
-            start=time.prompt_start,
-            first_token=time.prompt_end,
-            completion=time.completion,
-        ),
+        **latency_figures(instance, _service_times(time)),
         kv_utilisation=_token_time(time) / (instance.gpu.kv_capacity * span),
         peak_kv=int(time.held.max()),
         prompt_batches=int(time.prompt.sum()),
@@ -93,6 +88,15 @@ def measure_separate(instance: Instance, schedule: SeparateSchedule) -> Separate
         idle_time=span - prompt_time - token_time,
         mode_changes=int((time.prompt[1:] != time.prompt[:-1]).sum()),
     )
+
+
+def service_times(instance: Instance, schedule: SeparateSchedule) -> ServiceTimes:
+    """Return when each request is served."""
+    return _service_times(timeline(instance, schedule))
+
+
+def _service_times(time: Timeline) -> ServiceTimes:
+    return ServiceTimes(time.prompt_start, time.prompt_end, time.completion)
 
 
 def _token_time(time: Timeline) -> float:

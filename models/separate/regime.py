@@ -11,7 +11,7 @@ from ..instance import Gpu, Instance, IntArray
 from ..objectives import Exact, admission_reward, evaluate
 from ..regime import Regime
 from .feasibility import check_separate
-from .metrics import measure_separate
+from .metrics import measure_separate, service_times
 from .problem import require_separate, time_alone
 from .record import SeparateRecord, from_record, to_record
 from .schedule import SeparateSchedule
@@ -66,6 +66,7 @@ SEPARATE = Regime(
     require=require_separate,
     check=check_separate,
     measure=measure_separate,
+    service_times=service_times,
     accepted=_accepted,
     served=_served,
     value=_value,
