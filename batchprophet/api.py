@@ -222,6 +222,7 @@ def compare(
     *,
     policies: str | Sequence[str | Policy | SeparatePolicy] | None = None,
     model: str = "mixed",
+    objective: str = "latency",
     time_limit: float = 60.0,
     threads: int | None = None,
     seed: int = 0,
@@ -238,6 +239,8 @@ def compare(
         ``"a,b:key=value"``, or policies one by one; the built-in ones by default.
     model : {"mixed", "separate"}
         The batching regime; `compare_both` takes both.
+    objective : {"latency", "weighted", "makespan", "reward"}
+        What all are judged by.
     time_limit : float
         Seconds for the hindsight solve, ≥ 0, without compilation at first use.
     slo : str, optional
@@ -287,6 +290,7 @@ def compare(
         loaded,
         chosen,
         model=model,
+        objective=objective,
         time_limit=time_limit,
         threads=threads,
         seed=seed,
@@ -294,9 +298,10 @@ def compare(
     )
     from .online.regimes import regime
 
+    best_first = -1 if objective in MAXIMISED else 1
     finished = sorted(
         (each for each in comparison.results if each.metrics is not None),
-        key=lambda each: comparison.ratio_to_best(each) or 0.0,
+        key=lambda each: best_first * (comparison.ratio_to_best(each) or 0.0),
     )
     changes = _changes(regime(model), loaded, [each.policy for each in finished], seed)
     return Compared(comparison=comparison, slo=limits, changes=changes)

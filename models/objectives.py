@@ -133,6 +133,19 @@ OBJECTIVES: Mapping[str, Callable[[Instance, IntArray], Exact]] = MappingProxyTy
 MAXIMISED = frozenset({"reward"})
 
 
+def require_objective(objective: str) -> None:
+    """Refuse what is not one of `OBJECTIVES`.
+
+    Raises
+    ------
+    InputError
+        As said.
+    """
+    if objective not in OBJECTIVES:
+        known = ", ".join(OBJECTIVES)
+        raise InputError(f"objective: expected one of {known}; found {objective!r}")
+
+
 def evaluate(instance: Instance, completion: IntArray, objective: str = "latency") -> Exact:
     """Value of a schedule's completions under a named objective, in exact arithmetic.
 
@@ -162,9 +175,7 @@ def evaluate(instance: Instance, completion: IntArray, objective: str = "latency
     >>> evaluate(instance, np.array([4, 4]))
     6
     """
-    if objective not in OBJECTIVES:
-        known = ", ".join(OBJECTIVES)
-        raise InputError(f"objective: expected one of {known}; found {objective!r}")
+    require_objective(objective)
     return OBJECTIVES[objective](instance, completion)
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from ..models.errors import BatchprophetError, DoesNotFinish, InputError
+from ..models.errors import BatchprophetError, DoesNotFinish
 from ..models.figures import Figures
 from ..models.instance import Instance, IntArray
-from ..models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate
+from ..models.objectives import MAXIMISED, Exact, evaluate, require_objective
 from ..models.regime import Schedule
 from ..models.regimes import check, regime_of, schedule_value
 from ..models.shown import elided
@@ -243,9 +243,7 @@ def compare(
     >>> [result.policy for result in comparison.results], comparison.solution.status
     (['mc-sf', 'mc-benchmark'], 'optimal')
     """
-    if objective not in OBJECTIVES:
-        known = ", ".join(OBJECTIVES)
-        raise InputError(f"objective: expected one of {known}; found {objective!r}")
+    require_objective(objective)
     rules = regime(model)
     rules.require(instance)
     everything = [*rules.registry.by_default, *rules.references]

@@ -27,6 +27,7 @@ from .options import (
     Json,
     Model,
     ModelOrBoth,
+    Objective,
     OutFile,
     OutFolder,
     Seed,
@@ -63,9 +64,7 @@ def demo(
 def solve(
     instance: InstanceFile,
     model: Model = "mixed",
-    objective: Annotated[
-        str, typer.Option(metavar="NAME", help="latency, weighted, makespan or reward.")
-    ] = "latency",
+    objective: Objective = "latency",
     time_limit: TimeLimit = 60.0,
     work_limit: Annotated[
         int | None,
@@ -157,6 +156,7 @@ def compare(
         ),
     ] = None,
     model: ModelOrBoth = "mixed",
+    objective: Objective = "latency",
     time_limit: TimeLimit = 60.0,
     threads: Threads = None,
     seed: Seed = 0,
@@ -170,12 +170,16 @@ def compare(
 ) -> None:
     """Compare policies with the hindsight optimum."""
     from ..arguments.instances import load_for, require_model
+    from ..models.objectives import require_objective
     from ..report.formats import require_format
     from ..results.compared import comparison_files
     from ..results.regimes import slo_of
 
     require_model(model, both=True)
     slo_of(slo, model)
+    require_objective(objective)
+    if model == "both" and objective != "latency":
+        raise InputError(f"objective: expected latency with --model both, found {objective!r}")
     if table is not None:
         require_format(table)
         if as_json:
@@ -196,6 +200,7 @@ def compare(
                     each,
                     model,
                     policies=chosen,
+                    objective=objective,
                     time_limit=time_limit,
                     threads=threads,
                     seed=seed,
@@ -217,7 +222,8 @@ def _compare(instance: Instance, model: str, **options: Any) -> list[Compared]:
 
     if model != "both":
         return [api.compare(instance, model=model, **options)]
-    both = api.compare_both(instance, **{k: v for k, v in options.items() if k != "slo"})
+    only = {"slo", "objective"}
+    both = api.compare_both(instance, **{k: v for k, v in options.items() if k not in only})
     return [both.separate, both.mixed]
 
 

@@ -39,6 +39,9 @@ ChunkedPrefill = Annotated[
 BatchLimit = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Batch limit of separate batching.")
 ]
+Objective = Annotated[
+    str, typer.Option(metavar="NAME", help="latency, weighted, makespan or reward.")
+]
 Slo = Annotated[
     str | None,
     typer.Option(

@@ -9,15 +9,16 @@ import numpy as np
 
 from ..models.batch_time import AffineTime, ConstantTime, UnitTime
 from ..models.figures import Figures
+from ..models.objectives import MAXIMISED
+from ..models.regime import Shown
 from ..models.regimes import regime
-from .table import Row, number_text, percent, ratio_down, ratio_text, ratio_up
+from .table import JUDGED, Row, number_text, percent, ratio_down, ratio_text, ratio_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..models.instance import Instance, IntArray
     from ..models.objectives import Exact
-    from ..models.regime import Shown
     from ..online.continuous.counterfactuals import Counterfactual
     from ..online.evaluation import Comparison, PolicyResult
     from ..online.separate.price import Price
@@ -55,7 +56,8 @@ def reading(comparison: Comparison) -> list[str]:
     Nothing is claimed that is not proved: where the optimum is not known, ratios are intervals.
     """
     finished = [result for result in comparison.results if result.metrics is not None]
-    finished.sort(key=lambda result: comparison.ratio_to_best(result) or 0.0)
+    best_first = -1 if comparison.solution.objective_name in MAXIMISED else 1
+    finished.sort(key=lambda result: best_first * (comparison.ratio_to_best(result) or 0.0))
     sentences = [_proof(comparison)]
     ratios = [_ratio(comparison, result) for result in finished]
     if len(ratios) > 1 and ratios[0] == ratios[-1]:
@@ -67,11 +69,12 @@ def reading(comparison: Comparison) -> list[str]:
     sentences += [
         f"{result.policy} {result.verdict}." for result in comparison.results if not result.metrics
     ]
+    name = JUDGED[comparison.solution.objective_name][0]
     for reference in comparison.references:
         value, best = number_text(comparison.value(reference)), comparison.ratio_to_best(reference)
         sentences.append(
-            f"{reference.name} is a reference, since its batches mix prompt and token jobs: total "
-            f"latency {value}, {ratio_text(best)} times the best schedule known."
+            f"{reference.name} is a reference, since its batches mix prompt and token jobs: {name} "
+            f"{value}, {ratio_text(best)} times the best schedule known."
         )
     return sentences
 
@@ -173,18 +176,24 @@ def _time(length: int, unit: str) -> str:
 
 def _proof(comparison: Comparison) -> str:
     solution = comparison.solution
-    shown = regime(comparison.model).shown_in(comparison.instance)
-    value, unit = _value(shown, solution.objective), shown.unit
+    maximised = solution.objective_name in MAXIMISED
+    name = JUDGED[solution.objective_name][0]
+    shown = Shown("") if maximised else regime(comparison.model).shown_in(comparison.instance)
+    unit = f" {shown.unit}" if shown.unit else ""
+    value = _value(shown, solution.objective)
     if solution.status == "optimal":
-        return f"The optimum is proved: no schedule has a total latency below {value} {unit}."
+        beyond = "above" if maximised else "below"
+        return f"The optimum is proved: no schedule has a {name} {beyond} {value}{unit}."
     if solution.bound is None or solution.gap is None:
         return (
-            f"The best schedule found has a total latency of {value} {unit}; no lower bound on the "
-            "optimum is known."
+            f"The best schedule found has a {name} of {value}{unit}; no "
+            f"{'upper' if maximised else 'lower'} bound on the optimum is known."
         )
+    ends = [_value(shown, solution.bound), value]
+    low, high = reversed(ends) if maximised else ends
     return (
-        f"The optimum is not known exactly: it lies between {_value(shown, solution.bound)} "
-        f"and {value} {unit} of total latency (gap {percent(solution.gap)})."
+        f"The optimum is not known exactly: it lies between {low} and {high}{unit} of {name} "
+        f"(gap {percent(solution.gap)})."
     )
 
 
@@ -195,17 +204,20 @@ def _value(shown: Shown, value: Exact) -> str:
 def _ratio(comparison: Comparison, result: PolicyResult) -> str:
     """Say how far a policy that finishes is from the optimum, as far as it is proved."""
     best, bound = comparison.ratio_to_best(result), comparison.ratio_to_bound(result)
-    assert best is not None  # no request completes when it arrives: total latencies are positive
+    name = JUDGED[comparison.solution.objective_name][0]
+    if best is None:
+        return f"without a ratio, since the best {name} known is 0"
     if comparison.solution.status == "optimal":
         if best == 1:
             return "with an optimal schedule"
-        return f"at {ratio_text(best)} times the optimal total latency"
+        return f"at {ratio_text(best)} times the optimal {name}"
     if bound is None:
         return (
-            f"at {ratio_text(best)} times the total latency of the best schedule known; without a "
+            f"at {ratio_text(best)} times the {name} of the best schedule known; without a "
             "bound its ratio to the optimum is not certified"
         )
-    return f"certified to be between {ratio_down(best)} and {ratio_up(bound)} times optimal"
+    low, high = sorted((best, bound))
+    return f"certified to be between {ratio_down(low)} and {ratio_up(high)} times optimal"
 
 
 def _spread(values: IntArray) -> str:

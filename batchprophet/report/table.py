@@ -26,35 +26,53 @@ if TYPE_CHECKING:
 
 HINDSIGHT = "hindsight"
 
-#: Column headings, with what each figure means.
-COLUMNS: Mapping[str, str] = {
-    "policy": "the hindsight schedule knows the future; policies do not",
-    "total latency": "Σ (completion − arrival), in the instance's time unit",
-    "mean": "mean latency",
-    "p99": "99th percentile of latency",
-    "ratio to best known": "total latency divided by that of the best schedule known",
-    "ratio to lower bound": "total latency divided by the proved lower bound: the true ratio to "
-    "the optimum is at most this",
-    "seconds": "time to compute the schedule",
+#: What schedules are judged by, in words, and what that is.
+JUDGED: Mapping[str, tuple[str, str]] = {
+    "latency": ("total latency", "Σ (completion − arrival), in the instance's time unit"),
+    "weighted": ("weighted completion", "Σ weight · completion, in the instance's time unit"),
+    "makespan": ("makespan", "completion of the last request, in the instance's time unit"),
+    "reward": ("reward", "sum of the rewards of what is done in time"),
 }
 
 
-def columns(limits: str | None = None) -> Mapping[str, str]:
-    """Return the headings, with that of the goodput under latency limits where there are some.
+def columns(limits: str | None = None, objective: str = "latency") -> Mapping[str, str]:
+    """Return the headings of the table, with what each figure means.
+
+    Parameters
+    ----------
+    limits : str, optional
+        Latency limits in words, for a column of the goodput.
+    objective : str
+        What the schedules are judged by.
 
     Examples
     --------
-    >>> [*columns("500 ms to the first token")][3:5]
-    ['p99', 'goodput']
+    >>> [*columns("500 ms to the first token")][1:5]
+    ['total latency', 'mean', 'p99', 'goodput']
     """
-    if limits is None:
-        return COLUMNS
-    made: dict[str, str] = {}
-    for heading, meaning in COLUMNS.items():
-        made[heading] = meaning
-        if heading == "p99":
-            made["goodput"] = f"share of the requests within {limits}"
-    return made
+    judged, meaning = JUDGED[objective]
+    bound, ratio = (
+        ("upper", "the true share of the optimum is at least this")
+        if objective in MAXIMISED
+        else ("lower", "the true ratio to the optimum is at most this")
+    )
+    made = {
+        "policy": "the hindsight schedule knows the future; policies do not",
+        judged: meaning,
+        "mean": "mean latency",
+        "p99": "99th percentile of latency",
+    }
+    if limits is not None:
+        made["goodput"] = f"share of the requests within {limits}"
+    return made | {
+        "ratio to best known": f"{judged} divided by that of the best schedule known",
+        f"ratio to {bound} bound": f"{judged} divided by the proved {bound} bound: {ratio}",
+        "seconds": "time to compute the schedule",
+    }
+
+
+#: The headings where total latency counts and there are no limits.
+COLUMNS: Mapping[str, str] = columns()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +95,10 @@ class Row:
         Its name; `HINDSIGHT` for the hindsight schedule.
     metrics : Figures or ReferenceMetrics or None
         Its figures; None where there are none, and `verdict` says why.
+    value : str
+        What it is judged by, by default the total latency, as text.
     ratio_to_best, ratio_to_bound : float or None
-        Total latency over that of the best known schedule, and over the lower bound.
+        That value over that of the best known schedule, and over the bound.
     seconds : float
         Time to compute it.
     verdict : str
@@ -94,6 +114,7 @@ class Row:
 
     policy: str
     metrics: Figures | ReferenceMetrics | None
+    value: str
     ratio_to_best: float | None
     ratio_to_bound: float | None
     seconds: float
@@ -111,7 +132,7 @@ class Row:
         named = f"{self.policy} ({self.verdict})" if self.verdict else self.policy
         return (
             named,
-            self.shown.text(self.metrics.total_latency),
+            self.value,
             f"{self.metrics.mean_latency / self.shown.per:,.2f}",
             f"{self.metrics.p99_latency / self.shown.per:,.1f}",
             *goodput,
@@ -124,11 +145,12 @@ class Row:
 def rows(comparison: Comparison) -> list[Row]:
     """Return the table of a comparison: hindsight on top, then policies from best to worst.
 
-    Policies of equal total latency keep their order; those that do not finish come next, and
+    Policies of equal value keep their order; those that do not finish come next, and
     references, which break the regime's rules, last.
     """
     finished = [result for result in comparison.results if result.metrics is not None]
-    finished.sort(key=_total_latency)
+    best_first = -1 if comparison.solution.objective_name in MAXIMISED else 1
+    finished.sort(key=lambda result: best_first * (comparison.value(result) or 0))
     others = [result for result in comparison.results if result.metrics is None]
     return [
         _hindsight_row(comparison),
@@ -258,9 +280,14 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds:.4f}" if seconds < 0.1 else f"{seconds:.2f}"
 
 
-def _total_latency(result: PolicyResult) -> int:
-    assert result.metrics is not None
-    return result.metrics.total_latency
+def _value_text(comparison: Comparison, value: Exact | None) -> str:
+    """Return a value of the comparison's objective; empty where there is none."""
+    shown = _shown_in(comparison)
+    if value is None:
+        return ""
+    if shown.per == 1 or comparison.solution.objective_name in MAXIMISED:
+        return number_text(value)
+    return shown.text(value)
 
 
 def _hindsight_row(comparison: Comparison) -> Row:
@@ -269,8 +296,9 @@ def _hindsight_row(comparison: Comparison) -> Row:
     return Row(
         policy=HINDSIGHT,
         metrics=metrics,
+        value=_value_text(comparison, solution.objective),
         ratio_to_best=_ratio(solution.objective, comparison.best_known),
-        ratio_to_bound=_ratio(solution.objective, comparison.lower_bound),
+        ratio_to_bound=_ratio(solution.objective, comparison.bound),
         seconds=solution.seconds,
         verdict=hindsight_verdict(solution),
         shown=_shown_in(comparison),
@@ -281,6 +309,7 @@ def _policy_row(comparison: Comparison, result: PolicyResult) -> Row:
     return Row(
         policy=result.policy,
         metrics=result.metrics,
+        value=_value_text(comparison, comparison.value(result)),
         ratio_to_best=comparison.ratio_to_best(result),
         ratio_to_bound=comparison.ratio_to_bound(result),
         seconds=result.seconds,
@@ -300,6 +329,7 @@ def _reference_row(comparison: Comparison, reference: Reference) -> Row:
     return Row(
         policy=reference.name,
         metrics=metrics,
+        value=_value_text(comparison, comparison.value(reference)),
         ratio_to_best=comparison.ratio_to_best(reference),
         ratio_to_bound=comparison.ratio_to_bound(reference),
         seconds=reference.seconds,

@@ -89,7 +89,8 @@ class Compared(Shown):
 
     def columns(self) -> Mapping[str, str]:
         """Return the headings of the table, with what each figure means."""
-        return tables.columns(None if self.slo is None else self.slo.text(self._unit))
+        limits = None if self.slo is None else self.slo.text(self._unit)
+        return tables.columns(limits, self.solution.objective_name)
 
     @property
     def _unit(self) -> str:

@@ -326,3 +326,68 @@ def test_twenty_thousand_requests_are_drawn_sensibly() -> None:
     text = report([random_comparison(20_000, 3)])
     assert len(text.encode()) < 1_000_000
     assert "How many requests run (line) and wait (area), over time" in text
+
+
+@pytest.mark.parametrize(
+    ("objective", "heading", "values"),
+    [
+        ("latency", "total latency", ["7", "7", "8"]),
+        ("weighted", "weighted completion", ["9", "9", "10"]),
+        ("makespan", "makespan", ["5", "5", "6"]),
+        ("reward", "reward", ["2", "2", "1"]),
+    ],
+)
+def test_the_objective_judges_table_and_sentences(
+    objective: str, heading: str, values: list[str]
+) -> None:
+    instance = replace(SMALL, horizon=5)
+    policies = tuple(each for each in comparison().results if each.schedule is not None)
+    bound = {"latency": 7, "weighted": 9, "makespan": 5, "reward": 2}[objective]
+    solution = certified(
+        instance,
+        MixedSchedule([0, 3]),
+        bounds=(("by hand", bound),),
+        method="by hand",
+        seconds=0.0,
+        objective_name=objective,
+    )
+    judged = results.Compared(
+        comparison=Comparison(instance=instance, solution=solution, results=policies)
+    )
+    assert [*judged.columns()][1] == heading
+    assert [row.value for row in judged.rows()] == values
+    assert [row.policy for row in judged.rows()] == ["hindsight", "good", "late"]
+    beyond = "above" if objective == "reward" else "below"
+    unit = "" if objective == "reward" else " rounds"
+    first, best, worst = judged.reading()[:3]
+    assert first == (
+        f"The optimum is proved: no schedule has a {heading} {beyond} {values[0]}{unit}."
+    )
+    assert best == "The best policy here is good, with an optimal schedule."
+    ratio = float(values[2]) / float(values[0])
+    assert worst == (
+        f"The worst policy that finishes is late, at {ratio:.4f} times the optimal {heading}."
+    )
+    assert heading in render([judged], ORIGIN)
+
+
+def test_an_interval_of_the_reward_is_below_its_bound() -> None:
+    instance = replace(SMALL, horizon=5)
+    solution = certified(
+        instance, MixedSchedule([0, 4]), bounds=(("by hand", 3),), method="by hand", seconds=0.0,
+        objective_name="reward",
+    )  # fmt: skip
+    late = comparison().results[0]
+    both = Comparison(instance=instance, solution=solution, results=(late,))
+    assert reading.reading(both) == [
+        "The optimum is not known exactly: it lies between 1 and 3 of reward (gap 200.00 %).",
+        "The best policy here is late, certified to be between 0.3333 and 1.0000 times optimal.",
+    ]
+
+
+def test_compare_takes_an_objective() -> None:
+    compared = bp.compare(SMALL, policies="mc-sf,vllm", objective="makespan", time_limit=10)
+    assert compared.solution.objective_name == "makespan"
+    assert compared.rows()[0].value == "5"
+    with pytest.raises(bp.InputError, match="objective: expected one of latency, weighted"):
+        bp.compare(SMALL, objective="p99")
