@@ -188,7 +188,7 @@ def simulate(
     require_model(model)
     limits = slo_of(slo, model)
     loaded = load_for(model, instance)
-    from .online.regimes import regime
+    from .online.regimes import policy_of, regime
     from .online.registry import policy_spec
 
     online = regime(model)
@@ -197,7 +197,7 @@ def simulate(
             f"policy {policy}: expected a policy of {model} batching, found a reference, whose "
             "batches mix; compare shows what it reaches"
         )
-    made = online.registry.make(policy)
+    made = policy_of(model, policy)
     name = policy if isinstance(policy, str) else policy_spec(made)
     began = time.perf_counter()
     schedule = online.simulate(loaded, made, seed=seed)

@@ -17,6 +17,7 @@ import typer
 from .commands import adversary as adversary_command
 from .commands import audit as audit_command
 from .commands import basic as commands
+from .commands import compare as compare_command
 from .commands import console
 from .commands import library as library_command
 from .commands import regret as regret_command
@@ -50,10 +51,10 @@ def _batchprophet(
 
 
 for _command in (
-    commands.demo,
+    compare_command.demo,
     commands.solve,
     commands.simulate,
-    commands.compare,
+    compare_command.compare,
     commands.check,
     commands.make,
     commands.convert,

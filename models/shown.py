@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import islice
@@ -24,6 +25,18 @@ def alternatives(names: Iterable[str]) -> str:
     """
     *first, last = names
     return f"{', '.join(first)} or {last}" if first else last
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return what was probably meant, as the end of a message; empty where nothing is close.
+
+    Examples
+    --------
+    >>> suggestion("mcsf", ["mc-sf", "vllm"]), suggestion("x", ["mc-sf", "vllm"])
+    ('; did you mean mc-sf?', '')
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def elided(values: Sequence[Any] | Any) -> str:

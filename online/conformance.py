@@ -23,7 +23,7 @@ from ..models.regimes import check
 from .mixed.policy import Policy
 from .protocol import session
 from .regime import OnlineRegime
-from .regimes import regime
+from .regimes import model_of, regime
 from .separate.policy import SeparatePolicy
 
 #: What a policy decided, and when: comparable entries, the time first.
@@ -62,7 +62,7 @@ def check_policy(
         A specification ``NAME[:key=value,…]`` (or ``module:Class``), a policy, or a policy class
         whose options have defaults.
     model : {"mixed", "separate"}, optional
-        The regime; what the policy says itself if left out, mixed for a specification.
+        The regime; if left out, what the policy says itself, or the first that has its name.
     trials : int
         Random instances to try, ≥ 1.
     seed : int
@@ -95,8 +95,7 @@ def check_policy(
     """
     if trials < 1:
         raise InputError(f"trials: expected at least 1, found {trials}")
-    own = "mixed" if isinstance(policy, str) else getattr(policy, "model", "mixed")
-    rules = regime(own if model is None else model)
+    rules = regime(model_of(policy) if model is None else model)
     made = rules.registry.make(policy() if isinstance(policy, type) else policy)
     seen: dict[str, Finding] = {}
     rng = np.random.default_rng(seed)

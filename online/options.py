@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 from ..models.errors import InputError
+from ..models.shown import suggestion
 
 
 def parse_options(policy: type, name: str, text: str) -> dict[str, Any]:
@@ -42,7 +43,9 @@ def parse_options(policy: type, name: str, text: str) -> dict[str, Any]:
             )
         if key not in types:
             known = f"it has {', '.join(types)}" if types else "it has none"
-            raise InputError(f"policy {name}: unknown option {key!r}; {known}")
+            raise InputError(
+                f"policy {name}: unknown option {key!r}; {known}{suggestion(key, types)}"
+            )
         if key in options:
             raise InputError(f"policy {name}: option {key!r} appears more than once")
         options[key] = _parse(f"policy {name}: {key}", value, types[key])

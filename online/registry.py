@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic
 
 from ..models.errors import InputError
+from ..models.shown import suggestion
 from .lengths import LENGTH_KINDS
 from .options import format_options, parse_options
 from .protocol import PolicyType
@@ -61,6 +61,10 @@ class PolicyRegistry(Generic[PolicyType]):
         ['prefill-first', 'decode-first']
         """
         return {name: self._import(where) for name, where in self._places().items()}
+
+    def names(self) -> list[str]:
+        """Return the names of `registered`, without importing the policies."""
+        return list(self._places())
 
     def built_in_policies(self) -> dict[str, type]:
         """Return the policies that come with the package, by name."""
@@ -114,12 +118,10 @@ class PolicyRegistry(Generic[PolicyType]):
         if qualified:
             attribute, _, options = rest.partition(":")
             return f"{name}:{attribute}", self._import(f"{name}:{attribute}"), options
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        suggestion = f"; did you mean {close[0]}?" if close else ""
         policy = "policy" if self.model == UNNAMED else f"policy of {self.model} batching"
         raise InputError(
             f"{policy}: expected one of {', '.join(known)} or module:Class, found {name!r}"
-            f"{suggestion}"
+            f"{suggestion(name, known)}"
         )
 
     def _places(self) -> dict[str, str]:
@@ -134,7 +136,7 @@ class PolicyRegistry(Generic[PolicyType]):
         return places
 
     def _import(self, where: str) -> type:
-        found = _import_class(where)
+        found = import_class(where)
         self._require_policy(found, where)
         return found
 
@@ -170,7 +172,14 @@ def _entries(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
 
-def _import_class(where: str) -> type:
+def import_class(where: str) -> type:
+    """Return the class that ``module:Class`` names, whatever it is.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
     module_name, _, attribute = where.partition(":")
     try:
         module = importlib.import_module(module_name)

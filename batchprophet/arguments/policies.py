@@ -70,7 +70,7 @@ def policy_specifications(
         If there is none, one cannot be made, or two have the same name.
     """
     from ..online.compare_regimes import policies_by_regime
-    from ..online.regimes import regime
+    from ..online.regimes import policy_of, regime
     from ..online.registry import policy_spec
     from ..report.table import HINDSIGHT
 
@@ -84,12 +84,31 @@ def policy_specifications(
         if model == "both":
             policies_by_regime([each])
         elif each not in regime(model).references:
-            regime(model).registry.make(each)
+            policy_of(model, each)
         name = each if isinstance(each, str) else policy_spec(each)
         if name in names:
             raise InputError(f"policies: {name!r} appears more than once")
         names.add(name)
     return list(listed)
+
+
+def refuse_policies_as_instances(paths: Sequence[Path]) -> None:
+    """Refuse names of policies where instances are expected, as after ``--policies a b``.
+
+    Raises
+    ------
+    InputError
+        If a path is no file and the name of a policy.
+    """
+    from ..online.regimes import REGIMES
+
+    for path in paths:
+        known = any(str(path) in rules.registry.names() for rules in REGIMES.values())
+        if known and not path.exists():
+            raise InputError(
+                f"INSTANCE: expected a file, found the policy {path}; several policies are "
+                "separated by commas: --policies a,b"
+            )
 
 
 def find_local_modules() -> None:

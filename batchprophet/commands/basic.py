@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from ..arguments.outputs import require_outputs, require_outputs_in
-from ..arguments.policies import find_local_modules, policy_specifications, split_policies
+from ..arguments.outputs import require_outputs
+from ..arguments.policies import (
+    find_local_modules,
+)
 from ..models.errors import InputError
 from . import console
 from .options import (
@@ -26,10 +28,8 @@ from .options import (
     InstanceFile,
     Json,
     Model,
-    ModelOrBoth,
     Objective,
     OutFile,
-    OutFolder,
     Seed,
     Settings,
     Slo,
@@ -40,25 +40,6 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
-    from ..report.page import Origin
-    from ..results.compared import Compared
-
-
-def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the report.")] = Path(
-        "batchprophet-demo"
-    ),
-    time_limit: TimeLimit = 60.0,
-    as_json: Json = False,
-) -> None:
-    """Compare all policies with the optimum on a built-in instance, and write the report."""
-    from .. import api
-    from ..results.compared import comparison_files
-
-    require_outputs_in("--out", out, comparison_files(1))
-    with console.live_progress("demo") as progress:
-        compared = api.demo(time_limit=time_limit, progress=progress)
-    _show_comparisons([compared], out, as_json)
 
 
 def solve(
@@ -143,88 +124,6 @@ def simulate(
         console.print_json(simulated.to_record() | {"metrics": simulated.metrics_record()})
     else:
         print(simulated.summary())
-
-
-def compare(
-    instances: Annotated[
-        list[Path], typer.Argument(metavar="INSTANCE", help="One or more instance.json.")
-    ],
-    policies: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="a,b:key=value,…", help="Policies; the built-in ones by default. Repeatable."
-        ),
-    ] = None,
-    model: ModelOrBoth = "mixed",
-    objective: Objective = "latency",
-    time_limit: TimeLimit = 60.0,
-    threads: Threads = None,
-    seed: Seed = 0,
-    slo: Slo = None,
-    table: Annotated[
-        str | None,
-        typer.Option(metavar="FORMAT", help="Print only tables: latex, markdown or csv."),
-    ] = None,
-    out: OutFolder = None,
-    as_json: Json = False,
-) -> None:
-    """Compare policies with the hindsight optimum."""
-    from ..arguments.instances import load_for, require_model
-    from ..models.objectives import require_objective
-    from ..report.formats import require_format
-    from ..results.compared import comparison_files
-    from ..results.regimes import slo_of
-
-    require_model(model, both=True)
-    slo_of(slo, model)
-    require_objective(objective)
-    if model == "both" and objective != "latency":
-        raise InputError(f"objective: expected latency with --model both, found {objective!r}")
-    if table is not None:
-        require_format(table)
-        if as_json:
-            raise InputError("table: expected no --json beside --table, found both")
-    if out is not None:
-        files = comparison_files(len(instances) * (2 if model == "both" else 1))
-        inputs = [("INSTANCE", path) for path in instances]
-        require_outputs_in("--out", out, files, inputs=inputs)
-    find_local_modules()
-    listed = None if policies is None else split_policies(policies)
-    chosen = policy_specifications(listed, model)
-    loaded = [load_for(model, path) for path in instances]
-    done: list[Compared] = []
-    try:
-        for position, each in enumerate(loaded, start=1):
-            with console.live_progress(each.name) as progress:
-                compared = _compare(
-                    each,
-                    model,
-                    policies=chosen,
-                    objective=objective,
-                    time_limit=time_limit,
-                    threads=threads,
-                    seed=seed,
-                    slo=slo,
-                    progress=progress,
-                )
-            done += compared
-            if any(one.interrupted for one in compared) and position < len(loaded):
-                console.note(f"stopped after {position} of {len(loaded)} instances")
-                raise KeyboardInterrupt
-    finally:  # also when interrupted
-        if done:
-            _show_comparisons(done, out, as_json, table)
-
-
-def _compare(instance: Instance, model: str, **options: Any) -> list[Compared]:
-    """Compare in one regime, or in both."""
-    from .. import api
-
-    if model != "both":
-        return [api.compare(instance, model=model, **options)]
-    only = {"slo", "objective"}
-    both = api.compare_both(instance, **{k: v for k, v in options.items() if k not in only})
-    return [both.separate, both.mixed]
 
 
 def check(
@@ -387,34 +286,37 @@ def convert(
     _write_instance(converted.instance, out, lines, as_json, converted.report.warnings)
 
 
-def policies(as_json: Json = False) -> None:
-    """List the registered policies: regime, known lengths, rule and source."""
-    from .listings import show_policies
+def policies(
+    check: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:key=value,…]",
+            help="Try a policy, or module:Class, on random instances instead: what it must not do.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "--regime",
+            metavar="mixed|separate|continuous",
+            help="With --check: the regime; the policy's own by default.",
+        ),
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(metavar="N", min=1, help="With --check: random instances.")
+    ] = 30,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """List the registered policies (regime, known lengths, rule, source), or check one."""
+    from .listings import show_check, show_policies
 
     find_local_modules()
-    show_policies(as_json=as_json)
-
-
-def _show_comparisons(
-    done: Sequence[Compared], out: Path | None, as_json: bool, table: str | None = None
-) -> None:
-    from ..report.formats import formatted
-    from ..results.compared import save_comparisons
-
-    if out is not None:
-        report = save_comparisons(done, out, origin=_origin())
-        console.note(f"wrote {report}")
-    if as_json:
-        console.print_json({"comparisons": [each.to_record() for each in done]})
-        return
-    if table is not None:
-        print(formatted(done, table), end="")
-        return
-    for position, each in enumerate(done):
-        if position:
-            print()
-        console.print_comparison(each.instance.name, [*each.columns()], each.rows())
-        print("\n".join(each.reading()))
+    if check is None:
+        show_policies(as_json=as_json)
+    elif not show_check(check, model=model, trials=trials, seed=seed, as_json=as_json):
+        raise typer.Exit(1)
 
 
 def _write_instance(
@@ -435,9 +337,3 @@ def _write_instance(
         return
     requests = "1 request" if instance.n == 1 else f"{instance.n:,} requests"
     print("\n".join([*lines, f"wrote {out}: {requests}, KV capacity {M:,}"]))
-
-
-def _origin() -> Origin:
-    from ..report.page import Origin
-
-    return Origin.today(command=console.command_line())

@@ -44,6 +44,22 @@ def show_policies(*, as_json: bool) -> None:
         console.print_table(title, ["policy", "known lengths", "rule", "source"], cells)
 
 
+def show_check(policy: str, *, model: str | None, trials: int, seed: int, as_json: bool) -> bool:
+    """Print the rules that a policy does not keep, and return whether it keeps all."""
+    from ..online.conformance import check_policy
+
+    findings = check_policy(policy, model=model, trials=trials, seed=seed)
+    if as_json:
+        found = [{"rule": each.rule, "message": each.message} for each in findings]
+        console.print_json({"policy": policy, "trials": trials, "findings": found})
+    elif findings:
+        print(f"{policy} does not conform:")
+        print("\n".join(f"  {each.rule}: {each.message}" for each in findings))
+    else:
+        print(f"{policy} conforms: {trials} random instances")
+    return not findings
+
+
 def show_families(*, as_json: bool) -> None:
     """Print every family of instances: description, source, settings."""
     from ..models.families import FAMILIES

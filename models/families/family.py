@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from ..instance import Instance
+from ..shown import suggestion
 from .setting import Setting, Value
 
 
@@ -47,6 +48,7 @@ class Family:
             if key not in known:
                 raise InputError(
                     f"{self.name}: expected settings among {', '.join(known)}; found {key!r}"
+                    f"{suggestion(key, known)}"
                 )
         try:
             return {

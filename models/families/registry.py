@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..instance import Instance
+from ..shown import suggestion
 from .arrival_models import ARRIVAL_MODEL_1, ARRIVAL_MODEL_2
 from .azure import AZURE_CODE, AZURE_CONVERSATION
 from .continuous_conversation import CONTINUOUS_CONVERSATION
@@ -78,7 +79,10 @@ def make_instance(
     ('arrival-model-1-seed100-n=8', 8)
     """
     if name not in FAMILIES:
-        raise InputError(f"family: expected one of {', '.join(FAMILIES)}; found {name!r}")
+        raise InputError(
+            f"family: expected one of {', '.join(FAMILIES)}; found {name!r}"
+            f"{suggestion(name, FAMILIES)}"
+        )
     family, given = FAMILIES[name], settings or {}
     _SEED.read(seed)
     values = family.read(given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 
 from ..disk import read_input
 from ..errors import InputError
+from ..shown import suggestion
 from ..strict import refuse_repeated_keys
 
 VERSION = 1
@@ -43,7 +45,8 @@ def read_record(path: Path, record: Any, format_name: str, kinds: dict[str, str]
     try:
         return msgspec.json.decode(content, type=record)
     except msgspec.ValidationError as error:
-        raise InputError(f"{path}: {_describe(error, content, _KINDS | kinds)}") from error
+        said = _describe(error, content, _KINDS | kinds)
+        raise InputError(f"{path}: {said}{_meant(said, record)}") from error
     except msgspec.DecodeError as error:  # stricter than `json`: half a surrogate pair, say
         reason = str(error).removeprefix("JSON is malformed: ")
         raise InputError(f"{path}: not valid JSON ({reason})") from error
@@ -104,6 +107,24 @@ def _describe(error: msgspec.ValidationError, content: bytes, kinds: dict[str, s
     if known is not None and plain.startswith("invalid value"):
         plain = f"expected {known}, found{plain.removeprefix('invalid value')}"
     return f"{where}: {plain}{found}" if where else f"{plain}{found}"
+
+
+def _meant(message: str, record: Any) -> str:
+    """Return the key that an unknown one was probably meant to be."""
+    unknown = re.search(r"object contains unknown field (.+)$", message)
+    return suggestion(unknown[1], _keys(msgspec.inspect.type_info(record))) if unknown else ""
+
+
+def _keys(kind: Any) -> set[str]:
+    """Return the keys of a type's objects, at any depth."""
+    found: set[str] = set()
+    for field in getattr(kind, "fields", ()):
+        if hasattr(field, "encode_name"):
+            found |= {field.encode_name} | _keys(field.type)
+    inner = [*getattr(kind, "types", ()), *getattr(kind, "item_types", ())]
+    for name in ("item_type", "value_type"):
+        inner += [getattr(kind, name)] if hasattr(kind, name) else []
+    return found.union(*map(_keys, inner))
 
 
 def _kind(document: object) -> str:

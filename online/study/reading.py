@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from typing import Any, cast
 from ...models.disk import read_input
 from ...models.errors import InputError
 from ...models.objectives import OBJECTIVES
+from ...models.shown import suggestion
 from ..regimes import regime
 from .cell import Limit
 from .predictions import parse_predictions
@@ -176,8 +176,7 @@ def _require_keys(
 ) -> None:
     for key in record:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            meant = f"; did you mean {close[0]}?" if close else ""
+            meant = suggestion(key, known)
             raise InputError(f"{where}{key}: unknown key; known are {', '.join(known)}{meant}")
     for key in needed:
         if key not in record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from types import MappingProxyType
 
 from ...models.disk import read_input, write_atomically
 from ...models.errors import InputError
+from ...models.shown import suggestion
 from ...models.strict import refuse_repeated_keys
 from ..certificates.strict import array, require_keys, require_object
 from .entry import Entry
@@ -68,9 +68,8 @@ class Library:
         """
         if name in self.entries:
             return self.entries[name]
-        close = difflib.get_close_matches(name, self.entries, n=1, cutoff=0.4)
-        suggestion = f"; did you mean {close[0]}?" if close else ""
-        raise InputError(f"library: expected a name of `library list`, found {name!r}{suggestion}")
+        meant = suggestion(name, self.entries)
+        raise InputError(f"library: expected a name of `library list`, found {name!r}{meant}")
 
     def record(self, name: str) -> Record:
         """Read what is known of an entry: the user's record, else the shipped one."""
