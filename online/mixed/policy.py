@@ -45,6 +45,8 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "alpha-beta": f"{_HERE}.alpha_beta:AlphaBeta",
         "vllm": f"{_HERE}.vllm:Vllm",
         "a-min": f"{_HERE}.a_min:AMin",
+        "class-budget": f"{_HERE}.class_budget:ClassBudget",
+        "flow-control": f"{_HERE}.flow_control:FlowControl",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
@@ -60,9 +62,12 @@ class Policy(protocol.Policy[Observation, Decision], Protocol):
     """
 
 
+#: Those that are not compiled, or take long to decide.
+DELIBERATE = ("a-min", "class-budget", "flow-control", "bayes")
+
 #: The policies of mixed batching.
 REGISTRY: PolicyRegistry[Policy] = PolicyRegistry(
-    "mixed", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("a-min", "bayes")
+    "mixed", ENTRY_POINT_GROUP, BUILT_IN, deliberate=DELIBERATE
 )
 
 registered_policies = REGISTRY.registered

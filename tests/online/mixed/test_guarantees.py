@@ -53,3 +53,95 @@ def test_memory_over_time_bounds_the_number_that_can_be_served():
         volumes = volume(instance.prompt, instance.output)
         for T in range(10, int(completion.max()), 40):
             assert volumes[completion <= T].sum() <= M * T
+
+
+def of_classes(M, classes, arrivals):
+    """Requests of classes (s, o), as many of each in each round as `arrivals` says."""
+    rounds, kind = np.nonzero(arrivals)
+    count = arrivals[rounds, kind]
+    prompt, output = np.array(classes).T
+    return Instance(
+        gpu=Gpu(kv_capacity=M),
+        arrival=np.repeat(rounds, count),
+        prompt=np.repeat(prompt[kind], count),
+        output=np.repeat(output[kind], count),
+    ), np.repeat(kind, count)
+
+
+def kv_by_round(instance, start, last):
+    """KV tokens held in rounds 0, 1, ..., last, counted request by request."""
+    held = np.zeros(last + 1, np.int64)
+    for s, o, k in zip(instance.prompt, instance.output, start, strict=True):
+        for g in range(1, o + 1):
+            if k + g <= last:
+                held[k + g] += s + g
+    return held
+
+
+def waiting_by_recursion(arrivals, budget):
+    """Q <- (Q + arrivals - b)^+, from 0: shape (rounds, classes), after each round's starts."""
+    queue, rows = np.zeros(arrivals.shape[1], np.int64), []
+    for row in arrivals:
+        queue = np.maximum(queue + row - budget, 0)
+        rows.append(queue)
+    return np.array(rows)
+
+
+def waiting_in(start, arrival, kind, shape):
+    """How many of each class have arrived and not started, after the starts of each round."""
+    arrived, started = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    np.add.at(arrived, (arrival, kind), 1)
+    inside = start < shape[0]
+    np.add.at(started, (start[inside], kind[inside]), 1)
+    return np.cumsum(arrived - started, axis=0)
+
+
+def test_class_budgets_on_the_instance_of_the_paper():
+    """2604.11001: five of each class a round, M = 16,492; budgets 4 hold 16,240 tokens."""
+    classes, M, rounds = [(10, 20), (10, 40), (10, 60)], 16_492, 65
+    arrivals = np.full((rounds, 3), 5)
+    instance, kind = of_classes(M, classes, arrivals)
+    start = simulate(instance, "class-budget:budget=4").start
+    # 5 arrive where 4 start: one of each class more waits after every round.
+    expected = waiting_by_recursion(arrivals, 4)
+    assert expected[-1].tolist() == [rounds] * 3
+    assert np.array_equal(waiting_in(start, instance.arrival, kind, arrivals.shape), expected)
+    held = kv_by_round(instance, start, rounds)
+    assert np.all(held[60:] == 4 * (410 + 1220 + 2430))
+    assert held.max() == 16_240
+
+
+def test_class_budgets_within_the_memory_never_overflow():
+    """Σ b·w_k ≤ M: all start as the recursion says, whatever arrives, and KV stays within M."""
+    rng = np.random.default_rng(11)
+    waited = full = 0
+    for _ in range(40):
+        count, budget = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+        classes = [(int(s), int(o)) for s, o in rng.integers(1, 8, (count, 2))]
+        classes = list(dict.fromkeys(classes))
+        M = budget * sum(volume(s, o) for s, o in classes)
+        arrivals = rng.poisson(budget * rng.uniform(0.5, 1.5), (20, len(classes)))
+        if not arrivals.any():
+            continue
+        instance, kind = of_classes(M, classes, arrivals)
+        start = simulate(instance, f"class-budget:budget={budget}").start
+        expected = waiting_by_recursion(arrivals, budget)
+        assert np.array_equal(waiting_in(start, instance.arrival, kind, arrivals.shape), expected)
+        held = kv_by_round(instance, start, 120)
+        assert held.max() <= M
+        waited, full = waited + int(expected.any()), full + int(held.max() == M)
+    assert waited > 20
+    assert full > 5  # the condition is sharp: a token less, and these would not fit
+
+
+def test_no_policy_keeps_up_with_more_area_than_memory():
+    """Σ λ_k·w_k > M: the backlog grows by what is above M, under every policy: 2604.11001."""
+    rounds, lam = 100, np.array([1, 1])
+    classes, M = [(2, 4), (3, 6)], 50  # areas 18 and 39: 57 a round
+    arrivals = np.tile(lam, (rounds, 1))
+    instance, _ = of_classes(M, classes, arrivals)
+    areas = volume(instance.prompt, instance.output)
+    for policy in ("mc-sf", "mc-benchmark", "class-budget", "flow-control", "vllm"):
+        completion = simulate(instance, policy).completion(instance)
+        backlog = int(areas.sum() - areas[completion <= rounds].sum())
+        assert backlog >= (57 - 50) * rounds

@@ -75,6 +75,45 @@ def test_a_min_evicts_the_fewest_tokens_first():
     assert [(run.request, run.end) for run in schedule.evicted] == [(1, 3), (2, 2)]
 
 
+def test_class_budget_passes_over_a_class_whose_budget_is_spent():
+    # Areas 5 and 2 + 3 + 4 = 9: 10 ≥ 5 alone twice, but with both classes b = 1.
+    instance = burst(14, (1, 2), (1, 2), (1, 3), (1, 2))
+    assert starts(instance, "class-budget") == [0, 1, 0, 2]
+
+
+def test_class_budget_starts_what_the_future_check_allows_where_budgets_are_too_large():
+    instance = burst(6, (1, 4), (1, 4))
+    schedule = simulate(instance, "class-budget:budget=2")
+    assert schedule.start.tolist() == [0, 4]
+    assert schedule.evicted == ()
+
+
+def test_flow_control_without_bound_is_vllm():
+    rng = np.random.default_rng(33)
+    for _ in range(100):
+        instance = random_instance(rng, int(rng.integers(2, 9)))
+        assert simulate(instance, "flow-control:budget=1000") == simulate(instance, "vllm")
+
+
+def test_flow_control_keeps_unused_rate_up_to_one_request():
+    # From 1 on two tenths a round: the second may join at 5. Nothing waits until 40, so that the
+    # rate is 1 then, and the fourth joins five rounds after the third.
+    instance = burst(90, *[(1, 20)] * 4, arrival=[0, 0, 40, 40])
+    assert starts(instance, "flow-control:budget=0.2") == [0, 5, 40, 45]
+
+
+def test_flow_control_learns_its_rate_from_what_has_completed():
+    # One a round until the first is done at 2, of area 2 + 3 = 5: from then on 20/5 = 4 a round.
+    instance = burst(20, *[(1, 2)] * 9)
+    assert starts(instance, "flow-control") == [0, 1, 2, 2, 2, 2, 3, 3, 3]
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "nan"])
+def test_flow_control_needs_a_rate(budget):
+    with pytest.raises(InputError, match=r"budget: expected a"):
+        simulate(burst(9, (1, 1)), f"flow-control:budget={budget}")
+
+
 def test_mc_sf_starts_the_shortest_output_first_and_stops_at_what_does_not_fit():
     # M = 9. By output: (1, 2), (5, 3), (1, 4). At round 2 the first two hold 3 + 7 = 10 > 9, so
     # (5, 3) does not fit at 0, and the scan stops before (1, 4). At 1: 3 + 6 = 9 in round 2, and
