@@ -47,6 +47,8 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "a-min": f"{_HERE}.a_min:AMin",
         "class-budget": f"{_HERE}.class_budget:ClassBudget",
         "flow-control": f"{_HERE}.flow_control:FlowControl",
+        "gba": f"{_HERE}.gba:Gba",
+        "gsa": f"{_HERE}.gsa:Gsa",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
@@ -63,7 +65,7 @@ class Policy(protocol.Policy[Observation, Decision], Protocol):
 
 
 #: Those that are not compiled, or take long to decide.
-DELIBERATE = ("a-min", "class-budget", "flow-control", "bayes")
+DELIBERATE = ("a-min", "class-budget", "flow-control", "gba", "gsa", "bayes")
 
 #: The policies of mixed batching.
 REGISTRY: PolicyRegistry[Policy] = PolicyRegistry(

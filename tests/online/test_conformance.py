@@ -25,6 +25,8 @@ VARIANTS = [
     "class-budget:budget=2,lengths=predicted,error=1",
     "class-budget:lengths=interval",
     "flow-control:budget=0.3",
+    "gba:lengths=predicted,error=1",
+    "gsa:base=3",
     "alpha-greedy:alpha=0.4",
     "alpha-beta:alpha=0.1,beta=0.5",
     "vllm:max_requests=3,token_budget=30",

@@ -145,3 +145,54 @@ def test_no_policy_keeps_up_with_more_area_than_memory():
         completion = simulate(instance, policy).completion(instance)
         backlog = int(areas.sum() - areas[completion <= rounds].sum())
         assert backlog >= (57 - 50) * rounds
+
+
+@pytest.mark.parametrize(
+    ("policy", "ratio"), [("gba", 10.67), ("gsa", 61.92), ("gsa:base=3", 61.92)]
+)
+def test_geometric_classes_and_slices_are_within_their_constants(policy, ratio):
+    """All at 0 with equal prompts: at most 10.67 and 61.92 times the optimum, 2601.22996."""
+    rng = np.random.default_rng(17)
+    worst = 0.0
+    for _ in range(40):
+        M, n = int(rng.integers(6, 14)), int(rng.integers(2, 6))
+        s = int(rng.integers(1, M // 2))
+        instance = Instance(
+            gpu=Gpu(kv_capacity=M),
+            arrival=np.zeros(n, int),
+            prompt=np.full(n, s),
+            output=rng.integers(1, M - s, n, endpoint=True),
+        )
+        latency = int(simulate(instance, policy).completion(instance).sum())
+        best, _ = brute_force(instance)
+        worst = max(worst, latency / best)
+        assert best <= latency <= ratio * best
+    assert worst > 1  # it is not optimal everywhere
+
+
+@pytest.mark.parametrize(("policy", "ratio"), [("gba", 10.67), ("gsa", 61.92)])
+def test_geometric_classes_and_slices_are_within_their_constants_at_scale(policy, ratio):
+    """Beside Σ_j of the j least areas over M, which no schedule is below."""
+    rng = np.random.default_rng(18)
+    for M, longest in ((40, 30), (200, 50), (300, 200)):
+        output = np.ceil(longest ** rng.random(80)).astype(int)
+        instance = Instance(
+            gpu=Gpu(kv_capacity=M),
+            arrival=np.zeros(80, int),
+            prompt=np.full(80, 3),
+            output=output,
+        )
+        latency = int(simulate(instance, policy).completion(instance).sum())
+        areas = np.sort(volume(instance.prompt, instance.output))
+        assert latency <= ratio * np.cumsum(areas).sum() / M
+
+
+def test_a_pipeline_serves_more_than_lockstep():
+    """(1, 16) × 96 with M = 4·17: four start together, or one starts every 152/68 rounds."""
+    instance = Instance(
+        gpu=Gpu(kv_capacity=68), arrival=np.zeros(96, int), prompt=[1] * 96, output=[16] * 96
+    )
+    lockstep = int(simulate(instance, "mc-sf").completion(instance).max())
+    staggered = int(simulate(instance, "gba").completion(instance).max())
+    assert lockstep == 16 * 96 / 4
+    assert 96 * 152 / 68 <= staggered <= 0.75 * lockstep

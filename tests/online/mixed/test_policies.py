@@ -1,6 +1,7 @@
 """Policies: hand-worked examples, reductions, options, registration."""
 
 import itertools
+import math
 import sys
 import time
 import types
@@ -112,6 +113,25 @@ def test_flow_control_learns_its_rate_from_what_has_completed():
 def test_flow_control_needs_a_rate(budget):
     with pytest.raises(InputError, match=r"budget: expected a"):
         simulate(burst(9, (1, 1)), f"flow-control:budget={budget}")
+
+
+def test_gsa_gives_slices_that_double():
+    rng = np.random.default_rng(34)
+    restarts = 0
+    for _ in range(100):
+        instance = random_instance(rng, int(rng.integers(2, 9)))
+        schedule = simulate(instance, "gsa:base=2")
+        assert check_mixed(instance, schedule) == []
+        M = instance.gpu.kv_capacity
+        for i in range(instance.n):
+            runs = sorted((run.start, run.end) for run in schedule.evicted if run.request == i)
+            lengths = [end - start for start, end in runs]
+            # A run may go on for several slices, so that the next one is longer than all before.
+            assert all(math.log2(length / 2).is_integer() for length in lengths)
+            assert lengths == sorted(set(lengths))
+            assert all(length < min(instance.output[i], M) for length in lengths)
+            restarts += len(runs)
+    assert restarts > 100
 
 
 def test_mc_sf_starts_the_shortest_output_first_and_stops_at_what_does_not_fit():
