@@ -49,6 +49,8 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "flow-control": f"{_HERE}.flow_control:FlowControl",
         "gba": f"{_HERE}.gba:Gba",
         "gsa": f"{_HERE}.gsa:Gsa",
+        "wait": f"{_HERE}.wait:Wait",
+        "nested-wait": f"{_HERE}.nested_wait:NestedWait",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
@@ -65,7 +67,7 @@ class Policy(protocol.Policy[Observation, Decision], Protocol):
 
 
 #: Those that are not compiled, or take long to decide.
-DELIBERATE = ("a-min", "class-budget", "flow-control", "gba", "gsa", "bayes")
+DELIBERATE = ("a-min", "class-budget", "flow-control", "gba", "gsa", "wait", "nested-wait", "bayes")
 
 #: The policies of mixed batching.
 REGISTRY: PolicyRegistry[Policy] = PolicyRegistry(

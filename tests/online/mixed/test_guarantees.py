@@ -196,3 +196,48 @@ def test_a_pipeline_serves_more_than_lockstep():
     staggered = int(simulate(instance, "gba").completion(instance).max())
     assert lockstep == 16 * 96 / 4
     assert 96 * 152 / 68 <= staggered <= 0.75 * lockstep
+
+
+def test_wait_starts_n_or_none_and_never_overflows():
+    """Σ n·w_k ≤ M: of each class n start as soon as n wait, whatever the others do: 2504.11320."""
+    rng = np.random.default_rng(19)
+    waited = 0
+    for _ in range(40):
+        n = int(rng.integers(2, 5))
+        classes = list(dict.fromkeys((int(s), int(o)) for s, o in rng.integers(1, 8, (2, 2))))
+        M = n * sum(volume(s, o) for s, o in classes)
+        arrivals = rng.poisson(n * rng.uniform(0.3, 1.2), (20, len(classes)))
+        # One long request keeps the GPU busy: where nothing runs, less than n may start.
+        instance, kind = of_classes(M + 400 * n, [*classes, (1, 25)], with_long(arrivals))
+        start = simulate(instance, f"wait:threshold={n}").start
+        queue = np.zeros(len(classes), np.int64)
+        for t in range(20):
+            queue = queue + arrivals[t]
+            now = np.bincount(kind[start == t], minlength=len(classes) + 1)[: len(classes)]
+            assert np.array_equal(now, np.where(queue >= n, n, 0))
+            queue = queue - now
+            waited += int(queue.any())
+    assert waited > 100
+
+
+def with_long(arrivals):
+    """One column more: a request in round 0, in which nothing else arrives."""
+    column = np.zeros((arrivals.shape[0], 1), np.int64)
+    arrivals[0] = 0
+    column[0] = 1
+    return np.hstack((arrivals, column))
+
+
+def test_nested_wait_never_evicts_what_its_threshold_has_room_for():
+    """n a round of one class hold n·w ≤ M tokens, though their lengths are not known."""
+    rng = np.random.default_rng(20)
+    evictions = 0
+    for _ in range(30):
+        n, s, o = (int(x) for x in rng.integers(1, 7, 3))
+        M = max(n * int(volume(s, o)), s + o)
+        instance, _ = of_classes(M, [(s, o)], rng.poisson(2 * n, (20, 1)))
+        schedule = simulate(instance, f"nested-wait:threshold={n}")
+        assert schedule.evicted == ()
+        assert np.bincount(schedule.start).max() <= n
+        evictions += len(simulate(instance, "vllm").evicted)
+    assert evictions > 100

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 import sys
 import time
 import types
@@ -132,6 +133,33 @@ def test_gsa_gives_slices_that_double():
             assert all(length < min(instance.output[i], M) for length in lengths)
             restarts += len(runs)
     assert restarts > 100
+
+
+def test_wait_serves_what_is_left_where_nothing_runs():
+    instance = burst(40, (1, 5), (1, 5), (1, 5), (2, 3), arrival=[0, 1, 3, 3])
+    assert starts(instance, "wait:threshold=2") == [0, 3, 3, 8]
+
+
+def test_nested_wait_starts_no_more_while_a_segment_is_full():
+    # n = 1/4: of segments 0, 1-2, 3-6, 7-14 each holds one, the last two. At 2 the first two are in
+    # the second, from 4 on in the third, and at 7 the third is there beside the second.
+    instance = burst(99, *[(1, 20)] * 4)
+    assert starts(instance, "nested-wait:threshold=0.25") == [0, 1, 3, 8]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("nested-wait:threshold=0", "threshold: expected a number above 0, found 0.0"),
+        ("nested-wait:buffer=1", "buffer: expected a number in"),
+        ("wait:threshold=0", "threshold: expected an integer of at least 1, found 0"),
+        ("gsa:base=0", "base: expected an integer of at least 1, found 0"),
+        ("class-budget:budget=0", "budget: expected an integer of at least 1, found 0"),
+    ],
+)
+def test_options_of_policies_with_thresholds_are_checked(spec, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        make_policy(spec)
 
 
 def test_mc_sf_starts_the_shortest_output_first_and_stops_at_what_does_not_fit():
