@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..models.instance import FloatArray, IntArray
 from .coupling.history import Past
 
 
@@ -88,11 +89,40 @@ class LengthLaw:
         #: Probabilities of `lengths`, and of all lengths above them.
         self.weights = before[:-1] - before[1:]
         self.beyond = float(before[-1])
-        self._before = before
+        self._before, self._ended = before, over.size
 
     def survival(self, tokens: int) -> float:
         """Return the probability of a length above so many tokens."""
         return float(self._before[np.searchsorted(self.lengths, tokens, side="right")])
+
+    def smoothed(self, grid: IntArray, each: int, most: int = 3) -> FloatArray:
+        """Return the survival function, linear between some quantiles of the law.
+
+        With few completed requests the law itself is a few steps, of which ratios of chances to
+        times make much too much.
+
+        Parameters
+        ----------
+        grid : ndarray of int64, shape (m,)
+            Tokens, increasing, from 0 to the greatest length that is possible.
+        each : int
+            Completed requests to a quantile, ≥ 1.
+        most : int
+            Most quantiles, ≥ 0.
+
+        Returns
+        -------
+        ndarray of float64, shape (m,)
+            From 1 to 0, not increasing.
+        """
+        count = min(most, self._ended // each)
+        knots, values = [0.0], [1.0]
+        for left in 1 - np.arange(1, count + 1) / (count + 1):
+            place = int(np.searchsorted(-self._before[1:], -left))
+            if place < self.lengths.size and knots[-1] < self.lengths[place] < grid[-1]:
+                knots.append(float(self.lengths[place]))
+                values.append(float(left))
+        return np.interp(grid, [*knots, float(grid[-1])], [*values, 0.0])
 
     def mean_area(self, prompt: float) -> float:
         """Return the mean KV area ``Σ_{g=1..o} (s + g)``; lengths above all known are one more.

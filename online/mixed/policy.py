@@ -51,6 +51,9 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "gsa": f"{_HERE}.gsa:Gsa",
         "wait": f"{_HERE}.wait:Wait",
         "nested-wait": f"{_HERE}.nested_wait:NestedWait",
+        "least-attained": f"{_HERE}.least_attained:LeastAttained",
+        "mlfq": f"{_HERE}.mlfq:Mlfq",
+        "gittins": f"{_HERE}.gittins:Gittins",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
@@ -67,7 +70,19 @@ class Policy(protocol.Policy[Observation, Decision], Protocol):
 
 
 #: Those that are not compiled, or take long to decide.
-DELIBERATE = ("a-min", "class-budget", "flow-control", "gba", "gsa", "wait", "nested-wait", "bayes")
+DELIBERATE = (
+    "a-min",
+    "class-budget",
+    "flow-control",
+    "gba",
+    "gsa",
+    "wait",
+    "nested-wait",
+    "least-attained",
+    "mlfq",
+    "gittins",
+    "bayes",
+)
 
 #: The policies of mixed batching.
 REGISTRY: PolicyRegistry[Policy] = PolicyRegistry(

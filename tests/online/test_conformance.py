@@ -30,6 +30,8 @@ VARIANTS = [
     "wait:threshold=2",
     "wait:lengths=predicted,error=1",
     "nested-wait:threshold=0.4",
+    "mlfq:quantum=3",
+    "gittins:law=arrival-model-2",
     "alpha-greedy:alpha=0.4",
     "alpha-beta:alpha=0.1,beta=0.5",
     "vllm:max_requests=3,token_budget=30",

@@ -84,6 +84,19 @@ def test_the_law_of_lengths_is_not_misled_by_what_goes_on():
     assert law.survival(30) == law.beyond == pytest.approx(0.95**20, abs=0.03)
 
 
+def test_a_smoothed_law_has_the_quantiles_of_the_law():
+    outputs = np.random.default_rng(7).integers(1, 41, 400)
+    law, grid = LengthLaw(outputs), np.arange(0, 41)
+    smooth = law.smoothed(grid, 16)
+    assert (smooth[0], smooth[-1]) == (1.0, 0.0)
+    assert np.all(np.diff(smooth) <= 0)
+    exact = np.array([law.survival(g) for g in grid])
+    assert np.max(np.abs(smooth - exact)) < 0.1
+    # Without enough requests it is uniform.
+    few = LengthLaw([3] * 15).smoothed(grid, 16)
+    assert few == pytest.approx(1 - grid / 40)
+
+
 def test_a_law_without_any_request_has_all_beyond():
     law = LengthLaw([])
     assert (law.survival(0), law.beyond, law.mean_area(2.0)) == (1.0, 1.0, 3.0)

@@ -162,6 +162,54 @@ def test_options_of_policies_with_thresholds_are_checked(spec, message):
         make_policy(spec)
 
 
+def test_least_attained_overtakes_by_a_token_at_a_time():
+    # Only one fits. The first has one token at 1, where the second takes its place; with two it is
+    # ahead of the first at 3, which begins anew, is level with it at 5 and complete at 6.
+    instance = burst(7, (3, 3), (3, 3))
+    schedule = simulate(instance, "least-attained")
+    assert [(run.request, run.start, run.end) for run in schedule.evicted] == [(0, 0, 1), (1, 1, 3)]
+    assert schedule.start.tolist() == [3, 6]
+
+
+@pytest.mark.parametrize("quantum", [1, 2, 5])
+def test_mlfq_evicts_only_for_levels_that_are_not_higher(quantum):
+    rng = np.random.default_rng(35)
+    evictions = 0
+    for _ in range(60):
+        instance = random_instance(rng, int(rng.integers(2, 9)))
+        schedule = simulate(instance, f"mlfq:quantum={quantum}")
+        assert check_mixed(instance, schedule) == []
+        runs = [(run.request, run.start, run.end) for run in schedule.evicted]
+        ends = schedule.completion(instance).tolist()
+        runs += [(i, k, ends[i]) for i, k in enumerate(schedule.start.tolist())]
+
+        def level(i, t, runs=runs):
+            """Level of request i at t by the longest of its runs so far."""
+            had = max((min(end, t) - k for j, k, end in runs if j == i and k < t), default=0)
+            return (had // quantum).bit_length()
+
+        for run in schedule.evicted:
+            evictions += 1
+            t = run.end
+            held = [j for j, k, end in runs if k <= t < end]
+            assert min(level(j, t) for j in held) <= level(run.request, t)
+    assert evictions > 50
+
+
+def test_gittins_goes_by_area_per_completion():
+    # Outputs up to 4 and 7, to the end: (6 + 13 + 21 + 30)/4 = 17.5 token-rounds to a completion
+    # against 140/7 = 20. Both start in round 1, the second is evicted before round 2.
+    instance = burst(9, (5, 2), (2, 6))
+    for law in ("past", "arrival-model-2"):
+        schedule = simulate(instance, f"gittins:law={law}")
+        assert (schedule.start.tolist(), schedule.evicted) == ([0, 2], (Eviction(1, 0, 1),))
+
+
+def test_gittins_takes_a_law_that_it_knows():
+    with pytest.raises(InputError, match=r"law: expected one of past, arrival-model-2; found 'x'"):
+        make_policy("gittins:law=x")
+
+
 def test_mc_sf_starts_the_shortest_output_first_and_stops_at_what_does_not_fit():
     # M = 9. By output: (1, 2), (5, 3), (1, 4). At round 2 the first two hold 3 + 7 = 10 > 9, so
     # (5, 3) does not fit at 0, and the scan stops before (1, 4). At 1: 3 + 6 = 9 in round 2, and
