@@ -54,6 +54,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "least-attained": f"{_HERE}.least_attained:LeastAttained",
         "mlfq": f"{_HERE}.mlfq:Mlfq",
         "gittins": f"{_HERE}.gittins:Gittins",
+        "least-lost": f"{_HERE}.least_lost:LeastLost",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
@@ -81,6 +82,7 @@ DELIBERATE = (
     "least-attained",
     "mlfq",
     "gittins",
+    "least-lost",
     "bayes",
 )
 

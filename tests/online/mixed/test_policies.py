@@ -17,9 +17,10 @@ from batchprophet.models.mixed.feasibility import check_mixed
 from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
 from batchprophet.online import registry
 from batchprophet.online.lengths import told_lengths
-from batchprophet.online.mixed.observation import RequestView
+from batchprophet.online.mixed.observation import Observation, RequestView
 from batchprophet.online.mixed.policies.alpha_beta import some_of
 from batchprophet.online.mixed.policies.alpha_greedy import AlphaGreedy, protected_limit
+from batchprophet.online.mixed.policies.least_lost import LeastLost
 from batchprophet.online.mixed.policies.mc_sf import McSf
 from batchprophet.online.mixed.policies.sorted_f import SortedF, _best_set
 from batchprophet.online.mixed.policies.vllm import Vllm
@@ -208,6 +209,28 @@ def test_gittins_goes_by_area_per_completion():
 def test_gittins_takes_a_law_that_it_knows():
     with pytest.raises(InputError, match=r"law: expected one of past, arrival-model-2; found 'x'"):
         make_policy("gittins:law=x")
+
+
+def test_least_lost_evicts_the_least_area_per_token():
+    # At 2 they would hold 4 + 4 + 7 > 13 tokens in round 3. They have had areas 5, 5 and 11: of the
+    # small ones, 5/4 per token against 11/7, the later one goes.
+    schedule = simulate(burst(13, (1, 8), (1, 8), (4, 8)), "least-lost")
+    assert schedule.evicted[0] == Eviction(1, 0, 2)
+
+
+def test_least_lost_keeps_what_need_not_go():
+    # 3 + 4·9 tokens are 5 too many. The first loses 2/3 per token, the others 26/9: with one of
+    # these evicted, too, the first may stay.
+    running = [RequestView(index=i, arrival=0, prompt=4, start=0) for i in range(1, 5)]
+    running.append(RequestView(index=0, arrival=3, prompt=1, start=3))
+    observation = Observation(time=4, kv_capacity=34, waiting=(), running=tuple(running))
+    assert LeastLost().decide(observation, np.random.default_rng(0)).evict == (4,)
+
+
+def test_least_lost_scans_by_the_least_known_peak():
+    # (4, 1) has peak 5, the others have 2 and 3 at least: in order of peaks all but the first fit.
+    instance = burst(5, (4, 1), (1, 1), (2, 1))
+    assert starts(instance, "least-lost") == [1, 0, 0]
 
 
 def test_mc_sf_starts_the_shortest_output_first_and_stops_at_what_does_not_fit():
