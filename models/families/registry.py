@@ -17,6 +17,7 @@ from .continuous_conversation import CONTINUOUS_CONVERSATION
 from .continuous_random import CONTINUOUS_RANDOM
 from .family import Family
 from .fcfs_breaker import FCFS_BREAKER
+from .limit_cycle import LIMIT_CYCLE
 from .lognormal_burst import LOGNORMAL_BURST
 from .separate_conversation import SEPARATE_CONVERSATION
 from .separate_random import SEPARATE_RANDOM
@@ -37,6 +38,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             SQRT_ADVERSARY,
             FCFS_BREAKER,
             SHORTEST_OUTPUT_BREAKER,
+            LIMIT_CYCLE,
             SEPARATE_RANDOM,
             SEPARATE_CONVERSATION,
             CONTINUOUS_RANDOM,

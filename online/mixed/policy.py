@@ -45,6 +45,16 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "alpha-beta": f"{_HERE}.alpha_beta:AlphaBeta",
         "vllm": f"{_HERE}.vllm:Vllm",
         "a-min": f"{_HERE}.a_min:AMin",
+        "class-budget": f"{_HERE}.class_budget:ClassBudget",
+        "flow-control": f"{_HERE}.flow_control:FlowControl",
+        "gba": f"{_HERE}.gba:Gba",
+        "gsa": f"{_HERE}.gsa:Gsa",
+        "wait": f"{_HERE}.wait:Wait",
+        "nested-wait": f"{_HERE}.nested_wait:NestedWait",
+        "least-attained": f"{_HERE}.least_attained:LeastAttained",
+        "mlfq": f"{_HERE}.mlfq:Mlfq",
+        "gittins": f"{_HERE}.gittins:Gittins",
+        "least-lost": f"{_HERE}.least_lost:LeastLost",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
@@ -60,9 +70,25 @@ class Policy(protocol.Policy[Observation, Decision], Protocol):
     """
 
 
+#: Those that are not compiled, or take long to decide.
+DELIBERATE = (
+    "a-min",
+    "class-budget",
+    "flow-control",
+    "gba",
+    "gsa",
+    "wait",
+    "nested-wait",
+    "least-attained",
+    "mlfq",
+    "gittins",
+    "least-lost",
+    "bayes",
+)
+
 #: The policies of mixed batching.
 REGISTRY: PolicyRegistry[Policy] = PolicyRegistry(
-    "mixed", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("a-min", "bayes")
+    "mixed", ENTRY_POINT_GROUP, BUILT_IN, deliberate=DELIBERATE
 )
 
 registered_policies = REGISTRY.registered

@@ -10,7 +10,7 @@ import pytest
 from batchprophet.models import Gpu, Instance
 from batchprophet.online.continuous import simulate_continuous
 from batchprophet.online.coupling.history import Past
-from batchprophet.online.learned_lengths import LearnedLengths
+from batchprophet.online.learned_lengths import LearnedLengths, LengthLaw
 from batchprophet.online.view import View
 
 
@@ -62,3 +62,41 @@ def test_what_it_learns_saves_preemptions():
         ]
         fewer += dropped[0] < dropped[1]
     assert fewer >= 18
+
+
+def test_the_law_of_lengths_is_the_share_of_each_length_where_all_have_ended():
+    outputs = np.random.default_rng(5).integers(1, 9, 60)
+    law = LengthLaw(outputs)
+    assert law.beyond == pytest.approx(0)
+    for g in range(10):
+        assert law.survival(g) == pytest.approx(np.mean(outputs > g))
+    assert law.mean_area(3.0) == pytest.approx(np.mean(3 * outputs + outputs * (outputs + 1) / 2))
+
+
+def test_the_law_of_lengths_is_not_misled_by_what_goes_on():
+    # All are seen for 20 rounds only: the mean of what has ended is too short, the law is not.
+    outputs = np.random.default_rng(6).geometric(0.05, 4000)
+    ended, going = outputs[outputs <= 20], np.full(int((outputs > 20).sum()), 20)
+    law = LengthLaw(ended, going)
+    for g in (5, 10, 19):
+        assert law.survival(g) == pytest.approx(0.95**g, abs=0.03)
+        assert np.mean(ended > g) < law.survival(g) - 0.1
+    assert law.survival(30) == law.beyond == pytest.approx(0.95**20, abs=0.03)
+
+
+def test_a_smoothed_law_has_the_quantiles_of_the_law():
+    outputs = np.random.default_rng(7).integers(1, 41, 400)
+    law, grid = LengthLaw(outputs), np.arange(0, 41)
+    smooth = law.smoothed(grid, 16)
+    assert (smooth[0], smooth[-1]) == (1.0, 0.0)
+    assert np.all(np.diff(smooth) <= 0)
+    exact = np.array([law.survival(g) for g in grid])
+    assert np.max(np.abs(smooth - exact)) < 0.1
+    # Without enough requests it is uniform.
+    few = LengthLaw([3] * 15).smoothed(grid, 16)
+    assert few == pytest.approx(1 - grid / 40)
+
+
+def test_a_law_without_any_request_has_all_beyond():
+    law = LengthLaw([])
+    assert (law.survival(0), law.beyond, law.mean_area(2.0)) == (1.0, 1.0, 3.0)

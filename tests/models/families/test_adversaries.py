@@ -12,6 +12,7 @@ import pytest
 from batchprophet.models.families import make_instance
 from batchprophet.models.mixed.feasibility import check_mixed
 from batchprophet.models.mixed.schedule import MixedSchedule
+from batchprophet.online.mixed import simulate
 
 SIZES = (64, 256, 1024)
 
@@ -126,3 +127,40 @@ def test_blocks_do_not_overlap_even_under_the_broken_policy(name):
         return list_schedule(instance, broken)
 
     assert cost(4) == 4 * cost(1)
+
+
+@pytest.mark.parametrize("arrivals", ["together", "staggered"])
+def test_identical_requests_fall_into_step_and_lose_half_of_the_throughput(arrivals):
+    """2606.15555: a cycle with evictions, however it begins; a pipeline comes near to M/w."""
+    instance = make_instance("limit-cycle", settings={"arrivals": arrivals})
+    M, w = instance.gpu.kv_capacity, int(instance.volume[0])
+    ideal = instance.n * w / M
+    greedy = simulate(instance, "vllm")
+    planned = simulate(instance, "mc-sf")
+    pipeline = simulate(instance, "gba")
+    assert greedy.completion(instance).max() > 1.85 * ideal
+    assert planned.completion(instance).max() > 1.8 * ideal
+    assert ideal <= pipeline.completion(instance).max() < 1.25 * ideal
+    assert len(greedy.evicted) > 5 * instance.n
+    assert pipeline.evicted == ()
+
+
+def test_requests_in_step_start_together():
+    # M = 16·61: sixteen at a time, every 60 rounds; by the future check nothing fits between.
+    instance = make_instance("limit-cycle", settings={"n": 80, "kv_capacity": 976})
+    assert sorted(simulate(instance, "mc-sf").start.tolist()) == [60 * (i // 16) for i in range(80)]
+
+
+def test_staggered_requests_arrive_at_the_rate_of_the_memory():
+    instance = make_instance("limit-cycle", settings={"arrivals": "staggered", "n": 200})
+    M, w = instance.gpu.kv_capacity, int(instance.volume[0])
+    # Served at once they would hold M in the mean, and a little more at some rounds.
+    last = int(instance.arrival.max())
+    held = np.zeros(last + 1)
+    for k in instance.arrival:
+        g = np.arange(1, 61)
+        inside = k + g <= last
+        np.add.at(held, (k + g)[inside], (1 + g)[inside])
+    assert held[60:].mean() == pytest.approx(M, rel=0.01)
+    assert held.max() > M
+    assert (last / instance.n) == pytest.approx(w / M, rel=0.01)

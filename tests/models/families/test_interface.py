@@ -9,7 +9,7 @@ from batchprophet.models.families import FAMILIES, make_instance
 from batchprophet.models.files.instance_file import encode_instance, read_instance, write_instance
 from batchprophet.models.instance import Instance
 
-ADVERSARIES = {"sqrt-adversary", "fcfs-breaker", "shortest-output-breaker"}
+ADVERSARIES = {"sqrt-adversary", "fcfs-breaker", "shortest-output-breaker", "limit-cycle"}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -87,7 +87,7 @@ def test_text_and_values_mean_the_same():
             {},
             "family: expected one of arrival-model-1, arrival-model-2, azure-conversation, "
             "azure-code, lognormal-burst, sqrt-adversary, fcfs-breaker, shortest-output-breaker, "
-            "separate-random, separate-conversation, "
+            "limit-cycle, separate-random, separate-conversation, "
             "continuous-random, continuous-conversation; "
             "found 'arrival-model-3'",
         ),

@@ -1,6 +1,8 @@
 """Policies: hand-worked examples, reductions, options, registration."""
 
 import itertools
+import math
+import re
 import sys
 import time
 import types
@@ -15,9 +17,10 @@ from batchprophet.models.mixed.feasibility import check_mixed
 from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
 from batchprophet.online import registry
 from batchprophet.online.lengths import told_lengths
-from batchprophet.online.mixed.observation import RequestView
+from batchprophet.online.mixed.observation import Observation, RequestView
 from batchprophet.online.mixed.policies.alpha_beta import some_of
 from batchprophet.online.mixed.policies.alpha_greedy import AlphaGreedy, protected_limit
+from batchprophet.online.mixed.policies.least_lost import LeastLost
 from batchprophet.online.mixed.policies.mc_sf import McSf
 from batchprophet.online.mixed.policies.sorted_f import SortedF, _best_set
 from batchprophet.online.mixed.policies.vllm import Vllm
@@ -73,6 +76,161 @@ def test_a_min_evicts_the_fewest_tokens_first():
     instance = burst(9, (1, 5), (1, 5), (1, 4), arrival=[0, 0, 1])
     schedule = simulate(instance, "a-min")
     assert [(run.request, run.end) for run in schedule.evicted] == [(1, 3), (2, 2)]
+
+
+def test_class_budget_passes_over_a_class_whose_budget_is_spent():
+    # Areas 5 and 2 + 3 + 4 = 9: 10 ≥ 5 alone twice, but with both classes b = 1.
+    instance = burst(14, (1, 2), (1, 2), (1, 3), (1, 2))
+    assert starts(instance, "class-budget") == [0, 1, 0, 2]
+
+
+def test_class_budget_starts_what_the_future_check_allows_where_budgets_are_too_large():
+    instance = burst(6, (1, 4), (1, 4))
+    schedule = simulate(instance, "class-budget:budget=2")
+    assert schedule.start.tolist() == [0, 4]
+    assert schedule.evicted == ()
+
+
+def test_flow_control_without_bound_is_vllm():
+    rng = np.random.default_rng(33)
+    for _ in range(100):
+        instance = random_instance(rng, int(rng.integers(2, 9)))
+        assert simulate(instance, "flow-control:budget=1000") == simulate(instance, "vllm")
+
+
+def test_flow_control_keeps_unused_rate_up_to_one_request():
+    # From 1 on two tenths a round: the second may join at 5. Nothing waits until 40, so that the
+    # rate is 1 then, and the fourth joins five rounds after the third.
+    instance = burst(90, *[(1, 20)] * 4, arrival=[0, 0, 40, 40])
+    assert starts(instance, "flow-control:budget=0.2") == [0, 5, 40, 45]
+
+
+def test_flow_control_learns_its_rate_from_what_has_completed():
+    # One a round until the first is done at 2, of area 2 + 3 = 5: from then on 20/5 = 4 a round.
+    instance = burst(20, *[(1, 2)] * 9)
+    assert starts(instance, "flow-control") == [0, 1, 2, 2, 2, 2, 3, 3, 3]
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "nan"])
+def test_flow_control_needs_a_rate(budget):
+    with pytest.raises(InputError, match=r"budget: expected a"):
+        simulate(burst(9, (1, 1)), f"flow-control:budget={budget}")
+
+
+def test_gsa_gives_slices_that_double():
+    rng = np.random.default_rng(34)
+    restarts = 0
+    for _ in range(100):
+        instance = random_instance(rng, int(rng.integers(2, 9)))
+        schedule = simulate(instance, "gsa:base=2")
+        assert check_mixed(instance, schedule) == []
+        M = instance.gpu.kv_capacity
+        for i in range(instance.n):
+            runs = sorted((run.start, run.end) for run in schedule.evicted if run.request == i)
+            lengths = [end - start for start, end in runs]
+            # A run may go on for several slices, so that the next one is longer than all before.
+            assert all(math.log2(length / 2).is_integer() for length in lengths)
+            assert lengths == sorted(set(lengths))
+            assert all(length < min(instance.output[i], M) for length in lengths)
+            restarts += len(runs)
+    assert restarts > 100
+
+
+def test_wait_serves_what_is_left_where_nothing_runs():
+    instance = burst(40, (1, 5), (1, 5), (1, 5), (2, 3), arrival=[0, 1, 3, 3])
+    assert starts(instance, "wait:threshold=2") == [0, 3, 3, 8]
+
+
+def test_nested_wait_starts_no_more_while_a_segment_is_full():
+    # n = 1/4: of segments 0, 1-2, 3-6, 7-14 each holds one, the last two. At 2 the first two are in
+    # the second, from 4 on in the third, and at 7 the third is there beside the second.
+    instance = burst(99, *[(1, 20)] * 4)
+    assert starts(instance, "nested-wait:threshold=0.25") == [0, 1, 3, 8]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("nested-wait:threshold=0", "threshold: expected a number above 0, found 0.0"),
+        ("nested-wait:buffer=1", "buffer: expected a number in"),
+        ("wait:threshold=0", "threshold: expected an integer of at least 1, found 0"),
+        ("gsa:base=0", "base: expected an integer of at least 1, found 0"),
+        ("class-budget:budget=0", "budget: expected an integer of at least 1, found 0"),
+    ],
+)
+def test_options_of_policies_with_thresholds_are_checked(spec, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        make_policy(spec)
+
+
+def test_least_attained_overtakes_by_a_token_at_a_time():
+    # Only one fits. The first has one token at 1, where the second takes its place; with two it is
+    # ahead of the first at 3, which begins anew, is level with it at 5 and complete at 6.
+    instance = burst(7, (3, 3), (3, 3))
+    schedule = simulate(instance, "least-attained")
+    assert [(run.request, run.start, run.end) for run in schedule.evicted] == [(0, 0, 1), (1, 1, 3)]
+    assert schedule.start.tolist() == [3, 6]
+
+
+@pytest.mark.parametrize("quantum", [1, 2, 5])
+def test_mlfq_evicts_only_for_levels_that_are_not_higher(quantum):
+    rng = np.random.default_rng(35)
+    evictions = 0
+    for _ in range(60):
+        instance = random_instance(rng, int(rng.integers(2, 9)))
+        schedule = simulate(instance, f"mlfq:quantum={quantum}")
+        assert check_mixed(instance, schedule) == []
+        runs = [(run.request, run.start, run.end) for run in schedule.evicted]
+        ends = schedule.completion(instance).tolist()
+        runs += [(i, k, ends[i]) for i, k in enumerate(schedule.start.tolist())]
+
+        def level(i, t, runs=runs):
+            """Level of request i at t by the longest of its runs so far."""
+            had = max((min(end, t) - k for j, k, end in runs if j == i and k < t), default=0)
+            return (had // quantum).bit_length()
+
+        for run in schedule.evicted:
+            evictions += 1
+            t = run.end
+            held = [j for j, k, end in runs if k <= t < end]
+            assert min(level(j, t) for j in held) <= level(run.request, t)
+    assert evictions > 50
+
+
+def test_gittins_goes_by_area_per_completion():
+    # Outputs up to 4 and 7, to the end: (6 + 13 + 21 + 30)/4 = 17.5 token-rounds to a completion
+    # against 140/7 = 20. Both start in round 1, the second is evicted before round 2.
+    instance = burst(9, (5, 2), (2, 6))
+    for law in ("past", "arrival-model-2"):
+        schedule = simulate(instance, f"gittins:law={law}")
+        assert (schedule.start.tolist(), schedule.evicted) == ([0, 2], (Eviction(1, 0, 1),))
+
+
+def test_gittins_takes_a_law_that_it_knows():
+    with pytest.raises(InputError, match=r"law: expected one of past, arrival-model-2; found 'x'"):
+        make_policy("gittins:law=x")
+
+
+def test_least_lost_evicts_the_least_area_per_token():
+    # At 2 they would hold 4 + 4 + 7 > 13 tokens in round 3. They have had areas 5, 5 and 11: of the
+    # small ones, 5/4 per token against 11/7, the later one goes.
+    schedule = simulate(burst(13, (1, 8), (1, 8), (4, 8)), "least-lost")
+    assert min(schedule.evicted, key=lambda run: run.end) == Eviction(1, 0, 2)
+
+
+def test_least_lost_keeps_what_need_not_go():
+    # 3 + 4·9 tokens are 5 too many. The first loses 2/3 per token, the others 26/9: with one of
+    # these evicted, too, the first may stay.
+    running = [RequestView(index=i, arrival=0, prompt=4, start=0) for i in range(1, 5)]
+    running.append(RequestView(index=0, arrival=3, prompt=1, start=3))
+    observation = Observation(time=4, kv_capacity=34, waiting=(), running=tuple(running))
+    assert LeastLost().decide(observation, np.random.default_rng(0)).evict == (4,)
+
+
+def test_least_lost_scans_by_the_least_known_peak():
+    # (4, 1) has peak 5, the others have 2 and 3 at least: in order of peaks all but the first fit.
+    instance = burst(5, (4, 1), (1, 1), (2, 1))
+    assert starts(instance, "least-lost") == [1, 0, 0]
 
 
 def test_mc_sf_starts_the_shortest_output_first_and_stops_at_what_does_not_fit():

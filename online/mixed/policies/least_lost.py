@@ -1,0 +1,120 @@
+"""Least lost: try many requests beside those that are far, and evict what loses the least work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..attained import Attained, tokens_now
+from ..decision import Decision
+from ..observation import Observation, RequestView
+from ..scanning import Plan, volume
+
+
+@dataclass(frozen=True, slots=True)
+class LeastLost:
+    """Start by the least peak known so far; on overflow evict the least KV area per token freed.
+
+    A request that has had h output tokens in its longest run ends with h + 1 or more, so that its
+    peak is at least s + h + 1. What waits is scanned by it, ties by arrival, and starts while all
+    that runs and starts would fit if each ended as early as it may (the future check of
+    `scanning.ScanningPolicy` with those lengths). If the next round would overflow, requests are
+    evicted in order of ``Σ_{j=1..g} (s + j) / (s + g + 1)``, g tokens so far: the area that is lost
+    over the memory that it would hold; then those that need not go are kept, what would lose most
+    first. Nothing starts then.
+
+    It is `AMin` without bounds told, but for the two orders.
+
+    Examples
+    --------
+    In round 3 both would hold 4 + 4 > 7 tokens. Both lose as much: the one that began last goes.
+
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> from batchprophet.online.mixed.simulator import simulate
+    >>> instance = Instance(gpu=Gpu(kv_capacity=7), arrival=[0, 0], prompt=[1, 1], output=[4, 4])
+    >>> schedule = simulate(instance, LeastLost())
+    >>> schedule.start.tolist(), [(run.request, run.start, run.end) for run in schedule.evicted]
+    ([0, 3], [(1, 0, 2)])
+
+    References
+    ----------
+    This project; docs/coupling.md. The idea to plan with lower bounds is that of A_min, arXiv
+    2508.14544.
+    """
+
+    name: ClassVar[str] = "least-lost"
+    summary: ClassVar[str] = "least known peak first, evict the least area per token; knows none"
+    source: ClassVar[str] = "this project, after A_min of arXiv 2508.14544"
+    length_kinds: ClassVar[tuple[str, ...]] = ("none",)
+
+    def session(self) -> LeastLostRun:
+        """Return the policy for one run: it remembers tokens of evicted requests."""
+        return LeastLostRun(self)
+
+    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
+        """Decide as at the begin of a run."""
+        return LeastLostRun(self).decide(observation, rng)
+
+
+class LeastLostRun:
+    """One run of `LeastLost`.
+
+    Parameters
+    ----------
+    policy : LeastLost
+        The policy.
+    """
+
+    def __init__(self, policy: LeastLost) -> None:
+        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
+        self.length_kinds = policy.length_kinds
+        self._attained = Attained()
+
+    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
+        """Evict on overflow; else start by the least known peak while the plan fits."""
+        self._attained.look(observation)
+        if observation.overflows:
+            return self._evict(observation)
+        t = observation.time
+        plan = Plan(observation.kv_capacity, t)
+        for view in observation.running:
+            assert view.start is not None
+            plan.add_running(view.size(t), view.start + self._least(view, t))
+        start = []
+        for view in sorted(
+            observation.waiting, key=lambda view: view.prompt + self._least(view, t)
+        ):
+            least = self._least(view, t)
+            if not plan.fits(view.prompt, least):
+                break
+            plan.add(view.prompt, least)
+            start.append(view.index)
+        return Decision(start=tuple(start))
+
+    def _least(self, view: RequestView, t: int) -> int:
+        """Return the least output length that is possible, at round boundary `t`."""
+        return max(self._attained.tokens(view.index), tokens_now(view, t)) + 1
+
+    @staticmethod
+    def _evict(observation: Observation) -> Decision:
+        """Evict the least area per token until the next round fits, and no more than need be."""
+        t = observation.time
+        excess = observation.kv_next_round - observation.kv_capacity
+
+        def lost(view: RequestView) -> float:
+            return volume(view.prompt, tokens_now(view, t)) / view.size(t + 1)
+
+        evict: list[RequestView] = []
+        latest_first = reversed(observation.running)
+        for view in sorted(latest_first, key=lost):
+            if excess <= 0:
+                break
+            excess -= view.size(t + 1)
+            evict.append(view)
+        for view in sorted(evict, key=lost, reverse=True):
+            if excess + view.size(t + 1) <= 0:
+                excess += view.size(t + 1)
+                evict.remove(view)
+        return Decision(evict=tuple(view.index for view in evict))
