@@ -29,6 +29,11 @@ class BatchBuilder:
         Requests that hold a cache, in the order in which they began, with planned lengths.
     queue : iterable of (ContinuousView, int)
         Waiting requests, the first in turn first, with planned lengths.
+
+    Attributes
+    ----------
+    refused : bool
+        Whether a request was refused for the seats or the KV memory, once the batch is built.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class BatchBuilder:
         self._read: dict[int, int] = {}
         self._served: list[int] = []
         self._dropped: list[int] = []
+        self.refused = False
 
     def build(self) -> ContinuousDecision:
         """Return the batch."""
@@ -62,6 +68,11 @@ class BatchBuilder:
         return ContinuousDecision(
             tuple(self._read.items()), tuple(self._served), tuple(self._dropped)
         )
+
+    @property
+    def seats_taken(self) -> int:
+        """Requests that hold a cache, those that the batch completes included."""
+        return len(self._running)
 
     @property
     def full(self) -> bool:
@@ -104,15 +115,17 @@ class BatchBuilder:
         rule, block = self._rule, self._gpu.block
         for view, planned in self._queue:
             tokens = self._chunk(view)
-            if len(self._running) == rule.seats or tokens == 0:
+            self.refused = len(self._running) >= rule.seats
+            if self.refused or tokens == 0:
                 return
             first = in_blocks(tokens, block)
             needed = max(first, self._set_aside(view, planned))
             spare = rule.watermark if self._running and rule.reserve != CHUNK else 0
             fits = in_blocks(view.unread, block) if rule.reserve == FITS else needed
-            if fits + spare > self._free:
-                return
-            if rule.reserve == PLAN and not self._all_complete(view, planned, tokens):
+            self.refused = fits + spare > self._free or (
+                rule.reserve == PLAN and not self._all_complete(view, planned, tokens)
+            )
+            if self.refused:
                 return
             self._running.append((view, planned))
             self._room[view.index] = 0

@@ -41,6 +41,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "shortest-total": f"{_HERE}.shortest_total:ShortestTotal",
         "least-work": f"{_HERE}.least_work:LeastWork",
         "sorted-f": f"{_HERE}.sorted_f:SortedF",
+        "waves": f"{_HERE}.waves:Waves",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
@@ -61,7 +62,7 @@ class ContinuousPolicy(protocol.Policy[ContinuousObservation, ContinuousDecision
 
 #: The policies of continuous batching.
 REGISTRY: PolicyRegistry[ContinuousPolicy] = PolicyRegistry(
-    "continuous", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("bayes",)
+    "continuous", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("waves", "bayes")
 )
 
 registered_policies = REGISTRY.registered
