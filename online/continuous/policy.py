@@ -41,6 +41,9 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "shortest-total": f"{_HERE}.shortest_total:ShortestTotal",
         "least-work": f"{_HERE}.least_work:LeastWork",
         "sorted-f": f"{_HERE}.sorted_f:SortedF",
+        "least-attained": f"{_HERE}.least_attained:LeastAttained",
+        "multi-level-feedback": f"{_HERE}.multi_level_feedback:MultiLevelFeedback",
+        "gittins": f"{_HERE}.gittins:Gittins",
         "waves": f"{_HERE}.waves:Waves",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
@@ -62,7 +65,10 @@ class ContinuousPolicy(protocol.Policy[ContinuousObservation, ContinuousDecision
 
 #: The policies of continuous batching.
 REGISTRY: PolicyRegistry[ContinuousPolicy] = PolicyRegistry(
-    "continuous", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("waves", "bayes")
+    "continuous",
+    ENTRY_POINT_GROUP,
+    BUILT_IN,
+    deliberate=("least-attained", "multi-level-feedback", "gittins", "waves", "bayes"),
 )
 
 registered_policies = REGISTRY.registered
