@@ -29,6 +29,8 @@ class BatchBuilder:
         Requests that hold a cache, in the order in which they began, with planned lengths.
     queue : iterable of (ContinuousView, int)
         Waiting requests, the first in turn first, with planned lengths.
+    paused : frozenset of int
+        Running requests, by index, that keep their caches and have no part in the batch.
 
     Attributes
     ----------
@@ -37,7 +39,13 @@ class BatchBuilder:
     """
 
     def __init__(
-        self, gpu: Limits, rule: Rule, running: list[Planned], queue: Iterable[Planned]
+        self,
+        gpu: Limits,
+        rule: Rule,
+        running: list[Planned],
+        queue: Iterable[Planned],
+        *,
+        paused: frozenset[int] = frozenset(),
     ) -> None:
         self._gpu, self._rule = gpu, rule
         self._running, self._queue = list(running), queue
@@ -47,7 +55,7 @@ class BatchBuilder:
         self._read: dict[int, int] = {}
         self._served: list[int] = []
         self._dropped: list[int] = []
-        self.refused = False
+        self._paused, self.refused = paused, False
 
     def build(self) -> ContinuousDecision:
         """Return the batch."""
@@ -101,7 +109,7 @@ class BatchBuilder:
             view, _ = self._running[at]
             at += 1
             tokens = 1 if view.ready else self._chunk(view)
-            if view.ready not in kinds or tokens == 0:
+            if view.ready not in kinds or tokens == 0 or view.index in self._paused:
                 continue
             needed = in_blocks(view.cached + tokens, self._gpu.block) - self._room[view.index]
             while needed > self._free and len(self._running) >= at:

@@ -44,6 +44,8 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "least-attained": f"{_HERE}.least_attained:LeastAttained",
         "multi-level-feedback": f"{_HERE}.multi_level_feedback:MultiLevelFeedback",
         "gittins": f"{_HERE}.gittins:Gittins",
+        "wait": f"{_HERE}.wait:Wait",
+        "nested-wait": f"{_HERE}.nested_wait:NestedWait",
         "waves": f"{_HERE}.waves:Waves",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
@@ -68,7 +70,15 @@ REGISTRY: PolicyRegistry[ContinuousPolicy] = PolicyRegistry(
     "continuous",
     ENTRY_POINT_GROUP,
     BUILT_IN,
-    deliberate=("least-attained", "multi-level-feedback", "gittins", "waves", "bayes"),
+    deliberate=(
+        "least-attained",
+        "multi-level-feedback",
+        "gittins",
+        "wait",
+        "nested-wait",
+        "waves",
+        "bayes",
+    ),
 )
 
 registered_policies = REGISTRY.registered
