@@ -37,6 +37,7 @@ VARIANTS = [
     "waves:lengths=none",
     "waves:lengths=none,samples=3,max_num_seqs=3",
     "waves:lengths=predicted,error=1.0",
+    "least-work:lengths=bins:3",
 ]
 
 
