@@ -33,9 +33,16 @@ class LearnedLengths:
 
     def __init__(self, past: Past | None = None) -> None:
         known = [] if past is None else [view.longest for view in past.arrived]
-        self._outputs = np.sort([length for length in known if length is not None])
+        self._outputs = np.sort(
+            np.array([length for length in known if length is not None], np.int64)
+        )
         count = np.arange(self._outputs.size, 0, -1)
         self._means = np.cumsum(self._outputs[::-1])[::-1] / count
+
+    @property
+    def outputs(self) -> IntArray:
+        """Completed outputs in non-decreasing order, shape (m,)."""
+        return self._outputs
 
     def expected(self, tokens: int) -> int:
         """Return the expected output length of a request with so many tokens, rounded up."""

@@ -1,4 +1,4 @@
-"""What policies are told of output lengths: exact, predicted with error, an interval, nothing."""
+"""What policies are told of output lengths: exact, predicted, an interval, or nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from ..models.errors import InputError
 from ..models.instance import Instance, IntArray
+from .predictors import predictor
 
 #: What a policy may be told, by the name of the option ``lengths``.
 LENGTH_KINDS = ("exact", "predicted", "interval", "none")
@@ -40,10 +41,12 @@ def require_lengths(kinds: tuple[str, ...], lengths: str, error: float | None) -
     Raises
     ------
     InputError
-        If `lengths` is not one of `kinds`, or `error` is not a number from 0 to 10^6 that goes
-        with ``lengths=predicted``.
+        If `lengths` is neither one of `kinds` nor a predictor that tells one of them
+        (`predictors.KINDS`), or `error` is not a number from 0 to 10^6 that goes with
+        ``lengths=predicted``.
     """
-    if lengths not in kinds:
+    found = predictor(lengths)
+    if (lengths if found is None else found[0].told) not in kinds:
         raise InputError(f"lengths: expected one of {', '.join(kinds)}; found {lengths!r}")
     if error is None:
         return
@@ -95,6 +98,10 @@ def told_lengths(instance: Instance, policy: Any, rng: np.random.Generator) -> T
         return Told(nothing, nothing)
     if kind == "exact":
         return Told(instance.output, instance.output)
+    found = predictor(kind)
+    if found is not None:
+        ends = found[0].predict(instance, found[1], rng)
+        return Told(*(np.minimum(end, longest) for end in ends))
     if error is not None:
         drawn = np.floor(instance.output * (1.0 + error * rng.random(instance.n)))
         predicted = np.minimum(drawn, longest).astype(np.int64)

@@ -29,10 +29,23 @@ class BatchBuilder:
         Requests that hold a cache, in the order in which they began, with planned lengths.
     queue : iterable of (ContinuousView, int)
         Waiting requests, the first in turn first, with planned lengths.
+    paused : frozenset of int
+        Running requests, by index, that keep their caches and have no part in the batch.
+
+    Attributes
+    ----------
+    refused : bool
+        Whether a request was refused for the seats or the KV memory, once the batch is built.
     """
 
     def __init__(
-        self, gpu: Limits, rule: Rule, running: list[Planned], queue: Iterable[Planned]
+        self,
+        gpu: Limits,
+        rule: Rule,
+        running: list[Planned],
+        queue: Iterable[Planned],
+        *,
+        paused: frozenset[int] = frozenset(),
     ) -> None:
         self._gpu, self._rule = gpu, rule
         self._running, self._queue = list(running), queue
@@ -42,6 +55,7 @@ class BatchBuilder:
         self._read: dict[int, int] = {}
         self._served: list[int] = []
         self._dropped: list[int] = []
+        self._paused, self.refused = paused, False
 
     def build(self) -> ContinuousDecision:
         """Return the batch."""
@@ -62,6 +76,11 @@ class BatchBuilder:
         return ContinuousDecision(
             tuple(self._read.items()), tuple(self._served), tuple(self._dropped)
         )
+
+    @property
+    def seats_taken(self) -> int:
+        """Requests that hold a cache, those that the batch completes included."""
+        return len(self._running)
 
     @property
     def full(self) -> bool:
@@ -90,7 +109,7 @@ class BatchBuilder:
             view, _ = self._running[at]
             at += 1
             tokens = 1 if view.ready else self._chunk(view)
-            if view.ready not in kinds or tokens == 0:
+            if view.ready not in kinds or tokens == 0 or view.index in self._paused:
                 continue
             needed = in_blocks(view.cached + tokens, self._gpu.block) - self._room[view.index]
             while needed > self._free and len(self._running) >= at:
@@ -104,15 +123,17 @@ class BatchBuilder:
         rule, block = self._rule, self._gpu.block
         for view, planned in self._queue:
             tokens = self._chunk(view)
-            if len(self._running) == rule.seats or tokens == 0:
+            self.refused = len(self._running) >= rule.seats
+            if self.refused or tokens == 0:
                 return
             first = in_blocks(tokens, block)
             needed = max(first, self._set_aside(view, planned))
             spare = rule.watermark if self._running and rule.reserve != CHUNK else 0
             fits = in_blocks(view.unread, block) if rule.reserve == FITS else needed
-            if fits + spare > self._free:
-                return
-            if rule.reserve == PLAN and not self._all_complete(view, planned, tokens):
+            self.refused = fits + spare > self._free or (
+                rule.reserve == PLAN and not self._all_complete(view, planned, tokens)
+            )
+            if self.refused:
                 return
             self._running.append((view, planned))
             self._room[view.index] = 0

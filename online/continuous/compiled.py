@@ -37,8 +37,50 @@ def run_rule(
     DoesNotFinish
         If a request is left that the rule never admits.
     """
-    gpu = limits(instance)
-    requests = Requests(
+    gpu, law = limits(instance), batch_durations(instance)
+    requests = requests_of(instance, ranks, planned)
+    kv = gpu.blocks * gpu.block
+    stalled, since, columns = run(requests, law, kv, gpu.block, gpu.chunked, rule)
+    if stalled >= 0:
+        raise stalls(name, instance.request_id(stalled), since)
+    return ContinuousSchedule.of_columns(columns)
+
+
+def run_waves_compiled(
+    instance: Instance, name: str, rule: Rule, ranks: IntArray, planned: IntArray, samples: int
+) -> ContinuousSchedule:
+    """Run waves of admission under a rule.
+
+    Parameters
+    ----------
+    instance, name, rule, ranks, planned
+        As in `run_rule`; one order.
+    samples : int
+        Sampled lengths per decision where they are learned; 0 where the planned ones are told.
+
+    Raises
+    ------
+    DoesNotFinish
+        If a request is left that is never admitted.
+    """
+    from .wave_kernels import run_waves
+    from .wave_rollouts import grid_of
+
+    gpu, law = limits(instance), batch_durations(instance)
+    requests = requests_of(instance, ranks, planned)
+    grid = grid_of(rule.seats, rule.prompt_tokens, gpu.chunked)
+    kv = gpu.blocks * gpu.block
+    stalled, since, columns = run_waves(
+        requests, law, kv, gpu.block, gpu.chunked, rule, grid, samples
+    )
+    if stalled >= 0:
+        raise stalls(name, instance.request_id(stalled), since)
+    return ContinuousSchedule.of_columns(columns)
+
+
+def requests_of(instance: Instance, ranks: IntArray, planned: IntArray) -> Requests:
+    """Return the requests as compiled code takes them."""
+    return Requests(
         instance.arrival.copy(),
         instance.prompt.copy(),
         instance.output.copy(),
@@ -47,9 +89,3 @@ def run_rule(
         ranks,
         np.argsort(ranks, axis=1),
     )
-    law = batch_durations(instance)
-    kv = gpu.blocks * gpu.block
-    stalled, since, columns = run(requests, law, kv, gpu.block, gpu.chunked, rule)
-    if stalled >= 0:
-        raise stalls(name, instance.request_id(stalled), since)
-    return ContinuousSchedule.of_columns(columns)

@@ -57,7 +57,7 @@ def run(
         while arrived < n and requests.arrival[requests.by_arrival[arrived]] <= now:
             push(requests, state, requests.by_arrival[arrived])
             arrived += 1
-        done = _build(requests, state, kv, block, chunked, rule, job_of[d:])
+        done = build(requests, state, kv, block, chunked, rule, job_of[d:])
         read = state.chunk_tokens[: at[CHUNKS]].sum()
         if at[CHUNKS] + at[JOBS] == 0:
             if arrived == n:
@@ -81,7 +81,7 @@ def run(
         work += law.per_prompt_token * read + law.per_token_job * at[JOBS]
         now -= -(work + law.per_kv_token * at[READ]) // law.divisor
         if done > 0:
-            _complete(requests, state)
+            complete(requests, state)
             completed += done
     columns = Columns(
         start[:b], chunks[:b], jobs[:b], drops[:b], chunk_of[:p], chunk_tokens[:p], job_of[:d],
@@ -106,7 +106,7 @@ def _more(column: IntArray) -> IntArray:
 
 
 @njit(cache=True, nogil=True)
-def _build(
+def build(
     requests: Requests,
     state: State,
     kv: int,
@@ -223,7 +223,7 @@ def _drop_last(requests: Requests, state: State) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _complete(requests: Requests, state: State) -> None:
+def complete(requests: Requests, state: State) -> None:
     """Let go of the requests that are complete."""
     at, kept = state.at, 0
     for place in range(at[RUNNING]):

@@ -41,6 +41,12 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "shortest-total": f"{_HERE}.shortest_total:ShortestTotal",
         "least-work": f"{_HERE}.least_work:LeastWork",
         "sorted-f": f"{_HERE}.sorted_f:SortedF",
+        "least-attained": f"{_HERE}.least_attained:LeastAttained",
+        "multi-level-feedback": f"{_HERE}.multi_level_feedback:MultiLevelFeedback",
+        "gittins": f"{_HERE}.gittins:Gittins",
+        "wait": f"{_HERE}.wait:Wait",
+        "nested-wait": f"{_HERE}.nested_wait:NestedWait",
+        "waves": f"{_HERE}.waves:Waves",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
@@ -61,7 +67,18 @@ class ContinuousPolicy(protocol.Policy[ContinuousObservation, ContinuousDecision
 
 #: The policies of continuous batching.
 REGISTRY: PolicyRegistry[ContinuousPolicy] = PolicyRegistry(
-    "continuous", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("bayes",)
+    "continuous",
+    ENTRY_POINT_GROUP,
+    BUILT_IN,
+    deliberate=(
+        "least-attained",
+        "multi-level-feedback",
+        "gittins",
+        "wait",
+        "nested-wait",
+        "waves",
+        "bayes",
+    ),
 )
 
 registered_policies = REGISTRY.registered

@@ -58,6 +58,24 @@ def test_vllm_explains_its_logs(name):
     assert np.quantile(error, 0.95) < 0.06
 
 
+#: Mean latency, in seconds, of the best schedule known under these laws (docs/continuous.md), and
+#: what waves of admission may take of it, untold and told.
+BEST = {
+    "vllm-rtxpro6000-llama-3.1-8b": (26.02, 1.04, 1.05),
+    "vllm-rtxpro6000-qwen3-32b": (75.02, 1.02, 1.05),
+}
+
+
+@pytest.mark.parametrize("name", BEST)
+def test_waves_come_close_to_the_best_schedules(name):
+    instance, _ = vllm_log(name)
+    best, untold, told = BEST[name]
+    for policy, ratio in (("waves:lengths=none", untold), ("waves", told)):
+        schedule = simulate_continuous(instance, policy)
+        mean = (schedule.completion(instance) - instance.arrival).mean() / 1e6
+        assert best <= mean <= ratio * best
+
+
 def test_the_kv_bound_log_is_one_of_preemptions_and_of_order():
     instance, _ = vllm_log("vllm-rtx4090-llama-3.1-8b")
     # Digits of the law move the preemptions, hardly the latencies. Admitting by first chunks, as

@@ -33,6 +33,11 @@ VARIANTS = [
     "least-work:lengths=interval",
     "shortest-total:lengths=none",
     "sorted-f:lengths=none,max_num_seqs=3",
+    "waves",
+    "waves:lengths=none",
+    "waves:lengths=none,samples=3,max_num_seqs=3",
+    "waves:lengths=predicted,error=1.0",
+    "least-work:lengths=bins:3",
 ]
 
 

@@ -1,0 +1,262 @@
+"""Predictors of output lengths: noise of a set size, and means fitted to the past only.
+
+A specification is ``KIND:SIZE``. Policies take it as the option ``lengths`` in every regime, and
+studies as their predictions. Noise knows the truth and errs by a set amount; each kind draws the
+same random numbers for the same seed, whatever its size (common random numbers). Fitted predictors
+know of each request what a server could have logged before it came.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from ..models.durations import batch_durations
+from ..models.errors import InputError
+from ..models.instance import FloatArray, Instance, IntArray
+
+#: No prediction is longer: a request can never be longer than the KV capacity.
+LONGEST = 2**40
+
+Ends = tuple[IntArray, IntArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of predictor.
+
+    Attributes
+    ----------
+    told : {"predicted", "interval"}
+        What it tells: one number, or an interval.
+    size : str
+        What its size is, in words.
+    predict : callable
+        ``predict(instance, size, rng)`` returns the ends of each interval (equal for one number).
+    whole : bool
+        Whether the size is an integer of at least 1; otherwise it is a number of at least 0.
+    """
+
+    told: Literal["predicted", "interval"]
+    size: str
+    predict: Callable[[Instance, float, np.random.Generator], Ends]
+    whole: bool = False
+
+
+def over(instance: Instance, x: float, rng: np.random.Generator) -> Ends:
+    """Return predictions that are never too short: ``õ = ⌊o·(1 + x·U)⌋``, U uniform on [0, 1).
+
+    References
+    ----------
+    arXiv 2502.07115, §2: ``o ≤ õ ≤ α·o`` with α = 1 + x.
+    """
+    output = instance.output
+    predicted = _tokens(np.floor(output * (1.0 + x * rng.random(output.size))))
+    return predicted, predicted
+
+
+def noise(instance: Instance, x: float, rng: np.random.Generator) -> Ends:
+    """Return predictions too short as often as too long: ``õ = max(1, ⌊o·e^{x·N} + 1/2⌋)``.
+
+    N is standard normal, so that x is the standard deviation of ln(õ/o).
+    """
+    output = instance.output
+    factor = np.exp(np.clip(x * rng.standard_normal(output.size), -50.0, 50.0))
+    predicted = _tokens(np.floor(output * factor + 0.5))
+    return predicted, predicted
+
+
+def interval(instance: Instance, x: float, rng: np.random.Generator) -> Ends:
+    """Return intervals that hold the truth: ``[⌈o/(1 + x·U)⌉, ⌊o·(1 + x·V)⌋]``, U, V uniform."""
+    output = instance.output
+    U, V = rng.random((2, output.size))
+    return _tokens(np.ceil(output / (1.0 + x * U))), _tokens(np.floor(output * (1.0 + x * V)))
+
+
+def class_means(instance: Instance, k: float, rng: np.random.Generator) -> Ends:
+    """Return the mean of each request's class: k classes of equal size by output length.
+
+    Requests of one length are in one class, that of the first of them; the mean is rounded to
+    tokens. With k = 1 everything is told the overall mean.
+    """
+    output = instance.output
+    rank = np.searchsorted(np.sort(output), output)
+    group = rank * int(k) // output.size
+    total = np.bincount(group, weights=output)
+    count = np.bincount(group)
+    mean = _tokens(np.floor(total / np.maximum(count, 1) + 0.5))[group]
+    return mean, mean
+
+
+def bins(instance: Instance, k: float, rng: np.random.Generator) -> Ends:
+    """Return the mean output of past requests with prompts of like length: k bins of the prompts.
+
+    With k = 1 it is the mean of the past. See `BinnedMeans`, `past_means`.
+    """
+    mean = _tokens(np.floor(past_means(instance, int(k), [""] * instance.n) + 0.5))
+    return mean, mean
+
+
+def class_bins(instance: Instance, k: float, rng: np.random.Generator) -> Ends:
+    """Return the same as `bins`, for the requests of each class label apart."""
+    label = [""] * instance.n if instance.label is None else list(instance.label)
+    mean = _tokens(np.floor(past_means(instance, int(k), label) + 0.5))
+    return mean, mean
+
+
+class BinnedMeans:
+    """Mean outputs by prompt length, learned one request at a time.
+
+    Bins are quantiles of the prompts seen; they are drawn anew whenever twice as many requests are
+    known. The mean of a bin counts the overall mean as one more request of it, so that a bin of
+    few requests does not stray.
+
+    Parameters
+    ----------
+    k : int
+        How many bins, ≥ 1.
+
+    Examples
+    --------
+    >>> means = BinnedMeans(2)
+    >>> for prompt, output in [(5, 100), (900, 8), (5, 100), (900, 8)]:
+    ...     means.add(prompt, output)
+    >>> round(means.expected(6)), round(means.expected(800))
+    (85, 23)
+    >>> BinnedMeans(2).expected(6) is None
+    True
+    """
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self._prompts: list[int] = []
+        self._outputs: list[int] = []
+        self._edges: FloatArray = np.empty(0)
+        self._total, self._count = np.zeros(k), np.zeros(k, np.int64)
+        self._sum = 0
+
+    def add(self, prompt: int, output: int) -> None:
+        """Learn the output length of a request, both in tokens."""
+        self._prompts.append(prompt)
+        self._outputs.append(output)
+        self._sum += output
+        size = len(self._prompts)
+        if size & (size - 1) == 0:  # 1, 2, 4, …
+            self._draw_bins()
+        else:
+            at = np.searchsorted(self._edges, prompt)
+            self._total[at] += output
+            self._count[at] += 1
+
+    def expected(self, prompt: int) -> float | None:
+        """Return the mean output of prompts of like length; None where nothing is known."""
+        if not self._prompts:
+            return None
+        at = np.searchsorted(self._edges, prompt)
+        overall = self._sum / len(self._prompts)
+        return float((self._total[at] + overall) / (self._count[at] + 1))
+
+    def _draw_bins(self) -> None:
+        prompts = np.array(self._prompts)
+        self._edges = np.quantile(prompts, np.linspace(0, 1, self._k + 1)[1:-1])
+        at = np.searchsorted(self._edges, prompts)
+        self._total = np.bincount(at, weights=self._outputs, minlength=self._k)
+        self._count = np.bincount(at, minlength=self._k)
+
+
+def past_means(instance: Instance, k: int, group: list[str]) -> FloatArray:
+    """Predict each output by `BinnedMeans` of the requests before it, shape (n,).
+
+    A request is known from the moment at which it would be complete if it were served alone from
+    its arrival on; no policy completes it sooner. Where nothing of its group is known the mean of
+    all groups counts; where nothing is known at all, the longest output that fits the GPU.
+
+    Parameters
+    ----------
+    instance : Instance
+        The requests, and the law by which batches take time.
+    k : int
+        Bins per group, ≥ 1.
+    group : list of str
+        The group of each request.
+
+    Examples
+    --------
+    The second comes when the first could not be complete; the third is told its output.
+
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> instance = Instance(
+    ...     gpu=Gpu(kv_capacity=20), arrival=[0, 3, 4], prompt=[2] * 3, output=[4] * 3
+    ... )
+    >>> past_means(instance, 1, [""] * 3).tolist()
+    [18.0, 18.0, 4.0]
+    """
+    law = batch_durations(instance)
+    groups: dict[str, BinnedMeans] = {}
+    overall = BinnedMeans(1)
+    running: list[tuple[int, int]] = []
+    predicted = np.empty(instance.n)
+    rows = list(zip(instance.arrival.tolist(), instance.prompt.tolist(), strict=True))
+    for i in np.argsort(instance.arrival, kind="stable").tolist():
+        arrival, prompt = rows[i]
+        while running and running[0][0] <= arrival:
+            _, j = heapq.heappop(running)
+            for means in (overall, groups.setdefault(group[j], BinnedMeans(k))):
+                means.add(rows[j][1], int(instance.output[j]))
+        expected = groups[group[i]].expected(prompt) if group[i] in groups else None
+        expected = overall.expected(prompt) if expected is None else expected
+        predicted[i] = instance.gpu.kv_capacity - prompt if expected is None else expected
+        alone = law.batch(prompt, 0, 0) + (int(instance.output[i]) - 1) * law.batch(0, 1, prompt)
+        heapq.heappush(running, (arrival + alone, i))
+    return predicted
+
+
+#: Kinds of predictor.
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "over": Kind("predicted", "a relative error from 0 to 10^6", over),
+        "noise": Kind("predicted", "a relative error from 0 to 10^6", noise),
+        "interval": Kind("interval", "a relative error from 0 to 10^6", interval),
+        "class-means": Kind("predicted", "an integer from 1 to 10^6", class_means, whole=True),
+        "bins": Kind("predicted", "an integer from 1 to 10^6", bins, whole=True),
+        "class-bins": Kind("predicted", "an integer from 1 to 10^6", class_bins, whole=True),
+    }
+)
+
+
+def predictor(text: str) -> tuple[Kind, float] | None:
+    """Return kind and size of a specification ``KIND:SIZE``; None if it names no kind.
+
+    Raises
+    ------
+    InputError
+        If the size is out of its range.
+
+    Examples
+    --------
+    >>> kind, size = predictor("bins:50")
+    >>> kind.told, size, predictor("exact")
+    ('predicted', 50.0, None)
+    """
+    name, colon, rest = text.partition(":")
+    if name not in KINDS or not colon:
+        return None
+    kind = KINDS[name]
+    try:
+        size = float(rest)
+    except ValueError:
+        size = math.nan
+    if not (int(kind.whole) <= size <= 1e6) or (kind.whole and size != int(size)):
+        raise InputError(f"{name}: expected {kind.size}, found {rest!r}")
+    return kind, size
+
+
+def _tokens(values: FloatArray) -> IntArray:
+    tokens: IntArray = np.clip(values, 1, LONGEST).astype(np.int64)
+    return tokens

@@ -1,0 +1,161 @@
+"""Predictors of output lengths: only the past is known, and what traces say of prompts."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from batchprophet.models.errors import InputError
+from batchprophet.models.instance import Gpu, Instance
+from batchprophet.online.continuous.simulator import simulate_continuous
+from batchprophet.online.lengths import told_lengths
+from batchprophet.online.mixed.policies.mc_sf import McSf
+from batchprophet.online.mixed.simulator import simulate
+from batchprophet.online.predictors import BinnedMeans, past_means, predictor
+from batchprophet.online.separate.simulator import simulate_separate
+from tests.paths import SHARED
+
+TRACES = SHARED / "traces"
+
+
+def burst(rng, n=40, *, label=None):
+    return Instance(
+        gpu=Gpu(kv_capacity=60), arrival=np.sort(rng.integers(0, 60, n)),
+        prompt=rng.integers(1, 20, n), output=rng.integers(1, 12, n), label=label,
+    )  # fmt: skip
+
+
+def test_only_requests_that_could_be_complete_are_known():
+    # What comes later, and the outputs of those that run in any case, change nothing.
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        instance = burst(rng)
+        told = past_means(instance, 4, [""] * instance.n)
+        i = int(rng.integers(1, instance.n))
+        known = instance.arrival + instance.output <= instance.arrival[i]  # unit times
+        other = np.where(known, instance.output, instance.output + 20)
+        changed = instance.replace(output=np.minimum(other, 60 - instance.prompt))
+        assert past_means(changed, 4, [""] * instance.n)[i] == told[i]
+
+
+def test_one_bin_is_the_mean_of_the_past():
+    rng = np.random.default_rng(2)
+    instance = burst(rng)
+    told = past_means(instance, 1, [""] * instance.n)
+    for i in range(instance.n):
+        known = instance.arrival + instance.output <= instance.arrival[i]
+        past = instance.output[known]
+        expected = past.mean() if past.size else 60 - instance.prompt[i]
+        assert told[i] == pytest.approx(expected)
+
+
+def test_bins_are_quantiles_of_the_prompts_and_lean_to_the_mean():
+    rng = np.random.default_rng(3)
+    for size in (1, 5, 64, 100):
+        prompt, output = rng.integers(1, 1000, size), rng.integers(1, 100, size)
+        means = BinnedMeans(4)
+        for s, o in zip(prompt.tolist(), output.tolist(), strict=True):
+            means.add(s, o)
+        drawn = prompt[: 1 << (size.bit_length() - 1)]
+        edges = np.quantile(drawn, [0.25, 0.5, 0.75])
+        for s in (1, 300, 999):
+            alike = np.searchsorted(edges, prompt) == np.searchsorted(edges, s)
+            expected = (output[alike].sum() + output.mean()) / (alike.sum() + 1)
+            assert means.expected(s) == pytest.approx(expected)
+
+
+def test_classes_are_told_apart():
+    rng = np.random.default_rng(4)
+    n = 60
+    label = rng.choice(["chat", "code"], n)
+    instance = burst(rng, n, label=label.tolist()).replace(output=np.where(label == "chat", 9, 2))
+    last = instance.arrival > 30
+    told = told_lengths(instance, McSf(lengths="class-bins:1"), rng).high
+    # The mean of all counts as one more request of the class.
+    assert np.abs(told - instance.output)[last].max() <= 1
+    blind = told_lengths(instance, McSf(lengths="bins:1"), rng).high
+    assert np.abs(blind - instance.output)[last].min() >= 2
+
+
+@pytest.mark.parametrize("spec", ["bins:5", "class-bins:2", "noise:0.5", "over:0.5", "interval:1"])
+def test_policies_of_all_regimes_take_them(spec):
+    rng = np.random.default_rng(5)
+    instance = burst(rng)
+    assert simulate(instance, f"mc-sf:lengths={spec}") != simulate(instance, "mc-sf")
+    assert simulate_continuous(instance, f"least-work:lengths={spec}") != simulate_continuous(
+        instance, "least-work"
+    )
+    if spec.startswith(("over", "interval")):  # separate batching takes none that are too short
+        told = simulate_separate(instance, f"shortest-remaining:lengths={spec}")
+        assert (told.completion(instance) >= instance.arrival).all()
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ("mc-sf:lengths=bins:0", "bins: expected an integer from 1 to 10\\^6, found '0'"),
+        ("mc-sf:lengths=noise:-1", "noise: expected a relative error from 0 to 10\\^6, found '-1'"),
+        ("mc-sf:lengths=magic:3", "lengths: expected one of exact, predicted, interval"),
+        ("mc-sf:lengths=bins", "lengths: expected one of exact, predicted, interval"),
+        ("mc-sf:lengths=bins:3,error=1", "error: goes with lengths=predicted, found lengths=bins"),
+    ],
+)
+def test_bad_specifications_are_refused(policy, message):
+    instance = burst(np.random.default_rng(6))
+    with pytest.raises(InputError, match=message):
+        simulate(instance, policy)
+
+
+def test_a_plain_kind_is_no_predictor():
+    assert predictor("exact") is None
+    assert predictor("none:3") is None
+
+
+# ------------------------------------------------------------ what traces say
+
+
+def trace(name):
+    """Prompts and outputs of a trace, in order."""
+    path = TRACES / name
+    if name.endswith(".jsonl"):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        return np.array([(row["input_length"], row["output_length"]) for row in rows]).T
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    names = {"ContextTokens", "GeneratedTokens", "num_prefill_tokens", "num_decode_tokens"}
+    columns = [name for name in rows[0] if name in names]
+    return np.array([[int(row[name]) for name in columns] for row in rows]).T
+
+
+def explained(prompt, output):
+    """Share of the variance of the outputs that 50 bins explain, each request from those before."""
+    means, guess = BinnedMeans(50), np.zeros(prompt.size)
+    for i, (s, o) in enumerate(zip(prompt.tolist(), output.tolist(), strict=True)):
+        guess[i] = means.expected(s) or 0.0
+        means.add(s, o)
+    late = slice(prompt.size // 10, None)  # the first tenth is for learning
+    error = ((output[late] - guess[late]) ** 2).mean()
+    return 1 - error / output[late].var()
+
+
+@pytest.mark.skipif(not TRACES.is_dir(), reason="the traces are in ../shared/data, not there")
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("azure2023_conv.csv", 0.6, 0.8),
+        ("azure2023_code.csv", -0.05, 0.1),
+        ("sarathi_sharegpt8k_lengths.csv", -0.05, 0.1),
+        ("mooncake_conversation.jsonl", -0.05, 0.1),
+    ],
+)
+def test_prompts_tell_outputs_of_azure_conversations_and_of_no_other_trace(name, low, high):
+    prompt, output = trace(name)
+    assert low < explained(prompt, output) < high
+    # Shuffled in pairs, the joint law is kept, and so is what it explains; outputs alone are not.
+    rng = np.random.default_rng(7)
+    order = rng.permutation(prompt.size)
+    assert low - 0.1 < explained(prompt[order], output[order]) < high + 0.1
+    assert explained(prompt, output[order]) < 0.05
