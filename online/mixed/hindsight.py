@@ -1,13 +1,14 @@
 """Hindsight solutions of sampled futures, kept up to date while a decision is built up.
 
 Each sample is a world: what runs, who waits and who is to come, with lengths. Its hindsight
-schedule is found by the engine's annealing over list orders. When a start is decided, worlds whose
-schedule starts the same request now are as good as they were; the others are solved again, from
-the order that they had, with it fixed.
+schedule is found by the engine's annealing over list orders. When starts are decided, worlds whose
+schedule starts the same requests now are as good as they were; the others are solved again, from
+the order that they had, with those fixed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,8 @@ from ...solvers.random_stream import Stream
 #: Temperatures at the first and the last step, as shares of the mean output length.
 HEAT = (1.0, 0.05)
 
-#: Share of that heat, and of the steps, when a world is solved again.
-REHEAT, FEWER = 0.2, 0.5
+#: Share of that heat when a world is solved again.
+REHEAT = 0.2
 
 
 @dataclass(slots=True)
@@ -31,7 +32,7 @@ class World:
     Attributes
     ----------
     who : ndarray of int64, shape (m,)
-        The request's index, −1 for one that is yet to come.
+        The request's index, −1 − j for the j-th of those that are yet to come.
     release, prompt, output : ndarray of int64, shape (m,)
         Of those not started, in rounds from now, and tokens.
     fixed : ndarray of int64, shape (H + 1,)
@@ -49,6 +50,18 @@ class World:
     fixed: IntArray
     M: int
     start: IntArray
+
+    @property
+    def cost(self) -> int:
+        """Total latency under the schedule, less the output lengths."""
+        return int(self.start.sum())
+
+    def improve(self, steps: int, heat: float, stream: Stream) -> None:
+        """Anneal from the schedule on; keep it if that finds none that is better."""
+        before = self.start
+        self.solve(np.argsort(before, kind="stable"), steps, heat, stream)
+        if self.start.sum() > before.sum():
+            self.start = before
 
     def solve(self, order: IntArray, steps: int, heat: float, stream: Stream) -> None:
         """Anneal from an order; the profile grows until the order fits."""
@@ -75,18 +88,33 @@ class World:
         arrived = self.who >= 0
         return int(self.who[arrived][np.argmin(self.start[arrived])])
 
-    def commit(self, request: int, steps: int, stream: Stream) -> None:
-        """Start a request now; solve again if the schedule did not."""
-        place = int(np.flatnonzero(self.who == request)[0])
-        agreed = int(self.start[place]) == 0
-        add_run(self.fixed, int(self.prompt[place]), int(self.output[place]), 0)
-        kept = np.arange(self.who.size) != place
-        self.who, self.release = self.who[kept], self.release[kept]
-        self.prompt, self.output = self.prompt[kept], self.output[kept]
-        self.start = self.start[kept]
-        if not agreed and self.who.size:
-            order = np.argsort(self.start, kind="stable")
-            self.solve(order, int(FEWER * steps), REHEAT, stream)
+    def in_index_order(self) -> None:
+        """Let equal requests that have arrived start in the order of their indices."""
+        (here,) = np.nonzero(self.who >= 0)
+        alike: dict[tuple[int, int], list[int]] = {}
+        for i in here[np.argsort(self.who[here])].tolist():
+            alike.setdefault((int(self.prompt[i]), int(self.output[i])), []).append(i)
+        for places in alike.values():
+            if len(places) > 1:
+                self.start[places] = np.sort(self.start[places])
+
+    def after(self, requests: Sequence[int], stream: Stream) -> World:
+        """Return the world when requests, by index, start now, and no others do before round 1.
+
+        The schedule of the others stays if it agrees with that; if not, they are placed anew, in
+        their order.
+        """
+        chosen = np.isin(self.who, requests)
+        fixed = self.fixed.copy()
+        for i in np.flatnonzero(chosen).tolist():
+            add_run(fixed, int(self.prompt[i]), int(self.output[i]), 0)
+        kept = ~chosen
+        columns = (self.prompt[kept], self.output[kept])
+        release, start = np.maximum(self.release[kept], 1), self.start[kept]
+        world = World(self.who[kept], release, *columns, fixed, self.M, start)
+        if (self.start[chosen] > 0).any() or (start == 0).any():
+            world.solve(np.argsort(start, kind="stable"), 0, 0.0, stream)
+        return world
 
 
 def first_order(release: IntArray, prompt: IntArray, output: IntArray) -> IntArray:

@@ -1,18 +1,20 @@
-"""The Bayes selector for latency: hindsight schedules of sampled futures vote."""
+"""The Bayes selector for latency: what to start now, over all sampled futures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
 from ....models.instance import IntArray
-from ...coupling.bayes_policy import BayesPolicy, BayesSession
-from ...coupling.bayes_selector import elected
-from ...coupling.futures import draw_length
+from ...coupling.bayes_policy import BayesPolicy
+from ...coupling.comparison import ComparingSession
+from ...coupling.futures import Future, draw_length
 from ...coupling.history import Past
+from ...coupling.plans import merged_order, names_now
 from ...lengths import LENGTH_KINDS
 from ..decision import Decision
 from ..observation import Observation, RequestView
@@ -25,18 +27,36 @@ if TYPE_CHECKING:  # compiled code is loaded where it is run
 #: Index, release, prompt, output of the requests of a world, shape (m,) each.
 Columns = tuple[IntArray, IntArray, IntArray, IntArray]
 
-#: When the requests that wait start, by index.
-Plan = Mapping[int, int]
+
+class Plan(NamedTuple):
+    """A schedule of what is left in a future.
+
+    Attributes
+    ----------
+    future : Future
+        Who is to come in it, as it was drawn.
+    names : ndarray of int64, shape (m,)
+        Who has not started: indices, and −1 − j for the j-th of the future.
+    start : ndarray of int64, shape (m,)
+        When they start.
+    """
+
+    future: Future
+    names: IntArray
+    start: IntArray
 
 
 @dataclass(frozen=True, slots=True)
 class Bayes(BayesPolicy[Observation, Decision]):
-    """Start what most hindsight schedules of sampled futures start now, one request at a time.
+    """Start what is best over hindsight schedules of sampled futures.
 
-    At each round boundary at which a waiting request fits, `samples` futures are drawn, and for
-    each a hindsight schedule is found (annealing of `effort` steps, from the schedules of the last
-    decision). Requests are elected in turn (`bayes_selector.elected`). The options are those of
-    `BayesPolicy`; lengths may be "exact", "predicted", "interval" or "none".
+    At each round boundary at which a waiting request fits, each of `samples` futures has a
+    hindsight schedule (annealing of `effort` / 2 steps, from the schedule of the last decision).
+    What these start now is compared: each set of requests is started in every future, the others
+    are annealed from there on (`effort` / 2 steps in all), and the set of the least mean latency is
+    started (`coupling.comparison`). Futures are kept from decision to decision, and one of them is
+    drawn anew each time, in turn. The options are those of `BayesPolicy`; lengths may be "exact",
+    "predicted", "interval" or "none".
 
     Examples
     --------
@@ -51,7 +71,7 @@ class Bayes(BayesPolicy[Observation, Decision]):
     Vera, Banerjee, *The Bayesian Prophet*, arXiv 1901.05028, §3; docs/coupling.md.
     """
 
-    summary: ClassVar[str] = "hindsight schedules of sampled futures vote, request by request"
+    summary: ClassVar[str] = "what costs least over hindsight schedules of sampled futures"
     length_kinds: ClassVar[tuple[str, ...]] = LENGTH_KINDS
     remembers: ClassVar[bool] = True
 
@@ -60,7 +80,53 @@ class Bayes(BayesPolicy[Observation, Decision]):
         return BayesRun(self)
 
 
-class BayesRun(BayesSession[Observation, Decision, "World", Plan]):
+@dataclass(slots=True)
+class Scene:
+    """A world, the future that it is of, and when it is.
+
+    Attributes
+    ----------
+    future : Future
+        Who is to come in it, as it was drawn.
+    world : World
+        Who waits and who is to come, with a schedule.
+    time : int
+        Time 0 of the world.
+    heat : float
+        Where annealing begins, as a share of that from list schedules.
+    """
+
+    future: Future
+    world: World
+    time: int
+    heat: float
+
+    @property
+    def cost(self) -> int:
+        """Sum of the starts."""
+        return self.world.cost
+
+    def key(self) -> tuple[bytes, ...]:
+        """Return what is equal for equal futures of the same moment."""
+        world = self.world
+        columns = (world.release, world.prompt, world.output, world.fixed)
+        return tuple(column.tobytes() for column in columns)
+
+    def solve(self, steps: int, stream: Stream) -> None:
+        """Improve the schedule by annealing."""
+        if steps > 0 and self.world.who.size > 1:
+            self.world.improve(steps, self.heat, stream)
+
+    def after(self, decision: Decision) -> Scene:
+        """Return the scene when requests have started."""
+        from ....solvers.random_stream import random_stream
+        from ..hindsight import REHEAT
+
+        world = self.world.after(decision.start, random_stream(0))
+        return Scene(self.future, world, self.time, REHEAT)
+
+
+class BayesRun(ComparingSession[Observation, Decision, Scene, Plan]):
     """One run of `Bayes`."""
 
     summary: ClassVar[str] = Bayes.summary
@@ -74,75 +140,75 @@ class BayesRun(BayesSession[Observation, Decision, "World", Plan]):
             return Decision()
         return None
 
-    def solved(
+    def drawn(
         self,
         observation: Observation,
         plan: Plan | None,
+        *,
+        anew: bool,
         rng: np.random.Generator,
-        stream: Stream,
-    ) -> World:
-        """Draw a future and solve it, from the order of a plan where there is one."""
-        from ...coupling.plans import merged_order
+    ) -> Scene:
+        """Return a future with the schedule of the plan, or the one that starts smallest first."""
+        from ....solvers.random_stream import random_stream
         from ..hindsight import REHEAT, World, first_order
 
         t, waiting = observation.time, observation.waiting
         past = Past(t, observation.kv_capacity, observation.arrived)
-        future = self.law.draw(past, rng)
+        future = self.law.draw(past, rng) if plan is None or anew else plan.future
+        (to_come,) = np.nonzero(future.arrival > t)
         lengths = [draw_length(view, 0, self.law, past, rng) for view in waiting]
-        arrived = np.zeros(len(waiting), np.int64)
         columns = (
-            np.array([*(view.index for view in waiting), *[-1] * future.arrival.size], np.int64),
-            np.concatenate((arrived, future.arrival - t)),
-            np.concatenate((np.array([view.prompt for view in waiting], np.int64), future.prompt)),
-            np.concatenate((np.array(lengths, np.int64), future.output)),
+            _column([view.index for view in waiting], -1 - to_come),
+            _column([0] * len(waiting), future.arrival[to_come] - t),
+            _column([view.prompt for view in waiting], future.prompt[to_come]),
+            _column(lengths, future.output[to_come]),
         )
         runs = []  # KV tokens that each running request holds now, and the rounds that are left
         for view in observation.running:
             tokens = view.size(t) - view.prompt
             left = draw_length(view, tokens, self.law, past, rng) - tokens
             runs.append((view.size(t), left))
-        first = first_order(*columns[1:])
+        order = first_order(*columns[1:])
+        if plan is not None:
+            known = names_now(
+                plan.names.tolist(),
+                plan.future,
+                {v.index: (v.arrival, v.prompt, o) for v, o in zip(waiting, lengths, strict=True)},
+                t,
+                None if future is plan.future else (-1 - to_come).tolist(),
+            )
+            start = dict(zip(known, plan.start.tolist(), strict=True))
+            planned = np.array([start.get(name, -1) for name in columns[0].tolist()], np.int64)
+            order = merged_order(order, planned)
         columns = _closer(columns, runs)
         fixed = _held(runs, observation.kv_capacity, *columns[1:])
         world = World(*columns, fixed, observation.kv_capacity, np.zeros(0, np.int64))
-        known = plan or {}
-        planned = np.array([known.get(int(i), -1) for i in columns[0]], np.int64)
-        order = merged_order(first, planned)
-        # Where no request is to come and there is a plan, it is only improved.
-        refine = future.arrival.size == 0 and bool(plan)
-        world.solve(order, self.effort, REHEAT if refine else 1.0, stream)
-        return world
+        world.solve(order, 0, 0.0, random_stream(0))
+        return Scene(future, world, t, 1.0 if plan is None or anew else REHEAT)
 
-    def vote(self, observation: Observation, worlds: list[World], stream: Stream) -> Decision:
-        """Elect requests to start; at least one if nothing runs."""
+    def votes(self, observation: Observation, worlds: Sequence[Scene]) -> Counter[Decision]:
+        """Return what the schedules start now, as far as it fits; at least one if nothing runs."""
         waiting = {view.index: view for view in observation.waiting}
+        found: Counter[Decision] = Counter()
+        for world in sorted((scene.world for scene in worlds), key=lambda world: world.cost):
+            world.in_index_order()
+            held, chosen = 0, []
+            for i in world.starts_now().tolist():
+                if _fits_next_round(observation, waiting[i], held):
+                    held += waiting[i].prompt + 1
+                    chosen.append(i)
+            if not chosen and not observation.running:
+                chosen = [world.first_to_start()]
+            found[Decision(start=tuple(sorted(chosen)))] += 1
+        return found
 
-        def ballots(chosen: list[int]) -> list[list[int]]:
-            held = sum(waiting[i].prompt + 1 for i in chosen)
-            wanted = [
-                [
-                    i
-                    for i in world.starts_now().tolist()
-                    if _fits_next_round(observation, waiting[i], held)
-                ]
-                for world in worlds
-            ]
-            if any(wanted) or chosen or observation.running:
-                return wanted
-            return [[world.first_to_start()] for world in worlds]
+    def plan(self, observation: Observation, world: Scene) -> Plan:
+        """Return when the requests that have not started do in a world."""
+        return Plan(world.future, world.world.who, world.time + world.world.start)
 
-        def commit(chosen: list[int]) -> None:
-            for world in worlds:
-                world.commit(chosen[-1], self.effort, stream)
 
-        must = not observation.running
-        return Decision(start=tuple(elected(ballots, commit, at_least_one=must)))
-
-    def plan(self, observation: Observation, world: World, decision: Decision) -> Plan:
-        """Return when the requests that wait start in a world."""
-        there = world.who >= 0
-        start = observation.time + world.start[there]
-        return dict(zip(world.who[there].tolist(), start.tolist(), strict=True))
+def _column(here: list[int], to_come: IntArray) -> IntArray:
+    return np.concatenate((np.array(here, np.int64), to_come))
 
 
 def _fits_next_round(observation: Observation, view: RequestView, held: int) -> bool:
