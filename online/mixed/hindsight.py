@@ -1,9 +1,9 @@
 """Hindsight solutions of sampled futures, kept up to date while a decision is built up.
 
 Each sample is a world: what runs, who waits and who is to come, with lengths. Its hindsight
-schedule is found by the engine's annealing over list orders. When starts are decided, worlds whose
-schedule starts the same requests now are as good as they were; the others are solved again, from
-the order that they had, with those fixed.
+schedule is found by the engine's annealing over list orders. When a start is decided, worlds whose
+schedule starts the same request now are as good as they were; the others are solved again, from
+the order that they had, with it fixed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ...solvers.random_stream import Stream
 #: Temperatures at the first and the last step, as shares of the mean output length.
 HEAT = (1.0, 0.05)
 
-#: Share of that heat when a world is solved again.
-REHEAT = 0.2
+#: Share of that heat, and of the steps, when a world is solved again.
+REHEAT, FEWER = 0.2, 0.5
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class World:
     Attributes
     ----------
     who : ndarray of int64, shape (m,)
-        The request's index, −1 − j for the j-th of those that are yet to come.
+        The request's index, −1 for one that is yet to come.
     release, prompt, output : ndarray of int64, shape (m,)
         Of those not started, in rounds from now, and tokens.
     fixed : ndarray of int64, shape (H + 1,)
@@ -88,15 +88,18 @@ class World:
         arrived = self.who >= 0
         return int(self.who[arrived][np.argmin(self.start[arrived])])
 
-    def in_index_order(self) -> None:
-        """Let equal requests that have arrived start in the order of their indices."""
-        (here,) = np.nonzero(self.who >= 0)
-        alike: dict[tuple[int, int], list[int]] = {}
-        for i in here[np.argsort(self.who[here])].tolist():
-            alike.setdefault((int(self.prompt[i]), int(self.output[i])), []).append(i)
-        for places in alike.values():
-            if len(places) > 1:
-                self.start[places] = np.sort(self.start[places])
+    def commit(self, request: int, steps: int, stream: Stream) -> None:
+        """Start a request now; solve again if the schedule did not."""
+        place = int(np.flatnonzero(self.who == request)[0])
+        agreed = int(self.start[place]) == 0
+        add_run(self.fixed, int(self.prompt[place]), int(self.output[place]), 0)
+        kept = np.arange(self.who.size) != place
+        self.who, self.release = self.who[kept], self.release[kept]
+        self.prompt, self.output = self.prompt[kept], self.output[kept]
+        self.start = self.start[kept]
+        if not agreed and self.who.size:
+            order = np.argsort(self.start, kind="stable")
+            self.solve(order, int(FEWER * steps), REHEAT, stream)
 
     def after(self, requests: Sequence[int], stream: Stream) -> World:
         """Return the world when requests, by index, start now, and no others do before round 1.

@@ -1,20 +1,18 @@
-"""The Bayes selector for latency: what to start now, over all sampled futures."""
+"""The Bayes selector for latency: hindsight schedules of sampled futures vote."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ....models.instance import IntArray
-from ...coupling.bayes_policy import BayesPolicy
-from ...coupling.comparison import ComparingSession
-from ...coupling.futures import Future, draw_length
+from ...coupling.bayes_policy import BayesPolicy, VotingSession
+from ...coupling.bayes_selector import elected
+from ...coupling.futures import draw_length
 from ...coupling.history import Past
-from ...coupling.plans import merged_order, names_now
 from ...lengths import LENGTH_KINDS
 from ..decision import Decision
 from ..observation import Observation, RequestView
@@ -27,36 +25,20 @@ if TYPE_CHECKING:  # compiled code is loaded where it is run
 #: Index, release, prompt, output of the requests of a world, shape (m,) each.
 Columns = tuple[IntArray, IntArray, IntArray, IntArray]
 
-
-class Plan(NamedTuple):
-    """A schedule of what is left in a future.
-
-    Attributes
-    ----------
-    future : Future
-        Who is to come in it, as it was drawn.
-    names : ndarray of int64, shape (m,)
-        Who has not started: indices, and −1 − j for the j-th of the future.
-    start : ndarray of int64, shape (m,)
-        When they start.
-    """
-
-    future: Future
-    names: IntArray
-    start: IntArray
+#: When the requests that wait start, by index.
+Plan = Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Bayes(BayesPolicy[Observation, Decision]):
-    """Start what is best over hindsight schedules of sampled futures.
+    """Start what most hindsight schedules of sampled futures start now, one request at a time.
 
-    At each round boundary at which a waiting request fits, each of `samples` futures has a
-    hindsight schedule (annealing of `effort` / 2 steps, from the schedule of the last decision).
-    What these start now is compared: each set of requests is started in every future, the others
-    are annealed from there on (`effort` / 2 steps in all), and the set of the least mean latency is
-    started (`coupling.comparison`). Futures are kept from decision to decision, and one of them is
-    drawn anew each time, in turn. The options are those of `BayesPolicy`; lengths may be "exact",
-    "predicted", "interval" or "none".
+    At each round boundary at which a waiting request fits, `samples` futures are drawn, and for
+    each a hindsight schedule is found (annealing of `effort` steps, from the schedules of the last
+    decision). Requests are elected in turn (`bayes_selector.elected`). Where the future is certain,
+    since none is to come and all lengths are told, the worlds are as many schedules of it: what the
+    best of them starts is started, and it is only left for a better one. The options are those of
+    `BayesPolicy`; lengths may be "exact", "predicted", "interval" or "none".
 
     Examples
     --------
@@ -71,7 +53,7 @@ class Bayes(BayesPolicy[Observation, Decision]):
     Vera, Banerjee, *The Bayesian Prophet*, arXiv 1901.05028, §3; docs/coupling.md.
     """
 
-    summary: ClassVar[str] = "what costs least over hindsight schedules of sampled futures"
+    summary: ClassVar[str] = "hindsight schedules of sampled futures vote, request by request"
     length_kinds: ClassVar[tuple[str, ...]] = LENGTH_KINDS
     remembers: ClassVar[bool] = True
 
@@ -80,53 +62,7 @@ class Bayes(BayesPolicy[Observation, Decision]):
         return BayesRun(self)
 
 
-@dataclass(slots=True)
-class Scene:
-    """A world, the future that it is of, and when it is.
-
-    Attributes
-    ----------
-    future : Future
-        Who is to come in it, as it was drawn.
-    world : World
-        Who waits and who is to come, with a schedule.
-    time : int
-        Time 0 of the world.
-    heat : float
-        Where annealing begins, as a share of that from list schedules.
-    """
-
-    future: Future
-    world: World
-    time: int
-    heat: float
-
-    @property
-    def cost(self) -> int:
-        """Sum of the starts."""
-        return self.world.cost
-
-    def key(self) -> tuple[bytes, ...]:
-        """Return what is equal for equal futures of the same moment."""
-        world = self.world
-        columns = (world.release, world.prompt, world.output, world.fixed)
-        return tuple(column.tobytes() for column in columns)
-
-    def solve(self, steps: int, stream: Stream) -> None:
-        """Improve the schedule by annealing."""
-        if steps > 0 and self.world.who.size > 1:
-            self.world.improve(steps, self.heat, stream)
-
-    def after(self, decision: Decision) -> Scene:
-        """Return the scene when requests have started."""
-        from ....solvers.random_stream import random_stream
-        from ..hindsight import REHEAT
-
-        world = self.world.after(decision.start, random_stream(0))
-        return Scene(self.future, world, self.time, REHEAT)
-
-
-class BayesRun(ComparingSession[Observation, Decision, Scene, Plan]):
+class BayesRun(VotingSession[Observation, Decision, "World", Plan]):
     """One run of `Bayes`."""
 
     summary: ClassVar[str] = Bayes.summary
@@ -140,75 +76,102 @@ class BayesRun(ComparingSession[Observation, Decision, Scene, Plan]):
             return Decision()
         return None
 
-    def drawn(
+    def solved(
         self,
         observation: Observation,
         plan: Plan | None,
-        *,
-        anew: bool,
         rng: np.random.Generator,
-    ) -> Scene:
-        """Return a future with the schedule of the plan, or the one that starts smallest first."""
-        from ....solvers.random_stream import random_stream
+        stream: Stream,
+    ) -> World:
+        """Draw a future and solve it, from the order of a plan where there is one."""
+        from ...coupling.plans import merged_order
         from ..hindsight import REHEAT, World, first_order
 
         t, waiting = observation.time, observation.waiting
         past = Past(t, observation.kv_capacity, observation.arrived)
-        future = self.law.draw(past, rng) if plan is None or anew else plan.future
-        (to_come,) = np.nonzero(future.arrival > t)
+        future = self.law.draw(past, rng)
         lengths = [draw_length(view, 0, self.law, past, rng) for view in waiting]
+        arrived = np.zeros(len(waiting), np.int64)
         columns = (
-            _column([view.index for view in waiting], -1 - to_come),
-            _column([0] * len(waiting), future.arrival[to_come] - t),
-            _column([view.prompt for view in waiting], future.prompt[to_come]),
-            _column(lengths, future.output[to_come]),
+            np.array([*(view.index for view in waiting), *[-1] * future.arrival.size], np.int64),
+            np.concatenate((arrived, future.arrival - t)),
+            np.concatenate((np.array([view.prompt for view in waiting], np.int64), future.prompt)),
+            np.concatenate((np.array(lengths, np.int64), future.output)),
         )
         runs = []  # KV tokens that each running request holds now, and the rounds that are left
         for view in observation.running:
             tokens = view.size(t) - view.prompt
             left = draw_length(view, tokens, self.law, past, rng) - tokens
             runs.append((view.size(t), left))
-        order = first_order(*columns[1:])
-        if plan is not None:
-            known = names_now(
-                plan.names.tolist(),
-                plan.future,
-                {v.index: (v.arrival, v.prompt, o) for v, o in zip(waiting, lengths, strict=True)},
-                t,
-                None if future is plan.future else (-1 - to_come).tolist(),
-            )
-            start = dict(zip(known, plan.start.tolist(), strict=True))
-            planned = np.array([start.get(name, -1) for name in columns[0].tolist()], np.int64)
-            order = merged_order(order, planned)
+        first = first_order(*columns[1:])
         columns = _closer(columns, runs)
         fixed = _held(runs, observation.kv_capacity, *columns[1:])
         world = World(*columns, fixed, observation.kv_capacity, np.zeros(0, np.int64))
-        world.solve(order, 0, 0.0, random_stream(0))
-        return Scene(future, world, t, 1.0 if plan is None or anew else REHEAT)
+        known = plan or {}
+        planned = np.array([known.get(int(i), -1) for i in columns[0]], np.int64)
+        order = merged_order(first, planned)
+        # Where no request is to come and there is a plan, it is only improved.
+        refine = future.arrival.size == 0 and bool(plan)
+        if refine and _is_told(observation) and (planned >= t).all():
+            world.start = planned - t
+            world.improve(self.effort, REHEAT, stream)
+        else:
+            world.solve(order, self.effort, REHEAT if refine else 1.0, stream)
+        return world
 
-    def votes(self, observation: Observation, worlds: Sequence[Scene]) -> Counter[Decision]:
-        """Return what the schedules start now, as far as it fits; at least one if nothing runs."""
+    def vote(self, observation: Observation, worlds: list[World], stream: Stream) -> Decision:
+        """Elect requests to start; at least one if nothing runs."""
         waiting = {view.index: view for view in observation.waiting}
-        found: Counter[Decision] = Counter()
-        for world in sorted((scene.world for scene in worlds), key=lambda world: world.cost):
-            world.in_index_order()
-            held, chosen = 0, []
-            for i in world.starts_now().tolist():
-                if _fits_next_round(observation, waiting[i], held):
-                    held += waiting[i].prompt + 1
-                    chosen.append(i)
-            if not chosen and not observation.running:
-                chosen = [world.first_to_start()]
-            found[Decision(start=tuple(sorted(chosen)))] += 1
-        return found
+        if _is_told(observation) and all((world.who >= 0).all() for world in worlds):
+            return _best_starts(observation, worlds, stream)
 
-    def plan(self, observation: Observation, world: Scene) -> Plan:
-        """Return when the requests that have not started do in a world."""
-        return Plan(world.future, world.world.who, world.time + world.world.start)
+        def ballots(chosen: list[int]) -> list[list[int]]:
+            held = sum(waiting[i].prompt + 1 for i in chosen)
+            wanted = [
+                [
+                    i
+                    for i in world.starts_now().tolist()
+                    if _fits_next_round(observation, waiting[i], held)
+                ]
+                for world in worlds
+            ]
+            if any(wanted) or chosen or observation.running:
+                return wanted
+            return [[world.first_to_start()] for world in worlds]
+
+        def commit(chosen: list[int]) -> None:
+            for world in worlds:
+                world.commit(chosen[-1], self.effort, stream)
+
+        must = not observation.running
+        return Decision(start=tuple(elected(ballots, commit, at_least_one=must)))
+
+    def plan(self, observation: Observation, world: World, decision: Decision) -> Plan:
+        """Return when the requests that wait start in a world."""
+        there = world.who >= 0
+        start = observation.time + world.start[there]
+        return dict(zip(world.who[there].tolist(), start.tolist(), strict=True))
 
 
-def _column(here: list[int], to_come: IntArray) -> IntArray:
-    return np.concatenate((np.array(here, np.int64), to_come))
+def _is_told(observation: Observation) -> bool:
+    """Whether all output lengths are known."""
+    here = (*observation.waiting, *observation.running)
+    return all(view.shortest is not None and view.shortest == view.longest for view in here)
+
+
+def _best_starts(observation: Observation, worlds: list[World], stream: Stream) -> Decision:
+    """Start what the best schedule of a certain future does; the others go on from there."""
+    best = min(worlds, key=lambda world: world.cost)
+    waiting = {view.index: view for view in observation.waiting}
+    held, chosen = 0, []
+    for i in best.starts_now().tolist():
+        if _fits_next_round(observation, waiting[i], held):
+            held += waiting[i].prompt + 1
+            chosen.append(i)
+    if not chosen and not observation.running:
+        chosen = [best.first_to_start()]
+    worlds[:] = [world.after(chosen, stream) for world in worlds]
+    return Decision(start=tuple(chosen))
 
 
 def _fits_next_round(observation: Observation, view: RequestView, held: int) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ....models.instance import IntArray
 from ...coupling.bayes_policy import BayesPolicy
-from ...coupling.comparison import ComparingSession
+from ...coupling.comparison import SCHEDULES, ComparingSession
 from ...coupling.futures import Future, Law, draw_length
 from ...coupling.history import History, Past
 from ...coupling.plans import merged_order, names_now
@@ -207,6 +207,7 @@ class BayesRun(ComparingSession[SeparateObservation, BatchDecision, Scene, Plan]
     model: ClassVar[str] = Bayes.model
     summary: ClassVar[str] = Bayes.summary
     length_kinds: ClassVar[tuple[str, ...]] = Bayes.length_kinds
+    most_compared: ClassVar[int] = 6
 
     def __init__(self, policy: Bayes, law: Law | None = None) -> None:
         super().__init__(policy, law)
@@ -223,6 +224,10 @@ class BayesRun(ComparingSession[SeparateObservation, BatchDecision, Scene, Plan]
         decision = serve(observation, tokens_left)
         self.plans = [plan and plan.after(decision) for plan in self.plans]
         return decision
+
+    def steps_for(self, decisions: int) -> int:
+        """Return what is left of the effort, in equal parts."""
+        return int((1 - SCHEDULES) * self.effort / decisions)
 
     def drawn(
         self,
