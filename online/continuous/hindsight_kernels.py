@@ -280,7 +280,7 @@ def best_of(
     for row in range(orders.shape[0]):
         for most in limits:
             for wave in waves:
-                if wave > 1 and wave >= most:
+                if wave > max(1, most):
                     continue
                 cost = cost_of(scene, orders[row], most, wave, admitted)
                 if cost < best:
