@@ -17,6 +17,9 @@ from .observation import ContinuousObservation
 #: Temperatures at the first and the last step, as shares of the mean latency.
 HEAT = (0.05, 0.005)
 
+#: Sizes of waves that are tried, as shares of the seats.
+WAVES = np.array([0.125, 0.25, 0.375])
+
 #: Share of the steps when a world is solved again.
 FEWER = 0.25
 
@@ -35,15 +38,18 @@ class World:
         Positions of those without a cache, the first to be admitted first.
     most : int
         Most requests that run at once.
+    wave : int
+        How many fewer than that run when a wave of admissions begins; 1 for no waves.
     """
 
     names: IntArray
     scene: Scene
     order: IntArray
     most: int
+    wave: int = 1
 
-    def try_lists(self, planned: IntArray | None, most: int) -> None:
-        """Take the best of the usual orders, and of the one planned, each with some limits."""
+    def try_lists(self, planned: IntArray | None, most: int, wave: int = 1) -> None:
+        """Take the best of the usual orders, and of the one planned, with some limits and waves."""
         scene, who = self.scene, self.order
         s, o = scene.prompt[who] + scene.tokens[who], scene.output[who] - scene.tokens[who]
         keys = [scene.arrival[who], o, s + o, s * o + o * (o + 1) // 2, _work(scene.law, s, o)]
@@ -52,24 +58,27 @@ class World:
             rows.append(planned)
         seats, running = int(scene.numbers[SEATS]), scene.running.size
         limits = np.unique(np.clip([running, running + 1, most, seats], 1, seats))
-        found = np.zeros(2, np.int64)
-        best_of(scene, np.array(rows), limits, found)
-        self.order, self.most = rows[int(found[0])].copy(), int(found[1])
+        waves = np.unique([1, wave, *(seats * WAVES).astype(np.int64)])
+        waves = waves[waves > 0]
+        found = np.zeros(3, np.int64)
+        best_of(scene, np.array(rows), limits, waves, found)
+        self.order = rows[int(found[0])].copy()
+        self.most, self.wave = int(found[1]), int(found[2])
 
     def solve(self, steps: int, fixed: int, stream: Stream) -> None:
         """Anneal from the list on, the first `fixed` in their places."""
         admitted = np.empty(self.order.size, np.int64)
-        cost = cost_of(self.scene, self.order, self.most, admitted)
+        cost = cost_of(self.scene, self.order, self.most, self.wave, admitted)
         mean = cost / max(1, self.scene.arrival.size)
         heat = (HEAT[0] * mean, HEAT[1] * mean)
-        self.order, self.most, _ = anneal(
-            self.scene, self.order, self.most, fixed, steps, heat, stream
+        self.order, self.most, self.wave, _ = anneal(
+            self.scene, self.order, self.most, self.wave, fixed, steps, heat, stream
         )
 
     def admitted(self) -> list[int]:
         """Return the requests, by index, that the schedule admits now, in order."""
         admitted = np.empty(self.order.size, np.int64)
-        cost_of(self.scene, self.order, self.most, admitted)
+        cost_of(self.scene, self.order, self.most, self.wave, admitted)
         chosen: list[int] = self.names[admitted[admitted >= 0]].tolist()
         return chosen
 
@@ -81,6 +90,7 @@ class World:
         self.order = np.append(front, self.order[~np.isin(self.order, front)])
         self.most = max(self.most, self.scene.running.size + len(chosen))
         if not agreed:
+            self.wave = 1  # it is not one that is over
             self.solve(int(FEWER * steps), len(chosen), stream)
 
 

@@ -1,7 +1,8 @@
 """List schedules of a sampled future from a batch boundary on, compiled: cost, and annealing.
 
 A list schedule serves all that runs, and admits in its order, while the order's first that is there
-fits: seats, token budget, and a plan in which all complete. Batches of the same requests are
+fits: seats, token budget, and a plan in which all complete. It may admit in waves, so that few
+others wait for their tokens while prompts are read. Batches of the same requests are
 counted at once. Blocks are reckoned half full, and times are rounded once per run of batches: the
 schedules are compared with each other, and decisions are checked by the rules themselves.
 """
@@ -55,9 +56,12 @@ _NEVER = 2**62
 #: Share of annealing steps that change the limit on running requests.
 LIMIT_STEPS = 0.15
 
+#: Share of those that change the size of waves.
+WAVE_STEPS = 0.1
+
 
 @njit(cache=True, nogil=True)
-def cost_of(scene: Scene, order: IntArray, most: int, admitted: IntArray) -> int:
+def cost_of(scene: Scene, order: IntArray, most: int, wave: int, admitted: IntArray) -> int:
     """Return the total latency of a list schedule.
 
     Parameters
@@ -68,6 +72,9 @@ def cost_of(scene: Scene, order: IntArray, most: int, admitted: IntArray) -> int
         Requests without a cache, the first to be admitted first.
     most : int
         Most requests that run at once, ≥ 1.
+    wave : int
+        How many fewer than `most` run when a wave of admissions begins, ≥ 1; it goes on while
+        requests are admitted or read their prompts. 1 for no waves.
     admitted : ndarray of int64
         Filled with those that are admitted in the first batch, then −1.
     """
@@ -95,7 +102,10 @@ def cost_of(scene: Scene, order: IntArray, most: int, admitted: IntArray) -> int
         active[k] = i
         k += 1
     head = 0
+    is_open = r > 0
     while True:
+        is_open = is_open or k == 0 or k <= seats - wave
+        before = k
         ready = k - r
         left = budget - ready
         per = max(1, left)
@@ -108,7 +118,7 @@ def cost_of(scene: Scene, order: IntArray, most: int, admitted: IntArray) -> int
         while head < order.size and inside[order[head]]:
             head += 1
         wait = 0
-        for turn in range(head, order.size):
+        for turn in range(head if is_open else order.size, order.size):
             i = order[turn]
             if inside[i] or scene.arrival[i] > now:
                 continue
@@ -128,8 +138,9 @@ def cost_of(scene: Scene, order: IntArray, most: int, admitted: IntArray) -> int
             if batch == 0:
                 admitted[first] = i
                 first += 1
+        is_open = k > before or r > 0 or wave == 1
         later = _NEVER
-        for turn in range(head, order.size):
+        for turn in range(head if is_open or k == 0 else order.size, order.size):
             if not inside[order[turn]] and scene.arrival[order[turn]] > now:
                 later = min(later, scene.arrival[order[turn]])
         if k == 0:
@@ -257,19 +268,24 @@ def _batches_until(time: int, most: int, divisor: int, step: int, growth: int) -
 
 
 @njit(cache=True, nogil=True)
-def best_of(scene: Scene, orders: IntArray, limits: IntArray, found: IntArray) -> int:
-    """Try orders, shape (c, m), with each of some limits; return the least cost.
+def best_of(
+    scene: Scene, orders: IntArray, limits: IntArray, waves: IntArray, found: IntArray
+) -> int:
+    """Try orders, shape (c, m), with each of some limits and waves; return the least cost.
 
-    `found` gets the number of the order and the limit.
+    `found` gets the number of the order, the limit and the wave.
     """
     best = _NEVER
     admitted = np.empty(orders.shape[1], np.int64)
     for row in range(orders.shape[0]):
         for most in limits:
-            cost = cost_of(scene, orders[row], most, admitted)
-            if cost < best:
-                best = cost
-                found[0], found[1] = row, most
+            for wave in waves:
+                if wave > max(1, most):
+                    continue
+                cost = cost_of(scene, orders[row], most, wave, admitted)
+                if cost < best:
+                    best = cost
+                    found[0], found[1], found[2] = row, most, wave
     return best
 
 
@@ -278,28 +294,32 @@ def anneal(
     scene: Scene,
     order: IntArray,
     most: int,
+    wave: int,
     fixed: int,
     steps: int,
     heat: tuple[float, float],
     stream: Stream,
-) -> tuple[IntArray, int, int]:
-    """Anneal over orders and limits, the first `fixed` in their places; return the best found.
+) -> tuple[IntArray, int, int, int]:
+    """Anneal over orders, limits and waves, the first `fixed` in their places; return the best.
 
     A step moves a request to another place, more often to the front, swaps two, or changes the
-    limit.
+    limit or the wave.
     """
     m, seats = order.size, scene.numbers[SEATS]
     admitted = np.empty(m, np.int64)
     here, best = order.copy(), order.copy()
-    cost = cost_of(scene, here, most, admitted)
-    best_cost, best_most = cost, most
+    cost = cost_of(scene, here, most, wave, admitted)
+    best_cost, best_most, best_wave = cost, most, wave
     trial = here.copy()
     free = m - fixed
     for step in range(steps):
-        limit = most
+        limit, size = most, wave
         trial[:] = here
-        if uniform(stream) < LIMIT_STEPS or free < 2:
+        v = uniform(stream)
+        if v < LIMIT_STEPS or free < 2:
             limit = min(seats, max(1, most + below(stream, 7) - 3))
+        elif v < LIMIT_STEPS + WAVE_STEPS:
+            size = min(limit, max(1, wave + below(stream, 2 * (wave // 2) + 3) - wave // 2 - 1))
         else:
             u = uniform(stream)
             to = fixed + int(u * u * free)
@@ -313,12 +333,12 @@ def anneal(
             else:
                 trial[at:to] = here[at + 1 : to + 1]
                 trial[to] = i
-        now = cost_of(scene, trial, limit, admitted)
+        now = cost_of(scene, trial, limit, size, admitted)
         hot = heat[0] * (heat[1] / heat[0]) ** (step / max(1, steps))
         if now <= cost or uniform(stream) < np.exp((cost - now) / max(hot, 1e-9)):
             here[:] = trial
-            most, cost = limit, now
+            most, wave, cost = limit, size, now
             if cost < best_cost:
                 best[:] = here
-                best_cost, best_most = cost, most
-    return best, best_most, best_cost
+                best_cost, best_most, best_wave = cost, most, wave
+    return best, best_most, best_wave, best_cost

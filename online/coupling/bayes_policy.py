@@ -1,10 +1,11 @@
-"""What the policies ``bayes`` of all batching regimes share: options, and the course of a decision.
+"""What the policies ``bayes`` of all batching regimes share: options, and what a run keeps.
 
 Futures are drawn from a law given what has arrived; in each, a hindsight schedule of all that runs,
-waits and is to come is found. Then the schedules vote: an action's compensation is 0 where the
-hindsight schedule takes it, so the most votes mean the smallest estimated probability of a
-disagreement, which is the Bayes selector (`bayes_selector`). The schedules are kept as plans, from
-which the searches of the next decision begin. No constant regret is claimed for latency.
+waits and is to come is found. Either whole decisions are compared over all futures (`comparison`),
+or the schedules vote (`VotingSession`): an action's compensation is 0 where the hindsight schedule
+takes it, so the most votes mean the smallest estimated probability of a disagreement, which is the
+Bayes selector (`bayes_selector`). The schedules are kept as plans, from which the searches of the
+next decision begin. No constant regret is claimed for latency.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class BayesPolicy(ABC, Generic[Observation, Decision]):
     samples : int
         K ≥ 1 futures per decision.
     effort : int
-        Annealing steps per future, ≥ 0.
+        Annealing steps per future and decision, ≥ 0.
     lengths : str
         What is known of output lengths; within an interval, or where nothing is known, they are
         drawn too.
@@ -81,8 +82,8 @@ class BayesPolicy(ABC, Generic[Observation, Decision]):
         """Return the policy for one run: it keeps its plans from decision to decision."""
 
 
-class BayesSession(ABC, Generic[Observation, Decision, World, Plan]):
-    """One run of a policy ``bayes``: where it votes, its futures, and what of them is kept.
+class BayesSession(ABC, Generic[Observation, Decision, Plan]):
+    """One run of a policy ``bayes``: what it keeps from decision to decision.
 
     Parameters
     ----------
@@ -100,6 +101,20 @@ class BayesSession(ABC, Generic[Observation, Decision, World, Plan]):
         self.law = LAWS[policy.law] if law is None else law
         self.plans: list[Plan | None] = [None] * policy.samples
 
+    @abstractmethod
+    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
+        """Draw futures, find their hindsight schedules, and decide by them."""
+
+    @abstractmethod
+    def without_vote(self, observation: Observation) -> Decision | None:
+        """Return the decision where there is no choice; None where there is one."""
+
+
+class VotingSession(
+    BayesSession[Observation, Decision, Plan], Generic[Observation, Decision, World, Plan]
+):
+    """One run in which the schedules vote; its parameters are `BayesSession`'s."""
+
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
         """Draw futures, find their hindsight schedules, and let them vote."""
         decision = self.without_vote(observation)
@@ -112,10 +127,6 @@ class BayesSession(ABC, Generic[Observation, Decision, World, Plan]):
         decision = self.vote(observation, worlds, stream)
         self.plans = [self.plan(observation, world, decision) for world in worlds]
         return decision
-
-    @abstractmethod
-    def without_vote(self, observation: Observation) -> Decision | None:
-        """Return the decision where there is no choice; None where there is one."""
 
     @abstractmethod
     def solved(

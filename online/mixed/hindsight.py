@@ -8,6 +8,7 @@ the order that they had, with it fixed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,18 @@ class World:
     M: int
     start: IntArray
 
+    @property
+    def cost(self) -> int:
+        """Total latency under the schedule, less the output lengths."""
+        return int(self.start.sum())
+
+    def improve(self, steps: int, heat: float, stream: Stream) -> None:
+        """Anneal from the schedule on; keep it if that finds none that is better."""
+        before = self.start
+        self.solve(np.argsort(before, kind="stable"), steps, heat, stream)
+        if self.start.sum() > before.sum():
+            self.start = before
+
     def solve(self, order: IntArray, steps: int, heat: float, stream: Stream) -> None:
         """Anneal from an order; the profile grows until the order fits."""
         weight = np.ones(self.who.size, np.int64)
@@ -87,6 +100,24 @@ class World:
         if not agreed and self.who.size:
             order = np.argsort(self.start, kind="stable")
             self.solve(order, int(FEWER * steps), REHEAT, stream)
+
+    def after(self, requests: Sequence[int], stream: Stream) -> World:
+        """Return the world when requests, by index, start now, and no others do before round 1.
+
+        The schedule of the others stays if it agrees with that; if not, they are placed anew, in
+        their order.
+        """
+        chosen = np.isin(self.who, requests)
+        fixed = self.fixed.copy()
+        for i in np.flatnonzero(chosen).tolist():
+            add_run(fixed, int(self.prompt[i]), int(self.output[i]), 0)
+        kept = ~chosen
+        columns = (self.prompt[kept], self.output[kept])
+        release, start = np.maximum(self.release[kept], 1), self.start[kept]
+        world = World(self.who[kept], release, *columns, fixed, self.M, start)
+        if (self.start[chosen] > 0).any() or (start == 0).any():
+            world.solve(np.argsort(start, kind="stable"), 0, 0.0, stream)
+        return world
 
 
 def first_order(release: IntArray, prompt: IntArray, output: IntArray) -> IntArray:

@@ -20,6 +20,7 @@ from ...solvers.random_stream import Stream
 from ...solvers.separate.compiled_instance import Machine
 from ...solvers.separate.search.annealing import Begin, anneal, start_annealing, take_up
 from ...solvers.separate.search.encoding import Encoding, plain_encoding
+from ...solvers.separate.search.list_encodings import after_batch
 from ...solvers.separate.search.running import Running
 from ...solvers.separate.search.schedule_builder import (
     REJECTED,
@@ -68,17 +69,15 @@ class World:
         The hindsight schedule of those without KV.
     cost : int
         Latencies of all requests under it.
+    paid : int
+        Those of the requests that are complete.
     """
 
     machine: Machine
     begin: Begin
     code: Encoding
     cost: int
-
-    @property
-    def without_kv(self) -> IntArray:
-        """Positions of those who do not run."""
-        return np.setdiff1d(np.arange(self.machine.arrival.size), self.begin.running.who)
+    paid: int = 0
 
     def try_codes(self, codes: Iterable[Encoding]) -> None:
         """Take the best of several codes."""
@@ -87,14 +86,36 @@ class World:
             if cost < self.cost:
                 self.code, self.cost = code, cost
 
+    def share(self, other: World) -> None:
+        """Take the schedule of a world of the same moment if it is better here.
+
+        Requests are the same by position: first those here, then those to come by their turn.
+        """
+        code, who, n = other.code, self.code.order, self.machine.arrival.size
+        order = code.order[code.order < n]
+        order = np.append(order, who[~np.isin(who, order)])
+        self.try_codes(
+            [
+                Encoding(
+                    order,
+                    fitted(code.wait, who.size, 0),
+                    fitted(code.least, who.size, 1),
+                    fitted(code.most, who.size, n),
+                    fitted(code.urgency, n, 0),
+                    fitted(code.firm, n, 0),
+                )
+            ]
+        )
+
     def solve(self, steps: int, heat: float, stream: Stream) -> None:
         """Anneal from the code on."""
         walk = start_annealing(self.machine, self.begin, self.code)
-        mean = self.cost / max(1, self.machine.arrival.size)
+        unfinished = int(self.begin.running.counts[0]) + self.code.order.size
+        mean = (self.cost - self.paid) / max(1, unfinished)
         if steps > 0:
             hot = max(HEAT[0] * heat, HEAT[1]) * mean
             anneal(self.machine, walk, stream, (0, steps, steps), (hot, HEAT[1] * mean))
-        self.code, self.cost = walk.best, int(walk.cost[1])
+        self.code, self.cost = walk.best, self.paid + int(walk.cost[1])
 
     def first(self) -> First:
         """Return the first batch of the schedule; a request must be there, or to come."""
@@ -106,22 +127,49 @@ class World:
             return First("token", members, now)
         return First("prompt", members, max(now, int(machine.arrival[list(members)].max())))
 
-    def commit(self, chosen: Sequence[int], first: First, steps: int, stream: Stream) -> None:
-        """Put requests into a prompt batch that starts now; solve again if they were not there."""
-        now = self.begin.now
-        agreed = first.kind == "prompt" and first.start == now and {*chosen} <= {*first.members}
-        order, wait, least, most = self.code[:4]
-        rest = order[~np.isin(order, chosen)]
-        if not agreed:  # they are a batch more
-            wait, least, most = (np.append(0, column[:-1]) for column in (wait, least, most))
-            most[:1] = order.size
-        order = np.append(chosen, rest).astype(np.int64)
-        self.code = Encoding(order, wait, least, most, *self.code[4:])
-        self.code.wait[:1], self.code.least[:1] = 0, 1
-        self.begin = self.begin._replace(fixed=len(chosen))
-        self.cost = self._cost(self.code)
-        if not agreed:
-            self.solve(int(FEWER * steps), REHEAT, stream)
+    def after(self, kind: Kind, members: Sequence[int]) -> World:
+        """Return the world at the end of a batch that starts now, with the rest of the schedule.
+
+        Parameters
+        ----------
+        kind : {"prompt", "token"}
+            Kind of the batch.
+        members : sequence of int
+            Positions of its requests; the state at its end must be safe.
+        """
+        machine, running, now = self.machine, self.begin.running, self.begin.now
+        m = running.counts[0]
+        who, to_go, held = running.who[:m], running.to_go[:m], running.held[:m]
+        if kind == "prompt":
+            joined = np.array(members, np.int64)
+            now += machine.law.prompt_batch(int(machine.prompt[joined].sum()))
+            who = np.append(who, joined)
+            to_go = np.append(to_go, machine.output[joined] - 1)
+            held = np.append(held, machine.prompt[joined] + 1)
+        else:
+            served = np.isin(who, members)
+            now += machine.law.token_batch(len(members), int(held[served].sum()))
+            to_go, held = to_go - served, held + served
+        left = to_go > 0
+        done = now - machine.arrival[who[~left]]
+        begin = Begin(in_order(who[left], to_go[left], held[left]), int(now), 0)
+        code = after_batch(self.code, kind, members)
+        world = World(machine, begin, code, REJECTED, self.paid + int(done.sum()))
+        world.try_codes([code])
+        if kind == "prompt":  # it may be one batch more
+            m = code.order.size
+            more = (column[:m] for column in (self.code.wait, self.code.least, self.code.most))
+            world.try_codes([Encoding(code.order, *more, code.urgency, code.firm)])
+        return world
+
+    def idle(self, until: int) -> World:
+        """Return the world when the GPU has idled until a request comes, or until a time."""
+        coming = self.machine.arrival[self.code.order]
+        coming = coming[coming > self.begin.now]
+        now = min(until, int(coming.min())) if coming.size else until
+        world = World(self.machine, self.begin._replace(now=now), self.code, REJECTED, self.paid)
+        world.try_codes([self.code])
+        return world
 
     def _cost(self, code: Encoding) -> int:
         return self._decode(code, np.zeros(0, np.int64))
@@ -130,13 +178,14 @@ class World:
         space = working_space(self.machine.arrival.size)
         take_up(self.begin, space)
         cost = latency_from(self.machine, space, self.begin.now, code, float(REJECTED), log)
-        return int(cost)
+        return self.paid + int(cost)
 
 
 def make_world(machine: Machine, running: Running, now: int) -> World:
     """Return a world without a schedule yet: the first code that is tried is taken."""
-    nobody = plain_encoding(np.zeros(0, np.int64), machine.arrival.size)
-    return World(machine, Begin(running, now, 0), nobody, REJECTED)
+    n = machine.arrival.size
+    without_kv = np.setdiff1d(np.arange(n), running.who[: running.counts[0]])
+    return World(machine, Begin(running, now, 0), plain_encoding(without_kv, n), REJECTED)
 
 
 def in_order(who: IntArray, to_go: IntArray, held: IntArray) -> Running:
@@ -144,3 +193,10 @@ def in_order(who: IntArray, to_go: IntArray, held: IntArray) -> Running:
     order = np.lexsort((who, -held, to_go))
     count = np.array([who.size, held.sum()], np.int64)
     return Running(who[order], to_go[order], held[order], count)
+
+
+def fitted(column: IntArray, size: int, more: int) -> IntArray:
+    """A column cut to a size, or filled up."""
+    filled = np.full(size, more, np.int64)
+    filled[: column.size] = column[:size]
+    return filled

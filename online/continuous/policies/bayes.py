@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 
 from ....models.instance import IntArray
-from ...coupling.bayes_policy import BayesPolicy, BayesSession
+from ...coupling.bayes_policy import BayesPolicy, VotingSession
 from ...coupling.bayes_selector import elected
 from ...coupling.futures import Future, Law, draw_length
 from ...coupling.history import History, Past
@@ -38,11 +38,14 @@ class Plan(NamedTuple):
         for the j-th of the future.
     most : int
         Most requests that run at once.
+    wave : int
+        How many fewer than that run when a wave of admissions begins.
     """
 
     future: Future
     order: tuple[int, ...]
     most: int
+    wave: int
 
 
 class Sampled(NamedTuple):
@@ -98,7 +101,7 @@ class Bayes(BayesPolicy[ContinuousObservation, ContinuousDecision]):
         return BayesRun(self)
 
 
-class BayesRun(BayesSession[ContinuousObservation, ContinuousDecision, Sampled, Plan]):
+class BayesRun(VotingSession[ContinuousObservation, ContinuousDecision, Sampled, Plan]):
     """One run of `Bayes`; its parameters are those of `BayesSession`."""
 
     model: ClassVar[str] = Bayes.model
@@ -154,8 +157,10 @@ class BayesRun(BayesSession[ContinuousObservation, ContinuousDecision, Sampled, 
             for view in views
         ]
         world = make_world(observation, drawn, future)
-        planned = None if plan is None else _planned(world, plan)
-        world.try_lists(planned, gpu.running if plan is None else plan.most)
+        if plan is None:
+            world.try_lists(None, gpu.running)
+        else:
+            world.try_lists(_planned(world, plan), plan.most, plan.wave)
         world.solve(self.effort, 0, stream)
         return Sampled(future, world)
 
@@ -182,7 +187,7 @@ class BayesRun(BayesSession[ContinuousObservation, ContinuousDecision, Sampled, 
     ) -> Plan:
         """Return the world's schedule as it goes on after the decision."""
         made = world.world
-        return Plan(world.future, tuple(made.names[made.order].tolist()), made.most)
+        return Plan(world.future, tuple(made.names[made.order].tolist()), made.most, made.wave)
 
     def _future(self, observation: ContinuousObservation, rng: np.random.Generator) -> Future:
         """Draw a future; drop requests that could never run, and the last of many."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ....models.instance import IntArray
-from ...coupling.bayes_policy import BayesPolicy, BayesSession
+from ...coupling.bayes_policy import BayesPolicy, VotingSession
 from ...coupling.bayes_selector import elected
 from ...coupling.futures import draw_length
 from ...coupling.history import Past
@@ -35,7 +35,9 @@ class Bayes(BayesPolicy[Observation, Decision]):
 
     At each round boundary at which a waiting request fits, `samples` futures are drawn, and for
     each a hindsight schedule is found (annealing of `effort` steps, from the schedules of the last
-    decision). Requests are elected in turn (`bayes_selector.elected`). The options are those of
+    decision). Requests are elected in turn (`bayes_selector.elected`). Where the future is certain,
+    since none is to come and all lengths are told, the worlds are as many schedules of it: what the
+    best of them starts is started, and it is only left for a better one. The options are those of
     `BayesPolicy`; lengths may be "exact", "predicted", "interval" or "none".
 
     Examples
@@ -60,7 +62,7 @@ class Bayes(BayesPolicy[Observation, Decision]):
         return BayesRun(self)
 
 
-class BayesRun(BayesSession[Observation, Decision, "World", Plan]):
+class BayesRun(VotingSession[Observation, Decision, "World", Plan]):
     """One run of `Bayes`."""
 
     summary: ClassVar[str] = Bayes.summary
@@ -110,12 +112,18 @@ class BayesRun(BayesSession[Observation, Decision, "World", Plan]):
         order = merged_order(first, planned)
         # Where no request is to come and there is a plan, it is only improved.
         refine = future.arrival.size == 0 and bool(plan)
-        world.solve(order, self.effort, REHEAT if refine else 1.0, stream)
+        if refine and _is_told(observation) and (planned >= t).all():
+            world.start = planned - t
+            world.improve(self.effort, REHEAT, stream)
+        else:
+            world.solve(order, self.effort, REHEAT if refine else 1.0, stream)
         return world
 
     def vote(self, observation: Observation, worlds: list[World], stream: Stream) -> Decision:
         """Elect requests to start; at least one if nothing runs."""
         waiting = {view.index: view for view in observation.waiting}
+        if _is_told(observation) and all((world.who >= 0).all() for world in worlds):
+            return _best_starts(observation, worlds, stream)
 
         def ballots(chosen: list[int]) -> list[list[int]]:
             held = sum(waiting[i].prompt + 1 for i in chosen)
@@ -143,6 +151,27 @@ class BayesRun(BayesSession[Observation, Decision, "World", Plan]):
         there = world.who >= 0
         start = observation.time + world.start[there]
         return dict(zip(world.who[there].tolist(), start.tolist(), strict=True))
+
+
+def _is_told(observation: Observation) -> bool:
+    """Whether all output lengths are known."""
+    here = (*observation.waiting, *observation.running)
+    return all(view.shortest is not None and view.shortest == view.longest for view in here)
+
+
+def _best_starts(observation: Observation, worlds: list[World], stream: Stream) -> Decision:
+    """Start what the best schedule of a certain future does; the others go on from there."""
+    best = min(worlds, key=lambda world: world.cost)
+    waiting = {view.index: view for view in observation.waiting}
+    held, chosen = 0, []
+    for i in best.starts_now().tolist():
+        if _fits_next_round(observation, waiting[i], held):
+            held += waiting[i].prompt + 1
+            chosen.append(i)
+    if not chosen and not observation.running:
+        chosen = [best.first_to_start()]
+    worlds[:] = [world.after(chosen, stream) for world in worlds]
+    return Decision(start=tuple(chosen))
 
 
 def _fits_next_round(observation: Observation, view: RequestView, held: int) -> bool:

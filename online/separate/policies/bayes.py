@@ -1,19 +1,20 @@
-"""The Bayes selector for latency under separate batching: hindsight schedules vote."""
+"""The Bayes selector for latency under separate batching: what to do next, over all futures."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
 from ....models.instance import IntArray
-from ...coupling.bayes_policy import BayesPolicy, BayesSession
-from ...coupling.bayes_selector import elected, most_wanted
+from ...coupling.bayes_policy import BayesPolicy
+from ...coupling.comparison import SCHEDULES, ComparingSession
 from ...coupling.futures import Future, Law, draw_length
 from ...coupling.history import History, Past
+from ...coupling.plans import merged_order, names_now
 from ...lengths import PLANNING_KINDS
 from ..decision import BatchDecision
 from ..observation import SeparateObservation, SeparateView
@@ -56,49 +57,116 @@ class Plan(NamedTuple):
         return self._replace(code=after_batch(self.code, decision.kind, members.tolist()))
 
 
-class Scene(NamedTuple):
-    """A world, the future that it is of, and who its requests are (see `Plan`)."""
+@dataclass(slots=True)
+class Scene:
+    """A world, the future that it is of, and who its requests are (see `Plan`).
+
+    Attributes
+    ----------
+    future : Future
+        Who is to come in it, as it was drawn.
+    names : ndarray of int64, shape (n,)
+        Who the world's requests are.
+    world : World
+        The moment with its schedule.
+    heat : float
+        Where annealing begins, as a share of that from list schedules.
+    spare : Encoding, optional
+        A schedule that is taken if annealing finds none that is better.
+    """
 
     future: Future
     names: IntArray
     world: World
+    heat: float
+    spare: Encoding | None = None
+
+    @property
+    def cost(self) -> int:
+        """Latencies of all requests, from now on."""
+        return self.world.cost
+
+    def key(self) -> tuple[bytes, ...]:
+        """Return what is equal for equal futures of the same moment."""
+        machine = self.world.machine
+        return tuple(
+            column.tobytes() for column in (machine.arrival, machine.prompt, machine.output)
+        )
+
+    def solve(self, steps: int, stream: Stream) -> None:
+        """Improve the schedule by annealing."""
+        self.world.solve(steps, self.heat, stream)
+        if self.spare is not None:
+            self.world.try_codes([self.spare])
+
+    def after(self, decision: BatchDecision) -> Scene:
+        """Return the scene when a decision has been carried out."""
+        from ..hindsight import REHEAT
+
+        if decision.kind is None:
+            world = self.world.idle(decision.wake_at)
+        else:
+            members = np.flatnonzero(np.isin(self.names, decision.requests))
+            world = self.world.after(decision.kind, members.tolist())
+        return Scene(self.future, self.names, world, REHEAT)
 
     def plan(self) -> Plan:
         """Return the world's schedule as a plan."""
         return Plan(self.future, self.names, self.world.code)
 
     def code_of(self, plan: Plan) -> Encoding:
-        """Return a plan's code; who has no place in its order takes one by arrival."""
-        from ....solvers.separate.search.encoding import Encoding
-        from ...coupling.plans import merged_order
+        """Return a plan's code; who has no place in its order takes one by arrival.
 
-        who, machine = self.world.without_kv, self.world.machine
-        place = {name: at for at, name in enumerate(plan.names[plan.code.order].tolist())}
-        column = {name: at for at, name in enumerate(plan.names.tolist())}
-        there = np.array([column.get(name, -1) for name in self.names.tolist()])
-        places = np.array([place.get(name, -1) for name in self.names[who].tolist()], np.int64)
-        by_arrival = np.argsort(machine.arrival[who], kind="stable")
+        Who has come takes the place of one that was to come by now (`names_now`).
+        """
+        from ....solvers.separate.search.encoding import Encoding
+        from ..hindsight import fitted
+
+        machine = self.world.machine
+        known = self._known(plan)
+        column = {name: at for at, name in enumerate(known)}
+        at = np.array([column.get(name, -1) for name in self.names.tolist()], np.int64)
+        place = np.full(plan.names.size, -1, np.int64)
+        place[plan.code.order] = np.arange(plan.code.order.size)
+        places, who = np.where(at >= 0, place[at], -1), self.world.code.order
+        by_arrival = who[np.argsort(machine.arrival[who], kind="stable")]
         return Encoding(
-            who[merged_order(by_arrival, places)],
-            _fitted(plan.code.wait, who.size, 0),
-            _fitted(plan.code.least, who.size, 1),
-            _fitted(plan.code.most, who.size, machine.arrival.size),
-            *(np.where(there >= 0, each[there], 0) for each in (plan.code.urgency, plan.code.firm)),
+            merged_order(by_arrival, places),
+            fitted(plan.code.wait, who.size, 0),
+            fitted(plan.code.least, who.size, 1),
+            fitted(plan.code.most, who.size, machine.arrival.size),
+            *(np.where(at >= 0, each[at], 0) for each in (plan.code.urgency, plan.code.firm)),
+        )
+
+    def _known(self, plan: Plan) -> list[int]:
+        """Who a plan's requests are here."""
+        machine, to_come = self.world.machine, self.names[self.names < 0].tolist()
+        columns = (self.names, machine.arrival, machine.prompt, machine.output)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return names_now(
+            plan.names.tolist(),
+            plan.future,
+            {name: (a, s, o) for name, a, s, o in rows if name >= 0},
+            self.world.begin.now,
+            None if plan.future is self.future else to_come,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Bayes(BayesPolicy[SeparateObservation, BatchDecision]):
-    """Do next what most hindsight schedules of sampled futures do next.
+    """Do next what is best over hindsight schedules of sampled futures.
 
-    At each boundary at which a waiting request could be admitted, each of `samples` futures gets a
-    hindsight schedule (annealing of `effort` steps). Futures and schedules are kept from decision
-    to decision, less what has not come true, and one of them is drawn anew each time, in turn. The
-    schedules vote first on the kind of batch: prompt, token, or to wait for an arrival. If prompts
-    win, the members of the batch are elected in turn (`bayes_selector.elected`). A token batch
-    serves the requests that most of them serve. Whatever they say, the batch leaves all running
-    requests a way to finish (`safety.all_can_finish`); the GPU is never left idle twice in a row
-    without an arrival. The options are those of `BayesPolicy`, a law's rounds being units of time;
+    At each boundary at which a waiting request could be admitted, or more run than a token batch
+    serves, each of `samples` futures gets a hindsight schedule (annealing of `effort` / 2 steps).
+    What these do next is compared: a prompt batch with its members, a token batch with its members,
+    or to wait for an arrival. Each is carried out in every future, the rest is annealed from there
+    on (`effort` / 2 steps in all), and the one of the least mean latency is done
+    (`coupling.comparison`). Futures and schedules are kept from decision to decision, less what has
+    not come true, and one of them is drawn anew each time, in turn. If the future is certain, the
+    best schedule so far is followed to its end, or left for a better one. Whatever they say, the
+    batch leaves all running requests a way to finish (`safety.all_can_finish`); the GPU is never
+    left idle twice in a row without an arrival. The options are those of `BayesPolicy`, a law's
+    rounds being units of time;
     lengths may be "exact", "predicted" or "interval", and never too short.
 
     Examples
@@ -123,7 +191,9 @@ class Bayes(BayesPolicy[SeparateObservation, BatchDecision]):
     effort: int = 2000
 
     model: ClassVar[str] = "separate"
-    summary: ClassVar[str] = "hindsight schedules of sampled futures vote on the next batch"
+    summary: ClassVar[str] = (
+        "the next batch that costs least over hindsight schedules of sampled futures"
+    )
     length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
 
     def session(self) -> BayesRun:
@@ -131,128 +201,127 @@ class Bayes(BayesPolicy[SeparateObservation, BatchDecision]):
         return BayesRun(self)
 
 
-class BayesRun(BayesSession[SeparateObservation, BatchDecision, Scene, Plan]):
+class BayesRun(ComparingSession[SeparateObservation, BatchDecision, Scene, Plan]):
     """One run of `Bayes`; its parameters are those of `BayesSession`."""
 
     model: ClassVar[str] = Bayes.model
     summary: ClassVar[str] = Bayes.summary
     length_kinds: ClassVar[tuple[str, ...]] = Bayes.length_kinds
+    most_compared: ClassVar[int] = 6
 
     def __init__(self, policy: Bayes, law: Law | None = None) -> None:
         super().__init__(policy, law)
         self._history = History()
         self._past = Past(0, 0, ())
-        self._turn = 0
         self._idled_with = 0
 
     def without_vote(self, observation: SeparateObservation) -> BatchDecision | None:
-        """Serve where no waiting request may be admitted; else prepare to draw one future anew."""
+        """Serve where there is no choice."""
         here = (*observation.running, *observation.waiting)
         self._past = self._history.look(observation.time, observation.gpu.kv_capacity, here)
-        if not any(_may_join(observation, [], view) for view in observation.waiting):
-            decision = serve(observation, tokens_left)
-            self.plans = [plan and plan.after(decision) for plan in self.plans]
-            return decision
-        self.plans[self._turn] = None
-        self._turn = (self._turn + 1) % len(self.plans)
-        return None
+        if _is_choice(observation):
+            return None
+        decision = serve(observation, tokens_left)
+        self.plans = [plan and plan.after(decision) for plan in self.plans]
+        return decision
 
-    def solved(
+    def steps_for(self, decisions: int) -> int:
+        """Return what is left of the effort, in equal parts."""
+        return int((1 - SCHEDULES) * self.effort / decisions)
+
+    def drawn(
         self,
         observation: SeparateObservation,
         plan: Plan | None,
+        *,
+        anew: bool,
         rng: np.random.Generator,
-        stream: Stream,
     ) -> Scene:
-        """Draw a future, or keep that of a plan, and solve it, from the plan where there is one."""
+        """Return a future with the schedule of the plan; one that is new also tries all lists."""
         from ....solvers.separate.search.list_encodings import first_encodings
         from ..hindsight import REHEAT
 
-        future = plan.future if plan else _possible(self.law.draw(self._past, rng), observation)
+        if plan is None or anew:
+            future = _possible(self.law.draw(self._past, rng), observation)
+        else:
+            future = plan.future
         scene = _unsolved(observation, future, self.law, self._past, rng)
         world = scene.world
-        codes = first_encodings(world.machine, world.without_kv, observation.time)
-        world.try_codes(code for _, code in codes)
-        if plan:
+        if anew:
+            codes = first_encodings(world.machine, world.code.order, observation.time)
+            world.try_codes(code for _, code in codes)
+        if plan is None:
+            return scene
+        if anew:
+            scene.spare = scene.code_of(plan)
+        else:
             world.try_codes([scene.code_of(plan)])
-        world.solve(self.effort, REHEAT if plan else 1.0, stream)
+            scene.heat = REHEAT
         return scene
 
-    def vote(
-        self, observation: SeparateObservation, worlds: list[Scene], stream: Stream
-    ) -> BatchDecision:
-        """Vote on the kind of batch, then on its members."""
-        now, arrived = observation.time, len(self._past.arrived)
-        firsts = [scene.world.first() for scene in worlds]
-        kinds = [_kind(first, now) for first in firsts]
-        possible = {"prompt": True, "token": bool(observation.running)}
-        possible["wait"] = self._idled_with < arrived
-        kind = most_wanted(filter(possible.get, possible), [[each] for each in kinds])
-        if kind == "wait":
-            self._idled_with = arrived
-            return BatchDecision(wake_at=min(f.start for f in firsts if f.start > now))
-        if kind == "prompt" and ("prompt" in kinds or not observation.running):
-            chosen = self._members(observation, [s.world for s in worlds], firsts, stream)
-            if chosen:
-                return BatchDecision("prompt", tuple(observation.waiting[i].index for i in chosen))
-        return _token_batch(observation, firsts)
+    def votes(
+        self, observation: SeparateObservation, worlds: Sequence[Scene]
+    ) -> Counter[BatchDecision]:
+        """Return the first batches of the schedules, as far as they are allowed."""
+        arrived = len(self._past.arrived)
+        found: Counter[BatchDecision] = Counter()
+        waits: Counter[int] = Counter()
+        for scene in sorted(worlds, key=lambda scene: scene.cost):
+            first = scene.world.first()
+            if first.start > observation.time:
+                waits[first.start] += 1
+                continue
+            decision = _allowed(observation, first)
+            if decision is not None:
+                found[decision] += 1
+        if waits and self._idled_with < arrived:
+            found[BatchDecision(wake_at=min(waits))] += waits.total()
+        if not found:
+            found[_simplest(observation)] += 1
+        return found
 
-    def _members(
-        self,
-        observation: SeparateObservation,
-        worlds: list[World],
-        firsts: list[First],
-        stream: Stream,
-    ) -> list[int]:
-        """Elect the requests of the prompt batch, by position among the waiting."""
-
-        def ballots(chosen: list[int]) -> list[list[int]]:
-            return _ballots(observation, worlds, firsts, chosen)
-
-        def commit(chosen: list[int]) -> None:
-            for world, first in zip(worlds, firsts, strict=True):
-                world.commit(chosen, first, self.effort, stream)
-            firsts[:] = [world.first() for world in worlds]
-
-        return elected(ballots, commit, at_least_one=True)
-
-    def plan(self, observation: SeparateObservation, world: Scene, decision: BatchDecision) -> Plan:
+    def plan(self, observation: SeparateObservation, world: Scene) -> Plan:
         """Return the world's schedule as it goes on after the decision."""
-        return world.plan().after(decision)
+        return world.plan()
+
+    def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
+        """Decide as all sessions do, and note with how many arrivals the GPU idles."""
+        decision = super().decide(observation, rng)
+        if decision.kind is None:
+            self._idled_with = len(self._past.arrived)
+        return decision
 
 
-def _ballots(
-    observation: SeparateObservation, worlds: list[World], firsts: list[First], chosen: list[int]
-) -> list[list[int]]:
-    """Which requests each world wants in a prompt batch now besides those chosen.
+def _is_choice(observation: SeparateObservation) -> bool:
+    """Whether a prompt batch is possible, or more requests run than a token batch serves."""
+    served = observation.gpu.token_batch_requests
+    if served is not None and len(observation.running) > served:
+        return True
+    return any(_may_join(observation, [], view) for view in observation.waiting)
 
-    If nothing runs and no world wants a prompt batch now, each wants the first in its order.
-    """
+
+def _allowed(observation: SeparateObservation, first: First) -> BatchDecision | None:
+    """Return a schedule's first batch, less the prompts that may not join; None if none may."""
     waiting = observation.waiting
-    batch = [waiting[i] for i in chosen]
-
-    def possible(members: Iterable[int]) -> list[int]:
-        here = (i for i in members if i < len(waiting) and i not in chosen)
-        return [i for i in here if _may_join(observation, batch, waiting[i])]
-
-    now = observation.time
-    wanted = [possible(f.members) if _kind(f, now) == "prompt" else [] for f in firsts]
-    if any(wanted) or observation.running or chosen:
-        return wanted
-    return [possible(world.code.order.tolist())[:1] for world in worlds]
-
-
-def _token_batch(observation: SeparateObservation, firsts: list[First]) -> BatchDecision:
-    """Serve those that most schedules serve, of equals those with the least to go."""
-    before = len(observation.waiting)
-    place = {view.index: before + position for position, view in enumerate(observation.running)}
-    votes = Counter(i for first in firsts if first.kind == "token" for i in first.members)
+    if first.kind == "prompt":
+        batch: list[SeparateView] = []
+        for i in first.members:
+            if i < len(waiting) and _may_join(observation, batch, waiting[i]):
+                batch.append(waiting[i])
+        members = tuple(sorted(view.index for view in batch))
+        return BatchDecision("prompt", members) if members else None
+    served = {observation.running[i - len(waiting)].index for i in first.members}
     longest = observation.gpu.kv_capacity
-    return serve(observation, lambda view: view.remaining - longest * votes[place[view.index]])
+    return serve(observation, lambda view: view.remaining - longest * (view.index in served))
 
 
-def _kind(first: First, now: int) -> str:
-    return first.kind if first.start == now else "wait"
+def _simplest(observation: SeparateObservation) -> BatchDecision:
+    """A token batch if one is possible, or the prompt of one request."""
+    if observation.running:
+        return serve(observation, tokens_left)
+    waiting = observation.waiting
+    view = next(view for view in waiting if _may_join(observation, [], view))
+    return BatchDecision("prompt", (view.index,))
 
 
 def _may_join(
@@ -320,11 +389,4 @@ def _unsolved(
     tokens = np.array([view.tokens for view in observation.running], np.int64)
     running = in_order(run, output[run] - tokens, prompt[run] + tokens)
     names = np.append([view.index for view in here], -1 - to_come).astype(np.int64)
-    return Scene(future, names, make_world(machine, running, observation.time))
-
-
-def _fitted(column: IntArray, size: int, more: int) -> IntArray:
-    """A column cut to a size, or filled up."""
-    filled = np.full(size, more, np.int64)
-    filled[: column.size] = column[:size]
-    return filled
+    return Scene(future, names, make_world(machine, running, observation.time), 1.0)

@@ -82,8 +82,12 @@ def test_a_world_keeps_its_schedule_feasible_while_starts_are_decided():
         world = World(who, release, prompt, output, np.zeros(30, np.int64), M, who)
         stream = random_stream(trial)
         world.solve(order, 200, 1.0, stream)
+        agreed = world.after(world.starts_now(), stream)
+        assert agreed.cost == world.cost  # with the others as they were
         chosen = int(rng.choice(who[who >= 0]))
-        world.commit(chosen, 200, stream)
+        world = world.after([chosen], stream)
+        world.improve(200, 1.0, stream)
+        assert np.all(world.start >= 1)
         held = world.fixed.copy()
         for s, o, k in zip(world.prompt, world.output, world.start, strict=True):
             held[k + 1 : k + o + 1] += s + np.arange(1, o + 1)

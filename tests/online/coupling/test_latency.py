@@ -213,28 +213,43 @@ def test_a_run_as_planned_costs_what_the_plan_does() -> None:
         assert {step.best for step in steps} == {schedule_value(instance, plan)}
 
 
-def test_a_committed_batch_is_the_first_of_every_world() -> None:
+def test_a_world_goes_on_after_its_own_first_batches_as_it_was_to() -> None:
+    # To the end, its cost does not rise; it is what the batches that it did take in all.
+    for seed in range(20):
+        instance = make_instance("separate-random", seed=seed, settings={"n": 8, "span": 6})
+        machine, nobody = machine_of(instance), np.zeros(0, np.int64)
+        world = make_world(machine, in_order(nobody, nobody, nobody), int(instance.arrival[0]))
+        world.try_codes(code for _, code in first_encodings(machine, np.arange(8), 0))
+        world.solve(100, 1.0, random_stream(seed))
+        batches = []
+        while world.code.order.size or world.begin.running.counts[0]:
+            first, before = world.first(), world.cost
+            if first.start > world.begin.now:
+                world = world.idle(first.start)
+            else:
+                batches.append(Batch(first.kind, first.start, first.members))
+                world = world.after(first.kind, first.members)
+            assert world.cost <= before
+        schedule = SeparateSchedule(batches)
+        assert check(instance, schedule) == []
+        assert schedule_value(instance, schedule) == world.cost == world.paid
+
+
+def test_a_world_goes_on_after_another_batch_too() -> None:
+    # What follows is a schedule from there on, so no better than the best one known to be.
     rng = np.random.default_rng(5)
     for seed in range(30):
-        instance = make_instance("separate-random", seed=seed, settings={"n": 8, "span": 6})
-        now, nobody = int(rng.integers(2, 7)), np.zeros(0, np.int64)
-        here = np.flatnonzero(instance.arrival <= now)
-        if here.size < 2:
-            continue
-        machine = machine_of(instance)
+        instance = tiny_separate([7, seed])
+        machine, nobody = machine_of(instance), np.zeros(0, np.int64)
+        now = int(instance.arrival.max())
         world = make_world(machine, in_order(nobody, nobody, nobody), now)
-        world.try_codes(code for _, code in first_encodings(machine, np.arange(8), now))
-        world.solve(100, 1.0, random_stream(seed))
-        solved = world.cost
-        chosen = rng.permutation(here)[:2].tolist()
-        world.commit(chosen, world.first(), 100, random_stream(seed))
-        first = world.first()
-        assert (first.kind, first.start) == ("prompt", now)
-        assert {*chosen} <= {*first.members}
-        before = world.cost
-        world.commit(list(first.members), first, 100, random_stream(seed))
-        assert world.cost == before  # it agrees
-        assert solved > 0
+        world.try_codes(code for _, code in first_encodings(machine, np.arange(instance.n), now))
+        chosen = [int(rng.integers(instance.n))]
+        after = world.after("prompt", chosen)
+        after.solve(100, 1.0, random_stream(seed))
+        assert after.cost >= brute_force_separate(instance)[0]
+        assert chosen[0] not in after.code.order
+        assert after.begin.now == now + machine.law.prompt_batch(int(machine.prompt[chosen[0]]))
 
 
 def test_history_learns_the_lengths_of_who_has_gone() -> None:
