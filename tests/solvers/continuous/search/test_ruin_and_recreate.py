@@ -9,6 +9,7 @@ from batchprophet.models.batch_time import AffineTime, UnitTime
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.regimes import check
 from batchprophet.online.continuous.simulator import simulate_continuous
+from batchprophet.solvers import solve
 from batchprophet.solvers.continuous.compiled_instance import compiled_instance
 from batchprophet.solvers.continuous.search.list_schedule import list_schedule
 from batchprophet.solvers.continuous.search.places import best_place, has_room, place, read_back
@@ -125,13 +126,13 @@ def test_without_a_break_is_no_worse_where_all_are_there(seed):
 def test_tiny_optima_are_found_and_never_undercut(seed):
     instance = tiny_continuous(seed, most_requests=3)
     best = []
-    search = Search(instance, "latency", seed, best.append)
+    search = Search(instance, "latency", seed, lambda schedule, _: best.append(schedule))
     search.try_rules(None, Limits(work=1))
     search.improve(Limits(work=100))
     value = int((best[-1].completion(instance) - instance.arrival).sum())
     assert value >= brute_force_continuous(instance)[0]
     together = instance.replace(arrival=[0] * instance.n)
-    search = Search(together, "latency", seed, best.append)
+    search = Search(together, "latency", seed, lambda schedule, _: best.append(schedule))
     search.try_rules(None, Limits(work=1))
     search.improve(Limits(work=100))
     value = int(best[-1].completion(together).sum())
@@ -150,10 +151,26 @@ def test_it_starts_from_a_schedule_with_preemption():
     runs, cost = runs_of(instance, numbers, charged, given)
     assert check(instance, schedule_of(numbers, runs.places)) == []
     best = []
-    search = Search(instance, "latency", 0, best.append)
+    search = Search(instance, "latency", 0, lambda schedule, _: best.append(schedule))
     search.try_rules(given, Limits(work=100))
     search.improve(Limits(work=200))
     values = [cost_of(instance, each, "latency") for each in best]
     assert values == sorted(values, reverse=True)
     assert values[-1] < min(cost, cost_of(instance, given, "latency"))
     assert check(instance, best[-1]) == []
+
+
+def test_schedules_say_what_they_were_found_by():
+    rng = np.random.default_rng(3)
+    gpu = Gpu(kv_capacity=60, batch_time=AffineTime(c0=1, c1=0.1, c2=0.1, c3=0.01))
+    prompt, output = rng.integers(3, 12, 12), rng.integers(5, 20, 12)
+    instance = Instance(gpu=gpu, arrival=[0] * 12, prompt=prompt, output=output)
+    found = []
+    search = Search(instance, "latency", 0, lambda schedule, by: found.append((schedule, by)))
+    search.try_rules(None, Limits(work=1))
+    assert {by for _, by in found} == {"list rules"}
+    search.improve(Limits(work=300))
+    names = [by for _, by in found]
+    assert list(dict.fromkeys(names)) == ["list rules", "annealed list rules", "ruin and recreate"]
+    solution = solve(instance, model="continuous", work_limit=300)
+    assert solution.method.startswith("ruin and recreate")
