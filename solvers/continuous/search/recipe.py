@@ -1,7 +1,8 @@
 """The search for schedules of continuous batching, from the coarse to the fine.
 
 Simple rules first; then list rules are annealed, which find when to admit many and when few; then
-requests are taken out of the best schedule and put back one by one where they cost least.
+requests are taken out of the best schedule and put back one by one where they cost least, dropped
+in between where that pays.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ class Search:
         return [each for each in starts if each is not None]
 
     def _placed(self, schedule: ContinuousSchedule) -> ruin_and_recreate.RuinState:
-        """Let requests run as in a schedule, as far as they can without a break."""
+        """Let requests run as in a schedule, as far as they can without a break between drops."""
         runs, cost = runs_of(self.instance, self._numbers, self._costs, schedule)
         return ruin_and_recreate.begin(runs, least_work(self._numbers), cost)
 
