@@ -36,9 +36,9 @@ def judge_continuous(
 ) -> Judged | None:
     """Run a policy and find the optimum; None as soon as the ratio is known to be below `above`.
 
-    Quick bounds, annealed list rules, then the exhaustive search of states, as far as it takes to
-    tell and up to a number of labels. Where they do not suffice, the ratio is to the best schedule
-    known, and the true ratio is no lower. The bound has a certificate in any case.
+    Quick bounds, the search for schedules, then the exhaustive search of states, as far as it takes
+    to tell and up to a number of labels. Where they do not suffice, the ratio is to the best
+    schedule known, and the true ratio is no lower. The bound has a certificate in any case.
 
     Parameters
     ----------
@@ -82,14 +82,14 @@ def _quick_bounds(instance: Instance, objective: str) -> list[tuple[str, Any]]:
 
 
 def _prove(search: BestSoFar[ContinuousSchedule], enough: Callable[[int], bool]) -> None:
-    """Anneal, then search all states up to a limit on work."""
+    """Search for schedules, then go through all states up to a limit on work."""
     from ...solvers.continuous.exact import search as exact  # compiled code
     from ...solvers.continuous.search.recipe import Search
 
     instance = search.instance
-    rules = Search(instance, "latency", 0, lambda found: search.offer(found, "annealed rules"))
-    rules.try_rules(search.schedule, Limits(work=ANNEALING))
-    rules.improve(Limits(work=ANNEALING))
+    schedules = Search(instance, "latency", 0, search.offer)
+    schedules.try_rules(search.schedule, Limits(work=ANNEALING))
+    schedules.improve(Limits(work=ANNEALING))
     small = instance.n <= MOST_EXACT and int(instance.peak.max()) <= MOST_TOKENS
     if search.proved or not small or not is_applicable(instance):
         return

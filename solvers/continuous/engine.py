@@ -20,8 +20,8 @@ from .exact.problem import is_applicable
 from .exact.search import OBJECTIVES, search
 from .search.recipe import Search
 
-#: Names of what finds schedules and proves bounds.
-SCHEDULES = "annealed list rules"
+#: Names of the stages; what schedules are found by, the search for them says itself.
+SCHEDULES = "schedule search"
 EXACT = "search of states"
 PRICES = "batch-length prices"
 
@@ -132,5 +132,5 @@ class _Engine:
             )
         self.driver.mailbox.put(Found(EXACT, schedule, (bound, proof)))
 
-    def _hand_in(self, schedule: ContinuousSchedule) -> None:
-        self.driver.mailbox.put(Found(SCHEDULES, schedule))
+    def _hand_in(self, schedule: ContinuousSchedule, by: str) -> None:
+        self.driver.mailbox.put(Found(by, schedule))

@@ -54,3 +54,19 @@ def test_a_smaller_one_is_proved_and_its_proof_is_verified():
     assert outcome.proved
     assert outcome.schedule is None or check_continuous(instance, outcome.schedule) == []
     assert proof_of(outcome).bound(instance, "latency", Clock(None)) == outcome.bound
+
+
+def test_optima_with_drops_are_found():
+    from benchmarks.continuous.dropping import found
+    from benchmarks.continuous.pausing import instance_of
+
+    optimal = dropping = 0
+    for seed in range(20):
+        instance = instance_of("cheap prompts", seed)
+        value, drops = found(instance, 200, seed)
+        best = brute_force_continuous(instance)[0]
+        assert value >= best
+        optimal += value == best
+        dropping += drops > 0
+    assert optimal >= 18
+    assert dropping >= 10

@@ -1,7 +1,8 @@
 """The search for schedules of continuous batching, from the coarse to the fine.
 
 Simple rules first; then list rules are annealed, which find when to admit many and when few; then
-requests are taken out of the best schedule and put back one by one where they cost least.
+requests are taken out of the best schedule and put back one by one where they cost least, dropped
+in between where that pays.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from .pace import part_of, rounds, temperatures
 from .run_schedules import runs_of, schedule_of
 from .runs import Costs, costs
 from .starts import least_work, rule_of, simple_rules
+
+#: What schedules are found by.
+SIMPLE, ANNEALED, PLACED = "list rules", "annealed list rules", "ruin and recreate"
 
 #: Share of the time in which list rules are annealed; then requests are put where they cost least.
 RULES_SHARE = 0.25
@@ -73,13 +77,13 @@ class Search:
     seed : int
         Seed of the annealing.
     found : callable
-        Gets every better schedule.
+        Gets every better schedule, and what it was found by.
     """
 
     instance: Instance
     objective: str
     seed: int
-    found: Callable[[ContinuousSchedule], None]
+    found: Callable[[ContinuousSchedule, str], None]
     _numbers: CompiledInstance = field(init=False)
     _stream: Stream = field(init=False)
     _costs: Costs = field(init=False)
@@ -101,7 +105,7 @@ class Search:
         given = [] if schedule is None else [("", rule_of(self.instance, schedule))]
         self._given = schedule
         for _, rule in (*given, *simple_rules(self.instance)):
-            self._take_rule(rule, ring_size(self._numbers, rule))
+            self._take_rule(rule, ring_size(self._numbers, rule), SIMPLE)
             self._simple = self._best
             if limits.stop() or time.perf_counter() - began >= limits.seconds:
                 return
@@ -132,7 +136,8 @@ class Search:
                     *temperatures(hottest, COLD * hottest, each),
                 )  # fmt: skip
                 if state.cost[1] < self._rule_cost:
-                    self._take_rule(state.best(landscape.width, landscape.depth), landscape.ring)
+                    better = state.best(landscape.width, landscape.depth)
+                    self._take_rule(better, landscape.ring, ANNEALED)
                 if limits.stop():
                     return
 
@@ -150,7 +155,7 @@ class Search:
                     *temperatures(HOTTEST * scale, COLDEST * scale, each),
                 )  # fmt: skip
                 if state.cost[1] < self._cost:
-                    self._take(schedule_of(self._numbers, state.best))
+                    self._take(schedule_of(self._numbers, state.best), PLACED)
                 if limits.stop():
                     return
 
@@ -160,7 +165,7 @@ class Search:
         return [each for each in starts if each is not None]
 
     def _placed(self, schedule: ContinuousSchedule) -> ruin_and_recreate.RuinState:
-        """Let requests run as in a schedule, as far as they can without a break."""
+        """Let requests run as in a schedule, as far as they can without a break between drops."""
         runs, cost = runs_of(self.instance, self._numbers, self._costs, schedule)
         return ruin_and_recreate.begin(runs, least_work(self._numbers), cost)
 
@@ -192,21 +197,21 @@ class Search:
         )  # fmt: skip
         return landscape, finer
 
-    def _take_rule(self, rule: Rule, ring: int) -> None:
+    def _take_rule(self, rule: Rule, ring: int, by: str) -> None:
         """Keep a rule if it is the best so far, and its schedule if that is."""
         completion, _, _ = decode(self._numbers, rule, ring, no_batches(), False)
         cost = self._cost_of(completion)
         if cost < self._rule_cost:
             self._rule_cost, self._rule = cost, rule
         if cost < self._cost:
-            self._take(list_schedule(self._numbers, rule))
+            self._take(list_schedule(self._numbers, rule), by)
 
-    def _take(self, schedule: ContinuousSchedule) -> None:
+    def _take(self, schedule: ContinuousSchedule, by: str) -> None:
         """Keep a schedule if it is the best so far, and hand it in."""
         cost = self._cost_of(schedule.completion(self.instance))
         if cost < self._cost:
             self._cost, self._best = cost, schedule
-            self.found(schedule)
+            self.found(schedule, by)
 
     def _cost_of(self, completion: IntArray) -> float:
         return float(self._costs.weight @ completion) + self._costs.last * float(completion.max())

@@ -2,7 +2,9 @@
 
 Those taken out begin or complete near one another, or are any. They come back in an order drawn
 anew: by chance, less work first, as they were, or longer outputs first; and each now and then
-passes over a better place. What is worse is kept with the probability of simulated annealing.
+passes over a better place. They run without a break, or are dropped in between where that costs
+less; the more often drops pay, the more often they are tried. What is worse is kept with the
+probability of simulated annealing.
 
 References
 ----------
@@ -24,7 +26,7 @@ from ....models.instance import FloatArray, IntArray
 from ...random_stream import Stream, below, uniform
 from ..compiled_instance import CompiledInstance
 from .places import place
-from .runs import Costs, Places, Runs, put
+from .runs import Costs, Places, Runs, last_batch, places_of, put
 
 #: Requests that are taken out at once, at most.
 MOST_TAKEN = 8
@@ -65,9 +67,9 @@ class RuinState(NamedTuple):
 
 def begin(runs: Runs, work: IntArray, cost: float) -> RuinState:
     """Return the search that stands at some runs, of which the cost is known."""
-    n = runs.first.size
+    n = runs.count.size
     return RuinState(
-        runs, runs.places.copy(), runs.places.copy(), np.arange(n), np.arange(n),
+        runs, places_of(runs).copy(), places_of(runs).copy(), np.arange(n), np.arange(n),
         np.zeros(min(n, MOST_TAKEN), np.int64), np.zeros(n), work.astype(np.float64),
         np.array([cost, cost]),
     )  # fmt: skip
@@ -90,43 +92,52 @@ def ruin_and_recreate(
         taken = _choose(compiled, state, stream)
         for i in taken:
             put(compiled, costs, runs, i, -1)
-            runs.first[i] = -1
+            runs.count[i] = 0
         _shuffle(compiled, state, taken, stream)
         found = place(compiled, costs, runs, taken, stream, BLINK)
         change = found - state.cost[0]
         if change <= 0.0 or uniform(stream) < math.exp(-change / temperature):
             state.cost[0] = found
             for i in taken:
-                current.first[i], current.chunks[i] = runs.first[i], runs.chunks[i]
-                current.tokens[i] = runs.tokens[i]
+                _copy(places_of(runs), current, i)
             if found < state.cost[1]:
                 state.cost[1] = found
-                best.first[:], best.chunks[:] = current.first, current.chunks
-                best.tokens[:] = current.tokens
+                for i in range(current.count.size):
+                    _copy(current, best, i)
             continue
         for i in taken:
-            if runs.first[i] >= 0:
+            if runs.count[i] > 0:
                 put(compiled, costs, runs, i, -1)
         for i in taken:
-            runs.first[i], runs.chunks[i] = current.first[i], current.chunks[i]
-            runs.tokens[i] = current.tokens[i]
+            _copy(current, places_of(runs), i)
             put(compiled, costs, runs, i, 1)
+
+
+@njit(cache=True, nogil=True)
+def _copy(here: Places, there: Places, i: int) -> None:
+    """Copy the runs of a request."""
+    there.count[i] = here.count[i]
+    for j in range(here.count[i]):
+        there.before[i, j], there.first[i, j] = here.before[i, j], here.first[i, j]
+        there.chunks[i, j] = here.chunks[i, j]
+        for at in range(here.chunks[i, j]):
+            there.tokens[i, j, at] = here.tokens[i, j, at]
 
 
 @njit(cache=True, nogil=True)
 def _choose(compiled: CompiledInstance, state: RuinState, stream: Stream) -> IntArray:
     """Choose who is taken out: any, or some of those that begin or complete near one another."""
-    n = state.current.first.size
+    n = state.current.count.size
     count = 1 + below(stream, state.taken.size)
     lo, reach = 0, n
     order = state.by_first
     if uniform(stream) < 2 / 3:
         if uniform(stream) < 0.5:
-            state.key[:] = state.current.first
+            state.key[:] = state.current.first[:, 0]
         else:
             order = state.by_end
             for i in range(n):
-                state.key[i] = state.current.first[i] + compiled.output[i]
+                state.key[i] = last_batch(compiled, state.runs, i)
         _sort(order, state.key)
         reach = min(n, count * (1 + below(stream, 4)))
         lo = below(stream, n - reach + 1)
@@ -148,7 +159,7 @@ def _shuffle(compiled: CompiledInstance, state: RuinState, taken: IntArray, stre
         elif kind == 1:
             state.key[i] = state.work[i]
         elif kind == 2:
-            state.key[i] = state.current.first[i]
+            state.key[i] = state.current.first[i, 0]
         else:
             state.key[i] = -compiled.output[i]
     _sort(taken, state.key)

@@ -2,13 +2,15 @@
 
 Such a schedule says of each request only in which batch its prompt is complete. It then has a token
 job in every batch until it completes; its prompt is read in that batch, and where the token budget
-is too small for it also in those just before. Under an affine law without rounding, and with all
-requests there at once, no schedule without preemption is better than the best of these: work that
-is moved to a later batch lets those between end earlier, and makes none later.
+is too small for it also in those just before. A request that is preempted has several such runs: at
+the end of all but the last its cache is dropped, and the next one reads its prompt and the tokens
+that it has emitted. Under an affine law without rounding, with one intercept, no token budget and
+all requests there at once, no schedule is better than the best of these: work that is moved to a
+later batch lets those between end earlier, and makes none later.
 
-What a request costs at a place is a sum over its batches of its work times the weight of the
-requests that are not complete. The work grows by one KV token a batch, so that two running sums of
-the weights give the cost of every place in a few operations.
+What a run costs at a place is a sum over its batches of its work times the weight of the requests
+that are not complete. The work grows by one KV token a batch, so that two running sums of the
+weights give the cost of every place in a few operations.
 """
 
 from __future__ import annotations
@@ -21,8 +23,12 @@ from numba import njit
 from ....models.instance import FloatArray, IntArray
 from ..compiled_instance import CompiledInstance
 
-#: Batches that a prompt may be spread over at most, beside those that the token budget demands.
-SPARE_CHUNKS = 3
+#: Batches that a prompt may be spread over at most, as a multiple of those that the token budget
+#: demands, where it demands several; and beside these.
+SPREAD, SPARE_CHUNKS = 2, 3
+
+#: Runs of a request at most; where reading a cache again may take less than a token job, more.
+MOST_RUNS, MOST_CHEAP_RUNS = 3, 8
 
 
 class Places(NamedTuple):
@@ -30,21 +36,28 @@ class Places(NamedTuple):
 
     Attributes
     ----------
-    first : ndarray of int64, shape (n,)
-        The batch that emits the first token; −1 for a request that has no place.
-    chunks : ndarray of int64, shape (n,)
-        How many batches its prompt is read in; `first` is the last of them.
-    tokens : ndarray of int64, shape (n, most chunks)
-        Prompt tokens read in `first`, in the batch before, and so on.
+    count : ndarray of int64, shape (n,)
+        Runs of each request, one more than its cache is dropped; 0 if it has no place.
+    before : ndarray of int64, shape (n, most runs)
+        Tokens emitted before each run, 0 before the first.
+    first : ndarray of int64, shape (n, most runs)
+        The batch that emits the first token of each run.
+    chunks : ndarray of int64, shape (n, most runs)
+        Batches from the first in which the run reads until `first`, the last one.
+    tokens : ndarray of int64, shape (n, most runs, most chunks)
+        Prompt tokens read in `first`, in the batch before, and so on; in `first`, and in the
+        earliest, there are some.
     """
 
+    count: IntArray
+    before: IntArray
     first: IntArray
     chunks: IntArray
     tokens: IntArray
 
     def copy(self) -> Places:
         """A copy of its own."""
-        return Places(self.first.copy(), self.chunks.copy(), self.tokens.copy())
+        return Places(*(each.copy() for each in self))
 
 
 class Runs(NamedTuple):
@@ -52,7 +65,7 @@ class Runs(NamedTuple):
 
     Attributes
     ----------
-    first, chunks, tokens : ndarray of int64
+    count, before, first, chunks, tokens : ndarray of int64
         As in `Places`.
     prompt, jobs, read, running, blocks : ndarray of int64, shape (H,)
         Of each batch: prompt tokens, token jobs, KV tokens read, requests that hold a cache, and
@@ -70,8 +83,22 @@ class Runs(NamedTuple):
         Batches up to the last completion, and those for which `start` and the sums are known.
     window, peak : ndarray of int64, shape (H,)
         Room for the search of places.
+    reading : ndarray of int64, shape (most chunks,)
+        Room for the chunks of one run.
+    point : ndarray of int64, shape (most runs + 1,)
+        Tokens after which a request may be dropped: 0, some, and all of them.
+    least : ndarray of float, shape (most runs, H + 1)
+        Least cost of having emitted so many tokens, and dropped the cache, before each batch.
+    origin, place : ndarray of int64, shape (most runs, H + 1)
+        Where the last run of that begins: at which point, and its `first`.
+    tried : ndarray of int64, shape (2,)
+        How often drops were tried, and how often they cost less.
+    kept_free : ndarray of int64, shape (1,)
+        Tokens of a batch that prompts leave to token jobs, those that it has included.
     """
 
+    count: IntArray
+    before: IntArray
     first: IntArray
     chunks: IntArray
     tokens: IntArray
@@ -91,11 +118,13 @@ class Runs(NamedTuple):
     length: IntArray
     window: IntArray
     peak: IntArray
-
-    @property
-    def places(self) -> Places:
-        """Where requests run; the arrays are shared."""
-        return Places(self.first, self.chunks, self.tokens)
+    reading: IntArray
+    point: IntArray
+    least: FloatArray
+    origin: IntArray
+    place: IntArray
+    tried: IntArray
+    kept_free: IntArray
 
 
 class Costs(NamedTuple):
@@ -140,18 +169,37 @@ def costs(compiled: CompiledInstance, weight: FloatArray, last: float) -> Costs:
     )
 
 
-def no_runs(compiled: CompiledInstance, batches: int) -> Runs:
-    """Return runs where no request has a place yet, with room for this many batches."""
-    n, longest = compiled.prompt.size, int(compiled.prompt.max())
-    most = SPARE_CHUNKS + -(-longest // compiled.limits.tokens)
+def most_runs(compiled: CompiledInstance) -> int:
+    """Return how many runs a request may have.
+
+    A cache of h tokens is read in c1·h, and a token job on it takes c2 + c3·h: where that is more
+    for some h, it may pay to drop caches for speed, and not only for room.
+    """
+    law, h = compiled.law, np.array([2, int((compiled.prompt + compiled.output).max())])
+    cheap = (law.per_prompt_token * h < law.per_token_job + law.per_kv_token * h).any()
+    return min(MOST_CHEAP_RUNS if cheap else MOST_RUNS, int(compiled.output.max()))
+
+
+def no_runs(compiled: CompiledInstance, batches: int, most: int) -> Runs:
+    """Return runs where no request has a place yet.
+
+    There is room for this many batches, and at most this many runs of a request.
+    """
+    n, longest = compiled.prompt.size, int((compiled.prompt + compiled.output).max())
+    parts = -(-longest // compiled.limits.tokens)
+    parts = SPARE_CHUNKS + (parts if parts == 1 else SPREAD * parts)
     prompt, jobs, read, running, blocks = np.zeros((5, batches), np.int64)
     present, start, end, gate = np.zeros((4, batches))
     presence, moment, opening, opened = np.zeros((4, batches + 1))
     window, peak = np.zeros((2, batches), np.int64)
+    before, first, chunks = np.zeros((3, n, most), np.int64)
+    origin, place = np.zeros((2, most, batches + 1), np.int64)
     return Runs(
-        np.full(n, -1, np.int64), np.zeros(n, np.int64), np.zeros((n, most), np.int64),
+        np.zeros(n, np.int64), before, first, chunks, np.zeros((n, most, parts), np.int64),
         prompt, jobs, read, running, blocks, present, start, end, gate,
         presence, moment, opening, opened, np.zeros(2, np.int64), window, peak,
+        np.zeros(parts, np.int64), np.zeros(most + 1, np.int64), np.zeros((most, batches + 1)),
+        origin, place, np.zeros(2, np.int64), np.zeros(1, np.int64),
     )  # fmt: skip
 
 
@@ -162,17 +210,50 @@ def blocks_of(tokens: int, block: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def places_of(runs: Runs) -> Places:
+    """Where requests run; the arrays are shared."""
+    return Places(runs.count, runs.before, runs.first, runs.chunks, runs.tokens)
+
+
+@njit(cache=True, nogil=True)
+def size_of(compiled: CompiledInstance, runs: Runs | Places, i: int, j: int) -> tuple[int, int]:
+    """What run j of a request reads first, and how many tokens it emits."""
+    until = compiled.output[i]
+    if j + 1 < runs.count[i]:
+        until = runs.before[i, j + 1]
+    return compiled.prompt[i] + runs.before[i, j], until - runs.before[i, j]
+
+
+@njit(cache=True, nogil=True)
+def last_batch(compiled: CompiledInstance, runs: Runs | Places, i: int) -> int:
+    """The batch in which a request that has a place completes."""
+    j = runs.count[i] - 1
+    last: int = runs.first[i, j] + compiled.output[i] - runs.before[i, j] - 1
+    return last
+
+
+@njit(cache=True, nogil=True)
 def put(compiled: CompiledInstance, costs: Costs, runs: Runs, i: int, sign: int) -> None:
-    """Add a request where `Runs.first` and `Runs.tokens` say (sign 1), or take it out (−1)."""
-    s, f, block = compiled.prompt[i], runs.first[i], compiled.limits.block
-    e = f + compiled.output[i] - 1
+    """Add a request where its `Places` say (sign 1), or take it out (−1)."""
+    for j in range(runs.count[i]):
+        _put_run(compiled, runs, i, j, sign)
+    weight = sign * costs.weight[i]
+    for b in range(last_batch(compiled, runs, i) + 1):
+        runs.present[b] += weight
+
+
+@njit(cache=True, nogil=True)
+def _put_run(compiled: CompiledInstance, runs: Runs, i: int, j: int, sign: int) -> None:
+    f, block = runs.first[i, j], compiled.limits.block
+    s, o = size_of(compiled, runs, i, j)
+    e = f + o - 1
     held = s
-    for j in range(runs.chunks[i]):
-        b = f - j
-        runs.prompt[b] += sign * runs.tokens[i, j]
+    for at in range(runs.chunks[i, j]):
+        b = f - at
+        runs.prompt[b] += sign * runs.tokens[i, j, at]
         runs.running[b] += sign
         runs.blocks[b] += sign * blocks_of(held, block)
-        held -= runs.tokens[i, j]
+        held -= runs.tokens[i, j, at]
     for b in range(f + 1, e + 1):
         runs.jobs[b] += sign
         runs.read[b] += sign * (s + b - f)
@@ -188,9 +269,6 @@ def put(compiled: CompiledInstance, costs: Costs, runs: Runs, i: int, sign: int)
                 whole += 1
                 full += block
             runs.blocks[b] += sign * whole
-    weight = sign * costs.weight[i]
-    for b in range(e + 1):
-        runs.present[b] += weight
 
 
 @njit(cache=True, nogil=True)
@@ -230,9 +308,9 @@ def tell_time(compiled: CompiledInstance, costs: Costs, runs: Runs) -> float:
         runs.opening[b + 1] = opening
         runs.opened[b + 1] = opened
     total = costs.last * now
-    for i in range(runs.first.size):
-        if runs.first[i] >= 0:
-            total += costs.weight[i] * runs.end[runs.first[i] + compiled.output[i] - 1]
+    for i in range(runs.count.size):
+        if runs.count[i] > 0:
+            total += costs.weight[i] * runs.end[last_batch(compiled, runs, i)]
     return total
 
 
@@ -240,14 +318,14 @@ def tell_time(compiled: CompiledInstance, costs: Costs, runs: Runs) -> float:
 def _find_gates(compiled: CompiledInstance, runs: Runs) -> None:
     """Find the number of batches, and the latest arrival of those who begin in each."""
     length, longest = 0, 0
-    for i in range(runs.first.size):
+    for i in range(runs.count.size):
         longest = max(longest, compiled.output[i])
-        if runs.first[i] >= 0:
-            length = max(length, runs.first[i] + compiled.output[i])
-    known = min(runs.start.size, length + longest + runs.tokens.shape[1])
+        if runs.count[i] > 0:
+            length = max(length, last_batch(compiled, runs, i) + 1)
+    known = min(runs.start.size, length + longest + runs.reading.size)
     runs.length[0], runs.length[1] = length, known
     runs.gate[:known] = 0.0
-    for i in range(runs.first.size):
-        if runs.first[i] >= 0:
-            begin = runs.first[i] - runs.chunks[i] + 1
+    for i in range(runs.count.size):
+        if runs.count[i] > 0:
+            begin = runs.first[i, 0] - runs.chunks[i, 0] + 1
             runs.gate[begin] = max(runs.gate[begin], float(compiled.arrival[i]))

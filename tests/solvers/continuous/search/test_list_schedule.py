@@ -123,7 +123,7 @@ def test_annealing_finds_what_no_order_of_arrival_gives():
     gpu = Gpu(kv_capacity=20)
     instance = Instance(gpu=gpu, arrival=[0, 0, 0], prompt=[5, 1, 1], output=[14, 9, 9])
     best = []
-    search = Search(instance, "latency", 0, best.append)
+    search = Search(instance, "latency", 0, lambda schedule, _: best.append(schedule))
     search.try_rules(None, Limits(work=10))
     search.improve(Limits(work=200))
     values = [int(each.completion(instance).sum()) for each in best]
@@ -136,7 +136,7 @@ def test_the_same_seed_and_work_give_the_same_schedule():
 
     def found():
         best = []
-        search = Search(instance, "latency", 7, best.append)
+        search = Search(instance, "latency", 7, lambda schedule, _: best.append(schedule))
         search.try_rules(None, Limits(work=10))
         search.improve(Limits(work=300))
         return best[-1]
