@@ -37,8 +37,18 @@ def run_rule(
     DoesNotFinish
         If a request is left that the rule never admits.
     """
-    gpu = limits(instance)
-    requests = Requests(
+    gpu, law = limits(instance), batch_durations(instance)
+    requests = requests_of(instance, ranks, planned)
+    kv = gpu.blocks * gpu.block
+    stalled, since, columns = run(requests, law, kv, gpu.block, gpu.chunked, rule)
+    if stalled >= 0:
+        raise stalls(name, instance.request_id(stalled), since)
+    return ContinuousSchedule.of_columns(columns)
+
+
+def requests_of(instance: Instance, ranks: IntArray, planned: IntArray) -> Requests:
+    """Return the requests as compiled code takes them."""
+    return Requests(
         instance.arrival.copy(),
         instance.prompt.copy(),
         instance.output.copy(),
@@ -47,9 +57,3 @@ def run_rule(
         ranks,
         np.argsort(ranks, axis=1),
     )
-    law = batch_durations(instance)
-    kv = gpu.blocks * gpu.block
-    stalled, since, columns = run(requests, law, kv, gpu.block, gpu.chunked, rule)
-    if stalled >= 0:
-        raise stalls(name, instance.request_id(stalled), since)
-    return ContinuousSchedule.of_columns(columns)

@@ -89,14 +89,18 @@ class RulePolicy:
         from ...models.durations import batch_durations
         from .compiled import run_rule
 
-        gpu, law = limits(instance), batch_durations(instance)
-        planned = self._planned(instance.prompt, told.high, gpu)
+        ranks, planned = self.ranked(instance, told, batch_durations(instance))
+        return run_rule(instance, self.name, self.rule(limits(instance)), ranks, planned)
+
+    def ranked(self, instance: Instance, told: Told, law: Durations) -> tuple[IntArray, IntArray]:
+        """Return the requests' places in the orders of admission, and planned output lengths."""
+        planned = self._planned(instance.prompt, told.high, limits(instance))
         by_arrival = np.argsort(instance.arrival, kind="stable")
         keys = self.keys(instance.prompt, planned, law)
         ranks = np.empty((len(keys), instance.n), np.int64)
         for rank, key in zip(ranks, keys, strict=True):
             rank[by_arrival[np.argsort(key[by_arrival], kind="stable")]] = np.arange(instance.n)
-        return run_rule(instance, self.name, self.rule(gpu), ranks, planned)
+        return ranks, planned
 
     def _lengths(
         self, views: tuple[ContinuousView, ...], told: list[int], gpu: Limits
