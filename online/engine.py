@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..models.batch_time import AffineTime
 from ..models.instance import Gpu, Instance, IntArray
@@ -58,6 +58,53 @@ class EngineTimes(NamedTuple):
     completion: IntArray
 
 
+class Play(NamedTuple):
+    """A rule's batches, and in which of them tokens come; b batches.
+
+    Attributes
+    ----------
+    start, end : ndarray of int64, shape (b,)
+        Of each batch.
+    prompt_tokens, jobs, read : ndarray of int64, shape (b,)
+        Prompt tokens p, token jobs d and KV tokens read kv of each batch.
+    first, last : ndarray of int64, shape (n,)
+        The batch of each request's first and of its last token.
+    """
+
+    start: IntArray
+    end: IntArray
+    prompt_tokens: IntArray
+    jobs: IntArray
+    read: IntArray
+    first: IntArray
+    last: IntArray
+
+
+class Player(Protocol):
+    """What plays a rule on the requests of a log, under one law after another."""
+
+    def __call__(
+        self,
+        law: AffineTime,
+        first: IntArray | None = None,
+        last: IntArray | None = None,
+        slack: float = 0.0,
+    ) -> Play:
+        """Play the rule.
+
+        Parameters
+        ----------
+        law : AffineTime
+            The batch-time law.
+        first, last : ndarray of int64, shape (n,), optional
+            Moments of first and last tokens that the log has, −1 where it has none. A batch with
+            such tokens ends then, whatever the law has; no earlier than 1 μs after it begins.
+        slack : float
+            Only moments that are further from the batch's end than so many times its length set the
+            clock.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineKind:
     """What the engines of a regime have in common.
@@ -79,6 +126,9 @@ class EngineKind:
     retimed : callable or None
         ``retimed(instance, schedule)``: the same batches, each begun as early as the order and the
         arrivals allow, under the law of another instance.
+    player : callable or None
+        ``player(instance, rule)``: what plays a rule fast, and beside a log; None where the rule
+        has no compiled code. None where there is no such player.
     mixes : bool
         Whether prompts and tokens may share a batch.
     """
@@ -89,4 +139,5 @@ class EngineKind:
     prompts_apart: frozenset[str] = frozenset()
     speed_gap: Callable[[Instance, Any, float], float | None] | None = None
     retimed: Callable[[Instance, Any], Any] | None = None
+    player: Callable[[Instance, str], Player | None] | None = None
     mixes: bool = True

@@ -105,7 +105,7 @@ def client_delay(seed: int) -> Made:
 CASES: dict[str, tuple[Callable[[int], Made], frozenset[str]]] = {
     "clean": (clean, frozenset()),
     "prompts apart": (prompts_apart, frozenset({"rule"})),
-    "last come, first served": (last_come_first_served, frozenset({"rule"})),
+    "last come first served": (last_come_first_served, frozenset({"rule"})),
     "shortest first": (shortest_first, frozenset({"rule"})),
     "two replicas": (two_replicas, frozenset({"rule", "replicas", "memory"})),
     "20 % failed": (failed_requests, frozenset({"failed"})),

@@ -105,7 +105,7 @@ def fit_capacity(log: EngineLog, engine: Engine) -> FittedCapacity:
                 continue
             tried = replace(engine, limits=replace(engine.limits, kv_capacity=capacity))
             try:
-                found[capacity] = fit_law(part, tried, plays=PLAYS, wide=False).distance_ms
+                found[capacity] = fit_law(part, tried, plays=PLAYS).distance_ms
             except BatchprophetError:  # the rule does not serve these requests with so little
                 found[capacity] = np.inf
 

@@ -75,21 +75,14 @@ def held_out(log: EngineLog, engine: Engine, played: Replay) -> Errors:
 
     Every other request is left out of a fit and then compared; both halves in turn. Of a log that
     is longer than what is fitted, the rest is compared. All requests load the engine in any case.
-    A fit that stopped early is no evidence: where the errors are too large it is tried once more,
-    and the law that is nearer to the requests that it is fitted to is taken.
     """
     if log.n > MOST_FITTED:
         return errors(log, played, np.arange(log.n) >= MOST_FITTED)
     even = np.arange(log.n) % 2 == 0
     found = []
     for used in (even, ~even):
-        fit = fit_law(log, engine, used=used, plays=HELD_OUT_PLAYS, wide=False)
-        apart = errors(log, replay(log, engine, fit.law), ~used)
-        if not apart.close:
-            harder = fit_law(log, engine, used=used)
-            fit = min(fit, harder, key=lambda each: each.distance_ms)
-            apart = errors(log, replay(log, engine, fit.law), ~used)
-        found.append(apart)
+        fit = fit_law(log, engine, used=used, plays=HELD_OUT_PLAYS)
+        found.append(errors(log, replay(log, engine, fit.law), ~used))
     one, two = found
     return Errors(
         requests=log.n,

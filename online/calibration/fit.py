@@ -1,51 +1,55 @@
 """Fit the batch-time law to a log through the rule that the engine follows.
 
-The rule is played with a guess of the law; it says which batches lie between the moments of the
-log, and a regression on these batches gives a better law (`segments`), again and again. Of all laws
-met, the one whose simulated moments are nearest to the log's is taken, and refined by Nelder and
-Mead's method on the same distance. It begins with several guesses, since where memory is full the
-distance has many minima; where the nearest law is far off, differential evolution seeks another one
-around it. Intervals come from the regression.
+The rule is played beside the log (`Distance.beside`): its clock is set by the tokens that the log
+has, so that its batches hold about what the engine's held. A regression on these batches between
+known moments (`segments`) gives a better law, again and again until it stays.
+
+Where every moment fits, one batch at a time, this is the law: the batches are the engine's, their
+errors are independent, and intervals come from the regression. Otherwise moments are a batch early
+or late, as those of engines that schedule ahead. Then the clock is set only by moments that are
+further away, stretches are longer, and the law whose simulated moments are nearest to the log's
+without its help is refined by Nelder and Mead's method on this distance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, differential_evolution, minimize
+from scipy.optimize import minimize
 
 from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
 from ...models.errors import InputError
 from ...models.instance import FloatArray
+from ..engine import Play
 from .first_guess import first_guess
-from .law import LEAST, NAMES, law_of
+from .law import LEAST, NAMES, coefficients_of, law_of
 from .regression import covariance, robust_fit
-from .replay import Engine, Replay, part_of, replay
-from .segments import Segments, segments
+from .replay import Engine, part_of, play_of, player_of, replay
+from .segments import LEAST_BATCHES, Segments, segments
 
-#: Regressions, each on the batches of the law before.
-ROUNDS = 6
+#: Regressions, each on the batches of the law before; and when they stay, relative to the law.
+ROUNDS, STAYS = 6, 1e-4
+
+#: Moments that many batches away set the clock where not all fit, of each batch its own length.
+SLACKS = (1.5, 3.0)
+
+#: Batches fit the log if at most this share of stretches takes no time, and nine in ten are within
+#: this part of a batch's length, relative to the root of their number of batches.
+MOST_CLASHES, MOST_OFF = 0.02, 0.5
+
+#: Least stretches between known moments, each of a batch or more, that tell whether batches fit.
+FEW_STRETCHES = 40
 
 #: Plays of the rule that refining may take: fewer for longer logs, which say more and take longer.
 MOST_PLAYS, FEWEST_PLAYS, USUAL = 90, 40, 300
 
-#: What the first guess of c0, and of c1, is multiplied by: the regressions begin with each.
-STARTS_C0, STARTS_C1 = (1.0, 0.5, 2.0, 0.7, 1.4), (1.0, 2.0)
-
 #: Of so many of the laws that the regressions lead to is the nearest refined.
 REFINED = 2
-
-#: A law is far off if its distance is more than this part of the mean latency.
-FAR = 0.005
-
-#: Generations in which a law is sought around the nearest, for a log of `USUAL` length, of so many
-#: laws for each coefficient; in logarithms, how far c0, c1 and the time of a token job may be.
-GENERATIONS, POPULATION, AROUND = 24, 8, (0.5, 0.7, 0.5)
 
 #: A log is fitted on at most this many requests, the first ones; all others are a test.
 MOST_FITTED = 2000
@@ -56,8 +60,8 @@ AS_GOOD = 1.25
 #: First step of a coefficient that is 0, relative to c0: c0 to c3 and c0_prompt.
 GROWN = np.array([1.0, 1e-3, 1e-3, 1e-6, 0.1])
 
-#: Standard deviations of an interval of 95 %, with some room for tails.
-DEVIATIONS = 2.2
+#: Standard deviations of intervals that hold all coefficients at once with 95 %.
+DEVIATIONS = 2.5
 
 #: An interval is at least this wide to each side, relative to its middle: times are rounded up.
 FLOOR = 1e-3
@@ -135,7 +139,6 @@ def fit_law(
     start: FloatArray | None = None,
     used: NDArray[np.bool_] | None = None,
     plays: int = MOST_PLAYS,
-    wide: bool = True,
 ) -> FittedLaw:
     """Fit the law to a log.
 
@@ -154,8 +157,6 @@ def fit_law(
         Requests whose moments are used; all by default. The others load the engine all the same.
     plays : int
         Plays of the rule for refining, for a log of `USUAL` length.
-    wide : bool
-        Whether it begins with several guesses, and seeks another law where the nearest is far off.
 
     Raises
     ------
@@ -165,19 +166,19 @@ def fit_law(
     own = engine.prompts_apart if own_prompt_intercept is None else own_prompt_intercept
     part, until = first_requests(log, MOST_FITTED)
     distance = Distance(part, engine, until, None if used is None else used[: part.n])
-    found = [_regressed_often(distance, guess, own) for guess in _guesses(part, start, own, wide)]
-    if own:  # what is taken for the intercept may be the prompts' work: begin again with one
-        nearest = min(found, key=distance)
-        found.append(_regressed_often(distance, np.append(nearest[:4], nearest[0]), own))
-    found.sort(key=distance)
+    guess = first_guess(part, own_prompt_intercept=own) if start is None else start
+    exact = _beside(distance, guess, own)
+    if exact is not None:
+        return _with_intervals(exact, distance(exact.law), distance)
+    found = _near(distance, guess, own)
     best = found[0]
     if plays:
-        often = max(FEWEST_PLAYS, plays * USUAL // max(USUAL, part.n))
-        best = min((_refined(distance, law, often) for law in found[:REFINED]), key=distance)
-        if wide and distance(best) > FAR * float(part.latency.mean()) / 1000:
-            other = _sought(distance, best, own)
-            best = min(best, _refined(distance, other, often), key=distance)
-    return _with_intervals(distance, best, distance(best), own)
+        refined = REFINED if plays >= FEWEST_PLAYS else 1
+        often = min(plays, max(FEWEST_PLAYS, plays * USUAL // max(USUAL, part.n)))
+        best = min((_refined(distance, law, often) for law in found[:refined]), key=distance)
+    nearest = distance(best)
+    play = distance.beside(best, SLACKS[0]) if distance.synchronised else distance.last
+    return _with_intervals(_Fit(best, distance.stretches(play, own)), nearest, distance)
 
 
 def first_requests(log: EngineLog, most: int) -> tuple[EngineLog, int | None]:
@@ -198,8 +199,9 @@ class Distance:
         used: NDArray[np.bool_] | None = None,
     ) -> None:
         self.log, self._engine, self.plays = log, engine, 0
+        self._player = player_of(log, engine)
         self.met: list[tuple[float, FloatArray]] = []
-        self.last: Replay
+        self.last: Play
         kept = np.ones(log.n, dtype=bool) if used is None else used
         end = np.inf if until is None else until
         self._first = kept & (log.first_token <= end)
@@ -209,17 +211,35 @@ class Distance:
                 f"{log.path}: expected tokens of the first {log.n:,} requests before later ones "
                 "arrive, found none: no law can be fitted to it"
             )
+        self._known = (
+            np.where(self._first, log.first_token, -1), np.where(self._last, log.last_token, -1)
+        )  # fmt: skip
 
     def __call__(self, coefficients: FloatArray) -> float:
         """Play the rule with a law."""
         self.plays += 1
-        self.last = replay(self.log, self._engine, law_of(coefficients))
-        times = self.last.times
-        first = np.abs(times.first_token - self.log.first_token)[self._first]
-        last = np.abs(times.completion - self.log.last_token)[self._last]
+        law = law_of(coefficients)
+        if self._player is None:
+            self.last = play_of(replay(self.log, self._engine, law).times)
+        else:
+            self.last = self._player(law)
+        play = self.last
+        first = np.abs(play.end[play.first] - self.log.first_token)[self._first]
+        last = np.abs(play.end[play.last] - self.log.last_token)[self._last]
         apart = float(np.concatenate([first, last]).mean()) / 1000
         self.met.append((apart, np.array(coefficients)))
         return apart
+
+    @property
+    def synchronised(self) -> bool:
+        """Whether the rule can be played beside the log."""
+        return self._player is not None
+
+    def beside(self, coefficients: FloatArray, slack: float = 0.0) -> Play:
+        """Play the rule with a law, its clock set by the log's tokens (`engine.Player`)."""
+        assert self._player is not None
+        self.plays += 1
+        return self._player(law_of(coefficients), *self._known, slack)
 
     def as_good(self, nearest: float) -> tuple[FloatArray, ...]:
         """Return of the laws met that explain the log about as well those at the ends.
@@ -234,39 +254,89 @@ class Distance:
         ends = {*told.argmin(axis=0).tolist(), *told.argmax(axis=0).tolist()}
         return tuple(good[k] for k in sorted(ends))
 
-    def stretches(self, own_prompt_intercept: bool) -> Segments:
-        """Return the stretches of the log by the last play."""
+    def exact(self, law: AffineTime) -> bool:
+        """Whether every batch fits the log, by a law and the rule beside it (`batches_fit`)."""
+        if not self.synchronised:
+            return False
+        coefficients = coefficients_of(law)
+        play = self.beside(coefficients)
+        stretches = self.stretches(play, law.c0_prompt is not None, least=1)
+        return batches_fit(stretches, coefficients)
+
+    def stretches(self, play: Play, own: bool, least: int = LEAST_BATCHES) -> Segments:
+        """Return the stretches of the log by a play."""
         return segments(
             self.log,
-            self.last.times,
-            own_prompt_intercept=own_prompt_intercept,
+            play,
+            own_prompt_intercept=own,
             first_used=self._first,
             last_used=self._last,
+            least=least,
         )
 
 
-def _guesses(log: EngineLog, start: FloatArray | None, own: bool, wide: bool) -> list[FloatArray]:
-    """Return what the regressions begin with: of a long log one guess, which tells more."""
-    if start is not None:
-        return [start]
-    guess = first_guess(log, own_prompt_intercept=own)
-    if not wide or log.n > 2 * USUAL:
-        return [guess]
-    guesses = []
-    for times_c1 in STARTS_C1 if guess[1] > 0 else STARTS_C1[:1]:
-        for times_c0 in STARTS_C0:
-            scaled = guess.copy()
-            scaled[0] *= times_c0
-            scaled[1] *= times_c1
-            guesses.append(scaled)
-    return guesses
+class _Fit(NamedTuple):
+    """Coefficients, and the stretches that they come from."""
+
+    law: FloatArray
+    stretches: Segments
 
 
-def _regressed_often(distance: Distance, guess: FloatArray, own: bool) -> FloatArray:
-    """Play and regress in turn; return the nearest coefficients met."""
+def _beside(distance: Distance, guess: FloatArray, own: bool) -> _Fit | None:
+    """Play beside the log and regress in turn; None where the batches do not fit it."""
+    if not distance.synchronised:
+        return None
+    for _ in range(ROUNDS):
+        stretches = distance.stretches(distance.beside(guess), own, least=1)
+        before, guess = guess, _regressed(stretches, guess)
+        if np.allclose(guess, before, rtol=STAYS, atol=STAYS * STAYS):
+            break
+    return _Fit(guess, stretches) if batches_fit(stretches, guess) else None
+
+
+def batches_fit(stretches: Segments, law: FloatArray) -> bool:
+    """Whether batches are the engine's, as far as the times of stretches tell.
+
+    Examples
+    --------
+    >>> rows = np.tile([2.0, 100.0, 4.0, 900.0], (50, 1))
+    >>> law = np.array([10.0, 0.1, 0.0, 0.0])
+    >>> batches_fit(Segments(rows, np.full(50, 30.1)), law)
+    True
+    >>> batches_fit(Segments(rows, np.full(50, 41.0)), law)  # they took a batch more
+    False
+    """
+    if stretches.took.size < FEW_STRETCHES:
+        return False
+    off = np.abs(stretches.took - stretches.rows @ law) * stretches.weight(law)
+    clashes = float((stretches.took <= 0).mean())
+    return clashes <= MOST_CLASHES and float(np.quantile(off, 0.9)) <= MOST_OFF
+
+
+def _near(distance: Distance, guess: FloatArray, own: bool) -> list[FloatArray]:
+    """Return the laws that regressions lead to, the nearest first."""
+    found = [_regressed_often(distance, guess, own)]
+    if distance.synchronised:
+        found += [_regressed_often(distance, guess, own, slack) for slack in SLACKS]
+    if own:  # what is taken for the intercept may be the prompts' work: begin again with one
+        nearest = min(found, key=distance)
+        found.append(_regressed_often(distance, np.append(nearest[:4], nearest[0]), own))
+    return sorted(found, key=distance)
+
+
+def _regressed_often(
+    distance: Distance, guess: FloatArray, own: bool, slack: float | None = None
+) -> FloatArray:
+    """Play and regress in turn; return the nearest coefficients met.
+
+    With a slack the rule is played beside the log.
+    """
     best, nearest = guess, distance(guess)
     for _ in range(ROUNDS):
-        guess = _regressed(distance.stretches(own), guess)
+        play = distance.last if slack is None else distance.beside(guess, slack)
+        before, guess = guess, _regressed(distance.stretches(play, own), guess)
+        if np.allclose(guess, before, rtol=STAYS, atol=STAYS * STAYS):
+            break
         if (near := distance(guess)) < nearest:
             best, nearest = guess, near
     return best
@@ -276,44 +346,16 @@ def _regressed(stretches: Segments, before: FloatArray) -> FloatArray:
     """Return better coefficients; those before where there are too few stretches."""
     if stretches.took.size < 2 * before.size:
         return before
-    found, _ = robust_fit(stretches.rows, stretches.took, stretches.weight)
+    found, _ = robust_fit(stretches.rows, stretches.took, stretches.weight(before))
     found[0] = max(found[0], LEAST)
     return found
 
 
-def _sought(distance: Distance, best: FloatArray, own: bool) -> FloatArray:
-    """Seek a nearer law around one, by c0, c1, the time of a token job, and c2's part of it."""
-    distance(best)
-    stretches = distance.stretches(own)
-    jobs = max(1.0, float(stretches.rows[:, 2].sum()))
-    h = max(1.0, float(stretches.rows[:, 3].sum()) / jobs)
-    job = max(best[2] + best[3] * h, LEAST)
-
-    def law(x: FloatArray) -> FloatArray:
-        found = best.copy()
-        found[:2] = np.exp(x[:2])
-        found[2:4] = np.exp(x[2]) * np.array([x[3], (1 - x[3]) / h])
-        found[4:] *= found[0] / best[0]
-        return found
-
-    def far(x: FloatArray) -> float:
-        return distance(law(x))
-
-    middle = np.log([max(best[0], LEAST), max(best[1], LEAST), job]).tolist()
-    least = [*(x - r for x, r in zip(middle, AROUND, strict=True)), 0.0]
-    most = [*(x + r for x, r in zip(middle, AROUND, strict=True)), 1.0]
-    often = max(2, GENERATIONS * USUAL // max(USUAL, distance.log.n))
-    found = differential_evolution(
-        far, Bounds(least, most), maxiter=often, popsize=POPULATION,
-        x0=[*middle, min(1.0, float(best[2]) / job)], init="sobol", polish=False, rng=0,
-    )  # fmt: skip
-    return law(np.asarray(found.x))
-
-
-def _regression(stretches: Segments) -> tuple[FloatArray, FloatArray]:
+def _regression(stretches: Segments, law: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the coefficients that the stretches tell, and their covariance."""
-    found, kept = robust_fit(stretches.rows, stretches.took, stretches.weight)
-    return found, covariance(stretches.rows, stretches.took, stretches.weight, found, kept)
+    weight = stretches.weight(law)
+    found, kept = robust_fit(stretches.rows, stretches.took, weight)
+    return found, covariance(stretches.rows, stretches.took, weight, found, kept)
 
 
 def _refined(distance: Callable[[FloatArray], float], best: FloatArray, plays: int) -> FloatArray:
@@ -337,15 +379,15 @@ def _refined(distance: Callable[[FloatArray], float], best: FloatArray, plays: i
     return refined
 
 
-def _with_intervals(distance: Distance, best: FloatArray, nearest: float, own: bool) -> FittedLaw:
-    stretches = distance.stretches(own)
+def _with_intervals(fit: _Fit, nearest: float, distance: Distance) -> FittedLaw:
+    best, stretches = fit
     k = best.size
     if stretches.took.size < 2 * k:
         raise InputError(
             f"{distance.log.path}: expected at least {2 * k} stretches between known moments, "
             f"found {stretches.took.size}: too few requests to fit a law of {k} coefficients"
         )
-    found, spread = _regression(stretches)
+    found, spread = _regression(stretches, best)
     apart = np.outer(found - best, found - best)  # two estimators that differ are both unsure
     spread = spread + apart
     deviation = DEVIATIONS * np.sqrt(np.diag(spread)) + FLOOR * best

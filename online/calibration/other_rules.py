@@ -29,7 +29,7 @@ def nearer_rule(log: EngineLog, engine: Engine, played: Replay, *, given: bool) 
     """Return a sign if another rule is much nearer to a log.
 
     Like is compared with like: every rule has the law that is fitted through it, or where the law
-    is given, this one.
+    is given, this one. None is sought where the engine's rule has every batch of the log.
 
     Parameters
     ----------
@@ -48,12 +48,15 @@ def nearer_rule(log: EngineLog, engine: Engine, played: Replay, *, given: bool) 
     """
     law = _law(played)
     part, until = first_requests(log, MOST_TRIED)
-    own = Distance(part, engine, until)(coefficients_of(law))
+    distance = Distance(part, engine, until)
+    if distance.exact(law):
+        return None
+    own = distance(coefficients_of(law))
     found = [(own, engine.rule)]
     for rule in _others(engine):
         other = replace(engine, rule=rule)
         with suppress(BatchprophetError):  # it does not serve these requests on this GPU
-            tried = law if given else fit_law(part, other, plays=TRIED_PLAYS, wide=False).law
+            tried = law if given else fit_law(part, other, plays=TRIED_PLAYS).law
             found.append((Distance(part, other, until)(coefficients_of(tried)), rule))
     near, best = min(found)
     if near >= NEARER * own:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import lsq_linear
+from scipy.optimize import nnls
 
 from ...models.instance import FloatArray
 
@@ -30,10 +30,9 @@ def bounded_fit(rows: FloatArray, values: FloatArray, weight: FloatArray) -> Flo
     """
     scale = np.sqrt((rows**2).mean(axis=0))
     scale[scale == 0] = 1.0
-    found = lsq_linear(
-        rows / scale * weight[:, None], values * weight, bounds=(0, np.inf), method="bvls"
-    )
-    coefficients: FloatArray = found.x / scale
+    triangle = np.linalg.qr(np.column_stack([rows / scale, values]) * weight[:, None], mode="r")
+    found, _ = nnls(triangle[:, :-1], triangle[:, -1])
+    coefficients: FloatArray = found / scale
     return coefficients
 
 

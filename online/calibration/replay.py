@@ -11,7 +11,7 @@ from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
 from ...models.errors import InputError
 from ...models.instance import Instance, IntArray
-from ..engine import EngineKind, EngineLimits, EngineTimes
+from ..engine import EngineKind, EngineLimits, EngineTimes, Play, Player
 from ..regimes import regime
 
 
@@ -141,6 +141,45 @@ def replay(log: EngineLog, engine: Engine, law: AffineTime) -> Replay:
     rules.require(instance)
     schedule = rules.simulate(instance, engine.rule)
     return Replay(instance=instance, schedule=schedule, times=engine.kind.times(instance, schedule))
+
+
+def player_of(log: EngineLog, engine: Engine) -> Player | None:
+    """Return what plays an engine's rule on the requests of a log fast, and beside its tokens.
+
+    None where the rule has no such compiled code.
+
+    See Also
+    --------
+    replay : One play, with its schedule.
+
+    Examples
+    --------
+    >>> log = EngineLog(
+    ...     name="a", format="-", arrival=[0], first_token=[3000], last_token=[9000], prompt=[4],
+    ...     output=[3],
+    ... )
+    >>> engine = Engine(regime="continuous", rule="vllm", limits=EngineLimits(kv_capacity=9))
+    >>> play = player_of(log, engine)
+    >>> play(AffineTime(c0=2.0, c1=0.25, c2=0.0, c3=0.0)).end.tolist()
+    [3000, 5000, 7000]
+    """
+    if engine.kind.player is None:
+        return None
+    unit = AffineTime(c0=1.0, c1=0.0, c2=0.0, c3=0.0)  # that of each play is asked for
+    return engine.kind.player(instance_of(log, engine, unit), engine.rule)
+
+
+def play_of(times: EngineTimes) -> Play:
+    """Return a replay's batches, and in which of them tokens come."""
+    return Play(
+        start=times.start,
+        end=times.end,
+        prompt_tokens=times.prompt_tokens,
+        jobs=times.jobs,
+        read=times.read,
+        first=np.searchsorted(times.end, times.first_token),
+        last=np.searchsorted(times.end, times.completion),
+    )
 
 
 def part_of(log: EngineLog, kept: IntArray) -> EngineLog:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ...models.engine_logs.log import EngineLog
 from ...models.instance import FloatArray
-from ..engine import EngineTimes
+from ..engine import Play
+from .law import LEAST
 
 #: Least batches of a stretch: a moment that is one batch off shifts its ends by one batch.
 LEAST_BATCHES = 8
@@ -41,16 +42,22 @@ class Segments(NamedTuple):
     took: FloatArray
 
     @property
-    def weight(self) -> FloatArray:
-        """One over the standard deviation of each time, if batches err independently."""
-        batches = self.rows[:, 0] + (self.rows[:, 4] if self.rows.shape[1] > 4 else 0)
-        weight: FloatArray = 1 / np.sqrt(batches)
+    def batches(self) -> FloatArray:
+        """Number of batches of each."""
+        found: FloatArray = self.rows[:, 0] + (self.rows[:, 4] if self.rows.shape[1] > 4 else 0)
+        return found
+
+    def weight(self, law: FloatArray) -> FloatArray:
+        """One over the standard deviation of each time, if batches err by an equal share of it."""
+        weight: FloatArray = np.sqrt(self.batches) / np.maximum(
+            self.rows @ law, LEAST * self.batches
+        )
         return weight
 
 
 def segments(
     log: EngineLog,
-    times: EngineTimes,
+    play: Play,
     *,
     own_prompt_intercept: bool = False,
     first_used: NDArray[np.bool_],
@@ -63,7 +70,7 @@ def segments(
     ----------
     log : EngineLog
         When tokens came.
-    times : EngineTimes
+    play : Play
         In which batch they come by the rule, with about the right law.
     own_prompt_intercept : bool
         Whether batches of prompts only are counted apart.
@@ -72,15 +79,15 @@ def segments(
     least : int
         Least batches of a stretch.
     """
-    batch, moment = _moments(log, times, first_used, last_used)
-    sums = _sums(times, own_prompt_intercept)
-    woken = _woken(times)
+    batch, moment = _moments(log, play, first_used, last_used)
+    sums = _sums(play, own_prompt_intercept)
+    woken = _woken(play)
     rows, took = [], []
     at, since = -1, 0.0
     for b, t in zip(batch.tolist(), moment.tolist(), strict=True):
         k = int(woken[b])
         if k > at:
-            at, since = k - 1, float(times.start[k])
+            at, since = k - 1, float(play.start[k])
         if b - at >= least or (k == at + 1 and b == k):
             rows.append(sums[b + 1] - sums[at + 1])
             took.append((t - since) * _MS)
@@ -90,14 +97,13 @@ def segments(
 
 def _moments(
     log: EngineLog,
-    times: EngineTimes,
+    play: Play,
     first: NDArray[np.bool_],
     last: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int64], FloatArray]:
     """Batches in which a first or last token comes, and when it came (the median of several)."""
-    ends = np.concatenate([times.first_token[first], times.completion[last]])
+    batch = np.concatenate([play.first[first], play.last[last]])
     moment = np.concatenate([log.first_token[first], log.last_token[last]]).astype(float)
-    batch = np.searchsorted(times.end, ends)
     order = np.lexsort((moment, batch))
     batch, moment = batch[order], moment[order]
     apart, begin = np.unique(batch, return_index=True)
@@ -106,20 +112,20 @@ def _moments(
     return apart, middle
 
 
-def _sums(times: EngineTimes, own_prompt_intercept: bool) -> FloatArray:
+def _sums(play: Play, own_prompt_intercept: bool) -> FloatArray:
     """Running sums of the law's variables, shape (b + 1, 4 or 5)."""
-    ones = np.ones(times.start.size)
-    columns = [ones, times.prompt_tokens, times.jobs, times.read]
+    ones = np.ones(play.start.size)
+    columns = [ones, play.prompt_tokens, play.jobs, play.read]
     if own_prompt_intercept:
-        with_jobs = (times.jobs > 0).astype(float)
+        with_jobs = (play.jobs > 0).astype(float)
         columns = [with_jobs, *columns[1:], ones - with_jobs]
     table = np.stack(columns, axis=1).astype(float)
     return np.concatenate([np.zeros((1, table.shape[1])), np.cumsum(table, axis=0)])
 
 
-def _woken(times: EngineTimes) -> NDArray[np.int64]:
+def _woken(play: Play) -> NDArray[np.int64]:
     """For each batch, the last one up to it that begins after the GPU has idled."""
-    begins = np.append(True, times.start[1:] > times.end[:-1])
-    where = np.where(begins, np.arange(times.start.size), 0)
+    begins = np.append(True, play.start[1:] > play.end[:-1])
+    where = np.where(begins, np.arange(play.start.size), 0)
     woken: NDArray[np.int64] = np.maximum.accumulate(where)
     return woken

@@ -7,7 +7,7 @@ import numpy as np
 from ...models.batch_time import AffineTime
 from ...models.continuous.schedule import ContinuousSchedule
 from ...models.instance import Gpu, Instance
-from ..engine import EngineKind, EngineLimits, EngineTimes
+from ..engine import EngineKind, EngineLimits, EngineTimes, Player
 
 
 def engine_times(instance: Instance, schedule: ContinuousSchedule) -> EngineTimes:
@@ -72,6 +72,13 @@ def retimed(instance: Instance, schedule: ContinuousSchedule) -> ContinuousSched
     return ContinuousSchedule.of_columns(columns._replace(start=start))
 
 
+def _player(instance: Instance, rule: str) -> Player | None:
+    """Return what plays a rule beside a log (`synchronised.player`)."""
+    from .synchronised import player
+
+    return player(instance, rule)
+
+
 def _speed_gap(instance: Instance, schedule: ContinuousSchedule, bound: float) -> float | None:
     from ...solvers.continuous.speed_gap import speed_equivalent_gap
 
@@ -85,4 +92,5 @@ ENGINE = EngineKind(
     prompts_apart=frozenset({"prefill-first", "decode-first"}),
     speed_gap=_speed_gap,
     retimed=retimed,
+    player=_player,
 )

@@ -151,26 +151,38 @@ def _serve(
     prefill: bool,
 ) -> int:
     """Give running requests in turn a token job or a chunk; preempt from the tail."""
-    at, running = state.at, state.running
+    at, running, ready, cached, room = (
+        state.at, state.running, state.ready, state.cached, state.room,
+    )  # fmt: skip
+    tokens_of, prompt, output = state.tokens, requests.prompt, requests.output
     place = done = 0
     while place < at[RUNNING] and at[LEFT] > 0:
         i = running[place]
         place += 1
-        if not (decode if state.ready[i] else prefill):
+        if not (decode if ready[i] else prefill):
             continue
-        tokens = 1 if state.ready[i] else _chunk(requests, state, i, chunked, rule)
+        tokens = 1 if ready[i] else _chunk(requests, state, i, chunked, rule)
         if tokens == 0:
             continue
-        over = state.cached[i] + tokens - state.room[i]
+        over = cached[i] + tokens - room[i]
         if over > 0:
             needed = (over + block - 1) // block * block
             while needed > at[FREE] and at[RUNNING] >= place:
                 _drop_last(requests, state)
             if at[RUNNING] < place:
                 return done
-            state.room[i] += needed
+            room[i] += needed
             at[FREE] -= needed
-        done += _take(requests, state, i, tokens, job_of)
+        if not ready[i]:
+            done += _take(requests, state, i, tokens, job_of)
+            continue
+        job_of[at[JOBS]] = i  # as `_take` does, for most of all jobs are of this kind
+        at[JOBS] += 1
+        at[LEFT] -= 1
+        at[READ] += prompt[i] + tokens_of[i]
+        cached[i] += 1
+        tokens_of[i] += 1
+        done += tokens_of[i] == output[i]
     return done
 
 
@@ -225,11 +237,11 @@ def _drop_last(requests: Requests, state: State) -> None:
 @njit(cache=True, nogil=True)
 def complete(requests: Requests, state: State) -> None:
     """Let go of the requests that are complete."""
-    at, kept = state.at, 0
+    at, running, tokens, output, kept = state.at, state.running, state.tokens, requests.output, 0
     for place in range(at[RUNNING]):
-        i = state.running[place]
-        if state.tokens[i] < requests.output[i]:
-            state.running[kept] = i
+        i = running[place]
+        if tokens[i] < output[i]:
+            running[kept] = i
             kept += 1
         else:
             at[FREE] += state.room[i]

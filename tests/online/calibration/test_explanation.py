@@ -26,7 +26,7 @@ COUNT = 20
 EXPLAINED = {
     "clean": ("at least", 18),
     "prompts apart": ("at most", 1),
-    "last come, first served": ("at most", 1),
+    "last come first served": ("at most", 1),
     "shortest first": ("at most", 1),
     "two replicas": ("at most", 1),
     "20 % failed": ("at most", 0),
