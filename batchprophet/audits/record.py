@@ -59,6 +59,7 @@ def _hindsight(hindsight: Hindsight) -> dict[str, Any]:
     return {
         **figures_record(hindsight.figures),
         "lower_bound_ms": hindsight.lower_bound_ms,
+        "p99_lower_bound_ms": hindsight.p99_lower_bound_ms,
         "gap": solution.gap,
         "speed_equivalent_gap": hindsight.speed_equivalent_gap,
         "status": solution.status,

@@ -10,6 +10,7 @@ from ...models.batch_time import AffineTime
 from ...models.engine_logs.log import EngineLog
 from ...models.instance import Instance
 from ...solvers.progress import Progress
+from ...solvers.tail_latency import tail_latency_bound
 from ..calibration.errors import errors, held_out
 from ..calibration.explanation import Explanation, explain
 from ..calibration.fit import FittedLaw, fit_law
@@ -49,6 +50,8 @@ class Hindsight:
         Of the best schedule known.
     lower_bound_ms : float or None
         Proved lower bound on the mean latency.
+    p99_lower_bound_ms : float
+        Proved lower bound on the 99th percentile of latency.
     speed_equivalent_gap : float or None
         How much faster a GPU would have to be for the best schedule to reach the bound.
     policies : tuple of (PolicyResult, ServiceFigures or None)
@@ -65,6 +68,7 @@ class Hindsight:
     comparison: Comparison
     figures: ServiceFigures
     lower_bound_ms: float | None
+    p99_lower_bound_ms: float
     speed_equivalent_gap: float | None
     policies: tuple[tuple[PolicyResult, ServiceFigures | None], ...]
     knobs: tuple[Knob, ...]
@@ -247,6 +251,7 @@ def look_back(
         comparison=comparison,
         figures=of_schedule(instance, schedule, engine, limits),
         lower_bound_ms=None if bound is None else float(Fraction(bound) / instance.n / 1000),
+        p99_lower_bound_ms=tail_latency_bound(instance, model=engine.regime) / 1000,
         speed_equivalent_gap=gap,
         policies=(*policies, *((each, None) for each in others)),
         knobs=knobs,

@@ -50,6 +50,9 @@ def test_the_rule_gives_the_log_and_no_policy_beats_the_bound(audited):
     bound = record["hindsight"]["lower_bound_ms"]
     for policy in record["policies"]:
         assert policy["verdict"] or policy["mean_latency_ms"] >= bound
+    tail = record["hindsight"]["p99_lower_bound_ms"]
+    assert 0 < tail <= record["hindsight"]["p99_latency_ms"]
+    assert tail <= record["engine"]["p99_latency_ms"]
     assert record["hindsight"]["mean_latency_ms"] <= min(
         policy["mean_latency_ms"] for policy in record["policies"] if not policy["verdict"]
     )
