@@ -22,7 +22,8 @@ def runs_of(
     """Let requests run as in a schedule, as far as they can; return that and its cost.
 
     Those that pause run in the last batches before their completion instead, and before each time
-    that their cache is dropped. What does not fit there is placed where it costs least.
+    that their cache is dropped; all do where no token budget binds, since later is no worse then.
+    What does not fit there is placed where it costs least.
     """
     columns = schedule.columns
     most = max(most_runs(compiled), int(schedule.timeline(instance).preemptions.max()) + 1)
@@ -31,6 +32,8 @@ def runs_of(
     while True:
         runs = no_runs(compiled, room, most)
         last = take_runs(compiled.prompt, columns, places_of(runs))
+        if slack == 1:
+            runs.first[:] = -1
         order = np.argsort(last[np.arange(instance.n), runs.count - 1], kind="stable")
         place_by_ends(compiled, costs, runs, last, order)
         cost = place(compiled, costs, runs, order, random_stream(0), 0.0)

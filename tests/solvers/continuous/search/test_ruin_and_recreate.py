@@ -187,6 +187,8 @@ def test_what_runs_without_a_pause_runs_as_it_did(seed):
         )
         for i in range(instance.n)
     ]
+    if instance.peak.max() <= numbers.limits.tokens:
+        return  # no token budget binds: all run as late as they can
     for i in np.flatnonzero(unbroken):
         for here, there in zip(places_of(runs), places_of(taken), strict=True):
             j = slice(taken.count[i])
@@ -228,7 +230,7 @@ def test_it_starts_from_a_schedule_with_preemption():
     kept = schedule_of(numbers, places_of(runs))
     assert check(instance, kept) == []
     assert kept.columns.drop_of.size == given.columns.drop_of.size
-    assert cost_of(instance, kept, "latency") == cost == cost_of(instance, given, "latency")
+    assert cost_of(instance, kept, "latency") == cost <= cost_of(instance, given, "latency")
     best = []
     search = Search(instance, "latency", 0, lambda schedule, _: best.append(schedule))
     search.try_rules(given, Limits(work=100))
