@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..models.instance import IntArray
 from .coupling.history import Past
 
 
@@ -18,6 +19,15 @@ class LearnedLengths:
     ----------
     past : Past, optional
         What has been seen so far.
+    outputs : array_like of int, optional
+        Output lengths of the completed requests, in place of a past.
+
+    Attributes
+    ----------
+    outputs : ndarray of int64, shape (m,)
+        Output lengths of the completed requests, increasing.
+    means : ndarray of int64, shape (m,)
+        Mean of each of them and all that follow, rounded up.
 
     Examples
     --------
@@ -28,15 +38,17 @@ class LearnedLengths:
     (5, 7, 10)
     """
 
-    def __init__(self, past: Past | None = None) -> None:
-        known = [] if past is None else [view.longest for view in past.arrived]
-        self._outputs = np.sort([length for length in known if length is not None])
-        count = np.arange(self._outputs.size, 0, -1)
-        self._means = np.cumsum(self._outputs[::-1])[::-1] / count
+    def __init__(self, past: Past | None = None, outputs: IntArray | None = None) -> None:
+        known = [view.longest for view in past.arrived] if past is not None else []
+        told = [length for length in known if length is not None] if outputs is None else outputs
+        self.outputs = np.sort(np.asarray(told, np.int64))
+        count = np.arange(self.outputs.size, 0, -1)
+        means = np.cumsum(self.outputs[::-1])[::-1] / count
+        self.means = np.ceil(means).astype(np.int64)
 
     def expected(self, tokens: int) -> int:
         """Return the expected output length of a request with so many tokens, rounded up."""
-        first = int(np.searchsorted(self._outputs, tokens, side="right"))
-        if first == self._outputs.size:
+        first = int(np.searchsorted(self.outputs, tokens, side="right"))
+        if first == self.outputs.size:
             return tokens + 1
-        return int(np.ceil(self._means[first]))
+        return int(self.means[first])
