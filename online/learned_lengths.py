@@ -21,6 +21,15 @@ class LearnedLengths:
     ----------
     past : Past, optional
         What has been seen so far.
+    outputs : array_like of int, optional
+        Output lengths of the completed requests, in place of a past.
+
+    Attributes
+    ----------
+    outputs : ndarray of int64, shape (m,)
+        Output lengths of the completed requests, increasing.
+    means : ndarray of int64, shape (m,)
+        Mean of each of them and all that follow, rounded up.
 
     Examples
     --------
@@ -31,25 +40,20 @@ class LearnedLengths:
     (5, 7, 10)
     """
 
-    def __init__(self, past: Past | None = None) -> None:
-        known = [] if past is None else [view.longest for view in past.arrived]
-        self._outputs = np.sort(
-            np.array([length for length in known if length is not None], np.int64)
-        )
-        count = np.arange(self._outputs.size, 0, -1)
-        self._means = np.cumsum(self._outputs[::-1])[::-1] / count
-
-    @property
-    def outputs(self) -> IntArray:
-        """Completed outputs in non-decreasing order, shape (m,)."""
-        return self._outputs
+    def __init__(self, past: Past | None = None, outputs: IntArray | None = None) -> None:
+        known = [view.longest for view in past.arrived] if past is not None else []
+        told = [length for length in known if length is not None] if outputs is None else outputs
+        self.outputs = np.sort(np.asarray(told, np.int64))
+        count = np.arange(self.outputs.size, 0, -1)
+        means = np.cumsum(self.outputs[::-1])[::-1] / count
+        self.means = np.ceil(means).astype(np.int64)
 
     def expected(self, tokens: int) -> int:
         """Return the expected output length of a request with so many tokens, rounded up."""
-        first = int(np.searchsorted(self._outputs, tokens, side="right"))
-        if first == self._outputs.size:
+        first = int(np.searchsorted(self.outputs, tokens, side="right"))
+        if first == self.outputs.size:
             return tokens + 1
-        return int(np.ceil(self._means[first]))
+        return int(self.means[first])
 
 
 class LengthLaw:

@@ -196,7 +196,9 @@ class Calibrated(Shown):
     def summary(self) -> str:
         """Return the law, and whether it explains the log, as text."""
         lines = [law_record(self.fit.law)["batch_time"], law_sentence(self.fit)]
-        if not self.explanation.explained:
+        if any(sign.cause == "clock" for sign in self.explanation.signs):
+            lines = ["No batch times explain the log."]  # those that are fitted are of no engine
+        elif not self.explanation.explained:
             lines.append("The model does not explain the log.")
         lines += explained(self.explanation, self.rule, held_out=True)
         return "\n".join([*lines, *assumptions(self.assumed)])

@@ -17,7 +17,8 @@ from .figures import ServiceFigures, of_schedule
 #: Quantiles of the prompt lengths between which outputs are predicted alike.
 BINS = 50
 
-#: Up to so many output tokens policies run that learn the lengths: they are not compiled.
+#: Up to so many output tokens policies run that learn the lengths: they plan anew whenever a
+#: request arrives or completes.
 MOST_LEARNED = 400_000
 
 

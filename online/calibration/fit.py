@@ -48,7 +48,7 @@ FEW_STRETCHES = 40
 #: Plays of the rule that refining may take: fewer for longer logs, which say more and take longer.
 MOST_PLAYS, FEWEST_PLAYS, USUAL = 90, 40, 300
 
-#: Of so many of the laws that the regressions lead to is the nearest refined.
+#: Of so many of the laws that the regressions lead to is the nearest refined, with all plays.
 REFINED = 2
 
 #: A log is fitted on at most this many requests, the first ones; all others are a test.
@@ -173,7 +173,7 @@ def fit_law(
     found = _near(distance, guess, own)
     best = found[0]
     if plays:
-        refined = REFINED if plays >= FEWEST_PLAYS else 1
+        refined = REFINED if plays >= MOST_PLAYS else 1
         often = min(plays, max(FEWEST_PLAYS, plays * USUAL // max(USUAL, part.n)))
         best = min((_refined(distance, law, often) for law in found[:refined]), key=distance)
     nearest = distance(best)

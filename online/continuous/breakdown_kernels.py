@@ -155,3 +155,18 @@ def weight_above(
                 found[i] += sign * tree[at]
                 at -= at & -at
     return found
+
+
+@njit(cache=True)
+def first_unbegun(first: IntArray, b: int) -> IntArray:
+    """For each of b batches the first request whose first batch is a later one, or the last one.
+
+    Requests are in order of arrival; before one that has not arrived none waits.
+    """
+    found = np.empty(b, np.int64)
+    at = 0
+    for k in range(b):
+        while at < first.size - 1 and first[at] <= k:
+            at += 1
+        found[k] = at
+    return found

@@ -10,7 +10,7 @@ from ...models.continuous.problem import limits
 from ...models.continuous.schedule import ContinuousSchedule
 from ...models.durations import batch_durations
 from ...models.instance import Instance, IntArray
-from .breakdown_kernels import Followed, follow, weight_above
+from .breakdown_kernels import Followed, first_unbegun, follow, weight_above
 
 #: More tokens than any request has.
 _NEVER = 2**62
@@ -23,9 +23,9 @@ class TimeAccount:
     All fields add up to the total latency Σ (c_i − a_i), exactly.
 
     Before its first chunk a request is in the queue. What keeps it out of a batch is the first of
-    four that applies: the seats, the token budget, the KV blocks, or its turn. The chunk that is
-    asked for is the largest that the token budget still takes (its whole prompt where prompts are
-    not read in chunks), as the engines ask for it.
+    four that applies: the seats, the token budget, the KV blocks, or its turn. Blocks keep it out
+    if they do not hold its whole prompt, or that of the earliest request in the queue: engines
+    admit in order of arrival, and vLLM only what fits as a whole.
 
     Attributes
     ----------
@@ -36,10 +36,9 @@ class TimeAccount:
     waiting_tokens : int
         … while the batch has no token left for it.
     waiting_kv : int
-        … while the free blocks do not hold its chunk.
+        … while the free blocks do not hold its prompt, or that of the first in the queue.
     waiting_turn : int
-        … while it could be in the batch: it stands behind one that is kept out (head of line), or
-        the policy holds it back.
+        … while it could be in the batch: the policy holds it back.
     idle : int
         Time of requests, waiting or running, while the GPU idles.
     preempted : int
@@ -175,9 +174,10 @@ def _queue(instance: Instance, schedule: ContinuousSchedule, seen: Followed) -> 
     entered, first = np.searchsorted(columns.start, instance.arrival, side="left"), seen.first
     left = gpu.tokens - seen.prompt_tokens - columns.jobs
     free = (gpu.blocks - seen.blocks) * gpu.block
-    no_token, no_block = left, free
-    if gpu.chunked:  # any token that is left is a chunk, as large as the free blocks or larger
-        no_token, no_block = np.where(left > 0, _NEVER, 0), np.where(left > free, free, _NEVER)
+    no_token = np.where(left > 0, _NEVER, 0) if gpu.chunked else left  # any token left is a chunk
+    by_arrival = np.argsort(instance.arrival, kind="stable")
+    head = by_arrival[first_unbegun(first[by_arrival], columns.start.size)]
+    no_block = np.where(instance.prompt[head] > free, 0, free)
     seated = np.where(seen.running < gpu.running, taken, 0)
 
     def kept_out(weight: IntArray, above: IntArray) -> IntArray:

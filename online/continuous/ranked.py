@@ -79,9 +79,11 @@ class RankedPolicy(RulePolicy):
         return LearningRun(self) if self.lengths == "none" else self
 
     def run_compiled(self, instance: Instance, told: Told) -> ContinuousSchedule | None:
-        """Run the whole instance as compiled code; None where lengths are to be learned."""
+        """Run the whole instance as compiled code."""
         if self.lengths == "none":
-            return None
+            from .learning import run_learning
+
+            return run_learning(instance, self)
         return RulePolicy.run_compiled(self, instance, told)
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from batchprophet.models import Gpu, Instance
+from batchprophet.models.batch_time import AffineTime
+from batchprophet.models.continuous.feasibility import check_continuous
 from batchprophet.online.continuous import simulate_continuous
 from batchprophet.online.coupling.history import Past
 from batchprophet.online.learned_lengths import LearnedLengths, LengthLaw
@@ -100,3 +102,33 @@ def test_a_smoothed_law_has_the_quantiles_of_the_law():
 def test_a_law_without_any_request_has_all_beyond():
     law = LengthLaw([])
     assert (law.survival(0), law.beyond, law.mean_area(2.0)) == (1.0, 1.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    "policy", ["shortest-total", "least-work", "smallest-volume", "sorted-f", "mc-sf"]
+)
+@pytest.mark.parametrize("affine", [False, True])
+def test_learning_as_compiled_code_is_learning_batch_by_batch(policy, affine):
+    """Among them preemptions, idle times, chunks, blocks, seats, and arrivals within batches."""
+    rng = np.random.default_rng(6)
+    dropped = 0
+    for _ in range(30):
+        n = int(rng.integers(1, 25))
+        law = {"batch_time": AffineTime(c0=0.003, c1=0.0005, c2=0.0002, c3=1e-5)} if affine else {}
+        gpu = Gpu(
+            kv_capacity=int(rng.integers(52, 80)), kv_block=int(rng.integers(1, 6)),
+            batch_tokens=int(rng.integers(8, 40)), running_requests=int(rng.integers(2, 12)), **law,
+        )  # fmt: skip
+        instance = Instance(
+            gpu=gpu, arrival=rng.integers(0, 120 if rng.random() < 0.7 else 1200, n),
+            prompt=rng.integers(1, 15, n), output=rng.integers(1, 35, n),
+        )  # fmt: skip
+        spec = f"{policy}:lengths=none"
+        if rng.random() < 0.3:
+            spec += ",chunked_prefill_size=5"
+        plain = simulate_continuous(instance, spec, compiled=False)
+        compiled = simulate_continuous(instance, spec)
+        assert compiled == plain
+        assert check_continuous(instance, compiled) == []
+        dropped += plain.columns.drop_of.size
+    assert dropped > 20

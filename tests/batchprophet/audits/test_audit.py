@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -289,3 +290,12 @@ def test_a_rule_with_options_has_the_knobs_of_the_rule():
     )  # fmt: skip
     assert audit.explained
     assert {"admission cap", "chunk size"} <= {knob.name for knob in audit.knobs()}
+
+
+def test_no_law_is_shown_where_clocks_are_apart():
+    log, hour = served(30), 3_600_000_000
+    late = replace(log, first_token=log.first_token + hour, last_token=log.last_token + hour)
+    text = bp.calibrate(late, kv_capacity=20_000, max_num_seqs=4).summary()
+    assert text.startswith("No batch times explain the log.\n")
+    assert "affine:" not in text
+    assert "clocks of arrivals and tokens are apart" in text

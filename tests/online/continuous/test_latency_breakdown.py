@@ -20,7 +20,7 @@ from batchprophet.online.regimes import regime
 POLICIES = [*REGISTRY.by_default, "vllm:max_num_batched_tokens=3", "mc-sf:max_num_seqs=2"]
 
 
-def reason(gpu, batch, free, running, view_left):
+def reason(gpu, batch, free, running, view_left, head):
     """Why a request with this much to read is not in a batch, the plain way."""
     used = sum(tokens for _, tokens in batch.prefill) + len(batch.decode)
     left = gpu.tokens - used
@@ -28,8 +28,7 @@ def reason(gpu, batch, free, running, view_left):
         return "waiting_seats"
     if left == 0 or (not gpu.chunked and view_left > left):
         return "waiting_tokens"
-    chunk = min(view_left, left)
-    if -(-chunk // gpu.block) > free:
+    if -(-max(view_left, head) // gpu.block) > free:
         return "waiting_kv"
     return "waiting_turn"
 
@@ -40,7 +39,7 @@ def plain(instance, schedule):
     s, o, a = instance.prompt.tolist(), instance.output.tolist(), instance.arrival.tolist()
     table = [dict.fromkeys(HEADINGS, 0) for _ in range(n)]
     work = [[0, 0, 0, 0] for _ in range(n)]  # own, fixed, prompts, all of decode
-    tokens, cached, dropped, now = [0] * n, [0] * n, [False] * n, min(a)
+    tokens, cached, dropped, now, begun = [0] * n, [0] * n, [False] * n, min(a), set()
     for batch in schedule.batches:
         for i in range(n):
             if tokens[i] < o[i]:
@@ -58,6 +57,9 @@ def plain(instance, schedule):
         ]
         free = gpu.blocks - sum(-(-each // gpu.block) for each in after)
         running = sum(map(bool, after))
+        begun |= set(chunks)
+        queue = [i for i in np.argsort(a, kind="stable").tolist() if i not in begun]
+        head = s[queue[0]] if queue and a[queue[0]] <= batch.start else 0
         for i in range(n):
             if tokens[i] == o[i] or a[i] >= now:
                 continue
@@ -74,7 +76,7 @@ def plain(instance, schedule):
             elif dropped[i]:
                 table[i]["preempted"] += taken
             else:
-                table[i][reason(gpu, batch, free, running, s[i])] += taken
+                table[i][reason(gpu, batch, free, running, s[i], head)] += taken
         for i in [*chunks, *batch.decode]:
             cached[i] = after[i]
             tokens[i] += i in batch.decode or cached[i] == s[i] + tokens[i]
