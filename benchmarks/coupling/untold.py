@@ -32,7 +32,7 @@ from batchprophet.online.mixed import simulate
 from batchprophet.online.mixed.non_clairvoyant import NonClairvoyantOptimum
 from batchprophet.solvers import solve
 
-SIZES = [(2, 6), (3, 6), (4, 6), (5, 6), (3, 8), (4, 8)]
+SIZES = [(2, 6), (3, 6), (4, 6), (3, 8), (3, 10)]
 UNTOLD = [
     "least-lost",
     "a-min",

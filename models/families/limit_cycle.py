@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..instance import Gpu, Instance
+from ..instance import Gpu, Instance, IntArray
 from .family import Family
 from .setting import Setting
 
@@ -40,8 +40,10 @@ def identical_requests(
     arXiv 2606.15555 (limit cycles with evictions, throughput lost up to one half).
     """
     w = prompt * output + output * (output + 1) // 2
-    index = np.arange(n, dtype=np.int64)
-    arrival = -(-index * w // kv_capacity) if arrivals == "staggered" else 0 * index
+    index: IntArray = np.arange(n, dtype=np.int64)
+    arrival: IntArray = np.zeros(n, np.int64)
+    if arrivals == "staggered":
+        arrival = -(-index * w // kv_capacity)
     return Instance(
         gpu=Gpu(kv_capacity=kv_capacity),
         arrival=arrival,

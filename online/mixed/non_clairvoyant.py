@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...models.errors import InputError
+from ...models.instance import FloatArray
 from .attained import Attained, tokens_now
 from .decision import Decision
 from .observation import Observation
@@ -90,7 +91,7 @@ class NonClairvoyantOptimum:
     """
 
     def __init__(self, *, n: int, prompt: int, law: ArrayLike, kv_capacity: int) -> None:
-        given = np.asarray(law, np.float64)
+        given: FloatArray = np.asarray(law, np.float64)
         _require(n, prompt, given, kv_capacity)
         self._s, self._M = prompt, kv_capacity
         above = np.cumsum(given[::-1])[::-1]  # P(o > g) for g = 0, 1, …
@@ -253,7 +254,7 @@ def _both(some: dict[State, float], others: dict[State, float]) -> dict[State, f
     return together
 
 
-def _require(n: int, prompt: int, law: np.ndarray, kv_capacity: int) -> None:
+def _require(n: int, prompt: int, law: FloatArray, kv_capacity: int) -> None:
     """Refuse arguments out of range."""
     for name, value in (("n", n), ("prompt", prompt)):
         if value < 1:

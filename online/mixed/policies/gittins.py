@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ....models.errors import InputError
+from ....models.instance import IntArray
 from ...gittins import GittinsIndex
 from ...learned_lengths import LengthLaw
 from ..attained import Attained, tokens_now
@@ -142,5 +143,5 @@ class GittinsRun:
         return GittinsIndex(_areas(prompt, grid[1:]), survival[:-1] - survival[1:])
 
 
-def _areas(prompt: int, output: np.ndarray) -> np.ndarray:
+def _areas(prompt: int, output: IntArray) -> IntArray:
     return prompt * output + output * (output + 1) // 2

@@ -491,7 +491,9 @@ BAD_SPECS = [
     (
         "mc-fs",
         "policy: expected one of mc-sf, mc-benchmark, smallest-volume, shortest-total, sorted-f, "
-        "alpha-greedy, alpha-beta, vllm, a-min, bayes or module:Class, found 'mc-fs'; did you mean "
+        "alpha-greedy, alpha-beta, vllm, a-min, class-budget, flow-control, gba, gsa, wait, "
+        "nested-wait, least-attained, mlfq, gittins, least-lost, bayes or module:Class, found "
+        "'mc-fs'; did you mean "
         "mc-sf?",
     ),
     ("mc-sf:skp=true", "policy mc-sf: unknown option 'skp'; it has skip, lengths, error"),
