@@ -138,7 +138,8 @@ class BinnedMeans:
         self._prompts: list[int] = []
         self._outputs: list[int] = []
         self._edges: FloatArray = np.empty(0)
-        self._total, self._count = np.zeros(k), np.zeros(k, np.int64)
+        self._total: FloatArray = np.zeros(k)
+        self._count: IntArray = np.zeros(k, np.int64)
         self._sum = 0
 
     def add(self, prompt: int, output: int) -> None:

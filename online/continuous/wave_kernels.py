@@ -64,7 +64,7 @@ def sampled_lengths(
     ndarray of int64, shape (samples, n)
         Tokens; where no completed output is longer, a token more than so far.
     """
-    lengths = np.empty((samples, request.size), np.int64)
+    lengths: IntArray = np.empty((samples, request.size), np.int64)
     for j in range(request.size):
         first = np.searchsorted(outputs, tokens[j], side="right")
         longer = outputs.size - first
@@ -113,7 +113,7 @@ def run_waves(
     job_of = np.empty((requests.output - 1).sum() + 1, np.int32)  # a chunk emits the first
     known, above = np.empty(n, np.int64), np.empty(n, np.int64)
     b = p = d = x = arrived = completed = peak = 0
-    setting = np.zeros((2, 3), np.int64)
+    setting: IntArray = np.zeros((2, 3), np.int64)
     admits, changed = True, False
     now, stalled, since = int(requests.arrival[requests.by_arrival[0]]), -1, -1
     while completed < n:
@@ -184,7 +184,7 @@ def _refused(requests: Requests, state: State, chunked: bool, rule: Rule) -> boo
     if at[DROPS] > 0 or at[WAITING] == 0:
         return False
     head = int(requests.of_rank[0, state.waiting[0, 0]])
-    return at[RUNNING] >= rule.seats or _chunk(requests, state, head, chunked, rule) > 0
+    return bool(at[RUNNING] >= rule.seats or _chunk(requests, state, head, chunked, rule) > 0)
 
 
 @njit(cache=True, nogil=True)
@@ -250,4 +250,4 @@ def _scene(
     scene = Scene(
         requests.arrival[who], prompt, planned, tokens, cached, unread, np.arange(k), numbers, law
     )
-    return scene, lengths, at[WAITING] - waiting.size
+    return scene, lengths, int(at[WAITING] - waiting.size)

@@ -126,7 +126,7 @@ def _cost(
     setting: IntArray,
 ) -> int:
     """Return the total latency of a continuation, summed over the samples."""
-    values = np.empty((2, 3), np.int64)
+    values: IntArray = np.empty((2, 3), np.int64)
     for wave in range(2):
         values[wave, SHARE] = grid.shares[setting[wave, SHARE]]
         values[wave, LIMIT] = grid.limits[setting[wave, LIMIT]]

@@ -95,7 +95,7 @@ class Waves(RankedPolicy):
         """Return prompt lengths where nothing is told, else work as `LeastWork` has it."""
         return prompt if self.lengths == "none" else LeastWork().key(prompt, planned, law)
 
-    def session(self) -> WavesRun:
+    def session(self) -> WavesRun:  # type: ignore[override]  # a run of its own kind
         """Return the policy for one run: it keeps the past, and where in a wave it is."""
         return WavesRun(self)
 
