@@ -33,6 +33,8 @@ from batchprophet.solvers.separate import load_compiled_code
 BAYES = ["bayes:samples=3,effort=500", "bayes"]
 #: The selector that is told what will come: what is left to hindsight is its search and its vote.
 TOLD = "bayes, told the future"
+#: The selector that is told the law: what is left to the future is what no policy can know.
+LAW = "bayes, told the law"
 GRID = [f"bayes:samples={K},effort={effort}" for K in (1, 3, 9, 27) for effort in (100, 500, 2000)]
 
 
@@ -74,7 +76,24 @@ class Truth:
         raise NotImplementedError
 
 
-def timed_policy(spec: str, instance: Instance) -> Timed:
+class FamilyLaw(Truth):
+    """The law of `separate-random`, with its rate, its end and its lengths."""
+
+    def __init__(self, n: int, span: int) -> None:
+        self.rate, self.span = n / (span + 1), span
+
+    def draw(self, observation: Observation, rng: np.random.Generator) -> Future:
+        """Draw Poisson arrivals up to the end."""
+        slots = np.arange(observation.time + 1, self.span + 1)
+        arrival = np.repeat(slots, rng.poisson(self.rate, size=slots.size))
+        m = arrival.size
+        return Future(arrival, rng.integers(1, 6, size=m), rng.integers(1, 9, size=m))
+
+
+def timed_policy(spec: str, instance: Instance, span: int) -> Timed:
+    if spec == LAW:
+        policy = Bayes()
+        return Timed(policy, BayesRun(policy, FamilyLaw(instance.n, span)))
     if spec == TOLD:
         policy = Bayes()
         return Timed(policy, BayesRun(policy, Truth(instance)))
@@ -98,7 +117,7 @@ def main() -> None:
     parser.add_argument("--grid", action="store_true", help="samples × effort")
     parser.add_argument("--picture", type=Path, help="figure, with --grid")
     options = parser.parse_args()
-    specs = GRID if options.grid else [*REGISTRY.by_default, *BAYES, TOLD]
+    specs = GRID if options.grid else [*REGISTRY.by_default, *BAYES, LAW, TOLD]
     load_compiled_code()
     simulate_separate(make_instance("separate-random", settings={"n": 6}), BAYES[0])  # compile
     ratios, to_bound, times = defaultdict(list), defaultdict(list), defaultdict(list)
@@ -107,7 +126,7 @@ def main() -> None:
         instance = make_instance("separate-random", seed=seed, settings=settings)
         runs = {}
         for spec in specs:
-            timed = timed_policy(spec, instance)
+            timed = timed_policy(spec, instance, options.span)
             runs[spec] = simulate_separate(instance, timed, seed=seed)  # type: ignore[arg-type]  # forwards
             times[spec] += timed.milliseconds
         best, bound = known(instance, list(runs.values()), options.seconds)

@@ -18,7 +18,7 @@ from .observation import ContinuousObservation
 HEAT = (0.05, 0.005)
 
 #: Sizes of waves that are tried, as shares of the seats.
-WAVES = np.array([0.125, 0.25, 0.375])
+WAVES = np.array([0.25, 0.45, 0.75, 0.9])
 
 #: Share of the steps when a world is solved again.
 FEWER = 0.25
@@ -48,6 +48,12 @@ class World:
     most: int
     wave: int = 1
 
+    @property
+    def cost(self) -> int:
+        """Total latency of the list schedule."""
+        admitted = np.empty(self.order.size, np.int64)
+        return int(cost_of(self.scene, self.order, self.most, self.wave, admitted))
+
     def try_lists(self, planned: IntArray | None, most: int, wave: int = 1) -> None:
         """Take the best of the usual orders, and of the one planned, with some limits and waves."""
         scene, who = self.scene, self.order
@@ -67,9 +73,7 @@ class World:
 
     def solve(self, steps: int, fixed: int, stream: Stream) -> None:
         """Anneal from the list on, the first `fixed` in their places."""
-        admitted = np.empty(self.order.size, np.int64)
-        cost = cost_of(self.scene, self.order, self.most, self.wave, admitted)
-        mean = cost / max(1, self.scene.arrival.size)
+        mean = self.cost / max(1, self.scene.arrival.size)
         heat = (HEAT[0] * mean, HEAT[1] * mean)
         self.order, self.most, self.wave, _ = anneal(
             self.scene, self.order, self.most, self.wave, fixed, steps, heat, stream
@@ -84,6 +88,8 @@ class World:
 
     def commit(self, chosen: Sequence[int], steps: int, stream: Stream) -> None:
         """Put requests in front; solve the rest again where the schedule did not admit the last."""
+        if not chosen:
+            return
         agreed = chosen[-1] in self.admitted()
         place = {name: at for at, name in enumerate(self.names.tolist())}
         front = np.array([place[index] for index in chosen], np.int64)

@@ -19,7 +19,7 @@ import math
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:  # compiled code is loaded where it is run
 
 #: Share of the steps that go into the hindsight schedules; the rest compares decisions.
 SCHEDULES = 0.5
+
+#: Decisions that are compared, at most: the first, and those that most futures take.
+MOST_COMPARED = 6
 
 Self = TypeVar("Self")
 
@@ -68,9 +71,6 @@ class ComparingSession(
     plan. One of them is drawn anew each time, in turn.
     """
 
-    #: Decisions that are compared, at most: the first, and those that most futures take.
-    most_compared: ClassVar[int]
-
     def __init__(self, policy: BayesPolicy[Observation, Decision], law: Law | None = None) -> None:
         super().__init__(policy, law)
         self._turn = 0
@@ -93,15 +93,11 @@ class ComparingSession(
         votes = self.votes(observation, worlds)
         first, *others = votes
         others.sort(key=votes.__getitem__, reverse=True)
-        decisions = [first, *others[: self.most_compared - 1]]
-        steps = self.steps_for(len(decisions)) if len(decisions) > 1 else 0
+        decisions = [first, *others[: MOST_COMPARED - 1]]
+        steps = int((1 - SCHEDULES) * self.effort / len(decisions)) if len(decisions) > 1 else 0
         decision, after = least_mean(worlds, decisions, steps, stream)
         self.plans = [self.plan(observation, world) for world in after]
         return decision
-
-    @abstractmethod
-    def steps_for(self, decisions: int) -> int:
-        """Return the annealing steps per future after each of some decisions."""
 
     @abstractmethod
     def drawn(

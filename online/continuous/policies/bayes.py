@@ -66,7 +66,8 @@ class Bayes(BayesPolicy[ContinuousObservation, ContinuousDecision]):
     schedule of the last decision). Then they vote: if at least half of them admit a request now,
     the one that most admit is admitted, the others are made to agree, and they vote again
     (`bayes_selector.elected`). Futures and schedules are kept from vote to vote, and one of them is
-    drawn anew each time, in turn.
+    drawn anew each time, in turn. Where the future is certain, since none is to come and all
+    lengths are told, what the best of the schedules admits is admitted.
 
     What is admitted is checked as the ranked policies do it (`ranked.RankedPolicy`) where lengths
     are told; with ``lengths=none`` a free block for the chunk is enough, as in vLLM, and the
@@ -169,6 +170,13 @@ class BayesRun(VotingSession[ContinuousObservation, ContinuousDecision, Sampled,
     ) -> ContinuousDecision:
         """Elect the requests that are admitted."""
         waiting = {view.index: view for view in observation.waiting}
+        if _is_certain(observation, worlds):
+            best = min((sampled.world for sampled in worlds), key=lambda world: world.cost)
+            chosen = best.admitted()
+            if chosen or observation.running:
+                for sampled in worlds:
+                    sampled.world.commit(chosen, 0, stream)
+                return _builder(observation, [waiting[i] for i in chosen]).build()
         firsts = [sampled.world.admitted() for sampled in worlds]
 
         def ballots(chosen: list[int]) -> list[list[int]]:
@@ -198,6 +206,13 @@ class BayesRun(VotingSession[ContinuousObservation, ContinuousDecision, Sampled,
             fits &= future.prompt <= gpu.tokens
         kept = np.flatnonzero(fits)[:MOST_TO_COME]
         return Future(future.arrival[kept], future.prompt[kept], future.output[kept])
+
+
+def _is_certain(observation: ContinuousObservation, worlds: list[Sampled]) -> bool:
+    """Whether all lengths are told, and no request is to come in any future."""
+    here = (*observation.waiting, *observation.running)
+    told = all(view.shortest is not None and view.shortest == view.longest for view in here)
+    return told and all((sampled.world.names >= 0).all() for sampled in worlds)
 
 
 def _builder(observation: ContinuousObservation, chosen: list[ContinuousView]) -> BatchBuilder:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ....models.instance import IntArray
 from ...coupling.bayes_policy import BayesPolicy
-from ...coupling.comparison import SCHEDULES, ComparingSession
+from ...coupling.comparison import ComparingSession
 from ...coupling.futures import Future, Law, draw_length
 from ...coupling.history import History, Past
 from ...coupling.plans import merged_order, names_now
@@ -187,8 +187,8 @@ class Bayes(BayesPolicy[SeparateObservation, BatchDecision]):
     Vera, Banerjee, *The Bayesian Prophet*, arXiv 1901.05028, §3; docs/coupling.md.
     """
 
-    samples: int = 9
-    effort: int = 2000
+    samples: int = 18
+    effort: int = 1000
 
     model: ClassVar[str] = "separate"
     summary: ClassVar[str] = (
@@ -207,7 +207,6 @@ class BayesRun(ComparingSession[SeparateObservation, BatchDecision, Scene, Plan]
     model: ClassVar[str] = Bayes.model
     summary: ClassVar[str] = Bayes.summary
     length_kinds: ClassVar[tuple[str, ...]] = Bayes.length_kinds
-    most_compared: ClassVar[int] = 6
 
     def __init__(self, policy: Bayes, law: Law | None = None) -> None:
         super().__init__(policy, law)
@@ -224,10 +223,6 @@ class BayesRun(ComparingSession[SeparateObservation, BatchDecision, Scene, Plan]
         decision = serve(observation, tokens_left)
         self.plans = [plan and plan.after(decision) for plan in self.plans]
         return decision
-
-    def steps_for(self, decisions: int) -> int:
-        """Return what is left of the effort, in equal parts."""
-        return int((1 - SCHEDULES) * self.effort / decisions)
 
     def drawn(
         self,
@@ -263,19 +258,17 @@ class BayesRun(ComparingSession[SeparateObservation, BatchDecision, Scene, Plan]
         self, observation: SeparateObservation, worlds: Sequence[Scene]
     ) -> Counter[BatchDecision]:
         """Return the first batches of the schedules, as far as they are allowed."""
-        arrived = len(self._past.arrived)
-        found: Counter[BatchDecision] = Counter()
-        waits: Counter[int] = Counter()
-        for scene in sorted(worlds, key=lambda scene: scene.cost):
-            first = scene.world.first()
-            if first.start > observation.time:
-                waits[first.start] += 1
-                continue
+        now, found = observation.time, Counter[BatchDecision]()
+        ordered = sorted(worlds, key=lambda scene: scene.cost)
+        firsts = [scene.world.first() for scene in ordered]
+        wake_at = min((first.start for first in firsts if first.start > now), default=None)
+        may_wait = self._idled_with < len(self._past.arrived)
+        for first in firsts:
             decision = _allowed(observation, first)
+            if first.start > now:
+                decision = BatchDecision(wake_at=wake_at) if may_wait else None
             if decision is not None:
                 found[decision] += 1
-        if waits and self._idled_with < arrived:
-            found[BatchDecision(wake_at=min(waits))] += waits.total()
         if not found:
             found[_simplest(observation)] += 1
         return found
