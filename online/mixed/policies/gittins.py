@@ -144,4 +144,5 @@ class GittinsRun:
 
 
 def _areas(prompt: int, output: IntArray) -> IntArray:
-    return prompt * output + output * (output + 1) // 2
+    areas: IntArray = prompt * output + output * (output + 1) // 2
+    return areas
