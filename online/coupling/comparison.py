@@ -77,9 +77,9 @@ class ComparingSession(
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
         """Draw futures, find their hindsight schedules, compare what they do next."""
-        decision = self.without_vote(observation)
-        if decision is not None:
-            return decision
+        without_choice = self.without_vote(observation)
+        if without_choice is not None:
+            return without_choice
         from ...solvers.random_stream import random_stream
 
         stream = random_stream(int(rng.integers(2**63)))

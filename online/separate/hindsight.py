@@ -1,9 +1,8 @@
-"""Hindsight schedules from a batch boundary on, kept up to date while a decision is built up.
+"""Hindsight schedules from a batch boundary on, kept up to date from decision to decision.
 
 A world holds who runs, who waits and who is to come, with their lengths. Its schedule is a code of
-`solvers.separate.search.schedule_builder`, found by the engine's annealing. When it is decided who
-is in the next prompt batch, a world whose schedule has them there keeps it; another is solved again
-with them in front.
+`solvers.separate.search.schedule_builder`, found by the engine's annealing. After a batch, its own
+or another, the world goes on with what is left of the schedule.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ from ...solvers.separate.search.schedule_builder import (
 #: little heat betters a list schedule where much of it forgets it.
 HEAT = (0.1, 0.015)
 
-#: Share of that heat, and of the steps, when a world is solved again.
-REHEAT, FEWER = 0.25, 0.5
+#: Share of that heat when a world is solved again.
+REHEAT = 0.25
 
 
 class First(NamedTuple):
@@ -158,8 +157,8 @@ class World:
         world.try_codes([code])
         if kind == "prompt":  # it may be one batch more
             m = code.order.size
-            more = (column[:m] for column in (self.code.wait, self.code.least, self.code.most))
-            world.try_codes([Encoding(code.order, *more, code.urgency, code.firm)])
+            wait, least, most = self.code.wait[:m], self.code.least[:m], self.code.most[:m]
+            world.try_codes([code._replace(wait=wait, least=least, most=most)])
         return world
 
     def idle(self, until: int) -> World:

@@ -104,6 +104,7 @@ class Scene:
         from ..hindsight import REHEAT
 
         if decision.kind is None:
+            assert decision.wake_at is not None  # it waits for a request of some future
             world = self.world.idle(decision.wake_at)
         else:
             members = np.flatnonzero(np.isin(self.names, decision.requests))
