@@ -167,7 +167,8 @@ class BinnedMeans:
         prompts = np.array(self._prompts)
         self._edges = np.quantile(prompts, np.linspace(0, 1, self._k + 1)[1:-1])
         at = np.searchsorted(self._edges, prompts)
-        self._total = np.bincount(at, weights=self._outputs, minlength=self._k)
+        outputs = np.array(self._outputs, np.float64)
+        self._total = np.bincount(at, weights=outputs, minlength=self._k)
         self._count = np.bincount(at, minlength=self._k)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from scipy.optimize import nnls
 
@@ -30,7 +32,8 @@ def bounded_fit(rows: FloatArray, values: FloatArray, weight: FloatArray) -> Flo
     """
     scale = np.sqrt((rows**2).mean(axis=0))
     scale[scale == 0] = 1.0
-    triangle = np.linalg.qr(np.column_stack([rows / scale, values]) * weight[:, None], mode="r")
+    table = np.column_stack([rows / scale, values]) * weight[:, None]
+    triangle = cast("FloatArray", np.linalg.qr(table, mode="r"))
     found, _ = nnls(triangle[:, :-1], triangle[:, -1])
     coefficients: FloatArray = found / scale
     return coefficients

@@ -68,7 +68,7 @@ def player(instance: Instance, rule: str) -> Player | None:
         )  # fmt: skip
         if stalled >= 0:
             raise stalls(policy.name, instance.request_id(stalled), since)
-        return Play(*table, first_batch, last_batch)
+        return Play._make([*table, first_batch, last_batch])
 
     return play
 
@@ -139,7 +139,7 @@ def synchronised(
         length = -(-(work + law.per_kv_token * at[READ]) // law.divisor)
         moment = (earliest + latest) // 2
         if latest >= 0 and abs(moment - now - length) > slack * length:
-            now = max(now + 1, moment)
+            now = moment if moment > now else now + 1
         else:
             now += length
         table[1, b] = now

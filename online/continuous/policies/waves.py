@@ -222,7 +222,7 @@ class WavesRun:
         ).T.copy()
         kv = gpu.blocks * gpu.block
         numbers = [observation.time, kv, gpu.block, rule.seats, rule.tokens, int(gpu.chunked)]
-        scene = Scene(*columns, np.arange(k), np.array(numbers, np.int64), observation.law)
+        scene = Scene._make([*columns, np.arange(k), np.array(numbers, np.int64), observation.law])
         outputs = scene.output.reshape(1, -1)
         if lengths is not None:
             who = np.array([view.index for view, _ in here], np.int64)

@@ -219,7 +219,7 @@ def _write(compiled: CompiledInstance, costs: Costs, runs: Runs, i: int, j: int,
             break
         b = f - runs.chunks[i, at] + 1
         j, f = runs.origin[j, b], runs.place[j, b]
-    runs.count[i] = most - at
+    runs.number[i] = most - at
     for k in range(most - at if at > 0 else 0):
         runs.before[i, k], runs.first[i, k] = runs.before[i, at + k], runs.first[i, at + k]
         runs.chunks[i, k] = runs.chunks[i, at + k]
@@ -252,7 +252,7 @@ def place(
     """
     cost = tell_time(compiled, costs, runs)
     for i in order:
-        if runs.count[i] > 0:
+        if runs.number[i] > 0:
             continue
         parts = _draw_points(compiled, runs, i, stream)
         runs.kept_free[0] = _draw_kept_free(compiled, runs, stream)
@@ -260,7 +260,7 @@ def place(
             return np.inf
         if parts > 1:
             runs.tried[0] += 1
-            runs.tried[1] += runs.count[i] > 1
+            runs.tried[1] += runs.number[i] > 1
         put(compiled, costs, runs, i, 1)
         cost = tell_time(compiled, costs, runs)
     return cost
@@ -317,37 +317,37 @@ def place_by_ends(
     """Let requests run where `Runs` says, or end their runs in given batches, shape (n, most runs).
 
     The first are those whose every run ends there as it is: together they must fit. The others come
-    after them, in an order; where there is no room for one, `Runs.count` becomes 0.
+    after them, in an order; where there is no room for one, `Runs.number` becomes 0.
     """
-    wanted = runs.count.copy()
-    runs.count[:] = 0
+    wanted = runs.number.copy()
+    runs.number[:] = 0
     runs.kept_free[0] = 0
     waits = np.zeros(wanted.size, np.bool_)
     for i in order:
-        runs.count[i] = wanted[i]
+        runs.number[i] = wanted[i]
         for j in range(wanted[i]):
             _, o = size_of(compiled, runs, i, j)
             if runs.first[i, j] + o - 1 != last[i, j] or runs.chunks[i, j] > runs.reading.size:
                 waits[i] = True
         if waits[i]:
-            runs.count[i] = 0
+            runs.number[i] = 0
         else:
             put(compiled, costs, runs, i, 1)
     tell_time(compiled, costs, runs)
     for i in order:
         if waits[i]:
-            runs.count[i] = wanted[i]
+            runs.number[i] = wanted[i]
             if _ends_fit(compiled, costs, runs, i, last[i]):
                 put(compiled, costs, runs, i, 1)
             else:
-                runs.count[i] = 0
+                runs.number[i] = 0
 
 
 @njit(cache=True, nogil=True)
 def _ends_fit(compiled: CompiledInstance, costs: Costs, runs: Runs, i: int, last: IntArray) -> bool:
     """Whether there is room for runs that end in given batches; writes them to `Places`."""
     free = 0
-    for j in range(runs.count[i]):
+    for j in range(runs.number[i]):
         s, o = size_of(compiled, runs, i, j)
         f = last[j] - o + 1
         if f < free or last[j] >= runs.start.size or not has_room(compiled, runs, s, o, f):

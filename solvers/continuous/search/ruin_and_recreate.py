@@ -67,7 +67,7 @@ class RuinState(NamedTuple):
 
 def begin(runs: Runs, work: IntArray, cost: float) -> RuinState:
     """Return the search that stands at some runs, of which the cost is known."""
-    n = runs.count.size
+    n = runs.number.size
     return RuinState(
         runs, places_of(runs).copy(), places_of(runs).copy(), np.arange(n), np.arange(n),
         np.zeros(min(n, MOST_TAKEN), np.int64), np.zeros(n), work.astype(np.float64),
@@ -92,7 +92,7 @@ def ruin_and_recreate(
         taken = _choose(compiled, state, stream)
         for i in taken:
             put(compiled, costs, runs, i, -1)
-            runs.count[i] = 0
+            runs.number[i] = 0
         _shuffle(compiled, state, taken, stream)
         found = place(compiled, costs, runs, taken, stream, BLINK)
         change = found - state.cost[0]
@@ -102,11 +102,11 @@ def ruin_and_recreate(
                 _copy(places_of(runs), current, i)
             if found < state.cost[1]:
                 state.cost[1] = found
-                for i in range(current.count.size):
+                for i in range(current.number.size):
                     _copy(current, best, i)
             continue
         for i in taken:
-            if runs.count[i] > 0:
+            if runs.number[i] > 0:
                 put(compiled, costs, runs, i, -1)
         for i in taken:
             _copy(current, places_of(runs), i)
@@ -116,8 +116,8 @@ def ruin_and_recreate(
 @njit(cache=True, nogil=True)
 def _copy(here: Places, there: Places, i: int) -> None:
     """Copy the runs of a request."""
-    there.count[i] = here.count[i]
-    for j in range(here.count[i]):
+    there.number[i] = here.number[i]
+    for j in range(here.number[i]):
         there.before[i, j], there.first[i, j] = here.before[i, j], here.first[i, j]
         there.chunks[i, j] = here.chunks[i, j]
         for at in range(here.chunks[i, j]):
@@ -127,7 +127,7 @@ def _copy(here: Places, there: Places, i: int) -> None:
 @njit(cache=True, nogil=True)
 def _choose(compiled: CompiledInstance, state: RuinState, stream: Stream) -> IntArray:
     """Choose who is taken out: any, or some of those that begin or complete near one another."""
-    n = state.current.count.size
+    n = state.current.number.size
     count = 1 + below(stream, state.taken.size)
     lo, reach = 0, n
     order = state.by_first

@@ -34,7 +34,7 @@ def runs_of(
         last = take_runs(compiled.prompt, columns, places_of(runs))
         if slack == 1:
             runs.first[:] = -1
-        order = np.argsort(last[np.arange(instance.n), runs.count - 1], kind="stable")
+        order = np.argsort(last[np.arange(instance.n), runs.number - 1], kind="stable")
         place_by_ends(compiled, costs, runs, last, order)
         cost = place(compiled, costs, runs, order, random_stream(0), 0.0)
         if cost < np.inf:
@@ -49,7 +49,7 @@ def take_runs(prompt: IntArray, columns: Columns, places: Places) -> IntArray:
     Returns the last batch of each, shape (n, most runs). Where a prompt is read over more batches
     than there is room for, `chunks` is larger than that.
     """
-    count, before, first, chunks, tokens = places
+    number, before, first, chunks, tokens = places
     emitted, cache, done = np.zeros((3, prompt.size), np.int64)
     last = np.zeros(before.shape, np.int64)
     running = np.zeros(prompt.size, np.bool_)
@@ -62,13 +62,13 @@ def take_runs(prompt: IntArray, columns: Columns, places: Places) -> IntArray:
             for i in columns.drop_of[drop : drop + columns.drops[b]]:
                 cache[i] = 0
                 running[i] = False
-                if reads and done[i] < count[i]:  # read for nothing
+                if reads and done[i] < number[i]:  # read for nothing
                     chunks[i, done[i]] = 0
                     tokens[i, done[i]] = 0
             for i in columns.job_of[job : job + columns.jobs[b]]:
                 emitted[i] += 1
                 if not reads:
-                    last[i, count[i] - 1] = b
+                    last[i, number[i] - 1] = b
             for at in range(chunk, chunk + columns.chunks[b]):
                 i, size = columns.chunk_of[at], columns.chunk_tokens[at]
                 cache[i] += size
@@ -82,9 +82,9 @@ def take_runs(prompt: IntArray, columns: Columns, places: Places) -> IntArray:
                 if reads:
                     done[i] += 1
                 else:
-                    before[i, count[i]], first[i, count[i]] = emitted[i], b
-                    last[i, count[i]] = b
-                    count[i] += 1
+                    before[i, number[i]], first[i, number[i]] = emitted[i], b
+                    last[i, number[i]] = b
+                    number[i] += 1
                 emitted[i] += 1
                 running[i] = True
             drop += columns.drops[b]
@@ -110,13 +110,13 @@ def schedule_of(compiled: CompiledInstance, places: Places) -> ContinuousSchedul
     batches = 1 + max(last_batch(compiled, places, i) for i in range(compiled.output.size))
     chunks, jobs, drops = np.zeros((3, batches), np.int64)
     ends = []
-    for i in range(places.count.size):
-        for j in range(places.count[i]):
+    for i in range(places.number.size):
+        for j in range(places.number[i]):
             f, (_, o) = places.first[i, j], size_of(compiled, places, i, j)
             read = places.tokens[i, j, : places.chunks[i, j]]
             chunks[f - read.size + 1 : f + 1] += read[::-1] > 0
             jobs[f + 1 : f + o] += 1
-            if j + 1 < places.count[i]:
+            if j + 1 < places.number[i]:
                 ends.append((int(f + o), i))
     used = chunks + jobs > 0
     # Caches are dropped just before the next batch that is used.
@@ -151,8 +151,8 @@ def _write(compiled: CompiledInstance, places: Places, columns: Columns) -> None
     chunk_at = np.cumsum(columns.chunks) - columns.chunks
     job_at = np.cumsum(columns.jobs) - columns.jobs
     p, kv, gate = np.zeros((3, batches), np.int64)
-    for i in range(places.count.size):
-        for j in range(places.count[i]):
+    for i in range(places.number.size):
+        for j in range(places.number[i]):
             f = places.first[i, j]
             s, o = size_of(compiled, places, i, j)
             for at in range(places.chunks[i, j]):

@@ -36,7 +36,7 @@ class Places(NamedTuple):
 
     Attributes
     ----------
-    count : ndarray of int64, shape (n,)
+    number : ndarray of int64, shape (n,)
         Runs of each request, one more than its cache is dropped; 0 if it has no place.
     before : ndarray of int64, shape (n, most runs)
         Tokens emitted before each run, 0 before the first.
@@ -49,7 +49,7 @@ class Places(NamedTuple):
         earliest, there are some.
     """
 
-    count: IntArray
+    number: IntArray
     before: IntArray
     first: IntArray
     chunks: IntArray
@@ -65,7 +65,7 @@ class Runs(NamedTuple):
 
     Attributes
     ----------
-    count, before, first, chunks, tokens : ndarray of int64
+    number, before, first, chunks, tokens : ndarray of int64
         As in `Places`.
     prompt, jobs, read, running, blocks : ndarray of int64, shape (H,)
         Of each batch: prompt tokens, token jobs, KV tokens read, requests that hold a cache, and
@@ -97,7 +97,7 @@ class Runs(NamedTuple):
         Tokens of a batch that prompts leave to token jobs, those that it has included.
     """
 
-    count: IntArray
+    number: IntArray
     before: IntArray
     first: IntArray
     chunks: IntArray
@@ -212,14 +212,14 @@ def blocks_of(tokens: int, block: int) -> int:
 @njit(cache=True, nogil=True)
 def places_of(runs: Runs) -> Places:
     """Where requests run; the arrays are shared."""
-    return Places(runs.count, runs.before, runs.first, runs.chunks, runs.tokens)
+    return Places(runs.number, runs.before, runs.first, runs.chunks, runs.tokens)
 
 
 @njit(cache=True, nogil=True)
 def size_of(compiled: CompiledInstance, runs: Runs | Places, i: int, j: int) -> tuple[int, int]:
     """What run j of a request reads first, and how many tokens it emits."""
     until = compiled.output[i]
-    if j + 1 < runs.count[i]:
+    if j + 1 < runs.number[i]:
         until = runs.before[i, j + 1]
     return compiled.prompt[i] + runs.before[i, j], until - runs.before[i, j]
 
@@ -227,7 +227,7 @@ def size_of(compiled: CompiledInstance, runs: Runs | Places, i: int, j: int) -> 
 @njit(cache=True, nogil=True)
 def last_batch(compiled: CompiledInstance, runs: Runs | Places, i: int) -> int:
     """The batch in which a request that has a place completes."""
-    j = runs.count[i] - 1
+    j = runs.number[i] - 1
     last: int = runs.first[i, j] + compiled.output[i] - runs.before[i, j] - 1
     return last
 
@@ -235,7 +235,7 @@ def last_batch(compiled: CompiledInstance, runs: Runs | Places, i: int) -> int:
 @njit(cache=True, nogil=True)
 def put(compiled: CompiledInstance, costs: Costs, runs: Runs, i: int, sign: int) -> None:
     """Add a request where its `Places` say (sign 1), or take it out (−1)."""
-    for j in range(runs.count[i]):
+    for j in range(runs.number[i]):
         _put_run(compiled, runs, i, j, sign)
     weight = sign * costs.weight[i]
     for b in range(last_batch(compiled, runs, i) + 1):
@@ -308,8 +308,8 @@ def tell_time(compiled: CompiledInstance, costs: Costs, runs: Runs) -> float:
         runs.opening[b + 1] = opening
         runs.opened[b + 1] = opened
     total = costs.last * now
-    for i in range(runs.count.size):
-        if runs.count[i] > 0:
+    for i in range(runs.number.size):
+        if runs.number[i] > 0:
             total += costs.weight[i] * runs.end[last_batch(compiled, runs, i)]
     return total
 
@@ -318,14 +318,14 @@ def tell_time(compiled: CompiledInstance, costs: Costs, runs: Runs) -> float:
 def _find_gates(compiled: CompiledInstance, runs: Runs) -> None:
     """Find the number of batches, and the latest arrival of those who begin in each."""
     length, longest = 0, 0
-    for i in range(runs.count.size):
+    for i in range(runs.number.size):
         longest = max(longest, compiled.output[i])
-        if runs.count[i] > 0:
+        if runs.number[i] > 0:
             length = max(length, last_batch(compiled, runs, i) + 1)
     known = min(runs.start.size, length + longest + runs.reading.size)
     runs.length[0], runs.length[1] = length, known
     runs.gate[:known] = 0.0
-    for i in range(runs.count.size):
-        if runs.count[i] > 0:
+    for i in range(runs.number.size):
+        if runs.number[i] > 0:
             begin = runs.first[i, 0] - runs.chunks[i, 0] + 1
             runs.gate[begin] = max(runs.gate[begin], float(compiled.arrival[i]))

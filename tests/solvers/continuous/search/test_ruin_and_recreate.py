@@ -72,7 +72,7 @@ def test_all_that_it_finds_is_feasible_and_costs_what_it_says(seed):
     assert np.allclose(anew.present, runs.present, atol=1e-9)
     for i in range(instance.n):
         put(numbers, charged, runs, i, -1)
-        runs.count[i] = 0
+        runs.number[i] = 0
     for name in ("prompt", "jobs", "read", "running", "blocks"):
         assert not getattr(runs, name).any()
 
@@ -82,7 +82,7 @@ def chains(numbers, charged, runs, i, points):
 
     Yields after which tokens, and what the whole costs.
     """
-    runs.count[i] = 0
+    runs.number[i] = 0
     tell_time(numbers, charged, runs)
     length = int(runs.length[0])
     s, o = int(numbers.prompt[i]), int(numbers.output[i])
@@ -107,11 +107,11 @@ def put_chain(numbers, charged, runs, i, s, before, ends, firsts):
         runs.before[i, j], runs.first[i, j], runs.chunks[i, j] = g, f, chunks
         runs.tokens[i, j] = runs.reading
         free = f + until - g
-    runs.count[i] = len(firsts)
+    runs.number[i] = len(firsts)
     put(numbers, charged, runs, i, 1)
     cost = tell_time(numbers, charged, runs)
     put(numbers, charged, runs, i, -1)
-    runs.count[i] = 0
+    runs.number[i] = 0
     tell_time(numbers, charged, runs)
     return cost
 
@@ -176,14 +176,14 @@ def test_what_runs_without_a_pause_runs_as_it_did(seed):
     taken = no_runs(numbers, given.columns.start.size, 1 + int(instance.output.max()))
     last = take_runs(numbers.prompt, given.columns, places_of(taken))
     emitted = np.diff(taken.before, axis=1, append=0)
-    emitted[np.arange(instance.n), taken.count - 1] += instance.output
-    assert (taken.count - 1 <= given.timeline(instance).preemptions).all()
+    emitted[np.arange(instance.n), taken.number - 1] += instance.output
+    assert (taken.number - 1 <= given.timeline(instance).preemptions).all()
     runs, cost = runs_of(instance, numbers, charged, given)
     unbroken = [
         all(
             taken.first[i, j] + emitted[i, j] - 1 == last[i, j]
             and taken.chunks[i, j] <= taken.reading.size
-            for j in range(taken.count[i])
+            for j in range(taken.number[i])
         )
         for i in range(instance.n)
     ]
@@ -191,7 +191,7 @@ def test_what_runs_without_a_pause_runs_as_it_did(seed):
         return  # no token budget binds: all run as late as they can
     for i in np.flatnonzero(unbroken):
         for here, there in zip(places_of(runs), places_of(taken), strict=True):
-            j = slice(taken.count[i])
+            j = slice(taken.number[i])
             assert np.array_equal(np.atleast_1d(here[i])[j], np.atleast_1d(there[i])[j])
     if all(unbroken):
         assert cost <= cost_of(instance, given, "latency") + 1e-6
