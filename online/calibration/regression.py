@@ -30,7 +30,8 @@ def bounded_fit(rows: FloatArray, values: FloatArray, weight: FloatArray) -> Flo
     """
     scale = np.sqrt((rows**2).mean(axis=0))
     scale[scale == 0] = 1.0
-    triangle = np.linalg.qr(np.column_stack([rows / scale, values]) * weight[:, None], mode="r")
+    weighted = np.column_stack([rows / scale, values]) * weight[:, None]
+    _, triangle = np.linalg.qr(weighted)
     found, _ = nnls(triangle[:, :-1], triangle[:, -1])
     coefficients: FloatArray = found / scale
     return coefficients
