@@ -68,7 +68,10 @@ def player(instance: Instance, rule: str) -> Player | None:
         )  # fmt: skip
         if stalled >= 0:
             raise stalls(policy.name, instance.request_id(stalled), since)
-        return Play._make([*table, first_batch, last_batch])
+        return Play(
+            start=table[0], end=table[1], prompt_tokens=table[2], jobs=table[3], read=table[4],
+            first=first_batch, last=last_batch,
+        )  # fmt: skip
 
     return play
 
@@ -139,7 +142,7 @@ def synchronised(
         length = -(-(work + law.per_kv_token * at[READ]) // law.divisor)
         moment = (earliest + latest) // 2
         if latest >= 0 and abs(moment - now - length) > slack * length:
-            now = moment if moment > now else now + 1
+            now = int(max(now + 1, moment))
         else:
             now += length
         table[1, b] = now
