@@ -167,8 +167,8 @@ class BinnedMeans:
         prompts = np.array(self._prompts)
         self._edges = np.quantile(prompts, np.linspace(0, 1, self._k + 1)[1:-1])
         at = np.searchsorted(self._edges, prompts)
-        outputs = np.array(self._outputs, np.float64)
-        self._total = np.bincount(at, weights=outputs, minlength=self._k)
+        total = np.bincount(at, weights=self._outputs, minlength=self._k)
+        self._total = total.astype(np.float64)
         self._count = np.bincount(at, minlength=self._k)
 
 

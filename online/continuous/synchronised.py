@@ -142,7 +142,7 @@ def synchronised(
         length = -(-(work + law.per_kv_token * at[READ]) // law.divisor)
         moment = (earliest + latest) // 2
         if latest >= 0 and abs(moment - now - length) > slack * length:
-            now = int(max(now + 1, moment))
+            now = int(moment) if moment > now else now + 1
         else:
             now += length
         table[1, b] = now
