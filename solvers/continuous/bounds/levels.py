@@ -187,7 +187,8 @@ def _levels(
         again[0] = 0.0
         if N > 0:
             begin = law.c1 * (s + 1) - c2 - c3 * (s + 1) - free
-            again[1] = min(again[1], begin * (done[1] - done[0]) / (1 - done[0]))
+            gap = 1 - done[0]  # none where the start is level 0 itself
+            again[1] = min(again[1], begin * (done[1] - done[0]) / gap) if gap else 0.0
     return h - 1, before - 1, read, c2 + c3 * before, pace, again, alone, bend
 
 

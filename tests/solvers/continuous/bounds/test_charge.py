@@ -9,11 +9,13 @@ from functools import cache
 import numpy as np
 import pytest
 
+from batchprophet.models.batch_time import AffineTime
 from batchprophet.models.continuous.schedule import Batch, ContinuousSchedule
 from batchprophet.models.durations import batch_durations
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.solvers.certificates.clock import Clock
 from batchprophet.solvers.continuous.bounds.charge import Stage, charge_bound, proof_of
+from batchprophet.solvers.continuous.bounds.levels import law_of, levels_of
 from batchprophet.solvers.continuous.bounds.multipliers import Evaluator, Variables, problem_of
 from tests.solvers.continuous.bounds.tiny import optimum, tiny
 
@@ -176,3 +178,23 @@ def test_the_gradient_is_the_slope_of_the_bound():
                 moved[place] += step
                 ends.append(evaluator.evaluate(v._replace(**{name: moved}), 0.0).bound)
             assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(g[place], rel=1e-3, abs=1e-3)
+
+
+def test_a_start_at_the_first_level_divides_by_nothing():
+    # Prefilling again costs as much as a token job, but for rounding: less by 10^-17, say.
+    rng, seen = np.random.default_rng(8), 0
+    for _ in range(200):
+        c1, c3 = rng.uniform(0.05, 0.2), rng.uniform(1e-4, 1e-3)
+        law = AffineTime(c0=20.0, c1=c1, c2=1e4, c3=c3)
+        instance = Instance(
+            gpu=Gpu(kv_capacity=10**6, batch_time=law), arrival=[0, 0],
+            prompt=rng.integers(1, 900, 2), output=[2, 1 + 8 * int(rng.integers(1, 9))],
+        )  # fmt: skip
+        with np.errstate(all="raise"):
+            levels = levels_of(instance, law_of(instance), 8)
+        assert np.isfinite(levels.again).all()
+        h = instance.prompt[1] + 1
+        exact = law_of(instance)
+        token = min(exact.c2, (exact.c1 - exact.c3) * h)
+        seen += exact.c1 * h - token - exact.c3 * h < 0
+    assert seen > 20
