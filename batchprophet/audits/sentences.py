@@ -99,7 +99,7 @@ def law_sentence(fit: FittedLaw) -> str:
         f"{each.name} {each.value:.4g} ({each.low:.4g} to {each.high:.4g})"
         for each in fit.coefficients
     ]
-    text = f"Fitted batch times in ms, with intervals of about 95 %: {', '.join(parts)}."
+    text = f"Fitted batch times in ms, with joint intervals of about 95 %: {', '.join(parts)}."
     missing = fit.not_identified
     if not missing:
         return text

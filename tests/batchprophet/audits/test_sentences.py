@@ -155,7 +155,7 @@ def test_other_laws():
 def test_what_of_a_law_the_log_does_not_tell(missing, said):
     text = law_sentence(fit(*missing))
     assert said in text
-    assert text.startswith("Fitted batch times in ms, with intervals of about 95 %: c0 15.15 (")
+    assert text.startswith("Fitted batch times in ms, with joint intervals of about 95 %: c0 15.15")
     assert " and c2 and " not in text
 
 
