@@ -28,14 +28,17 @@ def alternatives(names: Iterable[str]) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return what was probably meant, as the end of a message; empty where nothing is close.
+    """Return what was probably meant, as the end of a message; empty where nothing else is close.
 
     Examples
     --------
     >>> suggestion("mcsf", ["mc-sf", "vllm"]), suggestion("x", ["mc-sf", "vllm"])
     ('; did you mean mc-sf?', '')
     """
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    known = list(known)
+    if name in known:
+        return ""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
 
 

@@ -11,43 +11,7 @@ a server, so here it is a heuristic.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
-
-from ..models.instance import FloatArray, IntArray
-
-
-@njit(cache=True, nogil=True)
-def gittins_rank(
-    outputs: IntArray, weights: FloatArray, beyond: float, tokens: int, setup: float
-) -> float:
-    """Return the rank of a request with some tokens; see `GittinsIndex.rank`.
-
-    Parameters
-    ----------
-    outputs : ndarray of int64, shape (m,)
-        Output lengths in non-decreasing order.
-    weights : ndarray of float64, shape (m,)
-        Their weights, > 0.
-    beyond : float
-        Weight ≥ 0 of lengths above all of them.
-    tokens : int
-        Output tokens so far, ≥ 0.
-    setup : float
-        Token jobs' worth of work before the next token, ≥ 0.
-    """
-    first = np.searchsorted(outputs, tokens, side="right")
-    left = beyond + weights[first:].sum()
-    ended = spent = 0.0
-    best = np.inf
-    for k in range(first, outputs.size):
-        further = outputs[k] - tokens
-        ended += weights[k]
-        spent += weights[k] * further
-        if k + 1 < outputs.size and outputs[k + 1] == outputs[k]:
-            continue
-        best = min(best, (setup * left + spent + (left - ended) * further) / ended)
-    return best if best < np.inf else setup + max(1.0, float(tokens))
 
 
 class GittinsIndex:
@@ -106,4 +70,11 @@ class GittinsIndex:
         setup : float
             Work ≥ 0 before the next token, in token jobs: a cache that has to be read again.
         """
-        return float(gittins_rank(self._outputs, self._weights, self._beyond, tokens, setup))
+        first = np.searchsorted(self._outputs, tokens, side="right")
+        further, weights = self._outputs[first:] - tokens, self._weights[first:]
+        if further.size == 0:
+            return setup + max(1.0, float(tokens))
+        # Among equal lengths the last has the least ratio: all of them have ended.
+        ended, spent = np.cumsum(weights), np.cumsum(weights * further)
+        left = self._beyond + ended[-1]
+        return float(np.min((setup * left + spent + (left - ended) * further) / ended))

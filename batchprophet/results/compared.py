@@ -25,7 +25,6 @@ from ..report.sentences import (
     tail_reading,
 )
 from ..solvers.solution import Solution
-from ..solvers.tail_latency import tail_latency_bound
 from .regimes import goodput_of, speed_gap
 from .scheduled import PathLike
 from .shown import Shown
@@ -115,6 +114,8 @@ class Compared(Shown):
 
         In the instance's time unit; see `batchprophet.solvers.tail_latency`.
         """
+        from ..solvers.tail_latency import tail_latency_bound
+
         if self.solution.objective_name in MAXIMISED:
             return None
         return tail_latency_bound(self.instance, model=self.comparison.model)

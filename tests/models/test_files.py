@@ -133,7 +133,10 @@ def with_request(**changes):
         ({"version": 1}, "object missing required field format"),
         (DOCUMENT | {"colour": 1}, "object contains unknown field colour"),
         (DOCUMENT | {"requests": []}, "requests: expected at least one request, found none"),
-        (with_request(promt=3), "requests[0]: object contains unknown field promt"),
+        (
+            with_request(promt=3),
+            "requests[0]: object contains unknown field promt; did you mean prompt?",
+        ),
         (with_request(prompt=3.0), "requests[0].prompt: expected int, found 3.0"),
         (with_request(prompt=True), "requests[0].prompt: expected int, found true"),
         (with_request(prompt="3"), 'requests[0].prompt: expected int, found "3"'),

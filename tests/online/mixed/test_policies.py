@@ -496,7 +496,10 @@ BAD_SPECS = [
         "'mc-fs'; did you mean "
         "mc-sf?",
     ),
-    ("mc-sf:skp=true", "policy mc-sf: unknown option 'skp'; it has skip, lengths, error"),
+    (
+        "mc-sf:skp=true",
+        "policy mc-sf: unknown option 'skp'; it has skip, lengths, error; did you mean skip?",
+    ),
     ("mc-sf:skip", "policy mc-sf: expected options as key=value, found 'skip'"),
     ("mc-sf:skip=yes", "policy mc-sf: skip: expected true or false, found 'yes'"),
     ("mc-sf:skip=true,skip=false", "policy mc-sf: option 'skip' appears more than once"),
