@@ -154,7 +154,11 @@ def test_policies_that_cannot_be_simulated_are_refused(says, three: Path) -> Non
         "policy orca: expected a policy of separate batching, found a reference, whose batches "
         "mix; compare shows what it reaches"
     )
-    assert says(*simulate, "mc-sf", code=2).startswith("policy of separate batching: expected one")
+    assert says(*simulate, "mc-sf", code=2) == (
+        "policy mc-sf: expected a policy of separate batching, found one of mixed or continuous "
+        "batching (--model)"
+    )
+    assert says(*simulate, "mine", code=2).startswith("policy of separate batching: expected one")
     assert "did you mean hysteresis?" in says(*simulate, "hysterisis", code=2)
     assert says(*simulate, "hysteresis:low=9", code=2) == (
         "policy hysteresis: low: expected less than high = 8, found 9"
