@@ -89,7 +89,7 @@ def test_text_and_values_mean_the_same():
             "azure-code, lognormal-burst, sqrt-adversary, fcfs-breaker, shortest-output-breaker, "
             "limit-cycle, separate-random, separate-conversation, "
             "continuous-random, continuous-conversation; "
-            "found 'arrival-model-3'",
+            "found 'arrival-model-3'; did you mean arrival-model-2?",
         ),
         (
             "arrival-model-1",
