@@ -13,7 +13,7 @@ import argparse
 
 from batchprophet.models import Instance
 from batchprophet.models.continuous import ContinuousSchedule
-from batchprophet.solvers.continuous.search.recipe import Search
+from batchprophet.solvers.continuous import Search
 from batchprophet.solvers.stages import Limits
 from benchmarks.continuous.pausing import DEAR_PROMPTS, instance_of
 from tests.brute_force_continuous import brute_force_continuous

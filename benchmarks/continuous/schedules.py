@@ -19,7 +19,7 @@ from batchprophet.models import Instance
 from batchprophet.models.continuous import ContinuousSchedule
 from batchprophet.models.files import read_instance
 from batchprophet.models.regimes import check
-from batchprophet.solvers.continuous.search.recipe import Search
+from batchprophet.solvers.continuous import Search
 from batchprophet.solvers.stages import Limits
 
 

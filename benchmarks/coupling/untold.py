@@ -27,9 +27,8 @@ import numpy as np
 
 from batchprophet.models import Gpu, Instance, total_latency
 from batchprophet.models.families import make_instance
-from batchprophet.online.gittins import GittinsIndex
-from batchprophet.online.mixed import simulate
-from batchprophet.online.mixed.non_clairvoyant import NonClairvoyantOptimum
+from batchprophet.online import GittinsIndex
+from batchprophet.online.mixed import NonClairvoyantOptimum, simulate
 from batchprophet.solvers import solve
 
 SIZES = [(2, 6), (3, 6), (4, 6), (3, 8), (3, 10)]

@@ -1,5 +1,6 @@
 from .adaptive_adversaries import play_sqrt_adversary as play_sqrt_adversary
 from .decision import Decision as Decision
+from .non_clairvoyant import NonClairvoyantOptimum as NonClairvoyantOptimum
 from .observation import Observation as Observation
 from .observation import RequestView as RequestView
 from .policy import REGISTRY as REGISTRY
