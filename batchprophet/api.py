@@ -555,7 +555,7 @@ def convert(
     batchprophet.models.traces.convert_trace : The parameters that describe the trace.
     make : An instance from a named family.
     """
-    from .arguments.gpu import length_of_round, with_gpu
+    from .models.gpu_text import length_of_round, with_gpu
     from .models.traces import convert_trace
 
     converted = convert_trace(
@@ -583,9 +583,9 @@ def convert(
         prompt_batch_requests=prompt_batch_requests,
         prompt_batch_tokens=prompt_batch_tokens,
         token_batch_requests=token_batch_requests,
-        running_requests=max_num_seqs,
-        batch_tokens=max_num_batched_tokens,
-        kv_block=block_size,
+        max_num_seqs=max_num_seqs,
+        max_num_batched_tokens=max_num_batched_tokens,
+        block_size=block_size,
         chunked_prefill=chunked_prefill,
     )
     return Converted(instance=instance, report=converted.report)

@@ -8,4 +8,5 @@ from .progress import Progress as Progress
 from .replay import REPLAYS as REPLAYS
 from .solution import Solution as Solution
 from .solution import certified as certified
+from .tail_latency import tail_latency_bound as tail_latency_bound
 from .warm_up import compile_first as compile_first

@@ -233,7 +233,7 @@ def _iterations(
 def _law(batch_time: str) -> AffineTime | None:
     if batch_time.strip() == FIT:
         return None
-    from ..arguments.gpu import parse_batch_time
+    from ..models.gpu_text import parse_batch_time
 
     law = parse_batch_time(batch_time)
     if not isinstance(law, AffineTime):

@@ -160,7 +160,7 @@ def _gpu(
     continuous: dict[str, Any],
 ) -> Gpu | None:
     """Return the GPU with limits of its regime; None for mixed batching, which has none but M."""
-    from ..arguments.gpu import parse_batch_time
+    from ..models.gpu_text import parse_batch_time
     from ..models.instance import Gpu
     from ..models.regimes import regime
 

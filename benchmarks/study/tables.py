@@ -1,11 +1,8 @@
-"""Markdown tables of a study's summary.
+"""Markdown tables of a study's summary: how policies compare, for each source.
 
-    python benchmarks/study/tables.py ratios DIR/summary.json
-    python benchmarks/study/tables.py predictions DIR/summary.json
+    python benchmarks/study/tables.py DIR/summary.json
 
-`ratios` compares policies for each source; `predictions` gives the mean of ratios (and the mean
-regret) of each policy by what it knows of lengths, for each source. Every figure is an interval
-where some optimum is not proved.
+Every figure is an interval where some optimum is not proved.
 """
 
 from __future__ import annotations
@@ -20,7 +17,6 @@ HINDSIGHT = "hindsight"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", choices=["ratios", "predictions"])
     parser.add_argument("summary", type=Path)
     options = parser.parse_args()
     groups = json.loads(options.summary.read_text(encoding="utf-8"))["groups"]
@@ -30,7 +26,7 @@ def main() -> None:
         proved = f"{hindsight['proved']} of {hindsight['instances']}"
         print(f"**{place[0]}**, {place[1]}: optimum proved on {proved} instances\n")
         policies = [group for group in here if group["policy"] != HINDSIGHT]
-        print(ratios(policies) if options.table == "ratios" else predictions(policies), end="\n\n")
+        print(ratios(policies), end="\n\n")
 
 
 def ratios(groups: list[dict[str, Any]]) -> str:
@@ -49,23 +45,6 @@ def ratios(groups: list[dict[str, Any]]) -> str:
         for group in groups
     ]
     return table([*columns, "proved optimal"], rows)
-
-
-def predictions(groups: list[dict[str, Any]]) -> str:
-    policies = list(dict.fromkeys(group["policy"] for group in groups))
-    kinds = list(dict.fromkeys(group["predictions"] for group in groups))
-    cells = {(group["policy"], group["predictions"]): group for group in groups}
-
-    def cell(policy: str, kind: str) -> str:
-        group = cells.get((policy, kind))
-        if group is None:
-            return ""
-        if group["low"] is None:
-            return "does not finish"
-        return f"{group['low']['mean_of_ratios']:.3f} ({group['regret_low']:.0f})"
-
-    rows = [[kind, *(cell(policy, kind) for policy in policies)] for kind in kinds]
-    return table(["lengths", *(f"`{policy}`" for policy in policies)], rows)
 
 
 def ends(group: dict[str, Any], name: str) -> str:

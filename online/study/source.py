@@ -14,7 +14,8 @@ from ...models.disk import open_input
 from ...models.errors import InputError
 from ...models.families.registry import FAMILIES, make_instance
 from ...models.files.instance_file import read_instance
-from ...models.instance import Instance
+from ...models.gpu_text import length_of_round, with_gpu
+from ...models.instance import Gpu, Instance
 from ...models.traces import convert_trace
 from ...models.traces.window import Window
 
@@ -36,7 +37,17 @@ TRACE_SETTINGS = (
     "oversize",
     "zero",
 )
-_NEEDED = ("round_ms", "kv_capacity")
+#: What may be set of the GPU that serves it: the parameters of `with_gpu`.
+GPU_SETTINGS = (
+    "batch_time",
+    "prompt_batch_requests",
+    "prompt_batch_tokens",
+    "token_batch_requests",
+    "max_num_seqs",
+    "max_num_batched_tokens",
+    "block_size",
+    "chunked_prefill",
+)
 _OF_WINDOW = ("start", "count", "every", "thin", "kv_capacity", "oversize")
 
 
@@ -91,7 +102,8 @@ class Source:
             raise InputError(f"{self.origin}: expected the file that the study began with")
         if self.kind == "file":
             return read_instance(self.origin)
-        return convert_trace(self.origin, seed=seed, **dict(self.settings)).instance
+        window, gpu = _window_and_gpu(dict(self.settings))
+        return with_gpu(convert_trace(self.origin, seed=seed, **window).instance, **gpu)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -175,13 +187,27 @@ def _require_settings(kind: Kind, origin: str, settings: dict[str, Any]) -> None
             raise InputError(f"family: expected one of {', '.join(FAMILIES)}; found {origin!r}")
         FAMILIES[origin].read(settings)
         return
-    known = TRACE_SETTINGS if kind == "trace" else ()
+    known = (*TRACE_SETTINGS, *GPU_SETTINGS) if kind == "trace" else ()
     for key in settings:
         if key not in known:
             takes = f"settings among {', '.join(known)}" if known else "no settings of a file"
             raise InputError(f"{origin}: expected {takes}; found {key!r}")
     if kind == "trace":
-        for key in _NEEDED:
-            if key not in settings:
+        window, gpu = _window_and_gpu(settings)
+        for key in ("round_ms", "kv_capacity"):
+            if window.get(key) is None:
                 raise InputError(f"{origin}: settings: expected {key}, found none")
-        Window(**{key: settings[key] for key in _OF_WINDOW if key in settings})
+        Window(**{key: window[key] for key in _OF_WINDOW if key in window})
+        with_gpu(_ANY, **gpu)
+
+
+#: An instance to try settings of a GPU on.
+_ANY = Instance(gpu=Gpu(kv_capacity=2), arrival=[0], prompt=[1], output=[1])
+
+
+def _window_and_gpu(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings of a trace's window, with the length of a round, and of the GPU."""
+    gpu = {key: settings[key] for key in GPU_SETTINGS if key in settings}
+    window = {key: value for key, value in settings.items() if key not in gpu}
+    round_ms = length_of_round(gpu.get("batch_time", "unit"), window.get("round_ms"))
+    return window | {"round_ms": round_ms}, gpu

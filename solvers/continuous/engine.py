@@ -34,14 +34,14 @@ EXACT_SHARE = 0.7
 #: Work units of an expanded label.
 UNITS_PER_LABEL = 1
 
-#: Work units of a step of the ascent to prices.
-UNITS_PER_PRICE_STEP = 10
+#: Work units of a step of the ascent to prices, for each request.
+UNITS_PER_PRICE_STEP = 30
 
 #: Share of the time for schedules on the only thread.
 ALONE_SHARE = 0.5
 
-#: Steps of annealing for each unit of work.
-STEPS_PER_UNIT = 1
+#: Work units of a step of the search for schedules: for all requests, and for three of them.
+UNITS_PER_SEARCH_STEP = 8, 1
 
 
 def improve_and_prove(known: BestSoFar[ContinuousSchedule], options: Options) -> None:
@@ -83,8 +83,10 @@ class _Engine:
 
     def improve(self, limits: Limits) -> None:
         """Try rules, then anneal the best."""
+        base, three = UNITS_PER_SEARCH_STEP
+        steps = limits.steps(units=base + three * self.driver.search.instance.n // 3)
         self.search.try_rules(self.driver.search.schedule, limits)
-        self.search.improve(limits)
+        self.search.improve(Limits(limits.seconds, steps, limits.stop))
 
     def _can_price(self) -> bool:
         return self.driver.search.objective in BatchLengthPriceProof.objectives
@@ -97,7 +99,7 @@ class _Engine:
             mailbox.best(),
             objective=self.driver.search.objective,
             seconds=limits.seconds,
-            steps=limits.steps(units=UNITS_PER_PRICE_STEP),
+            steps=limits.steps(units=UNITS_PER_PRICE_STEP * self.driver.search.instance.n),
             stop=limits.stop,
         )
         for bound in bounds:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from batchprophet.api import convert
 from batchprophet.cli import run
 from batchprophet.models.errors import InputError
 from batchprophet.models.families.registry import make_instance
 from batchprophet.models.files.instance_file import write_instance
 from batchprophet.online.study.cell import PolicyRun
 from batchprophet.online.study.reading import read_study
-from tests.paths import ROOT
+from tests.paths import ROOT, SHARED
 
 STUDIES = ROOT / "studies"
 
@@ -179,13 +182,25 @@ def test_a_trace_needs_rounds_and_capacity(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("*.toml")), ids=lambda path: path.name)
-def test_the_studies_that_come_with_the_project_are_good(path: Path) -> None:
-    study = read_study(path)
+def test_the_studies_that_come_with_the_project_are_good(path: Path, tmp_path: Path) -> None:
+    study = read_study(beside_its_traces(path, tmp_path))
     assert study.cells()
     assert study.description
     if path.name == "smoke.toml":
         assert all(limit.work is not None for limit in study.limits)
         assert any(isinstance(cell.job, PolicyRun) for cell in study.cells())
+
+
+def beside_its_traces(path: Path, folder: Path) -> Path:
+    """Put a study where the real traces that it names lie beside it, or skip the test."""
+    instances = tomllib.loads(path.read_text(encoding="utf-8"))["instances"]
+    names = {Path(table["trace"]).parts[0] for table in instances if "trace" in table}
+    for name in names:
+        found = next((each for each in SHARED.glob(f"*/{name}")), None)
+        if found is None:
+            pytest.skip(f"needs the trace {name}, which is not part of the repository")
+        (shutil.copytree if found.is_dir() else shutil.copy)(found, folder / name)
+    return Path(shutil.copy(path, folder)) if names else path
 
 
 def test_the_command_line_says_it_in_one_line(
@@ -207,3 +222,50 @@ def test_the_command_line_says_it_in_one_line(
     ):
         assert run(["study", str(path), "--out", str(tmp_path / "out"), *words]) == 2
         assert message in capsys.readouterr().err
+
+
+GPU = """
+    name = "t"
+    seeds = [1]
+    model = "continuous"
+    policies = ["vllm"]
+    [[instances]]
+    trace = "t.csv"
+    settings = { batch_time = "a100", kv_capacity = 32, block_size = 16, max_num_seqs = [2, 4],
+                 columns = "arrival=at,prompt=in,output=out" }
+""".replace("[2, 4],\n", "[2, 4],")
+
+
+def test_a_trace_may_be_served_by_a_measured_gpu(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("at,in,out\n0,3,12\n0.5,4,1\n")
+    study = read_study(write(tmp_path, GPU))
+    first, second = (source.make(1) for source in study.sources)
+    columns = "arrival=at,prompt=in,output=out"
+    told = convert(
+        tmp_path / "t.csv", columns=columns, batch_time="a100", kv_capacity=32, block_size=16,
+        max_num_seqs=2,
+    ).instance  # fmt: skip
+    assert first.gpu == told.gpu
+    assert first.arrival.tolist() == told.arrival.tolist() == [0, 500_000]
+    assert (first.gpu.running_requests, second.gpu.running_requests) == (2, 4)
+    assert " max_num_seqs=2 " in study.sources[0].label
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"a100"', '"b100"', "batch_time: expected one of unit, .*; found 'b100'"),
+        ('"a100"', "7", "batch_time: expected a string, found 7"),
+        ('"a100"', '"a100", round_ms = 5', "round_ms: the affine law counts microseconds"),
+        ("[2, 4]", "[2, 0]", "running_requests: expected"),
+        ("[2, 4]", '"many"', "running_requests: expected"),
+        ("block_size = 16", "chunked_prefill = 3", "chunked_prefill: expected"),
+    ],
+)
+def test_settings_of_a_gpu_that_are_refused(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    (tmp_path / "t.csv").write_text("at,in,out\n0,3,12\n")
+    assert old in GPU
+    with pytest.raises(InputError, match=message):
+        read_study(write(tmp_path, GPU.replace(old, new)))

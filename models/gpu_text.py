@@ -1,11 +1,11 @@
-"""The GPU as commands and public functions take it: batch limits and a batch-time law."""
+"""The GPU as commands, studies and public functions take it: batch limits and a batch-time law."""
 
 from __future__ import annotations
 
-from ..models.batch_time import AffineTime, BatchTime, ConstantTime, UnitTime
-from ..models.continuous.gpus import MEASURED
-from ..models.errors import InputError
-from ..models.instance import Gpu, Instance
+from .batch_time import AffineTime, BatchTime, ConstantTime, UnitTime
+from .continuous.gpus import MEASURED
+from .errors import InputError
+from .instance import Gpu, Instance
 
 #: Keys of each law, with what their values are.
 _LAWS: dict[str, tuple[tuple[str, ...], type]] = {
@@ -40,6 +40,8 @@ def parse_batch_time(text: str) -> BatchTime:
     >>> parse_batch_time("h100")
     AffineTime(c0=5.64, c1=0.0127, c2=0.0135, c3=4.5e-05, c0_prompt=None)
     """
+    if not isinstance(text, str):
+        raise InputError(f"batch_time: expected a string, found {text!r}")
     name, _, rest = text.strip().partition(":")
     if name in MEASURED and not rest:
         return MEASURED[name].law
@@ -85,12 +87,17 @@ def with_gpu(
     prompt_batch_requests: int | None = None,
     prompt_batch_tokens: int | None = None,
     token_batch_requests: int | None = None,
-    running_requests: int | None = None,
-    batch_tokens: int | None = None,
-    kv_block: int = 1,
+    max_num_seqs: int | None = None,
+    max_num_batched_tokens: int | None = None,
+    block_size: int = 1,
     chunked_prefill: bool = True,
 ) -> Instance:
     """Return an instance whose GPU has these limits and this law; times keep their numbers.
+
+    Raises
+    ------
+    InputError
+        If a limit is out of range, or there is no such law.
 
     Examples
     --------
@@ -103,9 +110,9 @@ def with_gpu(
         prompt_batch_requests=prompt_batch_requests,
         prompt_batch_tokens=prompt_batch_tokens,
         token_batch_requests=token_batch_requests,
-        running_requests=running_requests,
-        batch_tokens=batch_tokens,
-        kv_block=kv_block,
+        running_requests=max_num_seqs,
+        batch_tokens=max_num_batched_tokens,
+        kv_block=block_size,
         chunked_prefill=chunked_prefill,
         batch_time=parse_batch_time(batch_time),
     )
