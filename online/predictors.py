@@ -177,7 +177,8 @@ def past_means(instance: Instance, k: int, group: list[str]) -> FloatArray:
 
     A request is known from the moment at which it would be complete if it were served alone from
     its arrival on; no policy completes it sooner. Where nothing of its group is known the mean of
-    all groups counts; where nothing is known at all, the longest output that fits the GPU.
+    all groups counts; where nothing is known at all, one token, as policies plan that learn lengths
+    while they run.
 
     Parameters
     ----------
@@ -197,7 +198,7 @@ def past_means(instance: Instance, k: int, group: list[str]) -> FloatArray:
     ...     gpu=Gpu(kv_capacity=20), arrival=[0, 3, 4], prompt=[2] * 3, output=[4] * 3
     ... )
     >>> past_means(instance, 1, [""] * 3).tolist()
-    [18.0, 18.0, 4.0]
+    [1.0, 1.0, 4.0]
     """
     law = batch_durations(instance)
     groups: dict[str, BinnedMeans] = {}
@@ -213,7 +214,7 @@ def past_means(instance: Instance, k: int, group: list[str]) -> FloatArray:
                 means.add(rows[j][1], int(instance.output[j]))
         expected = groups[group[i]].expected(prompt) if group[i] in groups else None
         expected = overall.expected(prompt) if expected is None else expected
-        predicted[i] = instance.gpu.kv_capacity - prompt if expected is None else expected
+        predicted[i] = 1 if expected is None else expected
         alone = law.batch(prompt, 0, 0) + (int(instance.output[i]) - 1) * law.batch(0, 1, prompt)
         heapq.heappush(running, (arrival + alone, i))
     return predicted

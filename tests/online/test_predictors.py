@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from batchprophet.models.errors import InputError
+from batchprophet.models.families.registry import make_instance
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.online.continuous.simulator import simulate_continuous
 from batchprophet.online.lengths import told_lengths
@@ -48,8 +49,22 @@ def test_one_bin_is_the_mean_of_the_past():
     for i in range(instance.n):
         known = instance.arrival + instance.output <= instance.arrival[i]
         past = instance.output[known]
-        expected = past.mean() if past.size else 60 - instance.prompt[i]
+        expected = past.mean() if past.size else 1
         assert told[i] == pytest.approx(expected)
+
+
+def test_a_large_memory_does_not_spoil_what_is_planned_before_anything_is_known():
+    # Requests to the longest length that fits would be served one at a time.
+    instance = make_instance(
+        "continuous-conversation", seed=1,
+        settings={"n": 60, "rate": 50.0, "kv_capacity": 10**9, "max_num_seqs": 16},
+    )  # fmt: skip
+    latency = {
+        policy: simulate_continuous(instance, policy).metrics.total_latency
+        for policy in ("vllm", "least-work:lengths=bins:10", "least-work:lengths=none")
+    }
+    assert latency["least-work:lengths=bins:10"] < 1.1 * latency["vllm"]
+    assert latency["least-work:lengths=none"] < 1.1 * latency["vllm"]
 
 
 def test_bins_are_quantiles_of_the_prompts_and_lean_to_the_mean():
