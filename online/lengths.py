@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -55,6 +56,33 @@ def require_lengths(kinds: tuple[str, ...], lengths: str, error: float | None) -
     number = isinstance(error, (int, float)) and not isinstance(error, bool)
     if not number or not math.isfinite(error) or not 0 <= error <= LARGEST_ERROR:
         raise InputError(f"error: expected a number from 0 to 10^6, found {error!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningPolicy:
+    """The options of a policy that plans with output lengths, whatever the batching regime.
+
+    Parameters
+    ----------
+    lengths : {"exact", "predicted", "interval"}
+        What it plans with (of an interval its upper end). Under separate batching never too short,
+        or the simulation is refused.
+    error : float, optional
+        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range.
+    """
+
+    lengths: str = "exact"
+    error: float | None = None
+
+    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
+
+    def __post_init__(self) -> None:
+        require_lengths(self.length_kinds, self.lengths, self.error)
 
 
 def told_lengths(instance: Instance, policy: Any, rng: np.random.Generator) -> Told:

@@ -14,7 +14,7 @@ are evicted until it fits; nothing starts in such a round.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -137,6 +137,38 @@ def scan_in_order(
             start.append(view.index)
         elif not skip:
             break
+    return Decision(start=tuple(start))
+
+
+def scan_by_least(
+    observation: Observation,
+    least: Callable[[RequestView], int],
+    rank: Callable[[RequestView], int],
+) -> Decision:
+    """Start by rank, ties by arrival, while the plan fits in which outputs are as short as may be.
+
+    Parameters
+    ----------
+    observation : Observation
+        What runs and waits.
+    least : callable
+        The fewest output tokens that a request may end with; of a running one at least one more
+        than it has.
+    rank : callable
+        The least is first; the scan stops at the first that does not fit.
+    """
+    t = observation.time
+    plan = Plan(observation.kv_capacity, t)
+    for view in observation.running:
+        assert view.start is not None
+        plan.add_running(view.size(t), view.start + least(view))
+    start = []
+    for view in sorted(observation.waiting, key=rank):
+        tokens = least(view)
+        if not plan.fits(view.prompt, tokens):
+            break
+        plan.add(view.prompt, tokens)
+        start.append(view.index)
     return Decision(start=tuple(start))
 
 
