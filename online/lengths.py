@@ -21,6 +21,9 @@ LARGEST_ERROR = 1e6
 #: Kinds of lengths that a policy can plan with (an interval's upper end).
 PLANNING_KINDS = ("exact", "predicted", "interval")
 
+#: Lengths predicted from tokens so far: told anew at each decision (`SimulatorState`).
+HAZARD = "hazard"
+
 
 class Told(NamedTuple):
     """Told output lengths, an interval per request; 0 where nothing is told.
@@ -43,11 +46,12 @@ def require_lengths(kinds: tuple[str, ...], lengths: str, error: float | None) -
     ------
     InputError
         If `lengths` is neither one of `kinds` nor a predictor that tells one of them
-        (`predictors.KINDS`), or `error` is not a number from 0 to 10^6 that goes with
+        (`predictors.KINDS`, or "hazard"), or `error` is not a number from 0 to 10^6 that goes with
         ``lengths=predicted``.
     """
     found = predictor(lengths)
-    if (lengths if found is None else found[0].told) not in kinds:
+    told = "predicted" if lengths == HAZARD else lengths if found is None else found[0].told
+    if told not in kinds:
         raise InputError(f"lengths: expected one of {', '.join(kinds)}; found {lengths!r}")
     if error is None:
         return
@@ -85,6 +89,11 @@ class PlanningPolicy:
         require_lengths(self.length_kinds, self.lengths, self.error)
 
 
+def is_told_anew(policy: Any) -> bool:
+    """Say whether a policy is told lengths anew at each decision, by tokens so far."""
+    return getattr(policy, "lengths", None) == HAZARD
+
+
 def told_lengths(instance: Instance, policy: Any, rng: np.random.Generator) -> Told:
     """Say what `policy` is told of each output length.
 
@@ -111,6 +120,8 @@ def told_lengths(instance: Instance, policy: Any, rng: np.random.Generator) -> T
 
     Notes
     -----
+    With ``lengths=hazard`` it is all that fits, [1, M − s]: the simulator predicts from there on.
+
     With ``error=x`` a prediction is ``õ = ⌊o·(1 + x·U)⌋``, U uniform on [0, 1), so that
     ``o ≤ õ ≤ (1 + x)·o``.
 
@@ -126,6 +137,8 @@ def told_lengths(instance: Instance, policy: Any, rng: np.random.Generator) -> T
         return Told(nothing, nothing)
     if kind == "exact":
         return Told(instance.output, instance.output)
+    if kind == HAZARD:
+        return Told(np.ones(instance.n, np.int64), longest)
     found = predictor(kind)
     if found is not None:
         ends = found[0].predict(instance, found[1], rng)

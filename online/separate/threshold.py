@@ -11,9 +11,10 @@ The left side grows from 0 without end on [0, 1), so there is one such share.
 
 **When mixing wins.** A request has j = 1/p0 token jobs and s prompt tokens. Separate batches take
 ``(α_p − α_d·j·ln(1 − θ))/(θ·N)`` of intercepts for each request; at the best θ that is
-``α_d·j/(N·(1 − θ))``. If prompts are read beside tokens all N seats are always taken, each for j + 1
-batches, which is ``α·(j + 1)/N`` with the intercept α of mixed batches. The rest, w for separate
-batches and w' for mixed ones, is what tokens cost. So mixing serves more requests if and only if
+``α_d·j/(N·(1 − θ))``. If prompts are read beside tokens all N seats are always taken, each for
+j + 1 batches, which is ``α·(j + 1)/N`` with the intercept α of mixed batches. The rest, w for
+separate batches and w' for mixed ones, is what tokens cost. So mixing serves more requests if and
+only if
 
     α·(j + 1)/N + w' < α_d·j/(N·(1 − θ)) + w.
 
