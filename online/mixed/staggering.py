@@ -66,7 +66,8 @@ class Stagger:
         idle : bool
             Whether nothing runs on: then the first starts in any case, if it fits.
         """
-        t, start = observation.time, []
+        t = observation.time
+        start: list[int] = []
         for view in order:
             planned = tokens(view)
             if not plan.fits(view.prompt, planned):
