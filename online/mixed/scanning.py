@@ -24,6 +24,7 @@ from ...models.instance import Instance, IntArray
 from ...models.mixed.schedule import MixedSchedule
 from ..lengths import PLANNING_KINDS, Told, require_lengths
 from ..options import require_truth
+from .attained import tokens_now
 from .decision import Decision
 from .observation import Observation, RequestView
 
@@ -182,3 +183,29 @@ def evict_latest(observation: Observation) -> Decision:
         held -= view.size(observation.time + 1)
         evict.append(view.index)
     return Decision(evict=tuple(evict))
+
+
+def evict_least_lost(observation: Observation) -> Decision:
+    """Evict the least KV area per token freed until the next round fits, and no more than need be.
+
+    The order is that of ``Σ_{j=1..g} (s + j) / (s + g + 1)``, g tokens so far; then those that need
+    not go are kept, what would lose most first.
+    """
+    t = observation.time
+    excess = observation.kv_next_round - observation.kv_capacity
+
+    def lost(view: RequestView) -> float:
+        return volume(view.prompt, tokens_now(view, t)) / view.size(t + 1)
+
+    evict: list[RequestView] = []
+    latest_first = reversed(observation.running)
+    for view in sorted(latest_first, key=lost):
+        if excess <= 0:
+            break
+        excess -= view.size(t + 1)
+        evict.append(view)
+    for view in sorted(evict, key=lost, reverse=True):
+        if excess + view.size(t + 1) <= 0:
+            excess += view.size(t + 1)
+            evict.remove(view)
+    return Decision(evict=tuple(view.index for view in evict))

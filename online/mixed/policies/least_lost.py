@@ -11,7 +11,7 @@ from ...protocol import RememberingPolicy, Run
 from ..attained import Attained, tokens_now
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import scan_by_least, volume
+from ..scanning import evict_least_lost, scan_by_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class LeastLostRun(Run[Observation, Decision]):
         """Evict on overflow; else start by the least known peak while the plan fits."""
         self._attained.look(observation)
         if observation.overflows:
-            return self._evict(observation)
+            return evict_least_lost(observation)
         t = observation.time
 
         def least(view: RequestView) -> int:
@@ -83,25 +83,3 @@ class LeastLostRun(Run[Observation, Decision]):
     def _least(self, view: RequestView, t: int) -> int:
         """Return the least output length that is possible, at round boundary `t`."""
         return max(self._attained.tokens(view.index), tokens_now(view, t)) + 1
-
-    @staticmethod
-    def _evict(observation: Observation) -> Decision:
-        """Evict the least area per token until the next round fits, and no more than need be."""
-        t = observation.time
-        excess = observation.kv_next_round - observation.kv_capacity
-
-        def lost(view: RequestView) -> float:
-            return volume(view.prompt, tokens_now(view, t)) / view.size(t + 1)
-
-        evict: list[RequestView] = []
-        latest_first = reversed(observation.running)
-        for view in sorted(latest_first, key=lost):
-            if excess <= 0:
-                break
-            excess -= view.size(t + 1)
-            evict.append(view)
-        for view in sorted(evict, key=lost, reverse=True):
-            if excess + view.size(t + 1) <= 0:
-                excess += view.size(t + 1)
-                evict.remove(view)
-        return Decision(evict=tuple(view.index for view in evict))
