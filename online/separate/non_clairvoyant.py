@@ -211,7 +211,7 @@ class OptimalUntold(RememberingPolicy[SeparateObservation, BatchDecision]):
     >>> instance = Instance(gpu=gpu, arrival=[0, 1, 1], prompt=[1] * 3, output=[1, 2, 1])
     >>> schedule = simulate_separate(instance, optimum.policy())
     >>> [(batch.kind, batch.start, batch.requests) for batch in schedule.batches]
-    [('prompt', 1, (0, 2)), ('prompt', 3, (1,)), ('token', 5, (1,))]
+    [('prompt', 0, (0,)), ('prompt', 2, (1, 2)), ('token', 4, (1,))]
     """
 
     optimum: ArrivalOptimum
