@@ -507,6 +507,7 @@ def convert(
     sort: bool = False,
     oversize: Literal["refuse", "drop"] = "refuse",
     zero: Literal["refuse", "drop"] = "refuse",
+    pairs: str | None = None,
     name: str | None = None,
     batch_time: str = "unit",
     prompt_batch_requests: int | None = None,
@@ -526,7 +527,7 @@ def convert(
         The trace's file.
     round_ms, kv_capacity, format, columns, arrivals, start, count, every, load, thin, seed
         As in `batchprophet.models.traces.convert_trace`.
-    sort, oversize, zero, name, progress
+    sort, oversize, zero, pairs, name, progress
         As there.
     batch_time : str
         ``unit``, ``constant:prompt=4,token=1`` (a slot is `round_ms`) or
@@ -574,6 +575,7 @@ def convert(
         sort=sort,
         oversize=oversize,
         zero=zero,
+        pairs=pairs,
         name=name,
         progress=progress,
     )

@@ -12,7 +12,8 @@ figures. Per trace:
   process of largest likelihood, given the gaps (exact likelihood by the forward recursion;
   Nelder-Mead on the logarithms of its four rates, from several starts);
 - lengths: empirical quantiles (linear interpolation) at `LEVELS`, and the mean and standard
-  deviation of the logarithms.
+  deviation of the logarithms; and the quantiles of the outputs at `COARSE` in twenty parts of the
+  prompts.
 
 What the fitted process does and does not reproduce is printed beside: the coefficient of variation
 of the gaps, and the index of dispersion of counts in windows of 1, 10 and 60 seconds.
@@ -28,9 +29,12 @@ import numpy as np
 from numba import njit
 from scipy.optimize import minimize
 
-from batchprophet.models import FloatArray
-from batchprophet.models.families import LEVELS, MarkovModulated
+from batchprophet.models import FloatArray, IntArray
+from batchprophet.models.families import COARSE, LEVELS, MarkovModulated
 from batchprophet.models.traces import convert_trace
+
+#: Parts of the prompts, with as many requests each.
+PARTS = 20
 
 #: Logarithm of 1,000 per second: the search stays below, where the recursion is exact to 10⁻⁹.
 TOP = np.log(1000.0)
@@ -56,6 +60,10 @@ def describe(path: Path) -> None:
         print(
             f"    {name}=TokenFigures(mu={logs.mean():.4f}, sigma={logs.std():.4f}, {quantiles=}),"
         )
+    print("    given_prompt=(")
+    for row in given_prompt(instance.prompt, instance.output):
+        print(f"        {row},")
+    print("    ),")
     print(
         f"  log-likelihood: MMPP {log_likelihood(gaps, *rates(fitted)):.1f}, Poisson "
         f"{gaps.size * (np.log(1 / gaps.mean()) - 1):.1f}"
@@ -64,6 +72,15 @@ def describe(path: Path) -> None:
     for name, some in (("trace", gaps), ("fitted", drawn)):
         dispersions = ", ".join(f"{dispersion(some, w):.2f} in {w} s" for w in (1, 10, 60))
         print(f"  {name}: gap CV {some.std() / some.mean():.2f}; count dispersion {dispersions}")
+
+
+def given_prompt(prompt: IntArray, output: IntArray) -> list[tuple[int, ...]]:
+    """Quantiles of the outputs at `COARSE` in parts of the prompts, the shortest first."""
+    order = np.argsort(prompt, kind="stable")
+    return [
+        tuple(np.round(np.quantile(output[part], np.array(COARSE) / 100)).astype(int).tolist())
+        for part in np.array_split(order, PARTS)
+    ]
 
 
 def fit_mmpp(gaps: FloatArray) -> MarkovModulated:

@@ -101,10 +101,42 @@ class LengthLaw:
         self.weights = before[:-1] - before[1:]
         self.beyond = float(before[-1])
         self._before, self._ended = before, over.size
+        self._going = int(others[-1]) if others.size else 0
 
     def survival(self, tokens: int) -> float:
         """Return the probability of a length above so many tokens."""
         return float(self._before[np.searchsorted(self.lengths, tokens, side="right")])
+
+    def expected(self, tokens: IntArray, longest: IntArray) -> IntArray:
+        """Return the mean of the lengths above so many tokens, rounded up.
+
+        What is left after the longest known length is taken to end one token after all that is
+        known; with nothing known, lengths are the longest.
+
+        Parameters
+        ----------
+        tokens : ndarray of int64, shape (m,)
+            Output tokens so far, ≥ 0.
+        longest : ndarray of int64, shape (m,)
+            Longest lengths that are possible; none is expected to be longer.
+
+        Examples
+        --------
+        >>> law = LengthLaw([1, 1, 5], [3])
+        >>> law.expected(np.array([0, 1, 5]), np.array([9, 4, 9])).tolist()
+        [3, 4, 6]
+        """
+        if not self.lengths.size:
+            return np.maximum(longest, tokens + 1)
+        area = np.concatenate((np.cumsum((self.weights * self.lengths)[::-1])[::-1], [0.0]))
+        above = np.searchsorted(self.lengths, tokens, side="right")
+        last = np.maximum(max(int(self.lengths[-1]), self._going), tokens) + 1
+        left = self._before[above]
+        total = area[above] + self.beyond * last
+        mean = np.where(left > 1e-12, total / np.maximum(left, 1e-12), tokens + 1)
+        rounded = np.ceil(mean - 1e-9).astype(np.int64)
+        expected: IntArray = np.maximum(np.minimum(rounded, longest), tokens + 1)
+        return expected
 
     def smoothed(self, grid: IntArray, each: int, most: int = 3) -> FloatArray:
         """Return the survival function, linear between some quantiles of the law.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,9 @@ LARGEST_ERROR = 1e6
 
 #: Kinds of lengths that a policy can plan with (an interval's upper end).
 PLANNING_KINDS = ("exact", "predicted", "interval")
+
+#: Lengths predicted from tokens so far: told anew at each decision (`SimulatorState`).
+HAZARD = "hazard"
 
 
 class Told(NamedTuple):
@@ -42,11 +46,12 @@ def require_lengths(kinds: tuple[str, ...], lengths: str, error: float | None) -
     ------
     InputError
         If `lengths` is neither one of `kinds` nor a predictor that tells one of them
-        (`predictors.KINDS`), or `error` is not a number from 0 to 10^6 that goes with
+        (`predictors.KINDS`, or "hazard"), or `error` is not a number from 0 to 10^6 that goes with
         ``lengths=predicted``.
     """
     found = predictor(lengths)
-    if (lengths if found is None else found[0].told) not in kinds:
+    told = "predicted" if lengths == HAZARD else lengths if found is None else found[0].told
+    if told not in kinds:
         raise InputError(f"lengths: expected one of {', '.join(kinds)}; found {lengths!r}")
     if error is None:
         return
@@ -55,6 +60,38 @@ def require_lengths(kinds: tuple[str, ...], lengths: str, error: float | None) -
     number = isinstance(error, (int, float)) and not isinstance(error, bool)
     if not number or not math.isfinite(error) or not 0 <= error <= LARGEST_ERROR:
         raise InputError(f"error: expected a number from 0 to 10^6, found {error!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningPolicy:
+    """The options of a policy that plans with output lengths, whatever the batching regime.
+
+    Parameters
+    ----------
+    lengths : {"exact", "predicted", "interval"}
+        What it plans with (of an interval its upper end). Under separate batching never too short,
+        or the simulation is refused.
+    error : float, optional
+        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range.
+    """
+
+    lengths: str = "exact"
+    error: float | None = None
+
+    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
+
+    def __post_init__(self) -> None:
+        require_lengths(self.length_kinds, self.lengths, self.error)
+
+
+def is_told_anew(policy: Any) -> bool:
+    """Say whether a policy is told lengths anew at each decision, by tokens so far."""
+    return getattr(policy, "lengths", None) == HAZARD
 
 
 def told_lengths(instance: Instance, policy: Any, rng: np.random.Generator) -> Told:
@@ -83,6 +120,8 @@ def told_lengths(instance: Instance, policy: Any, rng: np.random.Generator) -> T
 
     Notes
     -----
+    With ``lengths=hazard`` it is all that fits, [1, M − s]: the simulator predicts from there on.
+
     With ``error=x`` a prediction is ``õ = ⌊o·(1 + x·U)⌋``, U uniform on [0, 1), so that
     ``o ≤ õ ≤ (1 + x)·o``.
 
@@ -98,6 +137,8 @@ def told_lengths(instance: Instance, policy: Any, rng: np.random.Generator) -> T
         return Told(nothing, nothing)
     if kind == "exact":
         return Told(instance.output, instance.output)
+    if kind == HAZARD:
+        return Told(np.ones(instance.n, np.int64), longest)
     found = predictor(kind)
     if found is not None:
         ends = found[0].predict(instance, found[1], rng)

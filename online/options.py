@@ -79,6 +79,13 @@ def require_probability(where: str, value: object, *, one: bool) -> None:
         raise InputError(f"{where}: expected a number in {interval}, found {value!r}")
 
 
+def require_positive(where: str, value: object) -> None:
+    """Refuse what is not a finite number above 0."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type,operator]
+        raise InputError(f"{where}: expected a number above 0, found {value!r}")
+
+
 def require_truth(where: str, value: object) -> None:
     """Refuse what is not True or False."""
     if not isinstance(value, bool):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 ObservationType = TypeVar("ObservationType", contravariant=True)
 DecisionType = TypeVar("DecisionType", covariant=True)
+Seen = TypeVar("Seen")
+Decided = TypeVar("Decided")
 
 
 @runtime_checkable
@@ -64,3 +67,35 @@ def session(policy: PolicyType) -> PolicyType:
     begin = getattr(policy, "session", None)
     made: PolicyType = policy if begin is None else begin()
     return made
+
+
+class RememberingPolicy(ABC, Generic[Seen, Decided]):
+    """A policy that decides by what it remembers of a run: `session` makes what remembers."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def session(self) -> Run[Seen, Decided]:
+        """Return the policy for one run."""
+
+    def decide(self, observation: Seen, rng: np.random.Generator) -> Decided:
+        """Decide as at the begin of a run, without memories from before."""
+        return self.session().decide(observation, rng)
+
+
+class Run(ABC, Generic[Seen, Decided]):
+    """One run of a policy, which says of itself what the policy does.
+
+    Parameters
+    ----------
+    policy : Policy
+        Its options.
+    """
+
+    def __init__(self, policy: Policy[Any, Any]) -> None:
+        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
+        self.length_kinds = policy.length_kinds
+
+    @abstractmethod
+    def decide(self, observation: Seen, rng: np.random.Generator) -> Decided:
+        """Decide what happens now."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Generic
 
 import numpy as np
 
 from ..models.errors import PolicyError
 from ..models.instance import Instance
-from .lengths import Told
+from .learned_lengths import LengthLaw
+from .lengths import Told, is_told_anew
 from .view import ViewType, first_views
 
 
@@ -38,6 +41,9 @@ class SimulatorState(Generic[ViewType]):
         self._queue: list[int] = np.argsort(instance.arrival, kind="stable").tolist()
         self._arrived = 0
         self._completed = 0
+        #: Whether lengths are predicted anew at each decision, and those of completed requests.
+        self._predicts = is_told_anew(policy)
+        self._ended: list[int] = []
         self.time = -1
 
     @property
@@ -56,6 +62,16 @@ class SimulatorState(Generic[ViewType]):
     def where(self) -> str:
         """The policy and the time, as messages begin."""
         return f"policy {self._name} at {self.at}{self.time}"
+
+    def _predict(self, present: Sequence[int], tokens: Sequence[int]) -> None:
+        """Tell of requests that are present what is expected, given their most tokens so far."""
+        if not present:
+            return
+        had = np.array(tokens, np.int64)
+        longest = self._instance.gpu.kv_capacity - self._instance.prompt[list(present)]
+        law = LengthLaw(self._ended, tokens)
+        for i, o in zip(present, law.expected(had, longest).tolist(), strict=True):
+            self._views[i] = replace(self._views[i], shortest=o, longest=o)
 
     def _id(self, i: Any) -> str:
         """Name of a request in messages, whatever a policy takes for one."""

@@ -224,6 +224,13 @@ def convert(
     zero: Annotated[
         str, typer.Option(metavar="refuse|drop", help="Rows with zero tokens: refuse or drop.")
     ] = "refuse",
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="shuffle|resample[:K]",
+            help="Other rows (prompt, output) for the arrivals, of the same window of K.",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the instance.")] = None,
     batch_time: Annotated[
         str,

@@ -2,11 +2,14 @@
 
     python benchmarks/coupling/separate_latency.py --seeds 0 9
     python benchmarks/coupling/separate_latency.py --seeds 0 7 --grid --picture out.png
+    python benchmarks/coupling/separate_latency.py --seeds 0 99 --small
 
 Instances of `separate-random` (`--n`, `--span`). Per policy: mean and largest ratio to the best
 known schedule with a 95 % interval, mean ratio to the proved bound, median CPU time per decision
 in milliseconds. The best known schedule and the bound are the engine's. `--grid` runs K × effort;
-`--picture FILE` draws the ratio against the time.
+`--picture FILE` draws the ratio against the time. `--small` compares with the best policy that
+knows the law of arrivals, by dynamic programming, on a few requests: mean latency over that of
+hindsight.
 """
 
 from __future__ import annotations
@@ -19,12 +22,18 @@ from pathlib import Path
 
 import numpy as np
 
-from batchprophet.models import Instance, schedule_value
+from batchprophet.models import ConstantTime, Gpu, Instance, schedule_value
 from batchprophet.models.families import make_instance
 from batchprophet.models.separate import SeparateSchedule
-from batchprophet.online.coupling import Future
+from batchprophet.online.coupling import Future, Past
 from batchprophet.online.mixed import Observation, RequestView
-from batchprophet.online.separate import BatchDecision, SeparateObservation, simulate_separate
+from batchprophet.online.separate import (
+    ArrivalOptimum,
+    BatchDecision,
+    SeparateObservation,
+    SeparateView,
+    simulate_separate,
+)
 from batchprophet.online.separate.policies import Bayes, BayesRun
 from batchprophet.online.separate.policy import REGISTRY, SeparatePolicy, make_policy, session
 from batchprophet.solvers import solve
@@ -35,6 +44,12 @@ BAYES = ["bayes:samples=3,effort=500", "bayes"]
 TOLD = "bayes, told the future"
 #: The selector that is told the law: what is left to the future is what no policy can know.
 LAW = "bayes, told the law"
+#: … and how many requests there are.
+NUMBER = "bayes, told the law and n"
+#: The best that any policy can do which knows as much (`--small`).
+BEST = "the best, told the law and n"
+#: Requests, last slot of arrivals, longest output, B_P and B_D of the small cases.
+SMALL = ((4, 6, 3, 2), (6, 9, 3, 2), (8, 12, 3, 2), (8, 12, 3, 4), (10, 15, 3, 4))
 GRID = [f"bayes:samples={K},effort={effort}" for K in (1, 3, 9, 27) for effort in (100, 500, 2000)]
 
 
@@ -76,6 +91,24 @@ class Truth:
         raise NotImplementedError
 
 
+class UniformLaw:
+    """The law of n requests that arrive uniformly in slots 0 … T, as one knows it who knows n."""
+
+    def __init__(self, n: int, last: int, longest: tuple[int, int] = (5, 8)) -> None:
+        self.n, self.last, self.longest = n, last, longest
+
+    def draw(self, past: Past, rng: np.random.Generator) -> Future:
+        """Draw those that have not come, each uniformly in the slots that are left."""
+        m = self.n - len(past.arrived)
+        arrival = np.sort(rng.integers(past.time + 1, self.last + 1, size=m)) if m else np.zeros(0)
+        prompt, output = (rng.integers(1, most + 1, size=m) for most in self.longest)
+        return Future(arrival.astype(np.int64), prompt, output)
+
+    def output(self, view: SeparateView, tokens: int, past: Past, rng: np.random.Generator) -> int:
+        """Not asked: lengths are told."""
+        raise NotImplementedError
+
+
 class FamilyLaw(Truth):
     """The law of `separate-random`, with its rate, its end and its lengths."""
 
@@ -94,6 +127,9 @@ def timed_policy(spec: str, instance: Instance, span: int) -> Timed:
     if spec == LAW:
         policy = Bayes()
         return Timed(policy, BayesRun(policy, FamilyLaw(instance.n, span)))
+    if spec == NUMBER:
+        policy = Bayes()
+        return Timed(policy, BayesRun(policy, UniformLaw(instance.n, span)))
     if spec == TOLD:
         policy = Bayes()
         return Timed(policy, BayesRun(policy, Truth(instance)))
@@ -108,6 +144,36 @@ def known(instance: Instance, schedules: list[SeparateSchedule], seconds: float)
     return int(solution.objective), int(solution.bound)
 
 
+def small(seeds: range) -> None:
+    """Mean latency over that of hindsight beside the best policy, on a few requests."""
+    names = [BEST, NUMBER, "bayes", "full-prompt-batch", "threshold", "prefill-first"]
+    print("| n | last arrival | outputs | B_P, B_D | " + " | ".join(f"`{n}`" for n in names) + " |")
+    print("|---|---|---|---|" + "---|" * len(names))
+    for n, last, longest, limit in SMALL:
+        gpu = Gpu(
+            kv_capacity=99 * n,
+            prompt_batch_requests=limit,
+            token_batch_requests=limit,
+            batch_time=ConstantTime(prompt=2, token=1),
+        )
+        optimum = ArrivalOptimum(n=n, last=last, law=np.full(longest, 1 / longest), gpu=gpu)
+        best, total = 0, dict.fromkeys(names, 0)
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            arrival = np.sort(rng.integers(0, last + 1, n))
+            output = rng.integers(1, longest + 1, n)
+            instance = Instance(gpu=gpu, arrival=arrival, prompt=np.ones(n, int), output=output)
+            best += int(solve(instance, model="separate", time_limit=10).objective)
+            policy = Bayes()
+            law = UniformLaw(n, last, (1, longest))
+            for name in names:
+                made = {BEST: optimum.policy(), NUMBER: Timed(policy, BayesRun(policy, law))}
+                run = simulate_separate(instance, made.get(name, name), seed=seed)  # type: ignore[arg-type]  # forwards
+                total[name] += schedule_value(instance, run)
+        ratios = " | ".join(f"{total[name] / best:.3f}" for name in names)
+        print(f"| {n} | {last} | 1 … {longest} | {limit} | {ratios} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs=2, default=[0, 9], help="first and last")
@@ -116,8 +182,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="of the engine per instance")
     parser.add_argument("--grid", action="store_true", help="samples × effort")
     parser.add_argument("--picture", type=Path, help="figure, with --grid")
+    parser.add_argument("--small", action="store_true", help="beside dynamic programming")
     options = parser.parse_args()
-    specs = GRID if options.grid else [*REGISTRY.by_default, *BAYES, LAW, TOLD]
+    if options.small:
+        small(range(options.seeds[0], options.seeds[1] + 1))
+        return
+    specs = GRID if options.grid else [*REGISTRY.by_default, *BAYES, LAW, NUMBER, TOLD]
     load_compiled_code()
     simulate_separate(make_instance("separate-random", settings={"n": 6}), BAYES[0])  # compile
     ratios, to_bound, times = defaultdict(list), defaultdict(list), defaultdict(list)

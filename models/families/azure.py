@@ -8,9 +8,9 @@ import numpy as np
 
 from ..instance import Gpu, Instance
 from .arrivals import poisson
-from .azure_figures import CODE, CONVERSATION, AzureFigures
+from .azure_figures import COARSE, CODE, CONVERSATION, AzureFigures
 from .family import Family
-from .lengths import draw_fitting
+from .lengths import GivenPrompt, draw_fitting
 from .setting import Setting
 
 MILLISECONDS = 1000.0
@@ -32,13 +32,16 @@ def azure_like(
     Arrivals are a Poisson process, or the fitted two-state Markov-modulated one with its time
     stretched to the rate; a request arrives in the round ``⌊seconds · 1000 / round_ms⌋``. Prompt
     and output lengths are independent, from the trace's quantiles or a lognormal law (at least 1
-    token); requests larger than the GPU are drawn again. The first m requests are the same for
-    every n ≥ m.
+    token); or (``joint``) outputs are drawn from the quantiles of those whose prompts are in the
+    same twentieth. Requests larger than the GPU are drawn again. The first m requests are the same
+    for every n ≥ m.
     """
     times, tokens = rng.spawn(2)
     process = poisson if arrivals == "poisson" else figures.modulated.draw
     seconds = process(times, n, rate)
-    prompt, output = figures.prompt.law(lengths), figures.output.law(lengths)
+    joint = lengths == "joint"
+    prompt = figures.prompt.law("quantiles" if joint else lengths)
+    output = GivenPrompt(COARSE, figures.given_prompt) if joint else figures.output.law(lengths)
     s, o = draw_fitting(tokens, n, prompt, output, kv_capacity)
     return Instance(
         gpu=Gpu(kv_capacity=kv_capacity),
@@ -89,9 +92,9 @@ def _family(name: str, description: str, figures: AzureFigures, arrivals: str) -
             Setting(
                 name="lengths",
                 kind="choice",
-                description="empirical quantiles, or lognormal (smoother, but much longer tails)",
+                description="empirical quantiles, outputs given prompts, or lognormal (long tails)",
                 default="quantiles",
-                choices=("quantiles", "lognormal"),
+                choices=("quantiles", "joint", "lognormal"),
             ),
         ),
         make=partial(azure_like, figures=figures),

@@ -58,13 +58,58 @@ class Quantiles:
 
     def __call__(self, rng: np.random.Generator, n: int) -> IntArray:
         """Draw n lengths."""
-        return _tokens(np.interp(100 * rng.random(n), self.levels, self.tokens))
+        return self.at(rng.random(n))
+
+    def at(self, rank: FloatArray) -> IntArray:
+        """Return the lengths at ranks in [0, 1)."""
+        return _tokens(np.interp(100 * rank, self.levels, self.tokens))
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPrompt:
+    """Outputs given prompts: quantiles of the outputs in each part of the prompts.
+
+    Attributes
+    ----------
+    levels : tuple of float
+        Percentages, increasing from 0 to 100.
+    tokens : tuple of tuple of int
+        The outputs' quantiles at each level, for parts of the prompts with as many requests each,
+        the shortest first.
+
+    Examples
+    --------
+    Short prompts have long outputs here.
+
+    >>> law = GivenPrompt((0, 100), ((90, 90), (5, 5)))
+    >>> law(np.random.default_rng(0), np.array([0.1, 0.4, 0.6])).tolist()
+    [90, 90, 5]
+    """
+
+    levels: tuple[float, ...]
+    tokens: tuple[tuple[int, ...], ...]
+
+    def __call__(self, rng: np.random.Generator, rank: FloatArray) -> IntArray:
+        """Draw an output for each prompt, by its rank among all, in [0, 1)."""
+        part = (rank * len(self.tokens)).astype(np.int64)
+        u = 100 * rng.random(rank.size)
+        drawn = np.empty(rank.size)
+        for k, tokens in enumerate(self.tokens):
+            drawn[part == k] = np.interp(u[part == k], self.levels, tokens)
+        return _tokens(drawn)
 
 
 def draw_fitting(
-    rng: np.random.Generator, n: int, prompt: LengthLaw, output: LengthLaw, kv_capacity: int
+    rng: np.random.Generator,
+    n: int,
+    prompt: LengthLaw,
+    output: LengthLaw | GivenPrompt,
+    kv_capacity: int,
 ) -> tuple[IntArray, IntArray]:
-    """Draw n independent pairs of lengths, given that each pair fits in the KV cache.
+    """Draw n pairs of lengths, given that each pair fits in the KV cache.
+
+    The two are independent, or the output is drawn given the prompt, which is drawn by `Quantiles`
+    then.
 
     Pairs with s + o > M are drawn again until they fit. The first m pairs are the same for every
     n ≥ m: each pass and each column has a random stream of its own.
@@ -78,8 +123,14 @@ def draw_fitting(
     redrawn = np.arange(n)
     for _ in range(_PASSES):
         prompts, outputs = rng.spawn(2)
-        s[redrawn] = prompt(prompts, redrawn.size)
-        o[redrawn] = output(outputs, redrawn.size)
+        if isinstance(output, GivenPrompt):
+            assert isinstance(prompt, Quantiles)
+            rank = prompts.random(redrawn.size)
+            s[redrawn] = prompt.at(rank)
+            o[redrawn] = output(outputs, rank)
+        else:
+            s[redrawn] = prompt(prompts, redrawn.size)
+            o[redrawn] = output(outputs, redrawn.size)
         drawn, redrawn = redrawn.size, redrawn[s[redrawn] + o[redrawn] > kv_capacity]
         if redrawn.size == 0:
             return s, o

@@ -21,6 +21,7 @@ from .columns import Columns, TraceRequest
 from .doubts import Span, doubts
 from .file import BytesRead, TraceFile
 from .format import TraceFormat
+from .pairs import rearranged
 from .registry import detect_format, known_format, require_columns
 from .report import ConversionReport
 from .requests import Account, in_order, read_requests, sorted_by_arrival
@@ -53,6 +54,7 @@ def convert_trace(
     sort: bool = False,
     oversize: Literal["refuse", "drop"] = "refuse",
     zero: Literal["refuse", "drop"] = "refuse",
+    pairs: str | None = None,
     name: str | None = None,
     progress: BytesRead | None = None,
 ) -> ConvertedTrace:
@@ -89,6 +91,9 @@ def convert_trace(
     zero : {"refuse", "drop"}
         What to do with a row of zero prompt or output tokens that the format does not itself
         declare failed.
+    pairs : str, optional
+        ``shuffle:K`` or ``resample:K``: prompts and outputs in another order, two by two, within
+        windows of K requests, by `seed` (`pairs.rearranged`).
     name : str, optional
         Name of the instance; by default the file's, with what was asked of the window.
     progress : callable, optional
@@ -168,7 +173,8 @@ def convert_trace(
         "kv_capacity_from": META if kv_capacity is None else None,
         "load": load,
         "thin": thin,
-        "seed": seed if thin < 1 else None,
+        "seed": seed if thin < 1 or pairs is not None else None,
+        "pairs": pairs,
         "sort": sort,
         "rows_read": account.rows,
         "dropped": dict(account.dropped),
@@ -181,12 +187,12 @@ def convert_trace(
             prompt=np.frombuffer(taken.prompt, dtype=np.int64),
             output=np.frombuffer(taken.output, dtype=np.int64),
             id=tuple(taken.ids) if taken.ids else None,
-            name=_name(path, window, load, arrivals) if name is None else name,
+            name=_name(path, window, load, arrivals, pairs) if name is None else name,
             provenance={key: value for key, value in provenance.items() if value is not None},
         )
     except InputError as error:  # ids that repeat, sums beyond 64 bits
         raise InputError(f"{file.path}: {error}") from error
-    return ConvertedTrace(instance, report)
+    return ConvertedTrace(instance if pairs is None else rearranged(instance, pairs, seed), report)
 
 
 _NEEDS_ROUND = (
@@ -301,7 +307,13 @@ def _report(
     )
 
 
-def _name(path: str | os.PathLike[str], window: Window, load: float, arrivals: str | None) -> str:
+def _name(
+    path: str | os.PathLike[str],
+    window: Window,
+    load: float,
+    arrivals: str | None,
+    pairs: str | None,
+) -> str:
     """File name without endings, then every choice that is not the default."""
     stem = Path(path).name.split(".")[0] or "trace"
     choices: dict[str, Any] = {
@@ -311,6 +323,7 @@ def _name(path: str | os.PathLike[str], window: Window, load: float, arrivals: s
         "thin": (window.thin, 1.0),
         "load": (load, 1.0),
         "arrivals": (arrivals, None),
+        "pairs": (pairs, None),
     }
     parts = [
         f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"

@@ -17,6 +17,14 @@ from numba import njit
 from ...models.durations import Durations
 from ...models.instance import IntArray
 from ...solvers.random_stream import Stream, below, uniform
+from .cache_lines import (
+    held_by_ready,
+    leave,
+    plan_line,
+    read_prompts,
+    sort_by_completion,
+    waits,
+)
 
 
 class Scene(NamedTuple):
@@ -110,8 +118,8 @@ def cost_of(scene: Scene, order: IntArray, most: int, wave: int, admitted: IntAr
         left = budget - ready
         per = max(1, left)
         for place in range(r):
-            _plan(reading[place], s, o, tokens, unread, base, last, batch, per)
-        _sort(active, k, last)
+            plan_line(reading[place], s, o, tokens, unread, base, last, batch, per)
+        sort_by_completion(active, k, last)
         spare = left
         for place in range(r):
             spare -= min(spare, unread[reading[place]])
@@ -124,14 +132,14 @@ def cost_of(scene: Scene, order: IntArray, most: int, wave: int, admitted: IntAr
                 continue
             if k >= seats or spare <= 0 or (chunked == 0 and unread[i] > spare):
                 break
-            _plan(i, s, o, tokens, unread, base, last, batch, per)
+            plan_line(i, s, o, tokens, unread, base, last, batch, per)
             active[k] = i
-            wait = _waits(active, k + 1, last, base, kv, block, batch)
+            wait = waits(active, k + 1, last, base, kv, block, batch)
             if wait > 0:
                 break
             inside[i] = True
             k += 1
-            _sort(active, k, last)
+            sort_by_completion(active, k, last)
             reading[r] = i
             r += 1
             spare -= min(spare, unread[i])
@@ -148,26 +156,11 @@ def cost_of(scene: Scene, order: IntArray, most: int, wave: int, admitted: IntAr
                 return total
             now = later
             continue
-        held = 0
-        for place in range(k):
-            if unread[active[place]] == 0:
-                held += base[active[place]]
+        held = held_by_ready(active, k, unread, base)
         if r > 0:
-            p, kept, room = 0, 0, max(left, 1)
             batch += 1
             work = law.token if ready > 0 else law.prompt
-            for place in range(r):
-                i = reading[place]
-                chunk = min(room, unread[i])
-                room -= chunk
-                p += chunk
-                unread[i] -= chunk
-                if unread[i] > 0:
-                    reading[kept] = i
-                    kept += 1
-                else:
-                    base[i], last[i] = s[i] + tokens[i] - batch, batch + o[i] - tokens[i] - 1
-            r = kept
+            p, r = read_prompts(reading, r, max(left, 1), s, o, tokens, unread, base, last, batch)
             work += law.per_prompt_token * p + law.per_token_job * ready
             work += law.per_kv_token * (held + ready * batch)
             now -= -work // law.divisor
@@ -185,73 +178,8 @@ def cost_of(scene: Scene, order: IntArray, most: int, wave: int, admitted: IntAr
             work += law.per_kv_token * ready * (m * (m + 1) // 2)
             now -= -work // law.divisor
             batch += m
-        kept = 0
-        for place in range(k):
-            i = active[place]
-            if unread[i] == 0 and last[i] <= batch:
-                total += now - scene.arrival[i]
-            else:
-                active[kept] = i
-                kept += 1
-        k = kept
-
-
-@njit(cache=True, nogil=True)
-def _plan(
-    i: int,
-    s: IntArray,
-    o: IntArray,
-    tokens: IntArray,
-    unread: IntArray,
-    base: IntArray,
-    last: IntArray,
-    batch: int,
-    per: int,
-) -> None:
-    """Plan the line of a request that still reads, and its completion."""
-    reads = batch + -(-unread[i] // per)
-    base[i] = s[i] + tokens[i] - reads
-    last[i] = reads + o[i] - tokens[i] - 1
-
-
-@njit(cache=True, nogil=True)
-def _sort(active: IntArray, k: int, last: IntArray) -> None:
-    """Sort active requests by completion; they nearly are."""
-    for place in range(1, k):
-        i, at = active[place], place
-        while at > 0 and last[active[at - 1]] > last[i]:
-            active[at] = active[at - 1]
-            at -= 1
-        active[at] = i
-
-
-@njit(cache=True, nogil=True)
-def _waits(
-    active: IntArray, k: int, last: IntArray, base: IntArray, kv: int, block: int, batch: int
-) -> int:
-    """Return how many batches the last of `k` requests has to wait for, at the least; 0 if none.
-
-    With the others, sorted, it must fit at all their completions. At one where it does not, each
-    batch that it waits makes its cache smaller by a token.
-    """
-    newcomer = active[k - 1]
-    alive, held, counted = 0, 0, False
-    for place in range(k - 2, -2, -1):
-        if not counted and (place < 0 or last[newcomer] >= last[active[place]]):
-            counted = True
-            alive += 1
-            held += base[newcomer]
-            over = held + alive * last[newcomer] + alive * (block - 1) // 2 - kv
-            if over > 0:
-                return int(max(1, min(over, last[newcomer] - batch)))
-        if place >= 0:
-            i = active[place]
-            alive += 1
-            held += base[i]
-            over = held + alive * last[i] + alive * (block - 1) // 2 - kv
-            if over > 0:
-                return int(max(1, min(over, last[i] - batch)))
-    return 0
+        k, gone = leave(active, k, unread, last, batch, scene.arrival, now)
+        total += gone
 
 
 @njit(cache=True, nogil=True)

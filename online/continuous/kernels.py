@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...models.continuous.schedule import Columns
 from ...models.durations import Durations
-from ...models.instance import IntArray
+from .kernel_record import JOB_COUNT, blank, duration, is_full, longer, record, recorded
 from .kernel_state import (
     CHUNKS,
     DROPS,
@@ -44,65 +44,39 @@ def run(
     n = requests.arrival.size
     state = begin(n, requests.ranks.shape[0], kv, block)
     at = state.at
-    start, chunks, jobs, drops = (
-        np.empty(4 * n, np.int64), np.empty(4 * n, np.int64),
-        np.empty(4 * n, np.int64), np.empty(4 * n, np.int64),
-    )  # fmt: skip
-    chunk_of, chunk_tokens = np.empty(2 * n, np.int64), np.empty(2 * n, np.int64)
-    drop_of = np.empty(n, np.int64)
-    job_of = np.empty((requests.output - 1).sum() + 1, np.int32)  # a chunk emits the first
-    b = p = d = x = arrived = completed = 0
+    found = blank(n, (requests.output - 1).sum() + 1)  # a chunk emits the first token
+    counts = np.zeros(4, np.int64)
+    arrived = completed = 0
     now, stalled, since = int(requests.arrival[requests.by_arrival[0]]), -1, -1
     while completed < n:
         while arrived < n and requests.arrival[requests.by_arrival[arrived]] <= now:
             push(requests, state, requests.by_arrival[arrived])
             arrived += 1
-        done = build(requests, state, kv, block, chunked, rule, job_of[d:])
-        read = state.chunk_tokens[: at[CHUNKS]].sum()
+        jobs = found.job_of[counts[JOB_COUNT] :]
+        done = build(requests, state, kv, block, chunked, rule, jobs)
         if at[CHUNKS] + at[JOBS] == 0:
             if arrived == n:
-                stalled, since = _first_unfinished(requests, state), now
+                stalled, since = first_unfinished(requests, state), now
                 break
             now = requests.arrival[requests.by_arrival[arrived]]
             continue
-        if b == start.size:
-            start, chunks, jobs, drops = _more(start), _more(chunks), _more(jobs), _more(drops)
-        start[b], chunks[b], jobs[b], drops[b] = now, at[CHUNKS], at[JOBS], at[DROPS]
-        b += 1
-        while p + at[CHUNKS] > chunk_of.size:
-            chunk_of, chunk_tokens = _more(chunk_of), _more(chunk_tokens)
-        chunk_of[p : p + at[CHUNKS]] = state.chunk_of[: at[CHUNKS]]
-        chunk_tokens[p : p + at[CHUNKS]] = state.chunk_tokens[: at[CHUNKS]]
-        while x + at[DROPS] > drop_of.size:
-            drop_of = _more(drop_of)
-        drop_of[x : x + at[DROPS]] = state.drop_of[: at[DROPS]]
-        p, d, x = p + at[CHUNKS], d + at[JOBS], x + at[DROPS]
-        work = law.token if at[JOBS] > 0 else law.prompt
-        work += law.per_prompt_token * read + law.per_token_job * at[JOBS]
-        now -= -(work + law.per_kv_token * at[READ]) // law.divisor
+        if is_full(found, counts, state):
+            found = longer(found, counts, state)
+        record(found, counts, state, now)
+        now += duration(law, state)
         if done > 0:
             complete(requests, state)
             completed += done
-    columns = Columns(
-        start[:b], chunks[:b], jobs[:b], drops[:b], chunk_of[:p], chunk_tokens[:p], job_of[:d],
-        drop_of[:x],
-    )  # fmt: skip
-    return stalled, since, columns
+    return stalled, since, recorded(found, counts)
 
 
 @njit(cache=True, nogil=True)
-def _first_unfinished(requests: Requests, state: State) -> int:
+def first_unfinished(requests: Requests, state: State) -> int:
+    """Return the first to arrive of the requests that are not complete."""
     place = 0
     while state.tokens[requests.by_arrival[place]] == requests.output[requests.by_arrival[place]]:
         place += 1
     return int(requests.by_arrival[place])
-
-
-@njit(cache=True, nogil=True)
-def _more(column: IntArray) -> IntArray:
-    longer = np.empty(2 * column.size + 1, np.int64)
-    longer[: column.size] = column
-    return longer
 
 
 @njit(cache=True, nogil=True)
@@ -161,7 +135,7 @@ def _serve(
         place += 1
         if not (decode if ready[i] else prefill):
             continue
-        tokens = 1 if ready[i] else _chunk(requests, state, i, chunked, rule)
+        tokens = 1 if ready[i] else next_chunk(requests, state, i, chunked, rule)
         if tokens == 0:
             continue
         over = cached[i] + tokens - room[i]
@@ -187,7 +161,7 @@ def _serve(
 
 
 @njit(cache=True, nogil=True)
-def _chunk(requests: Requests, state: State, i: int, chunked: bool, rule: Rule) -> int:
+def next_chunk(requests: Requests, state: State, i: int, chunked: bool, rule: Rule) -> int:
     """Prompt tokens that the batch can still read of a request; 0 for none."""
     left = requests.prompt[i] + state.tokens[i] - state.cached[i]
     tokens = min(left, rule.chunk, state.at[LEFT], state.at[PROMPT_LEFT])
@@ -262,7 +236,7 @@ def _admit(
     at, done = state.at, 0
     while at[WAITING] > 0 and at[RUNNING] < rule.seats:
         i = head(requests, state, kv // block, block, rule.seats)
-        tokens = _chunk(requests, state, i, chunked, rule)
+        tokens = next_chunk(requests, state, i, chunked, rule)
         if tokens == 0:
             return done
         s, g = requests.prompt[i], state.tokens[i]

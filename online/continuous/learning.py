@@ -19,12 +19,12 @@ from ...models.durations import Durations, batch_durations
 from ...models.instance import Instance, IntArray
 from ..learned_lengths import LearnedLengths
 from .compiled import requests_of
+from .kernel_record import JOB_COUNT, blank, duration, is_full, longer, record, recorded, with_room
 from .kernel_state import (
     CHUNKS,
     DROPS,
     HEAD,
     JOBS,
-    READ,
     RUNNING,
     WAITING,
     Requests,
@@ -149,58 +149,34 @@ def learn(
     """
     n = requests.arrival.size
     at, running, tokens = state.at, state.running, state.tokens
-    start, chunks, jobs, drops = (
-        np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64),
-        np.empty(64, np.int64),
-    )  # fmt: skip
-    chunk_of, chunk_tokens = np.empty(64, np.int64), np.empty(64, np.int64)
-    job_of, drop_of = np.empty(64, np.int32), np.empty(0, np.int64)
-    b = p = d = 0
+    found = blank(16, 64)
+    counts = np.zeros(4, np.int64)
     idle = False
     while True:
         for place in range(at[RUNNING]):
             i = running[place]
             requests.planned[i] = min(_expected(outputs, means, tokens[i]), longest[i])
-        if d + n > job_of.size:
-            job_of = np.concatenate((job_of, np.empty(job_of.size + n, np.int32)))
-        done = build(requests, state, kv, block, chunked, rule, job_of[d:])
+        d = counts[JOB_COUNT]
+        if d + n > found.job_of.size:
+            found = with_room(found, n)
+        done = build(requests, state, kv, block, chunked, rule, found.job_of[d:])
         if at[CHUNKS] + at[JOBS] == 0:
             idle, now = True, max(now, upcoming)
             break
-        if b == start.size:
-            spare = np.empty(b, np.int64)
-            start, chunks = np.concatenate((start, spare)), np.concatenate((chunks, spare))
-            jobs, drops = np.concatenate((jobs, spare)), np.concatenate((drops, spare))
-        start[b], chunks[b], jobs[b], drops[b] = now, at[CHUNKS], at[JOBS], at[DROPS]
-        b += 1
-        if p + at[CHUNKS] > chunk_of.size:
-            spare = np.empty(chunk_of.size + at[CHUNKS], np.int64)
-            chunk_of = np.concatenate((chunk_of, spare))
-            chunk_tokens = np.concatenate((chunk_tokens, spare))
-        read = 0
+        if is_full(found, counts, state):
+            found = longer(found, counts, state)
+        record(found, counts, state, now)
         for k in range(at[CHUNKS]):
-            i = state.chunk_of[k]
-            waits[i] = False
-            chunk_of[p], chunk_tokens[p] = i, state.chunk_tokens[k]
-            read += state.chunk_tokens[k]
-            p += 1
-        d += at[JOBS]
-        work = law.token if at[JOBS] > 0 else law.prompt
-        work += law.per_prompt_token * read + law.per_token_job * at[JOBS]
-        now -= -(work + law.per_kv_token * at[READ]) // law.divisor
+            waits[state.chunk_of[k]] = False
+        now += duration(law, state)
         if done > 0:
             complete(requests, state)
         if at[DROPS] > 0:
-            drop_of = state.drop_of[: at[DROPS]].copy()
-            for i in drop_of:
+            for i in state.drop_of[: at[DROPS]]:
                 waits[i] = True
         if done > 0 or at[DROPS] > 0 or 0 <= upcoming <= now:
             break
-    columns = Columns(
-        start[:b].copy(), chunks[:b].copy(), jobs[:b].copy(), drops[:b].copy(),
-        chunk_of[:p].copy(), chunk_tokens[:p].copy(), job_of[:d].copy(), drop_of,
-    )  # fmt: skip
-    return now, idle, columns
+    return now, idle, recorded(found, counts)
 
 
 @njit(cache=True, nogil=True)

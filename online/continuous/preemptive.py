@@ -9,6 +9,7 @@ where all that it has to read will fit. What the batch has no tokens for keeps i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -122,14 +123,29 @@ def reading_time(view: ContinuousView, law: Durations) -> float:
     return law.batch(view.unread, 0, 0) / law.batch(0, 1, view.prompt + view.tokens)
 
 
+@dataclass(frozen=True, slots=True)
 class RankPolicy:
     """A policy that ranks all that is present, told nothing of output lengths.
 
-    A subclass is a frozen dataclass with the fields `max_num_seqs`, `max_num_batched_tokens` and
-    `preempt`.
+    Parameters
+    ----------
+    max_num_seqs : int, optional
+        Most requests that hold a cache, ≥ 1; the GPU's limit where it is left out or smaller.
+    max_num_batched_tokens : int, optional
+        Most prompt tokens and token jobs in a batch, ≥ 1, likewise.
+    preempt : bool
+        Whether waiting requests preempt running ones that are ranked below them; without, only
+        running ones do, where they need a block.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range.
     """
 
-    __slots__ = ()
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    preempt: bool = True
 
     model: ClassVar[str] = "continuous"
     name: ClassVar[str]
@@ -137,12 +153,7 @@ class RankPolicy:
     source: ClassVar[str]
     length_kinds: ClassVar[tuple[str, ...]] = ("none",)
 
-    max_num_seqs: int | None
-    max_num_batched_tokens: int | None
-    preempt: bool
-
-    def require_options(self) -> None:
-        """Refuse limits that are no integers of at least 1, and other than true or false."""
+    def __post_init__(self) -> None:
         require_limits(
             max_num_seqs=self.max_num_seqs, max_num_batched_tokens=self.max_num_batched_tokens
         )

@@ -13,6 +13,7 @@ from ...models.instance import Instance
 from ..coupling.history import History
 from ..learned_lengths import LearnedLengths
 from ..lengths import LENGTH_KINDS, Told, require_lengths
+from ..protocol import Run
 from .decision import ContinuousDecision
 from .observation import ContinuousObservation, ContinuousView
 from .rule import PLAN, Rule, require_limits, rule_of
@@ -87,7 +88,7 @@ class RankedPolicy(RulePolicy):
         return RulePolicy.run_compiled(self, instance, told)
 
 
-class LearningRun:
+class LearningRun(Run[ContinuousObservation, ContinuousDecision]):
     """One run of a ranked policy that learns the output lengths.
 
     Parameters
@@ -99,8 +100,7 @@ class LearningRun:
     model: ClassVar[str] = "continuous"
 
     def __init__(self, policy: RankedPolicy) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds, self.lengths = policy.length_kinds, policy.lengths
+        super().__init__(policy)
         self._policy, self._history = policy, History()
 
     def decide(

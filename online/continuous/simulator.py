@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...models.continuous.problem import require_continuous
 from ...models.continuous.schedule import ContinuousSchedule
 from ...models.instance import Instance
+from ..lengths import is_told_anew
 from ..protocol import session
 from ..simulation import ask, begin_run
 from .policy import REGISTRY, ContinuousPolicy
@@ -63,7 +64,7 @@ def simulate_continuous(
     require_continuous(instance)
     made, told, rng = begin_run(instance, REGISTRY, policy, seed)
     run_compiled = getattr(made, "run_compiled", None)
-    if compiled and run_compiled is not None:
+    if compiled and run_compiled is not None and not is_told_anew(made):
         schedule: ContinuousSchedule | None = run_compiled(instance, told)
         if schedule is not None:
             return schedule

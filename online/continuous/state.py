@@ -54,6 +54,9 @@ class ContinuousState(SimulatorState[ContinuousView]):
     def observe(self) -> ContinuousObservation:
         """Return what the policy sees now."""
         waiting = sorted(self._waiting, key=self._place.__getitem__)
+        if self._predicts:
+            present = [*self._running, *waiting]
+            self._predict(present, [self._views[i].tokens for i in present])
         return ContinuousObservation(
             time=self.time,
             limits=self._gpu,
@@ -161,6 +164,7 @@ class ContinuousState(SimulatorState[ContinuousView]):
         for i in members:
             if self._views[i].tokens == self._output[i]:
                 self._running.remove(i)
+                self._ended.append(self._output[i])
                 self._completed += 1
                 self._preemptions = 0
 

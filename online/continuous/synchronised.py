@@ -12,8 +12,9 @@ from ...models.instance import Instance, IntArray
 from ..engine import Play, Player
 from ..simulation import begin_run
 from .compiled import requests_of
+from .kernel_record import duration
 from .kernel_state import CHUNKS, JOBS, READ, RUNNING, Requests, begin, push
-from .kernels import build, complete
+from .kernels import build, complete, first_unfinished
 from .policy import REGISTRY
 from .rule import Rule
 from .rule_policy import RulePolicy
@@ -108,11 +109,7 @@ def synchronised(
         done = build(requests, state, kv, block, chunked, rule, jobs)
         if at[CHUNKS] + at[JOBS] == 0:
             if arrived == n:
-                for i in requests.by_arrival:
-                    if last_batch[i] < 0:
-                        stalled = i
-                        break
-                since = now
+                stalled, since = first_unfinished(requests, state), now
                 break
             now = requests.arrival[requests.by_arrival[arrived]]
             continue
@@ -137,9 +134,7 @@ def synchronised(
         read = state.chunk_tokens[: at[CHUNKS]].sum()
         table[0, b] = now
         table[2, b], table[3, b], table[4, b] = read, at[JOBS], at[READ]
-        work = law.token if at[JOBS] > 0 else law.prompt
-        work += law.per_prompt_token * read + law.per_token_job * at[JOBS]
-        length = -(-(work + law.per_kv_token * at[READ]) // law.divisor)
+        length = duration(law, state)
         moment = (earliest + latest) // 2
         if latest >= 0 and abs(moment - now - length) > slack * length:
             now = int(moment) if moment > now else now + 1

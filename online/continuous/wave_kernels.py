@@ -13,8 +13,9 @@ from ...models.continuous.schedule import Columns
 from ...models.durations import Durations
 from ...models.instance import IntArray
 from .hindsight_kernels import Scene
-from .kernel_state import CHUNKS, DROPS, JOBS, READ, RUNNING, WAITING, Requests, State, begin, push
-from .kernels import _chunk, _first_unfinished, _more, build, complete
+from .kernel_record import JOB_COUNT, blank, duration, is_full, longer, record, recorded
+from .kernel_state import CHUNKS, DROPS, JOBS, RUNNING, WAITING, Requests, State, begin, push
+from .kernels import build, complete, first_unfinished, next_chunk
 from .rule import Rule
 from .wave_rollouts import LIMIT, MOST_WAITING, PROMPT_TOKENS, SHARE, Grid, choose
 
@@ -104,15 +105,10 @@ def run_waves(
     n = requests.arrival.size
     state = begin(n, 1, kv, block)
     at = state.at
-    start, chunks, jobs, drops = (
-        np.empty(4 * n, np.int64), np.empty(4 * n, np.int64),
-        np.empty(4 * n, np.int64), np.empty(4 * n, np.int64),
-    )  # fmt: skip
-    chunk_of, chunk_tokens = np.empty(2 * n, np.int64), np.empty(2 * n, np.int64)
-    drop_of = np.empty(n, np.int64)
-    job_of = np.empty((requests.output - 1).sum() + 1, np.int32)  # a chunk emits the first
+    found = blank(n, (requests.output - 1).sum() + 1)  # a chunk emits the first token
+    counts = np.zeros(4, np.int64)
     known, above = np.empty(n, np.int64), np.empty(n, np.int64)
-    b = p = d = x = arrived = completed = peak = 0
+    arrived = completed = peak = 0
     setting: IntArray = np.zeros((2, 3), np.int64)
     admits, changed = True, False
     now, stalled, since = int(requests.arrival[requests.by_arrival[0]]), -1, -1
@@ -138,43 +134,28 @@ def run_waves(
             grid.prompt_tokens[here[PROMPT_TOKENS]], rule.chunk, rule.watermark,
         )  # fmt: skip
         before = at[RUNNING]
-        done = build(requests, state, kv, block, chunked, limited, job_of[d:])
+        jobs = found.job_of[counts[JOB_COUNT] :]
+        done = build(requests, state, kv, block, chunked, limited, jobs)
         if admits and _refused(requests, state, chunked, limited):
             admits, peak = False, at[RUNNING]
             changed = changed or at[RUNNING] > before
             setting[0] = setting[1]
-        read = state.chunk_tokens[: at[CHUNKS]].sum()
         if at[CHUNKS] + at[JOBS] == 0:
             if arrived == n:
-                stalled, since = _first_unfinished(requests, state), now
+                stalled, since = first_unfinished(requests, state), now
                 break
             now = requests.arrival[requests.by_arrival[arrived]]
             continue
-        if b == start.size:
-            start, chunks, jobs, drops = _more(start), _more(chunks), _more(jobs), _more(drops)
-        start[b], chunks[b], jobs[b], drops[b] = now, at[CHUNKS], at[JOBS], at[DROPS]
-        b += 1
-        while p + at[CHUNKS] > chunk_of.size:
-            chunk_of, chunk_tokens = _more(chunk_of), _more(chunk_tokens)
-        chunk_of[p : p + at[CHUNKS]] = state.chunk_of[: at[CHUNKS]]
-        chunk_tokens[p : p + at[CHUNKS]] = state.chunk_tokens[: at[CHUNKS]]
-        while x + at[DROPS] > drop_of.size:
-            drop_of = _more(drop_of)
-        drop_of[x : x + at[DROPS]] = state.drop_of[: at[DROPS]]
-        p, d, x = p + at[CHUNKS], d + at[JOBS], x + at[DROPS]
-        work = law.token if at[JOBS] > 0 else law.prompt
-        work += law.per_prompt_token * read + law.per_token_job * at[JOBS]
-        now -= -(work + law.per_kv_token * at[READ]) // law.divisor
+        if is_full(found, counts, state):
+            found = longer(found, counts, state)
+        record(found, counts, state, now)
+        now += duration(law, state)
         if done > 0:
             _learn(requests, state, known, above, completed)
             complete(requests, state)
             completed += done
             changed = True
-    columns = Columns(
-        start[:b], chunks[:b], jobs[:b], drops[:b], chunk_of[:p], chunk_tokens[:p], job_of[:d],
-        drop_of[:x],
-    )  # fmt: skip
-    return stalled, since, columns
+    return stalled, since, recorded(found, counts)
 
 
 @njit(cache=True, nogil=True)
@@ -184,7 +165,7 @@ def _refused(requests: Requests, state: State, chunked: bool, rule: Rule) -> boo
     if at[DROPS] > 0 or at[WAITING] == 0:
         return False
     head = int(requests.of_rank[0, state.waiting[0, 0]])
-    return bool(at[RUNNING] >= rule.seats or _chunk(requests, state, head, chunked, rule) > 0)
+    return bool(at[RUNNING] >= rule.seats or next_chunk(requests, state, head, chunked, rule) > 0)
 
 
 @njit(cache=True, nogil=True)

@@ -16,7 +16,15 @@ import numpy as np
 from numba import njit
 
 from ...models.instance import IntArray
-from .hindsight_kernels import BLOCK, KV, NOW, TOKENS, Scene, _plan, _sort, _waits
+from .cache_lines import (
+    held_by_ready,
+    leave,
+    plan_line,
+    read_prompts,
+    sort_by_completion,
+    waits,
+)
+from .hindsight_kernels import BLOCK, KV, NOW, TOKENS, Scene
 
 #: Shares of the running requests that have completed when a wave begins, in percent.
 SHARES = (0, 5, 10, 15, 25, 38, 50, 62, 75, 80, 85, 90, 95)
@@ -175,8 +183,8 @@ def wave_cost(
         left = min(values[wave, PROMPT_TOKENS], scene.numbers[TOKENS] - ready)
         per = max(1, left)
         for place in range(r):
-            _plan(reading[place], s, o, tokens, unread, base, last, batch, per)
-        _sort(active, k, last)
+            plan_line(reading[place], s, o, tokens, unread, base, last, batch, per)
+        sort_by_completion(active, k, last)
         spare = left
         for place in range(r):
             spare -= min(spare, unread[reading[place]])
@@ -184,40 +192,25 @@ def wave_cost(
         while admits and head < n and (spare > 0 or k >= values[wave, LIMIT]):
             refused = k >= values[wave, LIMIT]
             if not refused:
-                _plan(head, s, o, tokens, unread, base, last, batch, per)
+                plan_line(head, s, o, tokens, unread, base, last, batch, per)
                 active[k] = head
-                refused = k > 0 and _waits(active, k + 1, last, base, kv, block, batch) > 0
+                refused = k > 0 and waits(active, k + 1, last, base, kv, block, batch) > 0
             if refused:
                 admits, peak, wave = False, k, 1
                 break
             k += 1
-            _sort(active, k, last)
+            sort_by_completion(active, k, last)
             reading[r] = head
             r += 1
             spare -= min(spare, unread[head])
             head += 1
         if k == 0:
             return int(total + beyond * now)
-        held = 0
-        for place in range(k):
-            if unread[active[place]] == 0:
-                held += base[active[place]]
+        held = held_by_ready(active, k, unread, base)
         if r > 0:
-            p, kept, room = 0, 0, per
             batch += 1
             work = law.token if ready > 0 else law.prompt
-            for place in range(r):
-                i = reading[place]
-                chunk = min(room, unread[i])
-                room -= chunk
-                p += chunk
-                unread[i] -= chunk
-                if unread[i] > 0:
-                    reading[kept] = i
-                    kept += 1
-                else:
-                    base[i], last[i] = s[i] + tokens[i] - batch, batch + o[i] - tokens[i] - 1
-            r = kept
+            p, r = read_prompts(reading, r, per, s, o, tokens, unread, base, last, batch)
             work += law.per_prompt_token * p + law.per_token_job * ready
             now -= -(work + law.per_kv_token * (held + ready * batch)) // law.divisor
         else:
@@ -225,12 +218,5 @@ def wave_cost(
             step = law.token + law.per_token_job * ready + law.per_kv_token * (held + ready * batch)
             now -= -(m * step + law.per_kv_token * ready * (m * (m + 1) // 2)) // law.divisor
             batch += m
-        kept = 0
-        for place in range(k):
-            i = active[place]
-            if unread[i] == 0 and last[i] <= batch:
-                total += now - scene.arrival[i]
-            else:
-                active[kept] = i
-                kept += 1
-        k = kept
+        k, gone = leave(active, k, unread, last, batch, scene.arrival, now)
+        total += gone

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from ...models.errors import InputError
 from ...models.instance import FloatArray
+from ..protocol import RememberingPolicy, Run
 from .attained import Attained, tokens_now
 from .decision import Decision
 from .observation import Observation
@@ -173,7 +174,7 @@ class NonClairvoyantOptimum:
 
 
 @dataclass(frozen=True, slots=True)
-class OptimalUntold:
+class OptimalUntold(RememberingPolicy[Observation, Decision]):
     """The policy of `NonClairvoyantOptimum`, for instances of its requests.
 
     Parameters
@@ -203,12 +204,8 @@ class OptimalUntold:
         """Return the policy for one run: it remembers tokens of evicted requests."""
         return OptimalUntoldRun(self)
 
-    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Decide as at the begin of a run."""
-        return OptimalUntoldRun(self).decide(observation, rng)
 
-
-class OptimalUntoldRun:
+class OptimalUntoldRun(Run[Observation, Decision]):
     """One run of `OptimalUntold`.
 
     Parameters
@@ -218,8 +215,7 @@ class OptimalUntoldRun:
     """
 
     def __init__(self, policy: OptimalUntold) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds = policy.length_kinds
+        super().__init__(policy)
         self._optimum = policy.optimum
         self._attained = Attained()
 

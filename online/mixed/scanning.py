@@ -14,7 +14,7 @@ are evicted until it fits; nothing starts in such a round.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -24,6 +24,7 @@ from ...models.instance import Instance, IntArray
 from ...models.mixed.schedule import MixedSchedule
 from ..lengths import PLANNING_KINDS, Told, require_lengths
 from ..options import require_truth
+from .attained import tokens_now
 from .decision import Decision
 from .observation import Observation, RequestView
 
@@ -140,6 +141,38 @@ def scan_in_order(
     return Decision(start=tuple(start))
 
 
+def scan_by_least(
+    observation: Observation,
+    least: Callable[[RequestView], int],
+    rank: Callable[[RequestView], int],
+) -> Decision:
+    """Start by rank, ties by arrival, while the plan fits in which outputs are as short as may be.
+
+    Parameters
+    ----------
+    observation : Observation
+        What runs and waits.
+    least : callable
+        The fewest output tokens that a request may end with; of a running one at least one more
+        than it has.
+    rank : callable
+        The least is first; the scan stops at the first that does not fit.
+    """
+    t = observation.time
+    plan = Plan(observation.kv_capacity, t)
+    for view in observation.running:
+        assert view.start is not None
+        plan.add_running(view.size(t), view.start + least(view))
+    start = []
+    for view in sorted(observation.waiting, key=rank):
+        tokens = least(view)
+        if not plan.fits(view.prompt, tokens):
+            break
+        plan.add(view.prompt, tokens)
+        start.append(view.index)
+    return Decision(start=tuple(start))
+
+
 def evict_latest(observation: Observation) -> Decision:
     """Evict the most recently started requests until the next round fits; start nothing."""
     held = observation.kv_next_round
@@ -150,3 +183,29 @@ def evict_latest(observation: Observation) -> Decision:
         held -= view.size(observation.time + 1)
         evict.append(view.index)
     return Decision(evict=tuple(evict))
+
+
+def evict_least_lost(observation: Observation) -> Decision:
+    """Evict the least KV area per token freed until the next round fits, and no more than need be.
+
+    The order is that of ``Σ_{j=1..g} (s + j) / (s + g + 1)``, g tokens so far; then those that need
+    not go are kept, what would lose most first.
+    """
+    t = observation.time
+    excess = observation.kv_next_round - observation.kv_capacity
+
+    def lost(view: RequestView) -> float:
+        return volume(view.prompt, tokens_now(view, t)) / view.size(t + 1)
+
+    evict: list[RequestView] = []
+    latest_first = reversed(observation.running)
+    for view in sorted(latest_first, key=lost):
+        if excess <= 0:
+            break
+        excess -= view.size(t + 1)
+        evict.append(view)
+    for view in sorted(evict, key=lost, reverse=True):
+        if excess + view.size(t + 1) <= 0:
+            excess += view.size(t + 1)
+            evict.remove(view)
+    return Decision(evict=tuple(view.index for view in evict))

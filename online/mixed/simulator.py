@@ -8,7 +8,7 @@ from ...models.errors import InputError, PolicyError
 from ...models.instance import Instance
 from ...models.mixed.problem import require_mixed
 from ...models.mixed.schedule import MixedSchedule
-from ..lengths import Told
+from ..lengths import Told, is_told_anew
 from ..protocol import session
 from ..simulation import ask, begin_run
 from ..termination import IDLE_WAKE_UPS, stalls
@@ -69,7 +69,7 @@ def simulate(
     """
     policy, told, rng = prepare(instance, policy, seed, model)
     run_compiled = getattr(policy, "run_compiled", None)
-    if compiled and run_compiled is not None:
+    if compiled and run_compiled is not None and not is_told_anew(policy):
         schedule: MixedSchedule | None = run_compiled(instance, told, rng)
         if schedule is not None:
             return schedule

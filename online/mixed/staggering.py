@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from fractions import Fraction
+
+from .observation import Observation, RequestView
+from .scanning import Plan, volume
 
 
 class Stagger:
@@ -37,3 +41,40 @@ class Stagger:
     def start(self, t: int, area: int) -> None:
         """Take a run of so many token-rounds that starts at `t`."""
         self._next = max(self._next, Fraction(t)) + Fraction(area, self._M)
+
+    def scan(
+        self,
+        observation: Observation,
+        plan: Plan,
+        order: Iterable[RequestView],
+        tokens: Callable[[RequestView], int],
+        *,
+        idle: bool,
+    ) -> tuple[int, ...]:
+        """Start requests in an order while they fit a plan and may start; return their indices.
+
+        Parameters
+        ----------
+        observation : Observation
+            The state.
+        plan : Plan
+            What runs; the starts are added.
+        order : iterable of RequestView
+            Waiting requests, the first in turn first.
+        tokens : callable
+            Output tokens that a request is planned with.
+        idle : bool
+            Whether nothing runs on: then the first starts in any case, if it fits.
+        """
+        t = observation.time
+        start: list[int] = []
+        for view in order:
+            planned = tokens(view)
+            if not plan.fits(view.prompt, planned):
+                break
+            if not ((idle and not start) or self.may_start(t)):
+                break
+            plan.add(view.prompt, planned)
+            self.start(t, volume(view.prompt, planned))
+            start.append(view.index)
+        return tuple(start)

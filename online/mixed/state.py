@@ -39,12 +39,14 @@ class MixedState(SimulatorState[RequestView]):
     def __init__(self, instance: Instance, policy: Any, told: Told) -> None:
         super().__init__(instance, policy, told, RequestView)
         # A rule without memory or randomness repeats itself from the same state.
-        self._memoryless: bool = getattr(policy, "memoryless", False)
+        memoryless: bool = getattr(policy, "memoryless", False)
+        self._memoryless = memoryless and not self._predicts
         self._remembers: bool = getattr(policy, "remembers", False)
         self._place = {i: place for place, i in enumerate(self._queue)}
         self._waiting: list[int] = []  # places in the queue, increasing
         self._running: dict[int, int] = {}  # request to start, in order of start
         self._start = [-1] * instance.n
+        self._most = [0] * instance.n  # tokens in the longest run so far
         self._evicted: list[Eviction] = []
         self._evicted_since_completion = 0
         self._cleared_at_completed = -1
@@ -91,6 +93,7 @@ class MixedState(SimulatorState[RequestView]):
             self._start[i] = self._running.pop(i)
             o = self._output[i]
             self._views[i] = replace(self._views[i], shortest=o, longest=o)
+            self._ended.append(o)
         if done:
             self._completed += len(done)
             self._evicted_since_completion = 0
@@ -101,7 +104,11 @@ class MixedState(SimulatorState[RequestView]):
     def observe(self) -> Observation:
         """Return what the policy sees now."""
         for i, start in self._running.items():
+            self._most[i] = max(self._most[i], self.time - start)
             self._outlive(i, self.time - start)
+        if self._predicts:
+            present = [*self._running, *(self._queue[place] for place in self._waiting)]
+            self._predict(present, [self._most[i] for i in present])
         return Observation(
             time=self.time,
             kv_capacity=self._instance.gpu.kv_capacity,

@@ -1,7 +1,9 @@
 from .conformance import random_instance as random_instance
 from .decision import BatchDecision as BatchDecision
 from .latency_breakdown import account as account
+from .non_clairvoyant import ArrivalOptimum as ArrivalOptimum
 from .observation import SeparateObservation as SeparateObservation
+from .observation import SeparateView as SeparateView
 from .policy import BUILT_IN as BUILT_IN
 from .policy import REGISTRY as REGISTRY
 from .policy import SeparatePolicy as SeparatePolicy

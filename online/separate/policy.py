@@ -37,6 +37,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "threshold": f"{_HERE}.threshold:Threshold",
         "shortest-remaining": f"{_HERE}.shortest_remaining:ShortestRemaining",
         "smallest-volume": f"{_HERE}.smallest_volume:SmallestVolume",
+        "wait": f"{_HERE}.wait:Wait",
         "bayes": f"{_HERE}.bayes:Bayes",
     }
 )
@@ -58,7 +59,7 @@ class SeparatePolicy(protocol.Policy[SeparateObservation, BatchDecision], Protoc
 
 #: The policies of separate batching.
 REGISTRY: PolicyRegistry[SeparatePolicy] = PolicyRegistry(
-    "separate", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("bayes",)
+    "separate", ENTRY_POINT_GROUP, BUILT_IN, deliberate=("wait", "bayes")
 )
 
 registered_policies = REGISTRY.registered

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from batchprophet.models.errors import InputError
-from batchprophet.models.families.registry import make_instance
+from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.online.continuous.simulator import simulate_continuous
 from batchprophet.online.lengths import told_lengths
 from batchprophet.online.mixed.policies.mc_sf import McSf
 from batchprophet.online.mixed.simulator import simulate
 from batchprophet.online.predictors import BinnedMeans, past_means, predictor
+from batchprophet.online.regimes import regime
 from batchprophet.online.separate.simulator import simulate_separate
 from tests.paths import SHARED
 
@@ -97,7 +98,9 @@ def test_classes_are_told_apart():
     assert np.abs(blind - instance.output)[last].min() >= 2
 
 
-@pytest.mark.parametrize("spec", ["bins:5", "class-bins:2", "noise:0.5", "over:0.5", "interval:1"])
+@pytest.mark.parametrize(
+    "spec", ["hazard", "bins:5", "class-bins:2", "noise:0.5", "over:0.5", "interval:1"]
+)
 def test_policies_of_all_regimes_take_them(spec):
     rng = np.random.default_rng(5)
     instance = burst(rng)
@@ -105,7 +108,9 @@ def test_policies_of_all_regimes_take_them(spec):
     assert simulate_continuous(instance, f"least-work:lengths={spec}") != simulate_continuous(
         instance, "least-work"
     )
-    if spec.startswith(("over", "interval")):  # separate batching takes none that are too short
+    if spec.startswith(
+        ("over", "interval", "hazard")
+    ):  # separate batching takes none that are too short
         told = simulate_separate(instance, f"shortest-remaining:lengths={spec}")
         assert (told.completion(instance) >= instance.arrival).all()
 
@@ -124,6 +129,61 @@ def test_bad_specifications_are_refused(policy, message):
     instance = burst(np.random.default_rng(6))
     with pytest.raises(InputError, match=message):
         simulate(instance, policy)
+
+
+class Watching:
+    """A policy that writes down what it is told, and does as another one."""
+
+    def __init__(self, spec, model):
+        self._policy = regime(model).registry.make(spec)
+        self.told = []
+
+    def __getattr__(self, name):
+        if name in ("run_compiled", "session", "_policy"):
+            raise AttributeError(name)
+        return getattr(self._policy, name)
+
+    def decide(self, observation, rng):
+        here = (*observation.running, *observation.waiting)
+        self.told.append([(v.index, v.shortest, v.longest) for v in here])
+        return self._policy.decide(observation, rng)
+
+
+def test_by_tokens_so_far_the_longer_outputs_of_the_past_are_expected():
+    # One at a time: outputs 2, 4 and 9 are known in turn; the last has more than 4 at the end.
+    gpu = Gpu(kv_capacity=30, running_requests=1)
+    instance = Instance(gpu=gpu, arrival=[0] * 4, prompt=[3] * 4, output=[2, 4, 9, 6])
+    policy = Watching("vllm", "continuous")
+    policy.lengths, policy.length_kinds = "hazard", ("predicted",)
+    simulate_continuous(instance, policy)
+    told = {i: [t[2] for row in policy.told for t in row if t[0] == i] for i in range(4)}
+    assert told[0] == [27, 27]  # nothing is known: all that fits
+    # With 2 known and two tokens had, half of those that had two ended there: 3 for the others.
+    assert told[1] == [27, 27, 2, 2, 3, 4]
+    # 2 or 4 in the mean; with more than the longest known a token more each time.
+    assert told[2][-9:] == [3, 3, 4, 4, 5, 6, 7, 8, 9]
+    assert told[3][-6:] == [5, 5, 7, 7, 9, 9]  # the means of 2, 4, 9, of 4, 9 and of 9
+    assert all(low == high for row in policy.told for _, low, high in row)
+
+
+def test_by_tokens_so_far_mixed_batching_remembers_evicted_runs():
+    rng = np.random.default_rng(8)
+    for _ in range(30):
+        policy = Watching("a-min:lengths=hazard", "mixed")
+        instance = burst(rng)
+        schedule = simulate(instance, policy)
+        most = {}
+        for run in schedule.evicted:
+            most[run.request] = max(most.get(run.request, 0), run.end - run.start)
+        last = {i: told for row in policy.told for i, *told in row}
+        assert all(last[i][0] > tokens for i, tokens in most.items())
+
+
+def test_by_tokens_so_far_separate_batching_plans_for_all_that_fits():
+    instance = burst(np.random.default_rng(9))
+    policy = Watching("prefill-first:lengths=hazard", "separate")
+    simulate_separate(instance, policy)
+    assert all(high == 60 - instance.prompt[i] for row in policy.told for i, _, high in row)
 
 
 def test_a_plain_kind_is_no_predictor():
@@ -176,3 +236,17 @@ def test_prompts_tell_outputs_of_azure_conversations_and_of_no_other_trace(name,
     order = rng.permutation(prompt.size)
     assert low - 0.1 < explained(prompt[order], output[order]) < high + 0.1
     assert explained(prompt, output[order]) < 0.05
+
+
+def test_the_family_that_keeps_the_joint_law_says_as_much_of_outputs():
+    joint = make_instance("azure-conversation", seed=1, settings={"lengths": "joint", "n": 12_000})
+    apart = make_instance("azure-conversation", seed=1, settings={"n": 12_000})
+    assert 0.6 < explained(joint.prompt, joint.output) < 0.8
+    assert explained(apart.prompt, apart.output) < 0.05
+    # The outputs alone have the same law.
+    levels = np.linspace(0.05, 0.95, 19)
+    assert np.quantile(joint.output, levels) == pytest.approx(
+        np.quantile(apart.output, levels), rel=0.15
+    )
+    code = make_instance("azure-code", seed=1, settings={"lengths": "joint", "n": 12_000})
+    assert -0.05 < explained(code.prompt, code.output) < 0.1

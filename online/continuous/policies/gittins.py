@@ -11,6 +11,7 @@ from ....models.durations import Durations
 from ...coupling.history import History
 from ...gittins import GittinsIndex
 from ...hazard import kaplan_meier
+from ...protocol import Run
 from ..decision import ContinuousDecision
 from ..observation import ContinuousObservation, ContinuousView
 from ..preemptive import RankPolicy, batch_by_rank, reading_time
@@ -27,15 +28,7 @@ class Gittins(RankPolicy):
     out the worst ranked are preempted (`preemptive.batch_by_rank`). Until a request has completed
     the first come is first.
 
-    Parameters
-    ----------
-    max_num_seqs : int, optional
-        Most requests that hold a cache, ≥ 1; the GPU's limit where it is left out or smaller.
-    max_num_batched_tokens : int, optional
-        Most prompt tokens and token jobs in a batch, ≥ 1, likewise.
-    preempt : bool
-        Whether waiting requests preempt running ones that are ranked below them; without, only
-        running ones do, where they need a block.
+    Options are those of `preemptive.RankPolicy`.
 
     Raises
     ------
@@ -64,16 +57,9 @@ class Gittins(RankPolicy):
     on one server that preempts at no cost; here batches and caches make it a heuristic.
     """
 
-    max_num_seqs: int | None = None
-    max_num_batched_tokens: int | None = None
-    preempt: bool = True
-
     name: ClassVar[str] = "gittins"
     summary: ClassVar[str] = "Gittins index by the completed outputs, with preemption"
     source: ClassVar[str] = "Gittins 1979; Aalto, Ayesta, Righter 2009"
-
-    def __post_init__(self) -> None:
-        self.require_options()
 
     def rank(self, view: ContinuousView, law: Durations) -> float:
         """Return the rank where no request has completed: all are alike."""
@@ -84,7 +70,7 @@ class Gittins(RankPolicy):
         return GittinsRun(self)
 
 
-class GittinsRun:
+class GittinsRun(Run[ContinuousObservation, ContinuousDecision]):
     """One run of `Gittins`.
 
     Parameters
@@ -96,8 +82,7 @@ class GittinsRun:
     model: ClassVar[str] = "continuous"
 
     def __init__(self, policy: Gittins) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds = policy.length_kinds
+        super().__init__(policy)
         self._policy, self._history = policy, History()
 
     def decide(

@@ -20,15 +20,10 @@ class LeastAttained(RankPolicy):
     of a token caches are read again and again. It knows no output lengths; it is good where most
     requests are short and a few are very long, and bad where they are alike.
 
+    Options are those of `preemptive.RankPolicy`, and:
+
     Parameters
     ----------
-    max_num_seqs : int, optional
-        Most requests that hold a cache, ≥ 1; the GPU's limit where it is left out or smaller.
-    max_num_batched_tokens : int, optional
-        Most prompt tokens and token jobs in a batch, ≥ 1, likewise.
-    preempt : bool
-        Whether waiting requests preempt running ones that are ranked below them; without, only
-        running ones do, where they need a block.
     quantum : int
         Tokens after which a request is ranked lower, ≥ 1.
 
@@ -59,9 +54,6 @@ class LeastAttained(RankPolicy):
     baseline of LLM serving FastServe, arXiv 2305.05920.
     """
 
-    max_num_seqs: int | None = None
-    max_num_batched_tokens: int | None = None
-    preempt: bool = True
     quantum: int = 128
 
     name: ClassVar[str] = "least-attained"
@@ -69,7 +61,7 @@ class LeastAttained(RankPolicy):
     source: ClassVar[str] = "least attained service (Nuyens, Wierman 2008)"
 
     def __post_init__(self) -> None:
-        self.require_options()
+        RankPolicy.__post_init__(self)
         require_integer("quantum", self.quantum, low=1)
 
     def rank(self, view: ContinuousView, law: Durations) -> float:

@@ -29,15 +29,10 @@ class MultiLevelFeedback(RankPolicy):
     Deviations from FastServe: a preempted cache is read again, not swapped to the host; nothing is
     promoted after a long wait.
 
+    Options are those of `preemptive.RankPolicy`, and:
+
     Parameters
     ----------
-    max_num_seqs : int, optional
-        Most requests that hold a cache, ≥ 1; the GPU's limit where it is left out or smaller.
-    max_num_batched_tokens : int, optional
-        Most prompt tokens and token jobs in a batch, ≥ 1, likewise.
-    preempt : bool
-        Whether waiting requests preempt running ones that are ranked below them; without, only
-        running ones do, where they need a block.
     quantum : int
         Tokens of the highest level, ≥ 1.
     levels : int
@@ -70,9 +65,6 @@ class MultiLevelFeedback(RankPolicy):
     (skip-join multi-level feedback queue).
     """
 
-    max_num_seqs: int | None = None
-    max_num_batched_tokens: int | None = None
-    preempt: bool = True
     quantum: int = 32
     levels: int = 8
 
@@ -81,7 +73,7 @@ class MultiLevelFeedback(RankPolicy):
     source: ClassVar[str] = "FastServe (arXiv 2305.05920, §4)"
 
     def __post_init__(self) -> None:
-        self.require_options()
+        RankPolicy.__post_init__(self)
         require_integer("quantum", self.quantum, low=1)
         require_integer("levels", self.levels, low=1)
         if self.levels > MOST_LEVELS:

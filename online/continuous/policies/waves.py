@@ -16,6 +16,7 @@ from ...coupling.history import History
 from ...learned_lengths import LearnedLengths
 from ...lengths import Told
 from ...options import require_integer
+from ...protocol import Run
 from ..batch_builder import BatchBuilder
 from ..decision import ContinuousDecision
 from ..observation import ContinuousObservation, ContinuousView
@@ -131,7 +132,7 @@ class Wave:
     changed: bool = False
 
 
-class WavesRun:
+class WavesRun(Run[ContinuousObservation, ContinuousDecision]):
     """One run of `Waves`.
 
     Parameters
@@ -143,8 +144,7 @@ class WavesRun:
     model: ClassVar[str] = "continuous"
 
     def __init__(self, policy: Waves) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds, self.lengths = policy.length_kinds, policy.lengths
+        super().__init__(policy)
         self._policy, self._history, self._wave = policy, History(), Wave()
         self._present: frozenset[int] = frozenset()
 
@@ -159,7 +159,7 @@ class WavesRun:
         grid = grid_of(rule.seats, rule.prompt_tokens, gpu.chunked)
         here = (*observation.running, *observation.waiting)
         past = self._history.look(observation.time, gpu.blocks * gpu.block, here)
-        lengths = LearnedLengths(past) if self.lengths == "none" else None
+        lengths = LearnedLengths(past) if self._policy.lengths == "none" else None
 
         def plan(view: ContinuousView) -> int:
             told = view.planned if lengths is None else lengths.expected(view.tokens)

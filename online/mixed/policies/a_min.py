@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from ...lengths import LENGTH_KINDS, require_lengths
+from ...protocol import RememberingPolicy, Run
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import Plan
+from ..scanning import scan_by_least
 
 
 @dataclass(frozen=True, slots=True)
-class AMin:
+class AMin(RememberingPolicy[Observation, Decision]):
     """Admit by the lower bound of the output, as if it were the output; evict by it on overflow.
 
     The bound of a request is the lower end of what is told of its output, or one token; it is
@@ -73,12 +74,8 @@ class AMin:
         """Return the policy for one run: it remembers bounds of evicted requests."""
         return AMinRun(self)
 
-    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Decide as at the begin of a run, without bounds from before."""
-        return AMinRun(self).decide(observation, rng)
 
-
-class AMinRun:
+class AMinRun(Run[Observation, Decision]):
     """One run of `AMin`.
 
     Parameters
@@ -88,12 +85,7 @@ class AMinRun:
     """
 
     def __init__(self, policy: AMin) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds, self.lengths, self.error = (
-            policy.length_kinds,
-            policy.lengths,
-            policy.error,
-        )
+        super().__init__(policy)
         self._had: dict[int, int] = {}  # tokens of evicted runs
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
@@ -101,18 +93,11 @@ class AMinRun:
         if observation.overflows:
             return self._evict(observation)
         t = observation.time
-        plan = Plan(observation.kv_capacity, t)
-        for view in observation.running:
-            assert view.start is not None
-            plan.add_running(view.size(t), view.start + self._bound(view, t))
-        start = []
-        for view in sorted(observation.waiting, key=lambda view: self._bound(view, t)):
-            bound = self._bound(view, t)
-            if not plan.fits(view.prompt, bound):
-                break
-            plan.add(view.prompt, bound)
-            start.append(view.index)
-        return Decision(start=tuple(start))
+
+        def bound(view: RequestView) -> int:
+            return self._bound(view, t)
+
+        return scan_by_least(observation, bound, bound)
 
     def _bound(self, view: RequestView, t: int) -> int:
         """Return the lower bound of the output of a request at round boundary t."""

@@ -11,12 +11,13 @@ import numpy as np
 from ....models.instance import IntArray
 from ...coupling.bayes_policy import BayesPolicy, VotingSession
 from ...coupling.bayes_selector import elected
-from ...coupling.futures import draw_length
+from ...coupling.futures import Law, draw_length
 from ...coupling.history import Past
 from ...lengths import LENGTH_KINDS
+from ..attained import Attained
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import evict_latest, volume
+from ..scanning import evict_latest, evict_least_lost, volume
 
 if TYPE_CHECKING:  # compiled code is loaded where it is run
     from ....solvers.random_stream import Stream
@@ -37,7 +38,9 @@ class Bayes(BayesPolicy[Observation, Decision]):
     each a hindsight schedule is found (annealing of `effort` steps, from the schedules of the last
     decision). Requests are elected in turn (`bayes_selector.elected`). Where the future is certain,
     since none is to come and all lengths are told, the worlds are as many schedules of it: what the
-    best of them starts is started, and it is only left for a better one. The options are those of
+    best of them starts is started, and it is only left for a better one. Told no lengths, it draws
+    them given the most tokens that a request has had, also in a run that was evicted, and evicts on
+    overflow as `LeastLost` does; else the latest. The options are those of
     `BayesPolicy`; lengths may be "exact", "predicted", "interval" or "none".
 
     Examples
@@ -68,10 +71,16 @@ class BayesRun(VotingSession[Observation, Decision, "World", Plan]):
     summary: ClassVar[str] = Bayes.summary
     length_kinds: ClassVar[tuple[str, ...]] = Bayes.length_kinds
 
+    def __init__(self, policy: Bayes, law: Law | None = None) -> None:
+        super().__init__(policy, law)
+        self._attained = Attained()
+        self._untold = policy.lengths == "none"
+
     def without_vote(self, observation: Observation) -> Decision | None:
         """Evict on overflow; start nothing where nothing fits."""
+        self._attained.look(observation)
         if observation.overflows:
-            return evict_latest(observation)
+            return (evict_least_lost if self._untold else evict_latest)(observation)
         if not any(_fits_next_round(observation, view, 0) for view in observation.waiting):
             return Decision()
         return None
@@ -90,7 +99,11 @@ class BayesRun(VotingSession[Observation, Decision, "World", Plan]):
         t, waiting = observation.time, observation.waiting
         past = Past(t, observation.kv_capacity, observation.arrived)
         future = self.law.draw(past, rng)
-        lengths = [draw_length(view, 0, self.law, past, rng) for view in waiting]
+        had = [self._attained.tokens(view.index) if self._untold else 0 for view in waiting]
+        lengths = [
+            draw_length(view, tokens, self.law, past, rng)
+            for view, tokens in zip(waiting, had, strict=True)
+        ]
         arrived = np.zeros(len(waiting), np.int64)
         columns = (
             np.array([*(view.index for view in waiting), *[-1] * future.arrival.size], np.int64),
@@ -101,7 +114,8 @@ class BayesRun(VotingSession[Observation, Decision, "World", Plan]):
         runs = []  # KV tokens that each running request holds now, and the rounds that are left
         for view in observation.running:
             tokens = view.size(t) - view.prompt
-            left = draw_length(view, tokens, self.law, past, rng) - tokens
+            least = max(tokens, self._attained.tokens(view.index)) if self._untold else tokens
+            left = draw_length(view, least, self.law, past, rng) - tokens
             runs.append((view.size(t), left))
         first = first_order(*columns[1:])
         columns = _closer(columns, runs)

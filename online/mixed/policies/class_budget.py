@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...lengths import PLANNING_KINDS, require_lengths
+from ...lengths import PlanningPolicy
 from ...options import require_integer
 from ..decision import Decision
 from ..observation import Observation, RequestView
@@ -20,7 +20,7 @@ RequestClass = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class ClassBudget:
+class ClassBudget(PlanningPolicy):
     """Start at most b requests of each class in a round, in order of arrival.
 
     A class is a pair (s, o) of prompt and planned output, with the KV area ``w = Σ_{g=1..o}
@@ -33,15 +33,13 @@ class ClassBudget:
     starts only if it passes the future check of `scanning.ScanningPolicy`, which never fails where
     they do; if planned lengths were too short, the latest are evicted on overflow.
 
+    Options are those of `lengths.PlanningPolicy`, and:
+
     Parameters
     ----------
     budget : int, optional
         b ≥ 1. By default the largest b with ``b·Σ w_k ≤ M`` over the classes that wait or run, or
         1 if there is none.
-    lengths : {"exact", "predicted", "interval"}
-        What classes go by and what the future check plans with (of an interval its upper end).
-    error : float, optional
-        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
 
     Raises
     ------
@@ -70,19 +68,16 @@ class ClassBudget:
     """
 
     budget: int | None = None
-    lengths: str = "exact"
-    error: float | None = None
 
     name: ClassVar[str] = "class-budget"
     summary: ClassVar[str] = "at most b requests of each class start in a round"
     source: ClassVar[str] = "arXiv 2604.11001 (budgets by class)"
-    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
     memoryless: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.budget is not None:
             require_integer("budget", self.budget, low=1)
-        require_lengths(self.length_kinds, self.lengths, self.error)
+        PlanningPolicy.__post_init__(self)
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
         """Start what budgets and the future check allow; on overflow evict."""

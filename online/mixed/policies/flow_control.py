@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite
 from typing import ClassVar
 
 import numpy as np
 
-from ....models.errors import InputError
+from ...options import require_positive
+from ...protocol import RememberingPolicy, Run
 from ..decision import Decision
 from ..observation import Observation
 from ..scanning import evict_latest, volume
 
 
 @dataclass(frozen=True, slots=True)
-class FlowControl:
+class FlowControl(RememberingPolicy[Observation, Decision]):
     """Let at most b requests join in a round, first come, first served; knows no lengths.
 
     With KV areas ``w = Σ_{g=1..o} (s + g)``, what runs holds ``b·E[w]`` tokens in the mean if b
@@ -68,23 +68,15 @@ class FlowControl:
     remembers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        budget = self.budget
-        if budget is None:
-            return
-        number = isinstance(budget, (int, float)) and not isinstance(budget, bool)
-        if not number or not isfinite(budget) or budget <= 0:
-            raise InputError(f"budget: expected a number above 0, found {budget!r}")
+        if self.budget is not None:
+            require_positive("budget", self.budget)
 
     def session(self) -> FlowControlRun:
         """Return the policy for one run: it remembers the rate that is unused."""
         return FlowControlRun(self)
 
-    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Decide as at the begin of a run."""
-        return FlowControlRun(self).decide(observation, rng)
 
-
-class FlowControlRun:
+class FlowControlRun(Run[Observation, Decision]):
     """One run of `FlowControl`.
 
     Parameters
@@ -94,8 +86,7 @@ class FlowControlRun:
     """
 
     def __init__(self, policy: FlowControl) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds = policy.length_kinds
+        super().__init__(policy)
         # The decimal that it prints as, so that ten tenths are one.
         self._budget = None if policy.budget is None else Fraction(repr(float(policy.budget)))
         self._credit: Fraction | None = None  # requests that may join

@@ -7,15 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...lengths import PLANNING_KINDS, require_lengths
+from ...lengths import PlanningPolicy
+from ...protocol import RememberingPolicy, Run
 from ..decision import Decision
 from ..observation import Observation
-from ..scanning import Plan, evict_latest, volume
+from ..scanning import Plan, evict_latest
 from ..staggering import Stagger
 
 
 @dataclass(frozen=True, slots=True)
-class Gba:
+class Gba(PlanningPolicy, RememberingPolicy[Observation, Decision]):
     """Serve classes of output length (1), (2), (3, 4), (5 … 8), … in turn, each as a pipeline.
 
     Within a class, starts are spaced by `staggering.Stagger`, in order of arrival, and each passes
@@ -26,12 +27,7 @@ class Gba:
     The abstract of the source is what this was built from: that classes double, and that a class
     begins before the last has ended, are ours, as is the order of requests that arrive later.
 
-    Parameters
-    ----------
-    lengths : {"exact", "predicted", "interval"}
-        What classes go by and what the future check plans with (of an interval its upper end).
-    error : float, optional
-        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
+    Options are those of `lengths.PlanningPolicy`.
 
     Raises
     ------
@@ -58,27 +54,16 @@ class Gba:
     arXiv 2601.22996 (geometric batching algorithm).
     """
 
-    lengths: str = "exact"
-    error: float | None = None
-
     name: ClassVar[str] = "gba"
     summary: ClassVar[str] = "geometric classes of (planned) output, each in a staggered pipeline"
     source: ClassVar[str] = "arXiv 2601.22996 (geometric batching algorithm)"
-    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
-
-    def __post_init__(self) -> None:
-        require_lengths(self.length_kinds, self.lengths, self.error)
 
     def session(self) -> GbaRun:
         """Return the policy for one run: it remembers when it started what."""
         return GbaRun(self)
 
-    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Decide as at the begin of a run."""
-        return GbaRun(self).decide(observation, rng)
 
-
-class GbaRun:
+class GbaRun(Run[Observation, Decision]):
     """One run of `Gba`.
 
     Parameters
@@ -88,12 +73,7 @@ class GbaRun:
     """
 
     def __init__(self, policy: Gba) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds, self.lengths, self.error = (
-            policy.length_kinds,
-            policy.lengths,
-            policy.error,
-        )
+        super().__init__(policy)
         self._stagger: Stagger | None = None
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
@@ -103,17 +83,11 @@ class GbaRun:
         t, M = observation.time, observation.kv_capacity
         self._stagger = self._stagger or Stagger(M)
         plan = Plan(M, t, observation.running)
-        start: list[int] = []
-        for view in sorted(observation.waiting, key=lambda view: length_class(view.planned)):
-            idle = not observation.running and not start
-            if not plan.fits(view.prompt, view.planned):
-                break
-            if not (idle or self._stagger.may_start(t)):
-                break
-            plan.add(view.prompt, view.planned)
-            self._stagger.start(t, volume(view.prompt, view.planned))
-            start.append(view.index)
-        return Decision(start=tuple(start))
+        order = sorted(observation.waiting, key=lambda view: length_class(view.planned))
+        start = self._stagger.scan(
+            observation, plan, order, lambda view: view.planned, idle=not observation.running
+        )
+        return Decision(start=start)
 
 
 def length_class(tokens: int) -> int:

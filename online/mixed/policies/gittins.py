@@ -11,6 +11,7 @@ from ....models.errors import InputError
 from ....models.instance import IntArray
 from ...gittins import GittinsIndex
 from ...learned_lengths import LengthLaw
+from ...protocol import RememberingPolicy, Run
 from ..attained import Attained, tokens_now
 from ..decision import Decision
 from ..observation import Observation, RequestView
@@ -25,7 +26,7 @@ GRID, EACH = 64, 16
 
 
 @dataclass(frozen=True, slots=True)
-class Gittins:
+class Gittins(RememberingPolicy[Observation, Decision]):
     """Hold in each round the requests of the best Gittins index, as many as fit.
 
     The index of a request that has had g output tokens is the best ratio, over all times to stop,
@@ -85,12 +86,8 @@ class Gittins:
         """Return the policy for one run: it remembers tokens of evicted requests."""
         return GittinsRun(self)
 
-    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Decide as at the begin of a run."""
-        return GittinsRun(self).decide(observation, rng)
 
-
-class GittinsRun:
+class GittinsRun(Run[Observation, Decision]):
     """One run of `Gittins`.
 
     Parameters
@@ -100,8 +97,7 @@ class GittinsRun:
     """
 
     def __init__(self, policy: Gittins) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds = policy.length_kinds
+        super().__init__(policy)
         self._learns = policy.law == "past"
         self._attained = Attained()
         self._indices: dict[int, GittinsIndex] = {}  # by prompt

@@ -9,14 +9,15 @@ from typing import ClassVar
 import numpy as np
 
 from ...options import require_integer
+from ...protocol import RememberingPolicy, Run
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import Plan, volume
+from ..scanning import Plan
 from ..staggering import Stagger
 
 
 @dataclass(frozen=True, slots=True)
-class Gsa:
+class Gsa(RememberingPolicy[Observation, Decision]):
     """Try each request for b tokens, then those that are left for 2b, 4b, … from the start again.
 
     In phase k a request gets a slice of b·2^k output tokens, but no more than M − s, with which it
@@ -78,12 +79,8 @@ class Gsa:
         """Return the policy for one run: it remembers phases."""
         return GsaRun(self)
 
-    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Decide as at the begin of a run."""
-        return GsaRun(self).decide(observation, rng)
 
-
-class GsaRun:
+class GsaRun(Run[Observation, Decision]):
     """One run of `Gsa`.
 
     Parameters
@@ -93,8 +90,7 @@ class GsaRun:
     """
 
     def __init__(self, policy: Gsa) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds = policy.length_kinds
+        super().__init__(policy)
         self._base = policy.base
         self._phase: dict[int, int] = defaultdict(int)
         self._stagger: Stagger | None = None
@@ -114,18 +110,14 @@ class GsaRun:
                     evict.append(view.index)
                     continue
             plan.add_running(view.size(t), self._end(view, M))
-        start: list[int] = []
-        for view in sorted(observation.waiting, key=lambda view: self._phase[view.index]):
-            slice_ = self._slice(view, M)
-            idle = len(observation.running) == len(evict) and not start
-            if not plan.fits(view.prompt, slice_):
-                break
-            if not (idle or self._stagger.may_start(t)):
-                break
-            plan.add(view.prompt, slice_)
-            self._stagger.start(t, volume(view.prompt, slice_))
-            start.append(view.index)
-        return Decision(start=tuple(start), evict=tuple(evict), wake_at=t + 1)
+        start = self._stagger.scan(
+            observation,
+            plan,
+            sorted(observation.waiting, key=lambda view: self._phase[view.index]),
+            lambda view: self._slice(view, M),
+            idle=len(observation.running) == len(evict),
+        )
+        return Decision(start=start, evict=tuple(evict), wake_at=t + 1)
 
     def _slice(self, view: RequestView, M: int) -> int:
         """Return the output tokens of a request's slice."""

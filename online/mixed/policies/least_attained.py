@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...protocol import RememberingPolicy, Run
 from ..attained import Attained
 from ..decision import Decision
 from ..observation import Observation, RequestView
@@ -14,7 +15,7 @@ from ..preempting import serve_in_order
 
 
 @dataclass(frozen=True, slots=True)
-class LeastAttained:
+class LeastAttained(RememberingPolicy[Observation, Decision]):
     """Hold in each round the requests that have had the fewest output tokens, as many as fit.
 
     Ties go to what runs, then by arrival. What does not fit is evicted. Where preemption costs
@@ -48,12 +49,8 @@ class LeastAttained:
         """Return the policy for one run: it remembers tokens of evicted requests."""
         return LeastAttainedRun(self)
 
-    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Decide as at the begin of a run."""
-        return LeastAttainedRun(self).decide(observation, rng)
 
-
-class LeastAttainedRun:
+class LeastAttainedRun(Run[Observation, Decision]):
     """One run of `LeastAttained`.
 
     Parameters
@@ -63,8 +60,7 @@ class LeastAttainedRun:
     """
 
     def __init__(self, policy: LeastAttained) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds = policy.length_kinds
+        super().__init__(policy)
         self._attained = Attained()
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:

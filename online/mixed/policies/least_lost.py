@@ -7,14 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...protocol import RememberingPolicy, Run
 from ..attained import Attained, tokens_now
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import Plan, volume
+from ..scanning import evict_least_lost, scan_by_least
 
 
 @dataclass(frozen=True, slots=True)
-class LeastLost:
+class LeastLost(RememberingPolicy[Observation, Decision]):
     """Start by the least peak known so far; on overflow evict the least KV area per token freed.
 
     A request that has had h output tokens in its longest run ends with h + 1 or more, so that its
@@ -53,12 +54,8 @@ class LeastLost:
         """Return the policy for one run: it remembers tokens of evicted requests."""
         return LeastLostRun(self)
 
-    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Decide as at the begin of a run."""
-        return LeastLostRun(self).decide(observation, rng)
 
-
-class LeastLostRun:
+class LeastLostRun(Run[Observation, Decision]):
     """One run of `LeastLost`.
 
     Parameters
@@ -68,53 +65,21 @@ class LeastLostRun:
     """
 
     def __init__(self, policy: LeastLost) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds = policy.length_kinds
+        super().__init__(policy)
         self._attained = Attained()
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
         """Evict on overflow; else start by the least known peak while the plan fits."""
         self._attained.look(observation)
         if observation.overflows:
-            return self._evict(observation)
+            return evict_least_lost(observation)
         t = observation.time
-        plan = Plan(observation.kv_capacity, t)
-        for view in observation.running:
-            assert view.start is not None
-            plan.add_running(view.size(t), view.start + self._least(view, t))
-        start = []
-        for view in sorted(
-            observation.waiting, key=lambda view: view.prompt + self._least(view, t)
-        ):
-            least = self._least(view, t)
-            if not plan.fits(view.prompt, least):
-                break
-            plan.add(view.prompt, least)
-            start.append(view.index)
-        return Decision(start=tuple(start))
+
+        def least(view: RequestView) -> int:
+            return self._least(view, t)
+
+        return scan_by_least(observation, least, lambda view: view.prompt + least(view))
 
     def _least(self, view: RequestView, t: int) -> int:
         """Return the least output length that is possible, at round boundary `t`."""
         return max(self._attained.tokens(view.index), tokens_now(view, t)) + 1
-
-    @staticmethod
-    def _evict(observation: Observation) -> Decision:
-        """Evict the least area per token until the next round fits, and no more than need be."""
-        t = observation.time
-        excess = observation.kv_next_round - observation.kv_capacity
-
-        def lost(view: RequestView) -> float:
-            return volume(view.prompt, tokens_now(view, t)) / view.size(t + 1)
-
-        evict: list[RequestView] = []
-        latest_first = reversed(observation.running)
-        for view in sorted(latest_first, key=lost):
-            if excess <= 0:
-                break
-            excess -= view.size(t + 1)
-            evict.append(view)
-        for view in sorted(evict, key=lost, reverse=True):
-            if excess + view.size(t + 1) <= 0:
-                excess += view.size(t + 1)
-                evict.remove(view)
-        return Decision(evict=tuple(view.index for view in evict))

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...options import require_integer
+from ...protocol import RememberingPolicy, Run
 from ..attained import Attained
 from ..decision import Decision
 from ..observation import Observation, RequestView
@@ -15,7 +16,7 @@ from ..preempting import serve_in_order
 
 
 @dataclass(frozen=True, slots=True)
-class Mlfq:
+class Mlfq(RememberingPolicy[Observation, Decision]):
     """Hold in each round the requests of the lowest levels, as many as fit.
 
     A request that has had less than q output tokens is on level 0, then on level k while it has had
@@ -71,12 +72,8 @@ class Mlfq:
         """Return the policy for one run: it remembers levels of evicted requests."""
         return MlfqRun(self)
 
-    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Decide as at the begin of a run."""
-        return MlfqRun(self).decide(observation, rng)
 
-
-class MlfqRun:
+class MlfqRun(Run[Observation, Decision]):
     """One run of `Mlfq`.
 
     Parameters
@@ -86,8 +83,7 @@ class MlfqRun:
     """
 
     def __init__(self, policy: Mlfq) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds = policy.length_kinds
+        super().__init__(policy)
         self._quantum = policy.quantum
         self._attained = Attained()
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import ClassVar
 
 import numpy as np
 
-from ....models.errors import InputError
 from ...learned_lengths import LengthLaw
-from ...options import require_probability
+from ...options import require_positive, require_probability
+from ...protocol import RememberingPolicy, Run
 from ..attained import Attained
 from ..decision import Decision
 from ..observation import Observation
@@ -18,7 +17,7 @@ from ..scanning import evict_latest
 
 
 @dataclass(frozen=True, slots=True)
-class NestedWait:
+class NestedWait(RememberingPolicy[Observation, Decision]):
     """Start requests n at a time while no segment of the output holds more than its share.
 
     Segment k are output tokens 2^k … 2^{k+1} − 1. If n requests start in a round and a share S(g)
@@ -75,24 +74,16 @@ class NestedWait:
     remembers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        n = self.threshold
         require_probability("buffer", self.buffer, one=False)
-        if n is None:
-            return
-        number = isinstance(n, (int, float)) and not isinstance(n, bool)
-        if not number or not isfinite(n) or n <= 0:
-            raise InputError(f"threshold: expected a number above 0, found {n!r}")
+        if self.threshold is not None:
+            require_positive("threshold", self.threshold)
 
     def session(self) -> NestedWaitRun:
         """Return the policy for one run: it remembers tokens of evicted requests."""
         return NestedWaitRun(self)
 
-    def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
-        """Decide as at the begin of a run."""
-        return NestedWaitRun(self).decide(observation, rng)
 
-
-class NestedWaitRun:
+class NestedWaitRun(Run[Observation, Decision]):
     """One run of `NestedWait`.
 
     Parameters
@@ -104,8 +95,7 @@ class NestedWaitRun:
     remembers: ClassVar[bool] = True
 
     def __init__(self, policy: NestedWait) -> None:
-        self.name, self.summary, self.source = policy.name, policy.summary, policy.source
-        self.length_kinds = policy.length_kinds
+        super().__init__(policy)
         self._threshold, self._buffer = policy.threshold, policy.buffer
         self._attained = Attained()
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...lengths import PLANNING_KINDS, require_lengths
+from ...lengths import PlanningPolicy
 from ...options import require_integer
 from ..decision import Decision
 from ..observation import Observation, RequestView
@@ -17,7 +17,7 @@ from .class_budget import RequestClass, largest_budget, request_class
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(PlanningPolicy):
     """Start n requests of a class (s, o) in a round in which at least n of it wait, else none.
 
     With KV areas w_k and ``n·Σ w_k ≤ M`` the memory never overflows. The source waits because a
@@ -27,15 +27,13 @@ class Wait:
     passes the future check of `scanning.ScanningPolicy`, so that n may be too large. If planned
     lengths were too short, the latest are evicted on overflow.
 
+    Options are those of `lengths.PlanningPolicy`, and:
+
     Parameters
     ----------
     threshold : int, optional
         n ≥ 1. By default the largest n with ``n·Σ w_k ≤ M`` over the classes that wait or run, or 1
         if there is none; in the source n_k is what arrives of class k in a batch in the mean.
-    lengths : {"exact", "predicted", "interval"}
-        What classes go by and what the future check plans with (of an interval its upper end).
-    error : float, optional
-        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
 
     Raises
     ------
@@ -64,19 +62,16 @@ class Wait:
     """
 
     threshold: int | None = None
-    lengths: str = "exact"
-    error: float | None = None
 
     name: ClassVar[str] = "wait"
     summary: ClassVar[str] = "requests of a class start n at a time, once n of them wait"
     source: ClassVar[str] = "arXiv 2504.11320 (WAIT)"
-    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
     memoryless: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.threshold is not None:
             require_integer("threshold", self.threshold, low=1)
-        require_lengths(self.length_kinds, self.lengths, self.error)
+        PlanningPolicy.__post_init__(self)
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> Decision:
         """Start n of each class that has n waiting; on overflow evict."""

@@ -9,14 +9,14 @@ import numpy as np
 
 from ....models.instance import Instance
 from ....models.separate.schedule import SeparateSchedule
-from ...lengths import PLANNING_KINDS, Told, require_lengths
+from ...lengths import PlanningPolicy, Told
 from ..decision import BatchDecision
 from ..observation import SeparateObservation
 from ..serving import admit, serve
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeFirst:
+class DecodeFirst(PlanningPolicy):
     """Serve what runs until the batch has drained; then admit the next batch.
 
     Waiting requests are admitted in order of arrival, up to the first that does not fit. As in
@@ -25,13 +25,7 @@ class DecodeFirst:
     Deviation: a completed request leaves its place in the token batches, where FasterTransformer
     goes on computing it.
 
-    Parameters
-    ----------
-    lengths : {"exact", "predicted", "interval"}
-        What it plans with (of an interval its upper end); never too short, or the simulation is
-        refused.
-    error : float, optional
-        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
+    Options are those of `lengths.PlanningPolicy`.
 
     Raises
     ------
@@ -52,17 +46,10 @@ class DecodeFirst:
     NVIDIA FasterTransformer (static batching), as described in Yu et al., *Orca*, OSDI 2022, §3.
     """
 
-    lengths: str = "exact"
-    error: float | None = None
-
     model: ClassVar[str] = "separate"
     name: ClassVar[str] = "decode-first"
     summary: ClassVar[str] = "token batches until nothing runs, then the next prompt batch"
     source: ClassVar[str] = "FasterTransformer (static batches); Orca, OSDI 2022, §3"
-    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
-
-    def __post_init__(self) -> None:
-        require_lengths(self.length_kinds, self.lengths, self.error)
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Serve while any request runs, else admit in order of arrival."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....models.instance import Instance
 from ....models.separate.schedule import SeparateSchedule
-from ...lengths import PLANNING_KINDS, Told, require_lengths
+from ...lengths import PlanningPolicy, Told
 from ...options import require_integer
 from ..decision import BatchDecision
 from ..observation import SeparateObservation
@@ -17,22 +17,19 @@ from ..serving import admit, serve
 
 
 @dataclass(frozen=True, slots=True)
-class FullPromptBatch:
+class FullPromptBatch(PlanningPolicy):
     """Run a prompt batch only if it is full or nothing runs.
 
     It is full with B_P requests (or `requests`, if that is less), or if the next in order of
     arrival exceeds C_P. A batch that the KV capacity keeps short is not full: token batches go on
     until enough has completed. Without limits and without `requests` no batch is ever full.
 
+    Options are those of `lengths.PlanningPolicy`, and:
+
     Parameters
     ----------
     requests : int, optional
         Size from which a prompt batch counts as full, ≥ 1; B_P by default.
-    lengths : {"exact", "predicted", "interval"}
-        What it plans with (of an interval its upper end); never too short, or the simulation is
-        refused.
-    error : float, optional
-        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
 
     Raises
     ------
@@ -54,19 +51,16 @@ class FullPromptBatch:
     """
 
     requests: int | None = None
-    lengths: str = "exact"
-    error: float | None = None
 
     model: ClassVar[str] = "separate"
     name: ClassVar[str] = "full-prompt-batch"
     summary: ClassVar[str] = "a prompt batch only when it is full or nothing runs"
     source: ClassVar[str] = "threshold rule on the batch size (a baseline of this project)"
-    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
 
     def __post_init__(self) -> None:
         if self.requests is not None:
             require_integer("requests", self.requests, low=1)
-        require_lengths(self.length_kinds, self.lengths, self.error)
+        PlanningPolicy.__post_init__(self)
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Admit a full batch, or any batch if nothing runs; else serve."""

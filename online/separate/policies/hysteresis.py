@@ -10,7 +10,7 @@ import numpy as np
 from ....models.errors import InputError
 from ....models.instance import Instance
 from ....models.separate.schedule import SeparateSchedule
-from ...lengths import PLANNING_KINDS, Told, require_lengths
+from ...lengths import PlanningPolicy, Told
 from ...options import require_integer
 from ..decision import BatchDecision
 from ..observation import SeparateObservation
@@ -18,7 +18,7 @@ from ..serving import admit, serve
 
 
 @dataclass(frozen=True, slots=True)
-class Hysteresis:
+class Hysteresis(PlanningPolicy):
     """Change to prompt batches when `high` requests wait, back when at most `low` wait.
 
     After a prompt batch the next one is a prompt batch as well while more than `low` requests wait
@@ -26,17 +26,14 @@ class Hysteresis:
     nothing runs. A queue with switching costs is served in this way, so that changes of mode are
     few: here the cost is that running requests stand still.
 
+    Options are those of `lengths.PlanningPolicy`, and:
+
     Parameters
     ----------
     high : int
         Waiting requests that end the token batches, ≥ 1.
     low : int
         Waiting requests that end the prompt batches, from 0 to ``high − 1``.
-    lengths : {"exact", "predicted", "interval"}
-        What it plans with (of an interval its upper end); never too short, or the simulation is
-        refused.
-    error : float, optional
-        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
 
     Raises
     ------
@@ -59,21 +56,18 @@ class Hysteresis:
 
     high: int = 8
     low: int = 0
-    lengths: str = "exact"
-    error: float | None = None
 
     model: ClassVar[str] = "separate"
     name: ClassVar[str] = "hysteresis"
     summary: ClassVar[str] = "prompt batches once `high` wait, until at most `low` wait"
     source: ClassVar[str] = "double-threshold switching (a baseline of this project)"
-    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
 
     def __post_init__(self) -> None:
         require_integer("high", self.high, low=1)
         require_integer("low", self.low, low=0)
         if self.low >= self.high:
             raise InputError(f"low: expected less than high = {self.high}, found {self.low}")
-        require_lengths(self.length_kinds, self.lengths, self.error)
+        PlanningPolicy.__post_init__(self)
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Keep the mode until its threshold is reached; admit in order of arrival."""

@@ -9,14 +9,14 @@ import numpy as np
 
 from ....models.instance import Instance
 from ....models.separate.schedule import SeparateSchedule
-from ...lengths import PLANNING_KINDS, Told, require_lengths
+from ...lengths import PlanningPolicy, Told
 from ..decision import BatchDecision
 from ..observation import SeparateObservation
 from ..serving import admit, serve
 
 
 @dataclass(frozen=True, slots=True)
-class PrefillFirst:
+class PrefillFirst(PlanningPolicy):
     """Run a prompt batch whenever the first in the queue can be admitted, else a token batch.
 
     Waiting requests are admitted in order of arrival, up to the first that does not fit; at most
@@ -26,13 +26,7 @@ class PrefillFirst:
     Deviations: vLLM v0 knows no lengths, admits while the next block fits and preempts when KV runs
     out; there is no preemption here, so the future check takes its place.
 
-    Parameters
-    ----------
-    lengths : {"exact", "predicted", "interval"}
-        What it plans with (of an interval its upper end); never too short, or the simulation is
-        refused.
-    error : float, optional
-        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
+    Options are those of `lengths.PlanningPolicy`.
 
     Raises
     ------
@@ -54,17 +48,10 @@ class PrefillFirst:
     vLLM v0, ``vllm/core/scheduler.py`` (default policy: prefills before decodes).
     """
 
-    lengths: str = "exact"
-    error: float | None = None
-
     model: ClassVar[str] = "separate"
     name: ClassVar[str] = "prefill-first"
     summary: ClassVar[str] = "a prompt batch whenever a request fits, first come, first served"
     source: ClassVar[str] = "vLLM v0 scheduler (vllm/core/scheduler.py)"
-    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
-
-    def __post_init__(self) -> None:
-        require_lengths(self.length_kinds, self.lengths, self.error)
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Admit in order of arrival if any fits, else serve all."""

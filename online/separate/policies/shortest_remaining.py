@@ -10,14 +10,14 @@ import numpy as np
 from ....models.durations import Durations, batch_durations
 from ....models.instance import Instance, IntArray
 from ....models.separate.schedule import SeparateSchedule
-from ...lengths import PLANNING_KINDS, Told, require_lengths
+from ...lengths import PlanningPolicy, Told
 from ..decision import BatchDecision
 from ..observation import SeparateObservation, SeparateView
 from ..serving import admit, serve, tokens_left
 
 
 @dataclass(frozen=True, slots=True)
-class ShortestRemaining:
+class ShortestRemaining(PlanningPolicy):
     """Give the GPU to the B_D requests with the least left to do, waiting or running.
 
     What is left of a waiting request is its time alone on the GPU, ``T_P(s) + (o − 1)·T_D(s + 1)``,
@@ -27,13 +27,7 @@ class ShortestRemaining:
     order, up to the first that does not fit; else a token batch serves the B_D running requests
     with the fewest tokens to go, so that others pause and keep their KV.
 
-    Parameters
-    ----------
-    lengths : {"exact", "predicted", "interval"}
-        What it plans with (of an interval its upper end); never too short, or the simulation is
-        refused.
-    error : float, optional
-        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
+    Options are those of `lengths.PlanningPolicy`.
 
     Raises
     ------
@@ -56,17 +50,10 @@ class ShortestRemaining:
     Res. 16, 1968; here with batches, so without its optimality.
     """
 
-    lengths: str = "exact"
-    error: float | None = None
-
     model: ClassVar[str] = "separate"
     name: ClassVar[str] = "shortest-remaining"
     summary: ClassVar[str] = "the requests with the least left to do, waiting or running"
     source: ClassVar[str] = "shortest remaining processing time (Schrage 1968), with batches"
-    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
-
-    def __post_init__(self) -> None:
-        require_lengths(self.length_kinds, self.lengths, self.error)
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Admit if the least waiting request is among the B_D with the least left, else serve."""

@@ -9,27 +9,21 @@ import numpy as np
 
 from ....models.instance import Instance
 from ....models.separate.schedule import SeparateSchedule
-from ...lengths import PLANNING_KINDS, Told, require_lengths
+from ...lengths import PlanningPolicy, Told
 from ..decision import BatchDecision
 from ..observation import SeparateObservation, SeparateView
 from ..serving import admit, serve
 
 
 @dataclass(frozen=True, slots=True)
-class SmallestVolume:
+class SmallestVolume(PlanningPolicy):
     """Run a prompt batch whenever the request of smallest KV volume can be admitted.
 
     The volume of a request is its KV use summed over its batches, ``s·o + o·(o + 1)/2``. Waiting
     requests are admitted by volume, up to the first that does not fit; at most B_D requests run,
     and a token batch serves them all.
 
-    Parameters
-    ----------
-    lengths : {"exact", "predicted", "interval"}
-        What it plans with (of an interval its upper end); never too short, or the simulation is
-        refused.
-    error : float, optional
-        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
+    Options are those of `lengths.PlanningPolicy`.
 
     Raises
     ------
@@ -51,17 +45,10 @@ class SmallestVolume:
     arXiv 2606.22327 (smallest-volume-first), whose setting is mixed batching.
     """
 
-    lengths: str = "exact"
-    error: float | None = None
-
     model: ClassVar[str] = "separate"
     name: ClassVar[str] = "smallest-volume"
     summary: ClassVar[str] = "a prompt batch whenever a request fits, smallest KV volume first"
     source: ClassVar[str] = "arXiv 2606.22327 (smallest-volume-first), here with separate batches"
-    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
-
-    def __post_init__(self) -> None:
-        require_lengths(self.length_kinds, self.lengths, self.error)
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Admit by planned volume if any fits, else serve all."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....models.instance import Instance
 from ....models.separate.schedule import SeparateSchedule
-from ...lengths import PLANNING_KINDS, Told, require_lengths
+from ...lengths import PlanningPolicy, Told
 from ...options import require_integer
 from ..decision import BatchDecision
 from ..observation import SeparateObservation
@@ -17,13 +17,15 @@ from ..serving import admit, serve
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class Threshold(PlanningPolicy):
     """Decode until k of N seats are free, then read the prompts of those that wait.
 
     A prompt batch runs if nothing runs, or if k seats are free and it holds at least k requests,
     or all that wait, or as many as B_P and C_P allow. It takes requests in order of arrival, no
     more than there are free seats. Fewer and larger prompt batches pay the time that every prompt
     batch takes less often; fuller token batches pay theirs for more requests.
+
+    Options are those of `lengths.PlanningPolicy`, and:
 
     Parameters
     ----------
@@ -34,11 +36,6 @@ class Threshold:
     seats : int, optional
         N ≥ 1. By default B_D, and no more than as many requests as fit in the KV memory at
         their peaks, by the mean of those that wait and run (`threshold.safe_seats`).
-    lengths : {"exact", "predicted", "interval"}
-        What it plans with (of an interval its upper end); never too short, or the simulation is
-        refused.
-    error : float, optional
-        With ``lengths=predicted``: draw predictions with this relative error, ≥ 0.
 
     Raises
     ------
@@ -65,20 +62,17 @@ class Threshold:
 
     k: int | None = None
     seats: int | None = None
-    lengths: str = "exact"
-    error: float | None = None
 
     model: ClassVar[str] = "separate"
     name: ClassVar[str] = "threshold"
     summary: ClassVar[str] = "decode until k seats are free, then fill them with prompts"
     source: ClassVar[str] = "arXiv 2606.00516 (threshold-based exclusive batching)"
-    length_kinds: ClassVar[tuple[str, ...]] = PLANNING_KINDS
 
     def __post_init__(self) -> None:
         for name, value in (("k", self.k), ("seats", self.seats)):
             if value is not None:
                 require_integer(name, value, low=1)
-        require_lengths(self.length_kinds, self.lengths, self.error)
+        PlanningPolicy.__post_init__(self)
 
     def decide(self, observation: SeparateObservation, rng: np.random.Generator) -> BatchDecision:
         """Fill the free seats if there are enough of them; else serve."""
