@@ -21,6 +21,7 @@ from ..recipe import Options, Recipe
 from .bounds.combinatorial import all_bounds
 from .bounds.one_long_request import ONE_LONG, one_long_request
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove
+from .equal_requests.recipe import EQUAL, MOST_WORK, are_equal, equal_requests
 from .list_scheduling.incumbents import list_schedules
 from .milp_size import is_applicable
 from .parts import mixed_parts
@@ -29,6 +30,11 @@ Search = BestSoFar[MixedSchedule]
 
 #: The form of the MILP that is written where none is named.
 DEFAULT_FORM = "running-sum"
+
+#: Part of the time for the program of equal requests; its steps in a second, about.
+EQUAL_SHARE = 0.5
+STEPS_PER_SECOND = 50_000_000
+UNITS_PER_SECOND = 100_000
 
 
 def begin(search: Search, known: MixedSchedule | None, options: Options) -> None:
@@ -56,12 +62,37 @@ def _prove(search: Search, options: Options) -> None:
         return
     if search.seconds_left == 0:
         return
+    _try_equal(search, work_limit)
+    if search.proved:
+        return
     last_resort = not has_configurations(search) and is_applicable(search)
     seconds = search.seconds_left * (0.5 if last_resort else 1.0)
     improve_and_prove(search, time_limit=seconds, work_limit=work_limit, threads=threads, seed=seed)
     if last_resort and not search.proved:
         nodes = None if work_limit is None else work_limit // UNITS_PER_NODE
         _milp().try_milp(search, replace(options, work_limit=nodes))
+
+
+def _try_equal(search: Search, work_limit: int | None) -> None:
+    """Run the program of equal requests for a part of the time, where all are equal."""
+    if search.objective != "latency" or not are_equal(search.instance):
+        return
+    by_clock = work_limit is None
+    until = search.seconds + EQUAL_SHARE * search.seconds_left
+    seconds = (
+        EQUAL_SHARE * search.seconds_left if by_clock else (work_limit or 0) / UNITS_PER_SECOND
+    )
+    found = equal_requests(
+        search.instance,
+        latency=int(search.value) if search.value is not None else None,
+        work=min(MOST_WORK, int(seconds * STEPS_PER_SECOND)),
+        stop=lambda: by_clock and search.seconds > until,
+    )
+    if found is not None:
+        if found.schedule is not None:
+            search.offer(found.schedule, EQUAL)
+        search.better_bound(EQUAL, found.bound)
+    search.tell(EQUAL)
 
 
 def _prepare(instance: Instance, options: Options) -> None:
