@@ -14,6 +14,7 @@ from .continuous.continuous_search import ContinuousSearch
 from .continuous.simple import ContinuousBound
 from .mixed.combinatorial import CombinatorialBound
 from .mixed.configuration_prices import ConfigurationPriceProof
+from .mixed.equal_requests import EqualRequestsProof
 from .mixed.exhaustive_search import ExhaustiveSearch
 from .mixed.knapsack_prices import KnapsackPriceProof
 from .mixed.memory_prices import MemoryPriceProof
@@ -35,6 +36,7 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
             KnapsackPriceProof,
             ConfigurationPriceProof,
             ExhaustiveSearch,
+            EqualRequestsProof,
             RoundPriceProof,
             WalkPriceProof,
             WaitsAndStallsProof,

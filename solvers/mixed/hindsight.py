@@ -16,6 +16,7 @@ from ...models.mixed.regime import MIXED as RULES
 from ...models.mixed.schedule import MixedSchedule
 from ..best_so_far import BestSoFar
 from ..certificates.mixed.combinatorial import CombinatorialBound
+from ..certificates.mixed.equal_requests import EqualRequestsProof
 from ..machines import Machines
 from ..recipe import Options, Recipe
 from .bounds.combinatorial import all_bounds
@@ -91,7 +92,8 @@ def _try_equal(search: Search, work_limit: int | None) -> None:
     if found is not None:
         if found.schedule is not None:
             search.offer(found.schedule, EQUAL)
-        search.better_bound(EQUAL, found.bound)
+        proof = EqualRequestsProof(value=found.bound, rounds=found.rounds)
+        search.proved_bound(EQUAL, found.bound, proof)
     search.tell(EQUAL)
 
 

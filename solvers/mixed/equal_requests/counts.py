@@ -27,11 +27,11 @@ class Counts(NamedTuple):
 
     Attributes
     ----------
-    delay, span : ndarray of int32, shape (n, N)
+    delay, span : ndarray of int64 and of int32, shape (n, N)
         Sum of the starts, and the last one, after m = 0 … n − 1 more, from each pattern.
     """
 
-    delay: NDArray[np.int32]
+    delay: IntArray
     span: NDArray[np.int32]
 
 
@@ -46,7 +46,7 @@ def counts(graph: Patterns, n: int) -> Counts:
     ([0, 0, 1, 2, 3], [0, 0, 1, 3, 6])
     """
     shape = (n, graph.rest.size)
-    table = Counts(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
+    table = Counts(np.zeros(shape, np.int64), np.zeros(shape, np.int32))
     _fill(graph.first, graph.gap, graph.to, *table)
     return table
 
@@ -56,7 +56,7 @@ def _fill(
     first: IntArray,
     gap: NDArray[np.int16],
     to: NDArray[np.int32],
-    delay: NDArray[np.int32],
+    delay: IntArray,
     span: NDArray[np.int32],
 ) -> None:
     for m in range(1, delay.shape[0]):

@@ -15,6 +15,7 @@ earlier, those before it are done, and so no later completion finds more tokens 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,12 +23,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import IntArray
-from ...state_table import Slots, Words, empty_slots, slot_of
+from ...state_table import Slots, Words, empty_slots, fill_slots, slot_of
 from .counts import Counts
 from .patterns import Patterns
 
 #: So many requests are bounded one by one, the others by `Releases.rest`.
 ONE_BY_ONE = 128
+
+#: Labels that are followed between two looks at the clock; room for labels at first.
+AT_ONCE = 2048
+FIRST_CAPACITY = 4096
 
 #: Where no bound is wanted.
 NONE = 2**62
@@ -46,6 +51,14 @@ class Releases(NamedTuple):
 
     round: IntArray
     rest: IntArray
+
+
+class Program(NamedTuple):
+    """Patterns, their tables, and the releases."""
+
+    graph: Patterns
+    table: Counts
+    release: Releases
 
 
 class Labels(NamedTuple):
@@ -106,9 +119,10 @@ def releases(graph: Patterns, table: Counts, arrival: IntArray) -> Releases:
     return Releases(earliest, rest)
 
 
-def first_labels(release: Releases) -> Labels:
+def first_labels(release: Releases, rounds: int) -> Labels:
     """Return the only label after the first request, before its total is looked at."""
     labels = _empty(1)
+    labels.key[0, 0] = release.round[0] // rounds
     labels.total[0] = release.round[0]
     labels.count[0] = 1
     return labels
@@ -126,29 +140,42 @@ def _empty(capacity: int) -> Labels:
 
 
 def follow(
-    graph: Patterns,
-    table: Counts,
-    release: Releases,
+    program: Program,
     labels: Labels,
     j: int,
     budget: int,
     most: int,
+    stop: Callable[[], bool],
 ) -> Labels:
     """Return the labels after request j, from those after request ``j − 1``.
 
     Raises
     ------
     TooMany
-        If there are more than `most`.
+        If there are more than `most`, or it is to stop.
     """
-    capacity = 1024
-    while True:
-        following = _empty(capacity)
-        if _expand(graph, table, release, labels, j, budget, following):
-            return following
-        if capacity >= most:
+    following, done, count = _empty(FIRST_CAPACITY), 0, int(labels.count[0])
+    while done < count:
+        if stop():
             raise TooMany
-        capacity = min(most, 4 * capacity)
+        end = min(count, done + AT_ONCE)
+        reached = _expand(*program, labels, j, budget, done, end, following)
+        if reached < end:
+            if following.total.size >= most:
+                raise TooMany
+            following = _grown(following)
+        done = reached
+    return following
+
+
+def _grown(labels: Labels) -> Labels:
+    """Return the labels with four times the room."""
+    count, larger = int(labels.count[0]), _empty(4 * labels.total.size)
+    for old, new in zip(labels[:4], larger[:4], strict=True):
+        new[:count] = old[:count]
+    larger.count[0] = count
+    fill_slots(larger.key, larger.slot, count)
+    return larger
 
 
 @njit(cache=True, nogil=True)
@@ -159,12 +186,17 @@ def _expand(
     labels: Labels,
     j: int,
     budget: int,
+    done: int,
+    end: int,
     following: Labels,
-) -> bool:
-    """Fill `following`; False if it has no room."""
+) -> int:
+    """Follow the labels ``done … end − 1``; return the first that `following` has no room for.
+
+    A label followed twice does no harm.
+    """
     q, n = graph.grid.rounds, release.round.size
     earliest = release.round[j] // q
-    for place in range(labels.count[0]):
+    for place in range(done, end):
         key = labels.key[place, 0]
         v, before = np.int64(key >> np.uint64(32)), np.int64(key & np.uint64(0xFFFFFFFF))
         total = labels.total[place]
@@ -177,13 +209,13 @@ def _expand(
             if least <= budget and not _enter(
                 following, np.int64(graph.to[e]), b, so_far, least, place
             ):
-                return False
+                return place
         if before + graph.rest[v] < earliest:
             so_far = total + release.round[j]
             least = _least(table, release, j, n, q, 0, earliest, so_far, budget)
             if least <= budget and not _enter(following, 0, earliest, so_far, least, place):
-                return False
-    return True
+                return place
+    return end
 
 
 @njit(cache=True, nogil=True)

@@ -34,6 +34,9 @@ from ...state_table import Slots, Words, empty_slots, slot_of
 #: Longest pattern, in blocks of the grid.
 MOST_BLOCKS = 64
 
+#: Most requests that may start in the same block: counts are bytes.
+MOST_AT_ONCE = 255
+
 #: Steps from pattern to pattern that are kept, for each pattern, at most.
 STEPS_PER_PATTERN = 64
 
@@ -116,7 +119,7 @@ def patterns(grid: Grid, most: int) -> Patterns | None:
     >>> found.first.size - 1, found.gap[: found.first[1]].tolist()
     (14, [0, 1, 2, 3, 4])
     """
-    if grid.length > MOST_BLOCKS or grid.weight > grid.M:
+    if grid.length > MOST_BLOCKS or not 1 <= grid.M // grid.weight <= MOST_AT_ONCE:
         return None
     capacity = min(most, 1024)
     while True:

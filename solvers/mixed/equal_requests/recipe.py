@@ -11,9 +11,9 @@ from ....models.instance import Instance, IntArray
 from ....models.mixed.schedule import MixedSchedule
 from ..search.polish import left_shift
 from ..search.profile import add_run
-from .counts import Counts, best_gaps, counts
-from .labels import NONE, Labels, Releases, TooMany, best_of, first_labels, follow, releases
-from .patterns import MOST_BLOCKS, Grid, Patterns, below_grid, on_grid, patterns
+from .counts import best_gaps, counts
+from .labels import NONE, Labels, Program, TooMany, best_of, first_labels, follow, releases
+from .patterns import MOST_BLOCKS, Grid, below_grid, on_grid, patterns
 
 #: What the search of equal requests is called.
 EQUAL = "equal requests"
@@ -21,6 +21,9 @@ EQUAL = "equal requests"
 #: Patterns, and entries of the tables by their number, at most.
 MOST_PATTERNS = 1_000_000
 MOST_ENTRIES = 40_000_000
+
+#: Requests squared times blocks, at most.
+MOST_TOTAL = 2**40
 
 #: Entries times steps per pattern, at most: a second holds some 10⁸.
 MOST_WORK = 800_000_000
@@ -68,43 +71,29 @@ def _never() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class _Program:
-    """Patterns, their tables and the releases."""
+def _unhindered(program: Program) -> IntArray | None:
+    """Blocks of the starts with the least sum, where releases allow them."""
+    q, release = program.graph.grid.rounds, program.release.round
+    blocks = release[0] // q + np.cumsum(best_gaps(program.graph, program.table, release.size))
+    return None if (release > q * blocks).any() else blocks
 
-    graph: Patterns
-    table: Counts
-    release: Releases
 
-    @property
-    def n(self) -> int:
-        return self.release.round.size
-
-    def unhindered(self) -> IntArray | None:
-        """Starts with the least sum where releases allow them, in blocks."""
-        starts = self.release.round[0] // self.graph.grid.rounds
-        starts += np.cumsum(best_gaps(self.graph, self.table, self.n))
-        late = self.release.round > self.graph.grid.rounds * starts
-        return None if late.any() else starts
-
-    def search(self, budget: int, width: int | None, stop: Callable[[], bool]) -> _Found:
-        """Find starts of a sum of at most `budget`, the least of all where no width is given."""
-        labels, history, kept = first_labels(self.release), [], 0
+def _search(program: Program, budget: int, width: int | None, stop: Callable[[], bool]) -> _Found:
+    """Find starts of a sum of at most `budget`, the least of all where no width is given."""
+    labels, kept = first_labels(program.release, program.graph.grid.rounds), 1
+    history = [labels]
+    for j in range(1, program.release.round.size):
+        labels = follow(program, labels, j, budget, MOST_LABELS, stop)
+        count = int(labels.count[0])
+        if count == 0:
+            return _Found(None, budget + 1)
+        labels = best_of(labels, count if width is None else width)
+        kept += int(labels.count[0])
+        if kept > MOST_KEPT:
+            raise TooMany
         history.append(labels)
-        for j in range(1, self.n):
-            if stop():
-                raise TooMany
-            labels = follow(self.graph, self.table, self.release, labels, j, budget, MOST_LABELS)
-            if width is not None or int(labels.count[0]) < labels.key.shape[0] // 4:
-                labels = best_of(labels, width or int(labels.count[0]))
-            kept += int(labels.count[0])
-            if kept > MOST_KEPT:
-                raise TooMany
-            history.append(labels._replace(slot=labels.slot[:0]))
-            if int(labels.count[0]) == 0:
-                return _Found(None, budget + 1)
-        best = int(np.argmin(labels.total[: int(labels.count[0])]))
-        return _Found(_read_back(history, best), int(labels.total[best]))
+    best = int(np.argmin(labels.total))
+    return _Found(_read_back(history, best), int(labels.total[best]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +130,7 @@ def equal_requests(
     instance : Instance
         The instance.
     latency : int, optional
-        Total latency of a schedule that is known: bounds need not exceed it.
+        The total latency of a schedule that is known: bounds need not exceed it.
     work : int
         Steps between patterns in the tables, at most; a second holds some 10⁸.
     stop : callable
@@ -173,7 +162,7 @@ def equal_requests(
     exact = below.graph.grid.rounds == 1
     on = below if exact else _finest(instance, arrival, on_grid, work)
     schedule = None
-    if on is not None and not stop():
+    if on is not None:
         schedule = _schedule(instance, order, on, stop)
     if schedule is not None:
         found = int(schedule.start.sum()) + least
@@ -189,29 +178,46 @@ def equal_requests(
 
 def _finest(
     instance: Instance, arrival: IntArray, grid: Callable[[int, int, int, int], Grid], work: int
-) -> _Program | None:
-    """Return the program on the finest grid that is small enough; None if there is none."""
+) -> Program | None:
+    """Return the best program on a grid that is small enough; None if there is none.
+
+    From coarse grids to fine ones: the patterns of the next may be too many. Bounds are the better
+    the finer the grid, nearly; schedules where the output fits a number of blocks.
+    """
     s, o, M = int(instance.prompt[0]), int(instance.output[0]), int(instance.gpu.kv_capacity)
-    n, rounds = instance.n, max(1, -(-o // MOST_BLOCKS))
-    while rounds <= o:
-        most = min(MOST_PATTERNS, MOST_ENTRIES // n)
-        graph = patterns(grid(s, o, M, rounds), most)
-        if graph is not None and n * graph.gap.size <= work:
-            table = counts(graph, n)
-            release = arrival if grid is below_grid else -(-arrival // rounds) * rounds
-            return _Program(graph, table, releases(graph, table, release))
-        rounds = max(rounds + 1, int(COARSER * rounds))
-    return None
+    n, best = instance.n, None
+    for rounds in _block_lengths(o):
+        if n * n * (o // rounds + 1) >= MOST_TOTAL:
+            continue
+        graph = patterns(grid(s, o, M, rounds), min(MOST_PATTERNS, MOST_ENTRIES // n))
+        if graph is None or n * graph.gap.size > work:
+            break
+        table = counts(graph, n)
+        release = arrival if grid is below_grid else -(-arrival // rounds) * rounds
+        found = Program(graph, table, releases(graph, table, release))
+        better = best is None or found.release.rest[0] > best.release.rest[0]
+        if better == (grid is below_grid) or best is None:
+            best = found
+    return best
+
+
+def _block_lengths(o: int) -> list[int]:
+    """Rounds of a block from coarse to fine."""
+    lengths, rounds = [], max(1, -(-o // MOST_BLOCKS))
+    while rounds <= max(1, o // 2):
+        lengths.append(rounds)
+        rounds = max(rounds + 1, round(COARSER * rounds))
+    return lengths[::-1]
 
 
 def _schedule(
-    instance: Instance, order: IntArray, program: _Program, stop: Callable[[], bool]
+    instance: Instance, order: IntArray, program: Program, stop: Callable[[], bool]
 ) -> MixedSchedule | None:
     """Return a schedule on the grid, each start then as early as fits; None if stopped."""
-    blocks = program.unhindered()
+    blocks = _unhindered(program)
     if blocks is None:
         try:
-            blocks = program.search(NONE, BEAM_WIDTH, stop).blocks
+            blocks = _search(program, NONE, BEAM_WIDTH, stop).blocks
         except TooMany:
             return None
     if blocks is None:
@@ -233,13 +239,13 @@ def _in_order(order: IntArray, sorted_starts: IntArray) -> IntArray:
 
 
 def _prove(
-    program: _Program, low: int, high: int, stop: Callable[[], bool]
+    program: Program, low: int, high: int, stop: Callable[[], bool]
 ) -> tuple[IntArray | None, int]:
     """Raise a bound on the sum of starts towards `high`; return better starts, and the bound."""
     for share in SHARES:
         budget = low + max(0, int(share * (high - low)) - 1)
         try:
-            found = program.search(budget, None, stop)
+            found = _search(program, budget, None, stop)
         except TooMany:
             break
         if found.blocks is not None:
