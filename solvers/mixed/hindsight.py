@@ -17,25 +17,28 @@ from ...models.mixed.schedule import MixedSchedule
 from ..best_so_far import BestSoFar
 from ..certificates.mixed.combinatorial import CombinatorialBound
 from ..certificates.mixed.equal_requests import EqualRequestsProof
+from ..compiled import PHASE
 from ..machines import Machines
 from ..recipe import Options, Recipe
 from .bounds.combinatorial import all_bounds
 from .bounds.one_long_request import ONE_LONG, one_long_request
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove
 from .equal_requests.recipe import EQUAL, MOST_WORK, are_equal, equal_requests
+from .equal_requests.warm_up import compile_equal_requests, equal_requests_are_compiled
 from .list_scheduling.incumbents import list_schedules
 from .milp_size import is_applicable
 from .parts import mixed_parts
+from .search.spacing import SPACING, are_few_classes, spaced_schedule
 
 Search = BestSoFar[MixedSchedule]
 
 #: The form of the MILP that is written where none is named.
 DEFAULT_FORM = "running-sum"
 
-#: Part of the time for the program of equal requests; its steps in a second, about.
-EQUAL_SHARE = 0.5
-STEPS_PER_SECOND = 50_000_000
-UNITS_PER_SECOND = 100_000
+#: Parts of the time for spacings and for the program of equal requests; its steps in a second and
+#: in a unit of work, about.
+SPACING_SHARE, EQUAL_SHARE = 0.1, 0.4
+STEPS_PER_SECOND, STEPS_PER_UNIT = 50_000_000, 500
 
 
 def begin(search: Search, known: MixedSchedule | None, options: Options) -> None:
@@ -63,7 +66,7 @@ def _prove(search: Search, options: Options) -> None:
         return
     if search.seconds_left == 0:
         return
-    _try_equal(search, work_limit)
+    _by_class(search, options)
     if search.proved:
         return
     last_resort = not has_configurations(search) and is_applicable(search)
@@ -74,19 +77,33 @@ def _prove(search: Search, options: Options) -> None:
         _milp().try_milp(search, replace(options, work_limit=nodes))
 
 
-def _try_equal(search: Search, work_limit: int | None) -> None:
-    """Run the program of equal requests for a part of the time, where all are equal."""
-    if search.objective != "latency" or not are_equal(search.instance):
+def _by_class(search: Search, options: Options) -> None:
+    """Space the starts of each class, and solve the program of equal requests, where all are."""
+    if search.objective != "latency" or search.proved or not are_few_classes(search.instance):
         return
-    by_clock = work_limit is None
-    until = search.seconds + EQUAL_SHARE * search.seconds_left
-    seconds = (
-        EQUAL_SHARE * search.seconds_left if by_clock else (work_limit or 0) / UNITS_PER_SECOND
+    if not equal_requests_are_compiled():
+        search.off_the_clock(PHASE, compile_equal_requests)
+    by_clock = options.work_limit is None
+    until = search.seconds + SPACING_SHARE * search.seconds_left
+    start = spaced_schedule(
+        search.instance, seed=options.seed, stop=lambda: by_clock and search.seconds > until
     )
+    if start is not None:
+        search.offer(MixedSchedule(start), SPACING)
+    search.tell(SPACING)
+    if are_equal(search.instance) and not search.proved:
+        _try_equal(search, options.work_limit)
+
+
+def _try_equal(search: Search, work_limit: int | None) -> None:
+    """Solve the program of equal requests, in a part of the time."""
+    by_clock, left = work_limit is None, EQUAL_SHARE * search.seconds_left
+    until = search.seconds + left
+    steps = left * STEPS_PER_SECOND if work_limit is None else work_limit * STEPS_PER_UNIT
     found = equal_requests(
         search.instance,
         latency=int(search.value) if search.value is not None else None,
-        work=min(MOST_WORK, int(seconds * STEPS_PER_SECOND)),
+        work=int(min(MOST_WORK, steps)),
         stop=lambda: by_clock and search.seconds > until,
     )
     if found is not None:
