@@ -37,12 +37,25 @@ MOST_TRIED, MOST_ENTRIES = 3000, 100_000_000
 #: First spacings, as multiples of KV area / M.
 FIRST = (1.0, 1.06, 1.12, 1.18, 1.25, 1.33, 1.42, 1.55, 1.7, 1.9)
 
+#: Schedules, and rounds of them, that are tried whatever the time.
+LEAST_TRIED, LEAST_ENTRIES = 400, 20_000_000
+
+#: Runs of annealing, and how much worse, in parts of the sum of starts, they accept at first.
+RUNS, WORSE = 3, 0.01
+
+#: More than any sum of starts.
+FAR = 2**62
+
 #: Longest schedule that is built.
 MOST_ROUNDS = 4_000_000
 
 
+def _never() -> bool:
+    return False
+
+
 def spaced_schedule(
-    instance: Instance, *, seed: int = 0, stop: Callable[[], bool] | None = None
+    instance: Instance, *, seed: int = 0, stop: Callable[[], bool] = _never
 ) -> IntArray | None:
     """Return the starts of the best spaced schedule found; None where there are many classes.
 
@@ -113,22 +126,22 @@ class _Classes:
 
 
 class _Search:
-    """The best numbers, and the schedules tried."""
+    """The best numbers, and how many schedules may still be tried."""
 
-    def __init__(
-        self, classes: _Classes, rounds: int, most: int, stop: Callable[[], bool] | None
-    ) -> None:
-        self.classes, self.left, self.stop = classes, most, stop
+    def __init__(self, classes: _Classes, rounds: int, most: int, stop: Callable[[], bool]) -> None:
+        self.classes, self.most, self.stop = classes, most, stop
+        self.least = min(most, LEAST_TRIED, LEAST_ENTRIES // rounds + 1)
+        self.tried = 0
         self.held = np.zeros(rounds, np.int64)
         self.start = np.zeros(classes.order.size, np.int64)
-        self.total = 2**62
+        self.total = FAR
         self.numbers = np.zeros((2, classes.output.size), np.int64)
 
     def first(self) -> None:
         """Try no spacing, and all classes spaced alike: one after the other, and all at once."""
         classes = self.classes
         size, count = np.diff(classes.first), classes.output.size
-        self._try(np.zeros((2, count), np.int64))
+        self._keep(np.zeros((2, count), np.int64), FAR)
         alone = PARTS * classes.volume / classes.M
         for factor in FIRST:
             spacing = factor * alone
@@ -136,45 +149,56 @@ class _Search:
             together = (size * spacing).sum() / size
             phase = together * np.arange(count) / count
             for first, apart in ((begin, spacing), (phase, together), (0 * phase, together)):
-                self._try(np.stack([first, apart]).astype(np.int64))
+                if self._goes_on():
+                    self._keep(np.stack([first, apart]).astype(np.int64), self.total)
 
     def improve(self, stream: Stream) -> None:
-        """Change one number at a time, by less and less."""
-        while self._goes_on():
-            numbers = self.numbers.copy()
-            row, place = int(uniform(stream) * 2), int(uniform(stream) * numbers.shape[1])
-            reach = max(1.0, 0.25 * numbers[:, place].max() * uniform(stream) ** 3)
-            numbers[row, place] += round((2 * uniform(stream) - 1) * (reach + 1))
-            self._try(numbers.clip(0))
+        """Anneal: one number at a time; what is a little worse is accepted too, less and less."""
+        share = max(1, (self.most - self.tried) // RUNS)
+        for _ in range(RUNS):
+            current, total, left = self.numbers, self.total, share
+            while left > 0 and self._goes_on():
+                worse = int(WORSE * total * left / share * uniform(stream) ** 2)
+                trial = _changed(current, stream)
+                found = self._keep(trial, total + worse)
+                if found < total + worse:
+                    current, total = trial, found
+                left -= 1
 
     def _goes_on(self) -> bool:
-        return self.left > 0 and not (self.stop is not None and self.stop())
+        return self.tried < self.most and (self.tried < self.least or not self.stop())
 
-    def _try(self, numbers: IntArray) -> None:
-        if not self._goes_on() and self.total < 2**62:
-            return
-        self.left -= 1
+    def _keep(self, numbers: IntArray, limit: int) -> int:
+        """Build a schedule, keep its numbers if they are best; its sum, `limit` if larger."""
+        self.tried += 1
+        total = self._build(numbers, limit)
+        if total < self.total:
+            self.total, self.numbers = total, numbers
+        return total
+
+    def _build(self, numbers: IntArray, limit: int) -> int:
         classes = self.classes
         columns = classes.first, classes.arrival, classes.prompt, classes.output
         self.held[:] = 0
-        total = _place(*columns, classes.M, numbers, self.total, self.held, self.start)
-        if total < self.total:
-            self.total, self.numbers = total, numbers
+        return int(_place(*columns, classes.M, numbers, limit, self.held, self.start))
 
     def best_starts(self, instance: Instance) -> IntArray:
         """Starts of the best schedule, each as early as it fits."""
-        self.total += 1
-        self._rebuild()
+        self._build(self.numbers, FAR)
         start = np.empty_like(self.start)
         start[self.classes.order] = self.start
         rows = instance.arrival, instance.prompt, instance.output
         left_shift(*rows, self.classes.M, start, self.held)
         return start
 
-    def _rebuild(self) -> None:
-        self.left = 1
-        self.stop = None
-        self._try(self.numbers)
+
+def _changed(numbers: IntArray, stream: Stream) -> IntArray:
+    """Change one number, by a quarter of the class's largest at most."""
+    numbers = numbers.copy()
+    row, place = int(uniform(stream) * 2), int(uniform(stream) * numbers.shape[1])
+    reach = max(1.0, 0.25 * int(numbers[:, place].max()) * uniform(stream) ** 3)
+    numbers[row, place] += round((2 * uniform(stream) - 1) * (reach + 1))
+    return numbers.clip(0)
 
 
 @njit(cache=True, nogil=True)
