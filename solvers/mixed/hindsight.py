@@ -20,6 +20,7 @@ from ..certificates.mixed.equal_requests import EqualRequestsProof
 from ..compiled import PHASE
 from ..machines import Machines
 from ..recipe import Options, Recipe
+from .bounds.class_prices import CLASS_PRICES, class_prices
 from .bounds.combinatorial import all_bounds
 from .bounds.one_long_request import ONE_LONG, one_long_request
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove
@@ -35,9 +36,10 @@ Search = BestSoFar[MixedSchedule]
 #: The form of the MILP that is written where none is named.
 DEFAULT_FORM = "running-sum"
 
-#: Parts of the time for spacings and for the program of equal requests; its steps in a second and
-#: in a unit of work, about.
-SPACING_SHARE, EQUAL_SHARE = 0.1, 0.4
+#: Parts of the time for spacings, for the program of equal requests and for class prices; the least
+#: work for these; steps of the program in a second and in a unit of work, about.
+SPACING_SHARE, EQUAL_SHARE, CLASS_PRICE_SHARE = 0.1, 0.4, 0.4
+LEAST_UNITS = 10_000
 STEPS_PER_SECOND, STEPS_PER_UNIT = 50_000_000, 500
 
 
@@ -93,6 +95,22 @@ def _by_class(search: Search, options: Options) -> None:
     search.tell(SPACING)
     if are_equal(search.instance) and not search.proved:
         _try_equal(search, options.work_limit)
+    if not search.proved and (options.work_limit is None or options.work_limit > LEAST_UNITS):
+        _price_classes(search, by_clock)
+
+
+def _price_classes(search: Search, by_clock: bool) -> None:
+    """Bound by class prices, in a part of the time."""
+    assert search.schedule is not None
+    seconds = 0.5 * CLASS_PRICE_SHARE * search.seconds_left
+    found = class_prices(
+        search.instance,
+        search.schedule,
+        seconds=seconds if by_clock else None,
+    )
+    if found is not None:
+        search.proved_bound(CLASS_PRICES, *found)
+    search.tell(CLASS_PRICES)
 
 
 def _try_equal(search: Search, work_limit: int | None) -> None:

@@ -10,8 +10,10 @@ from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.mixed.feasibility import check_mixed
 from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.solvers.certificates.clock import Clock, NotProved, OutOfTime
+from batchprophet.solvers.certificates.mixed.class_prices import ClassPriceProof
 from batchprophet.solvers.certificates.mixed.equal_requests import EqualRequestsProof
 from batchprophet.solvers.hindsight import solve
+from batchprophet.solvers.mixed.bounds.class_prices import class_prices
 from batchprophet.solvers.mixed.equal_requests import recipe
 from batchprophet.solvers.mixed.equal_requests.counts import counts
 from batchprophet.solvers.mixed.equal_requests.labels import NONE, Program, TooMany, releases
@@ -210,3 +212,106 @@ def test_work_limits_do_not_depend_on_the_clock():
     assert one.objective == two.objective
     assert one.lower_bound == two.lower_bound
     assert one.schedule == two.schedule
+
+
+def few_classes(seed):
+    """A tiny instance of one or two classes."""
+    rng = np.random.default_rng(seed)
+    M, n = int(rng.integers(4, 16)), int(rng.integers(2, 6))
+    kinds = []
+    for _ in range(2):
+        s = int(rng.integers(1, M // 2))
+        kinds.append((s, int(rng.integers(1, min(6, M - s) + 1))))
+    rows = [kinds[c] for c in rng.integers(0, 2, n)]
+    return Instance(
+        gpu=Gpu(kv_capacity=M),
+        arrival=rng.integers(0, 6, n),
+        prompt=[s for s, _ in rows],
+        output=[o for _, o in rows],
+    )
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_class_prices_bound_tiny_instances(block):
+    sharp = 0
+    for seed in range(20 * block, 20 * block + 20):
+        instance = few_classes(seed)
+        best, start = brute_force(instance)
+        bound, proof = class_prices(instance, MixedSchedule(start), steps=200)
+        assert bound <= best
+        sharp += bound > int(instance.output.sum()) + Fraction(1, 2)
+        read = ClassPriceProof.from_record(proof.to_record())
+        assert read == proof
+        assert read.bound(instance, "latency", Clock(None)) == bound
+    assert sharp > 2
+
+
+def test_random_class_prices_prove_no_more_than_the_optimum():
+    rng = np.random.default_rng(11)
+    positive = 0
+    for seed in range(150):
+        instance = few_classes(seed)
+        best, _ = brute_force(instance)
+        kinds = zip(instance.prompt.tolist(), instance.output.tolist(), strict=True)
+        classes = tuple(sorted(set(kinds)))
+        for _ in range(8):
+            tables, rounds = int(rng.integers(1, 4)), int(rng.integers(0, 30))
+            proof = ClassPriceProof(
+                scale=int(rng.integers(1, 60)),
+                classes=classes,
+                weights=tuple(
+                    tuple(tuple(rng.integers(0, 5, o).tolist()) for _, o in classes)
+                    for _ in range(tables)
+                ),
+                multipliers=tuple(
+                    tuple(rng.integers(0, 4, rounds).tolist()) for _ in range(tables)
+                ),
+            )
+            bound = proof.bound(instance, "latency", Clock(None))
+            assert bound <= best
+            positive += bound > 0
+    assert positive > 300
+
+
+def test_forged_class_prices():
+    instance = few_classes(1)
+    schedule = MixedSchedule(brute_force(instance)[1])
+    _, proof = class_prices(instance, schedule, steps=20)
+    good = proof.to_record()
+    first = good["weights"][0][0]
+    forged = [
+        {"scale": 0},
+        {"classes": []},
+        {"classes": [good["classes"][0]] * 2},
+        {"classes": [[1]]},
+        {"weights": []},
+        {"weights": [[first[:-1]]]},
+        {"weights": [[[-1] * len(first)]]},
+        {"multipliers": [*good["multipliers"], []]},
+        {"multipliers": [[-1]] * len(good["multipliers"])},
+    ]
+    for change in forged:
+        with pytest.raises(InputError):
+            ClassPriceProof.from_record({**good, **change})
+    missing = equal(9, 8, 1, [0])
+    with pytest.raises(InputError, match="the class 8, 1 is missing"):
+        ClassPriceProof.from_record(good).bound(missing, "latency", Clock(None))
+    large = ClassPriceProof(
+        scale=1, classes=((8, 1),), weights=(((2**40,),),), multipliers=((2**40,),)
+    )
+    with pytest.raises(InputError, match="sums below"):
+        large.bound(missing, "latency", Clock(None))
+    long = ClassPriceProof(scale=1, classes=((8, 1),), weights=(((1,),),), multipliers=((0,),))
+    with pytest.raises(InputError, match="fewer rounds"):
+        long.bound(equal(9, 8, 1, [0, 2**40]), "latency", Clock(None))
+
+
+def test_two_classes_are_scheduled_and_bounded():
+    # 30 of (8, 40) and 30 of (5, 20) at 0, M = 144: greedy orders and a search over them: 9,890.
+    instance = Instance(
+        gpu=Gpu(kv_capacity=144), arrival=[0] * 60, prompt=[8, 5] * 30, output=[40, 20] * 30
+    )
+    start = spaced_schedule(instance)
+    assert int((start + instance.output).sum()) <= 9_000
+    bound, _ = class_prices(instance, MixedSchedule(start), steps=1500)
+    assert bound >= 8_000
