@@ -103,7 +103,8 @@ class ClassPriceProof:
                 clock.check()
                 cost += weight * price[k + j]
         least = np.minimum.accumulate(cost[::-1])[::-1]
-        return sum(least[arrival].tolist()) - self.scale * sum(arrival.tolist())
+        values: list[int] = least[arrival].tolist()
+        return sum(values) - self.scale * int(arrival.sum())
 
     def _heaviest(
         self, weights: tuple[tuple[int, ...], ...], instance: Instance, clock: Clock

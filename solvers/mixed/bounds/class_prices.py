@@ -1,7 +1,7 @@
 """Class prices: weights of ages that are the same at all times, and multipliers over time.
 
 The bound and its proof are those of `certificates.mixed.class_prices`. A table of weights π with
-σ = 1 says how much of the whole machine a request takes in each round of its run: ``Σ_j π(c, j)`` is
+σ = 1 says how much of the machine a request takes in each round of its run: ``Σ_j π(c, j)`` is
 the least time between completions of class c in the long run, whatever is staggered. It is found by
 column generation: maximise the requests' total weight subject to π·C ≤ 1 for the configurations
 known, then look for the heaviest one (`configuration_pricing`), and so on. There is a table for all

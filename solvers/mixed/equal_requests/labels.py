@@ -62,7 +62,7 @@ class Program(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """Labels after one request; the first `count[0]` of each array.
+    """Labels after one request; the first `filled[0]` of each array.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Labels(NamedTuple):
         The label before.
     slot : ndarray of int32
         Hash table of the keys.
-    count : ndarray of int64, shape (1,)
+    filled : ndarray of int64, shape (1,)
         How many there are.
     """
 
@@ -83,7 +83,7 @@ class Labels(NamedTuple):
     least: IntArray
     parent: NDArray[np.int32]
     slot: Slots
-    count: IntArray
+    filled: IntArray
 
 
 class TooMany(Exception):  # noqa: N818 - no error: nothing is proved
@@ -124,7 +124,7 @@ def first_labels(release: Releases, rounds: int) -> Labels:
     labels = _empty(1)
     labels.key[0, 0] = release.round[0] // rounds
     labels.total[0] = release.round[0]
-    labels.count[0] = 1
+    labels.filled[0] = 1
     return labels
 
 
@@ -154,7 +154,7 @@ def follow(
     TooMany
         If there are more than `most`, or it is to stop.
     """
-    following, done, count = _empty(FIRST_CAPACITY), 0, int(labels.count[0])
+    following, done, count = _empty(FIRST_CAPACITY), 0, int(labels.filled[0])
     while done < count:
         if stop():
             raise TooMany
@@ -170,10 +170,10 @@ def follow(
 
 def _grown(labels: Labels) -> Labels:
     """Return the labels with four times the room."""
-    count, larger = int(labels.count[0]), _empty(4 * labels.total.size)
-    for old, new in zip(labels[:4], larger[:4], strict=True):
-        new[:count] = old[:count]
-    larger.count[0] = count
+    count, larger = int(labels.filled[0]), _empty(4 * labels.total.size)
+    larger.key[:count], larger.total[:count] = labels.key[:count], labels.total[:count]
+    larger.least[:count], larger.parent[:count] = labels.least[:count], labels.parent[:count]
+    larger.filled[0] = count
     fill_slots(larger.key, larger.slot, count)
     return larger
 
@@ -198,17 +198,16 @@ def _expand(
     earliest = release.round[j] // q
     for place in range(done, end):
         key = labels.key[place, 0]
-        v, before = np.int64(key >> np.uint64(32)), np.int64(key & np.uint64(0xFFFFFFFF))
+        v, before = int(np.int64(key >> np.uint64(32))), int(np.int64(key & np.uint64(0xFFFFFFFF)))
         total = labels.total[place]
         for e in range(graph.first[v], graph.first[v + 1]):
-            b = before + graph.gap[e]
+            b = int(before + np.int64(graph.gap[e]))
             if b < earliest:
                 continue
             so_far = total + max(release.round[j], q * b)
-            least = _least(table, release, j, n, q, np.int64(graph.to[e]), b, so_far, budget)
-            if least <= budget and not _enter(
-                following, np.int64(graph.to[e]), b, so_far, least, place
-            ):
+            u = int(np.int64(graph.to[e]))
+            least = _least(table, release, j, n, q, u, b, so_far, budget)
+            if least <= budget and not _enter(following, u, b, so_far, least, place):
                 return place
         if before + graph.rest[v] < earliest:
             so_far = total + release.round[j]
@@ -232,19 +231,20 @@ def _least(
 ) -> int:
     """Sum of all starts at least, where j starts in block b and the pattern is v then."""
     m = n - j - 1
-    least = so_far + max(release.rest[j + 1], q * (m * b + table.delay[m, v]))
+    least: int = so_far + max(release.rest[j + 1], q * (m * b + table.delay[m, v]))
     if least > budget:
         return least
     singly, end = so_far, min(m, ONE_BY_ONE)
     for i in range(1, end + 1):
         singly += max(release.round[j + i], q * (b + table.span[i, v]))
-    return max(least, singly + release.rest[j + end + 1])
+    by_one: int = singly + release.rest[j + end + 1]
+    return max(least, by_one)
 
 
 @njit(cache=True, nogil=True)
 def _enter(labels: Labels, v: int, b: int, total: int, least: int, parent: int) -> bool:
     """Keep the label if it is new or better; False if there is no room."""
-    count = labels.count[0]
+    count = labels.filled[0]
     if count == labels.key.shape[0]:
         return False
     labels.key[count, 0] = (np.uint64(v) << np.uint64(32)) | np.uint64(b)
@@ -252,7 +252,7 @@ def _enter(labels: Labels, v: int, b: int, total: int, least: int, parent: int) 
     place = labels.slot[h]
     if place < 0:
         labels.slot[h] = count
-        labels.count[0] = count + 1
+        labels.filled[0] = count + 1
         place = count
     elif labels.total[place] <= total:
         return True
@@ -262,7 +262,7 @@ def _enter(labels: Labels, v: int, b: int, total: int, least: int, parent: int) 
 
 def best_of(labels: Labels, width: int) -> Labels:
     """Return the most promising labels, at most `width`; ties by their order."""
-    count = int(labels.count[0])
+    count = int(labels.filled[0])
     chosen = np.argsort(labels.least[:count], kind="stable")[:width]
     return Labels(
         labels.key[chosen],

@@ -141,7 +141,8 @@ def patterns(grid: Grid, most: int) -> Patterns | None:
 
 def _rest(count: NDArray[np.uint8]) -> IntArray:
     """Blocks until nothing runs: the largest place with a count, plus one."""
-    return count.shape[1] - np.argmax(count[:, ::-1] > 0, axis=1).astype(np.int64)
+    rest: IntArray = count.shape[1] - np.argmax(count[:, ::-1] > 0, axis=1).astype(np.int64)
+    return rest
 
 
 @njit(cache=True, nogil=True)

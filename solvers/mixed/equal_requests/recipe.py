@@ -84,11 +84,11 @@ def _search(program: Program, budget: int, width: int | None, stop: Callable[[],
     history = [labels]
     for j in range(1, program.release.round.size):
         labels = follow(program, labels, j, budget, MOST_LABELS, stop)
-        count = int(labels.count[0])
+        count = int(labels.filled[0])
         if count == 0:
             return _Found(None, budget + 1)
         labels = best_of(labels, count if width is None else width)
-        kept += int(labels.count[0])
+        kept += int(labels.filled[0])
         if kept > MOST_KEPT:
             raise TooMany
         history.append(labels)

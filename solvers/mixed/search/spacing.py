@@ -238,4 +238,4 @@ def _place(
         due[c] = max(due[c], PARTS * k) + numbers[1, c]
         if i + 1 < first[c + 1]:
             due[c] = max(due[c], PARTS * arrival[i + 1])
-    return total
+    return int(total)
