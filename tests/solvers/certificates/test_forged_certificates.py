@@ -232,6 +232,17 @@ def by_chance(rng, instance, objective, value):
             "kind": str(kind), "scale": 8, "first": int(rng.integers(1, 5)), "prices": prices,
             "shares": shares if objective == "makespan" else [],
         }  # fmt: skip
+    if kind == "equal-requests":
+        return {"kind": kind, "value": int(value + rng.choice([0, 1, 5])), "rounds": 1}
+    if kind == "class-prices":
+        kinds = zip(instance.prompt.tolist(), instance.output.tolist(), strict=True)
+        classes = sorted(map(list, set(kinds)))
+        weights = [[rng.integers(0, 5, o).tolist() for _, o in classes]]
+        prices = rng.integers(0, 4, int(rng.integers(0, 20))).tolist()
+        return {
+            "kind": str(kind), "scale": 8, "classes": classes, "weights": weights,
+            "multipliers": [prices],
+        }  # fmt: skip
     table = table_by_chance(rng, instance)
     if kind == "configuration-prices":
         return {"kind": str(kind), **table}
@@ -521,6 +532,14 @@ def hostile(kind):
         rounds = [{"first": 1, "last": 4000, "prices": [[0, *range(1, 201)]]}]
         proof = {"scale": 1, "types": types, "rounds": rounds}
         proof |= {} if kind == "configuration-prices" else {"value": 100}
+    elif kind in ("equal-requests", "class-prices"):
+        instance = Instance(
+            gpu=Gpu(kv_capacity=6000), arrival=[0] * 40, prompt=[9] * 40, output=[200] * 40
+        )
+        proof = {"value": 10**6, "rounds": 5}
+        if kind == "class-prices":
+            weights = [[list(range(1, 201))]]
+            proof = {"scale": 1, "classes": [[9, 200]], "weights": weights, "multipliers": [[1]]}
     elif kind == "walk-prices":
         instance = make_instance("separate-random", seed=100, settings={"n": 120})
         first = int(instance.arrival.min())
