@@ -26,6 +26,7 @@ from batchprophet.solvers.certificates.mixed.memory_prices import MemoryPricePro
 from batchprophet.solvers.certificates.registry import PROOF_KINDS
 from batchprophet.solvers.certificates.separate.waits_and_stalls import WaitsAndStallsProof
 from batchprophet.solvers.certificates.verification import verify
+from batchprophet.solvers.mixed.bounds.class_prices import class_prices
 from batchprophet.solvers.mixed.bounds.combinatorial import all_bounds
 from batchprophet.solvers.mixed.bounds.configuration import configuration_prices
 from batchprophet.solvers.mixed.bounds.knapsack_prices import knapsack_price_bound
@@ -95,6 +96,10 @@ def honest_mixed(instance, best):
     yield knapsacks.value, knapsacks.proof.to_record()
     for name, value in all_bounds(instance, "latency"):
         yield value, {"kind": "combinatorial", "name": name}
+    of_classes = class_prices(instance, schedule, steps=10)
+    yield of_classes[0], of_classes[1].to_record()
+    if len(set(zip(instance.prompt.tolist(), instance.output.tolist(), strict=True))) == 1:
+        yield best, {"kind": "equal-requests", "value": best, "rounds": 1}
     free = {"scale": 1, "first": 1, "prices": [0, 0], "shares": []}
     yield instance.output.sum(), {"kind": "round-prices", **free}
     for kind in ("exhaustive-search", "path-search"):
@@ -233,7 +238,7 @@ def by_chance(rng, instance, objective, value):
             "shares": shares if objective == "makespan" else [],
         }  # fmt: skip
     if kind == "equal-requests":
-        return {"kind": kind, "value": int(value + rng.choice([0, 1, 5])), "rounds": 1}
+        return {"kind": str(kind), "value": int(value + rng.choice([0, 1, 5])), "rounds": 1}
     if kind == "class-prices":
         kinds = zip(instance.prompt.tolist(), instance.output.tolist(), strict=True)
         classes = sorted(map(list, set(kinds)))
