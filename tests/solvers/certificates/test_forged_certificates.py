@@ -543,8 +543,13 @@ def hostile(kind):
         )
         proof = {"value": 10**6, "rounds": 5}
         if kind == "class-prices":
-            weights = [[list(range(1, 201))]]
-            proof = {"scale": 1, "classes": [[9, 200]], "weights": weights, "multipliers": [[1]]}
+            weights = [[list(range(1, 201))]] * 200
+            proof = {
+                "scale": 1,
+                "classes": [[9, 200]],
+                "weights": weights,
+                "multipliers": [[1]] * 200,
+            }
     elif kind == "walk-prices":
         instance = make_instance("separate-random", seed=100, settings={"n": 120})
         first = int(instance.arrival.min())
