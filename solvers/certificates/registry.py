@@ -12,8 +12,10 @@ from .blocks import BlocksProof, ContinuousBlocksProof, SeparateBlocksProof
 from .continuous.batch_length_prices import BatchLengthPriceProof
 from .continuous.continuous_search import ContinuousSearch
 from .continuous.simple import ContinuousBound
+from .mixed.class_prices import ClassPriceProof
 from .mixed.combinatorial import CombinatorialBound
 from .mixed.configuration_prices import ConfigurationPriceProof
+from .mixed.equal_requests import EqualRequestsProof
 from .mixed.exhaustive_search import ExhaustiveSearch
 from .mixed.knapsack_prices import KnapsackPriceProof
 from .mixed.memory_prices import MemoryPriceProof
@@ -35,6 +37,8 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
             KnapsackPriceProof,
             ConfigurationPriceProof,
             ExhaustiveSearch,
+            EqualRequestsProof,
+            ClassPriceProof,
             RoundPriceProof,
             WalkPriceProof,
             WaitsAndStallsProof,

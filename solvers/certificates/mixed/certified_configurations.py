@@ -200,6 +200,27 @@ class PricedTypes:
         return weight
 
 
+def heaviest_weight(weight: IntArray, size: IntArray, to_go: IntArray, M: int, clock: Clock) -> int:
+    """Largest weight of a configuration of types by falling r; no sum may reach 2^62.
+
+    Raises
+    ------
+    InputError
+        If M is too large for the dynamic program.
+    OutOfTime
+        If the clock runs out.
+    """
+    if (M // 2 + 1) * (M + 1) > LARGEST_TABLE:
+        raise InputError(
+            f"kv_capacity: configuration prices are for (M/2 + 1)·(M + 1) ≤ {LARGEST_TABLE}, "
+            f"found M = {M}"
+        )
+    best = np.empty((M // 2 + 1, M + 1), dtype=np.int64)
+    found = int(_heaviest(weight, size, to_go, M, best, clock.expired))
+    clock.check()
+    return found
+
+
 @njit(cache=True, nogil=True)
 def _heaviest(
     weight: Sequence[int] | IntArray,

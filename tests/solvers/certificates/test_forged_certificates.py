@@ -26,6 +26,7 @@ from batchprophet.solvers.certificates.mixed.memory_prices import MemoryPricePro
 from batchprophet.solvers.certificates.registry import PROOF_KINDS
 from batchprophet.solvers.certificates.separate.waits_and_stalls import WaitsAndStallsProof
 from batchprophet.solvers.certificates.verification import verify
+from batchprophet.solvers.mixed.bounds.class_prices import class_prices
 from batchprophet.solvers.mixed.bounds.combinatorial import all_bounds
 from batchprophet.solvers.mixed.bounds.configuration import configuration_prices
 from batchprophet.solvers.mixed.bounds.knapsack_prices import knapsack_price_bound
@@ -95,6 +96,10 @@ def honest_mixed(instance, best):
     yield knapsacks.value, knapsacks.proof.to_record()
     for name, value in all_bounds(instance, "latency"):
         yield value, {"kind": "combinatorial", "name": name}
+    of_classes = class_prices(instance, schedule, steps=10)
+    yield of_classes[0], of_classes[1].to_record()
+    if len(set(zip(instance.prompt.tolist(), instance.output.tolist(), strict=True))) == 1:
+        yield best, {"kind": "equal-requests", "value": best, "rounds": 1}
     free = {"scale": 1, "first": 1, "prices": [0, 0], "shares": []}
     yield instance.output.sum(), {"kind": "round-prices", **free}
     for kind in ("exhaustive-search", "path-search"):
@@ -231,6 +236,17 @@ def by_chance(rng, instance, objective, value):
         return {
             "kind": str(kind), "scale": 8, "first": int(rng.integers(1, 5)), "prices": prices,
             "shares": shares if objective == "makespan" else [],
+        }  # fmt: skip
+    if kind == "equal-requests":
+        return {"kind": str(kind), "value": int(value + rng.choice([0, 1, 5])), "rounds": 1}
+    if kind == "class-prices":
+        kinds = zip(instance.prompt.tolist(), instance.output.tolist(), strict=True)
+        classes = sorted(map(list, set(kinds)))
+        weights = [[rng.integers(0, 5, o).tolist() for _, o in classes]]
+        prices = rng.integers(0, 4, int(rng.integers(0, 20))).tolist()
+        return {
+            "kind": str(kind), "scale": 8, "classes": classes, "weights": weights,
+            "multipliers": [prices],
         }  # fmt: skip
     table = table_by_chance(rng, instance)
     if kind == "configuration-prices":
@@ -521,6 +537,19 @@ def hostile(kind):
         rounds = [{"first": 1, "last": 4000, "prices": [[0, *range(1, 201)]]}]
         proof = {"scale": 1, "types": types, "rounds": rounds}
         proof |= {} if kind == "configuration-prices" else {"value": 100}
+    elif kind in ("equal-requests", "class-prices"):
+        instance = Instance(
+            gpu=Gpu(kv_capacity=6000), arrival=[0] * 40, prompt=[9] * 40, output=[200] * 40
+        )
+        proof = {"value": 10**6, "rounds": 5}
+        if kind == "class-prices":
+            weights = [[list(range(1, 201))]] * 200
+            proof = {
+                "scale": 1,
+                "classes": [[9, 200]],
+                "weights": weights,
+                "multipliers": [[1]] * 200,
+            }
     elif kind == "walk-prices":
         instance = make_instance("separate-random", seed=100, settings={"n": 120})
         first = int(instance.arrival.min())
