@@ -78,17 +78,22 @@ class Stage:
         About this many.
     steps : int
         Before the next stage; a share of all if steps are limited.
+    first, last : float
+        Lengths of steps at its beginning and at its end.
     """
 
     intervals: int
     moves: int
     steps: int
+    first: float = 0.1
+    last: float = 0.05
 
 
 #: Coarse to fine.
 STAGES = (
-    Stage(24, 13, 60), Stage(47, 13, 30), Stage(94, 13, 30), Stage(188, 13, 40),
-    Stage(376, 13, 120), Stage(752, 13, 400),
+    Stage(24, 13, 60, 0.2, 0.08), Stage(47, 13, 30, 0.1, 0.05), Stage(94, 13, 30, 0.08, 0.04),
+    Stage(188, 13, 40, 0.05, 0.02), Stage(376, 13, 120, 0.03, 0.015),
+    Stage(752, 13, 400, 0.02, 0.01),
 )  # fmt: skip
 
 #: The coarsest intervals are at most this part of the mean latency.
@@ -102,9 +107,6 @@ LIMITED = 3
 
 #: By clock, a stage is begun if there is time for this many steps, each of `GROWTH` times the last.
 LEAST_STEPS, GROWTH = 12, 4.5
-
-#: Lengths of steps at the beginning of the first stage and of the others, and at the end of one.
-FIRST_RATE, RATE, LAST_RATE = 0.2, 0.08, 0.05
 
 #: Length of a step at the very end.
 END_RATE = 0.01
@@ -334,14 +336,15 @@ class _Ascent:
         if plan.number == 0:  # a bound at once; and compiled code is loaded before times count
             yield self.best
         began, length = time.monotonic(), max(plan.left(), 1e-9)
-        first = RATE if plan.number else FIRST_RATE
-        last = END_RATE if plan.is_last and plan.steps else LAST_RATE
+        stage = plan.stages[plan.number]
+        first, last = stage.first, END_RATE if plan.is_last and plan.steps else stage.last
         while self.taken < plan.target:
             done, used = self.taken / plan.target, (time.monotonic() - began) / length
+            end = last
             if used > done:
-                done, last = used, END_RATE
+                done, end = used, min(END_RATE, last)
             heat = HEATS[0] * (HEATS[1] / HEATS[0]) ** done
-            if not self._step(first * (last / first) ** done, heat):
+            if not self._step(first * (end / first) ** done, heat):
                 break
         if self.bound > shown:
             shown = self.bound
@@ -351,7 +354,7 @@ class _Ascent:
             return
         began, length, look = time.monotonic(), plan.left(), 0.5
         while (done := (time.monotonic() - began) / length) < 1:
-            if not self._step(last * (END_RATE / last) ** done, HEATS[1]):
+            if not self._step(last * (min(END_RATE, last / 2) / last) ** done, HEATS[1]):
                 break
             if done >= look and self.bound > shown + 1e-3 * abs(shown):
                 yield self.best
