@@ -324,8 +324,8 @@ class _Ascent:
         """
         ratio = problem.grid.delta / self.delta
         _, mean, square, steps = self.state
-        each = (_refined(x, problem, ratio) for x in (self.best, mean, square))
-        return _State(*each, steps)
+        v, mean, square = (_refined(x, problem, ratio) for x in (self.best, mean, square))
+        return _State(v, mean, square, steps)
 
     def run(self) -> Iterator[Variables]:
         """Take the steps of the stage, and all that there is time for if no finer one follows.
