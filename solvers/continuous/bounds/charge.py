@@ -52,6 +52,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
@@ -77,17 +78,22 @@ class Stage:
         About this many.
     steps : int
         Before the next stage; a share of all if steps are limited.
+    first, last : float
+        Lengths of steps at its beginning and at its end.
     """
 
     intervals: int
     moves: int
     steps: int
+    first: float = 0.1
+    last: float = 0.05
 
 
 #: Coarse to fine.
 STAGES = (
-    Stage(24, 13, 80), Stage(47, 13, 40), Stage(94, 13, 40), Stage(188, 13, 100),
-    Stage(376, 13, 400),
+    Stage(24, 13, 60, 0.2, 0.08), Stage(47, 13, 30, 0.1, 0.05), Stage(94, 13, 30, 0.08, 0.04),
+    Stage(188, 13, 40, 0.05, 0.02), Stage(376, 13, 120, 0.03, 0.015),
+    Stage(752, 13, 400, 0.02, 0.01),
 )  # fmt: skip
 
 #: The coarsest intervals are at most this part of the mean latency.
@@ -100,16 +106,19 @@ MOST_SHARES = 2**24
 LIMITED = 3
 
 #: By clock, a stage is begun if there is time for this many steps, each of `GROWTH` times the last.
-LEAST_STEPS, GROWTH = 15, 4.5
-
-#: Lengths of steps at the beginning of the first stage and of the others, and at the end of one.
-FIRST_RATE, RATE, LAST_RATE = 0.15, 0.08, 0.05
+LEAST_STEPS, GROWTH = 12, 4.5
 
 #: Length of a step at the very end.
 END_RATE = 0.01
 
+#: Steps over which gradients and their squares are averaged.
+MEMORY = 10
+
+#: What is added to a mean slope, of the three prices and of shares, so that steps stay short.
+LEAST_SLOPES = (1e-3, 1e-3, 1e-3, 1e-5)
+
 #: Temperature (in intervals) at the beginning and the end of a stage.
-HEATS = (0.03, 0.002)
+HEATS = (0.004, 0.0008)
 
 
 def charge_bound(
@@ -171,10 +180,10 @@ def charge_bound(
             delta = max(1, int(end / (finer * stage.intervals)))
             problem = _grid(instance, delta, stage.moves, end, weight)
             if ascent is None:
-                v = _start(problem, completion)
+                state = _begin(_start(problem, completion))
             else:
-                v = _refined(ascent.best, problem, delta / ascent.delta)
-            ascent = _Ascent(Evaluator(problem, pool), v, plan)
+                state = ascent.on_grid(problem)
+            ascent = _Ascent(Evaluator(problem, pool), state, plan)
             for found in ascent.run():
                 proof = proof_of(problem, found)
                 began = time.monotonic()
@@ -282,17 +291,41 @@ def _refined(v: Variables, problem: Problem, ratio: float) -> Variables:
     return Variables(gpu, kv, seat, shares)
 
 
+class _State(NamedTuple):
+    """Variables, the running means of their gradients and of the squares, and steps so far."""
+
+    v: Variables
+    mean: Variables
+    square: Variables
+    steps: int
+
+
+def _begin(v: Variables) -> _State:
+    nothing = Variables(*(np.zeros_like(x) for x in v))
+    return _State(v, nothing, nothing, 0)
+
+
 class _Ascent:
     """Adam (arXiv 1412.6980) on the logarithms and logits, its rate and its heat falling."""
 
-    def __init__(self, evaluator: Evaluator, v: Variables, plan: _Plan) -> None:
-        self.evaluator, self.v, self.best, self.plan = evaluator, v, v, plan
+    def __init__(self, evaluator: Evaluator, state: _State, plan: _Plan) -> None:
+        self.evaluator, self.state, self.best, self.plan = evaluator, state, state.v, plan
         self.delta = evaluator.problem.grid.delta
         self.unit = self.delta * _unit(evaluator.problem)
         self.bound, self.taken = -np.inf, 0
         self.has_gone_on = False
-        self.mean = [np.zeros_like(x) for x in v]
-        self.square = [np.zeros_like(x) for x in v]
+
+    def on_grid(self, problem: Problem) -> _State:
+        """Return the best variables and the latest means on another grid.
+
+        Gradients are in units of an interval's cost, so that means hold on any grid. Without them
+        the first steps are as long for shares that hardly matter as for any other, and the bound
+        falls before it rises.
+        """
+        ratio = problem.grid.delta / self.delta
+        _, mean, square, steps = self.state
+        v, mean, square = (_refined(x, problem, ratio) for x in (self.best, mean, square))
+        return _State(v, mean, square, steps)
 
     def run(self) -> Iterator[Variables]:
         """Take the steps of the stage, and all that there is time for if no finer one follows.
@@ -301,16 +334,17 @@ class _Ascent:
         """
         plan, shown = self.plan, -np.inf
         if plan.number == 0:  # a bound at once; and compiled code is loaded before times count
-            yield self.v
+            yield self.best
         began, length = time.monotonic(), max(plan.left(), 1e-9)
-        first = RATE if plan.number else FIRST_RATE
-        last = END_RATE if plan.is_last and plan.steps else LAST_RATE
+        stage = plan.stages[plan.number]
+        first, last = stage.first, END_RATE if plan.is_last and plan.steps else stage.last
         while self.taken < plan.target:
             done, used = self.taken / plan.target, (time.monotonic() - began) / length
+            end = last
             if used > done:
-                done, last = used, END_RATE
+                done, end = used, min(END_RATE, last)
             heat = HEATS[0] * (HEATS[1] / HEATS[0]) ** done
-            if not self._step(first * (last / first) ** done, heat):
+            if not self._step(first * (end / first) ** done, heat):
                 break
         if self.bound > shown:
             shown = self.bound
@@ -320,7 +354,7 @@ class _Ascent:
             return
         began, length, look = time.monotonic(), plan.left(), 0.5
         while (done := (time.monotonic() - began) / length) < 1:
-            if not self._step(last * (END_RATE / last) ** done, HEATS[1]):
+            if not self._step(last * (min(END_RATE, last / 2) / last) ** done, HEATS[1]):
                 break
             if done >= look and self.bound > shown + 1e-3 * abs(shown):
                 yield self.best
@@ -330,20 +364,22 @@ class _Ascent:
 
     def _step(self, rate: float, heat: float) -> bool:
         """Take a step, unless the time is up within it."""
-        found = self.evaluator.evaluate(self.v, heat * self.unit, self.plan.is_over)
+        v, mean, square, steps = self.state
+        found = self.evaluator.evaluate(v, heat * self.unit, self.plan.is_over)
         if found is None:
             return False
         self.taken += 1
         if found.bound > self.bound:
-            self.bound, self.best = found.bound, self.v
-        moved = []
-        for q, (x, gradient) in enumerate(zip(self.v, found.gradient, strict=True)):
-            g = gradient / self.unit
-            self.mean[q] += 0.1 * (g - self.mean[q])
-            self.square[q] += 0.1 * (g * g - self.square[q])
-            size = np.sqrt(self.square[q] / (1 - 0.9**self.taken)) + (1e-5 if q == 3 else 1e-3)
-            moved.append(x + rate * self.mean[q] / (1 - 0.9**self.taken) / size)
-        self.v = Variables(*moved)
+            self.bound, self.best = found.bound, v
+        g = [each / self.unit for each in found.gradient]
+        mean = Variables(*(m + (x - m) / MEMORY for m, x in zip(mean, g, strict=True)))
+        square = Variables(*(q + (x * x - q) / MEMORY for q, x in zip(square, g, strict=True)))
+        begun = 1 - (1 - 1 / MEMORY) ** (steps + 1)
+        moved = (
+            x + rate * (m / begun) / (np.sqrt(q / begun) + least)
+            for x, m, q, least in zip(v, mean, square, LEAST_SLOPES, strict=True)
+        )
+        self.state = _State(Variables(*moved), mean, square, steps + 1)
         return True
 
 

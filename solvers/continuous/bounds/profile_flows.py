@@ -29,7 +29,6 @@ from .profiles import (
     Room,
     _last_rows,
     _most_moves,
-    _prompt,
     _read_price,
     _rows,
     enter,
@@ -245,76 +244,102 @@ def _pay_bend(
 
 
 @njit(cache=True, nogil=True)
+def _begin(
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, length: float,
+    goes: float, temperature: float, room: Room, add: Prices, add_e: Lengths,
+) -> None:  # fmt: skip
+    """Divide the flow whose prompt is read in an interval, and pay for the prompt."""
+    N, first, time = levels.offset[i + 1] - levels.offset[i] - 1, levels.first[i], levels.time[i]
+    costs = room.costs
+    _pay_chunks(prices, e, grid, k, levels.work[i], goes, add, add_e)
+    L, c0 = prices.gpu[k], grid.c0_prompt
+    share = prices.request_share[i, k] + prices.seat_share[k]
+    tokens = (prices.token_share[k] + prices.kv_share[k]) * levels.prompt[i]
+    add.gpu[k] += goes * c0 * (levels.jobs[i] * share + tokens)
+    add.request_share[i, k] += goes * L * c0 * levels.jobs[i]
+    add.seat_share[k] += goes * L * c0 * levels.jobs[i]
+    add.token_share[k] += goes * L * c0 * levels.prompt[i]
+    add.kv_share[k] += goes * L * c0 * levels.prompt[i]
+    for s in range(2 if first < 1 else 1):
+        x = min(s, N)
+        count = enter(levels, e, grid, i, k, x, length, time, room.rows, room.held[k + 1], costs)
+        _divide(costs, count, temperature, goes * (first if s == 0 else 1 - first))
+        _pay_enter(
+            levels, prices, e, grid, i, k, x, length, time, costs, count, room, add, add_e
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _from_dropped(
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, x: int,
+    temperature: float, room: Room, add: Prices, add_e: Lengths,
+) -> None:  # fmt: skip
+    """Divide the flow that is dropped at a level."""
+    costs, flow, dropped = room.costs, room.flow, room.dropped[k + 1]
+    again = room.rows[_AGAIN, x]
+    count = enter(
+        levels, e, grid, i, k, x, grid.delta, 0.0, room.rows, room.held[k + 1], costs
+    )  # fmt: skip
+    for m in range(count):
+        costs[m] += again
+    costs[count] = levels.weight[i] * grid.delta + dropped[x]
+    _divide(costs, count + 1, temperature, flow[1, x])
+    flow[3, x] += costs[count]
+    back = np.sum(costs[:count])
+    _pay_chunks(prices, e, grid, k, levels.again[levels.offset[i] + x], back, add, add_e)
+    _pay_enter(
+        levels, prices, e, grid, i, k, x, grid.delta, 0.0, costs, count, room, add, add_e
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _is_there(flow: FloatArray, low: int, N: int) -> tuple[int, int]:
+    """Return the first and the last level with a flow; N and −1 where there is none."""
+    first, last = N, -1
+    for x in range(low, N):
+        if flow[0, x] > _LEAST or flow[1, x] > _LEAST:
+            first, last = min(first, x), x
+    return first, last
+
+
+@njit(cache=True, nogil=True)
 def spread(
     levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, last: int, temperature: float,
     room: Room, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
     """Add what the flows of a request pay, after `cheapest` of the same arguments."""
-    p = levels.offset[i]
-    N = levels.offset[i + 1] - p - 1
-    w, first = levels.weight[i], levels.first[i]
-    delta = grid.delta
+    N, w = levels.offset[i + 1] - levels.offset[i] - 1, levels.weight[i]
+    delta, flow = grid.delta, room.flow
     start = int(levels.arrival[i] // delta)
     last = max(start, min(last, grid.intervals))
-    flow, rows, costs = room.flow, room.rows, room.costs
     flow[:, : N + 1] = 0.0
     waiting = 1.0
-    low = N
     for k in range(start, last):
-        _rows(levels, prices, e, grid, i, k, rows)
-        _last_rows(levels, e, grid, i, k, rows)
-        held, dropped = room.held[k + 1], room.dropped[k + 1]
+        goes = 0.0
+        length = delta if k > start else (k + 1) * delta - levels.arrival[i]
         if waiting > _LEAST:
-            length = delta if k > start else (k + 1) * delta - levels.arrival[i]
-            time = levels.time[i]
-            going = _prompt(levels, prices, e, grid, i, k)
-            for s in range(2 if first < 1 else 1):
-                x = min(s, N)
-                count = enter(levels, e, grid, i, k, x, length, time, rows, held, costs)
-                going += (first if s == 0 else 1 - first) * np.min(costs[:count])
-            costs[0], costs[1] = w * length + room.waiting[k + 1], going
-            _divide(costs, 2, temperature, waiting)
-            waiting, goes = costs[0], costs[1]
-            if goes > _LEAST:
-                low = 0
-                _pay_chunks(prices, e, grid, k, levels.work[i], goes, add, add_e)
-                L = prices.gpu[k]
-                share = prices.request_share[i, k] + prices.seat_share[k]
-                tokens = (prices.token_share[k] + prices.kv_share[k]) * levels.prompt[i]
-                c0 = grid.c0_prompt
-                add.gpu[k] += goes * c0 * (levels.jobs[i] * share + tokens)
-                add.request_share[i, k] += goes * L * c0 * levels.jobs[i]
-                add.seat_share[k] += goes * L * c0 * levels.jobs[i]
-                add.token_share[k] += goes * L * c0 * levels.prompt[i]
-                add.kv_share[k] += goes * L * c0 * levels.prompt[i]
-                for s in range(2 if first < 1 else 1):
-                    x = min(s, N)
-                    count = enter(levels, e, grid, i, k, x, length, time, rows, held, costs)
-                    _divide(costs, count, temperature, goes * (first if s == 0 else 1 - first))
-                    _pay_enter(
-                        levels, prices, e, grid, i, k, x, length, time, costs, count, room,
-                        add, add_e,
-                    )  # fmt: skip
-        for x in range(low, N):
+            room.costs[0], room.costs[1] = w * length + room.waiting[k + 1], room.going[k]
+            _divide(room.costs, 2, temperature, waiting)
+            waiting, goes = room.costs[0], room.costs[1]
+        low, high = _is_there(flow, 0, N)
+        if goes > _LEAST:
+            low, high = 0, max(high, min(1, N))
+        if low > high:
+            continue
+        _rows(levels, prices, e, grid, i, k, room.rows, low, high)
+        _last_rows(levels, e, grid, i, k, room.rows, low, high)
+        if goes > _LEAST:
+            _begin(
+                levels, prices, e, grid, i, k, length, goes, temperature, room, add, add_e
+            )  # fmt: skip
+        for x in range(low, min(high + 1, N)):
             if flow[0, x] > _LEAST:
                 _pay_bend(levels, prices, i, k, x, flow[0, x], add)
                 _from_held(levels, prices, e, grid, i, k, x, room, temperature, add, add_e)
-        for x in range(low, N):
+        for x in range(low, min(high + 1, N)):
             if flow[1, x] > _LEAST:
-                again = rows[_AGAIN, x]
-                count = enter(levels, e, grid, i, k, x, delta, 0.0, rows, held, costs)
-                for m in range(count):
-                    costs[m] += again
-                costs[count] = w * delta + dropped[x]
-                _divide(costs, count + 1, temperature, flow[1, x])
-                flow[3, x] += costs[count]
-                back = np.sum(costs[:count])
-                at = levels.again[p + x]
-                _pay_chunks(prices, e, grid, k, at, back, add, add_e)
-                _pay_enter(
-                    levels, prices, e, grid, i, k, x, delta, 0.0, costs, count, room, add, add_e
-                )  # fmt: skip
-        for x in range(N + 1):
+                _from_dropped(levels, prices, e, grid, i, k, x, temperature, room, add, add_e)
+        for x in range(low, N + 1):
             flow[0, x], flow[1, x] = flow[2, x], flow[3, x]
             flow[2, x] = flow[3, x] = 0.0
     for x in range(N):

@@ -69,8 +69,8 @@ class Room(NamedTuple):
     ----------
     held, dropped : ndarray of float64, shape (K + 1, levels)
         Costs to go at the beginning of each interval.
-    waiting : ndarray of float64, shape (K + 1,)
-        The same before the prompt is read.
+    waiting, going : ndarray of float64, shape (K + 1,)
+        The same before the prompt is read, and if it is read in this interval.
     rows : ndarray of float64, shape (15, levels)
         Of one interval.
     costs : ndarray of float64
@@ -82,6 +82,7 @@ class Room(NamedTuple):
     held: FloatArray
     dropped: FloatArray
     waiting: FloatArray
+    going: FloatArray
     rows: FloatArray
     costs: FloatArray
     flow: FloatArray
@@ -91,7 +92,7 @@ def room_for(K: int, levels: int, moves: int) -> Room:
     """Return a workspace for requests of at most this many levels, and levels moved at once."""
     size = (K + 1, levels)
     return Room(
-        np.empty(size), np.empty(size), np.empty(K + 1), np.empty((15, levels)),
+        np.empty(size), np.empty(size), np.empty(K + 1), np.empty(K + 1), np.empty((15, levels)),
         np.empty(2 * moves + 8), np.zeros((4, levels)),
     )  # fmt: skip
 
@@ -127,9 +128,10 @@ def tempo(cost: float, long: float, pace: float, e: Lengths, k: int) -> tuple[fl
 
 @njit(cache=True, nogil=True)
 def _rows(
-    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, rows: FloatArray
-) -> None:
-    """Write what the levels of a request pay in an interval."""
+    levels: Levels, prices: Prices, e: Lengths, grid: Grid, i: int, k: int, rows: FloatArray,
+    low: int, high: int,
+) -> None:  # fmt: skip
+    """Write what the levels of a request from `low` to `high` pay in an interval, and the next."""
     p, q = levels.offset[i], levels.offset[i + 1]
     G, w = grid.step, levels.weight[i]
     L, nu, sigma = prices.gpu[k], prices.kv[k], prices.seat[k]
@@ -137,17 +139,19 @@ def _rows(
     token = L * (levels.c2[i] + levels.c0[i] * share) * G
     read = L * (levels.c3[i] + levels.c0[i] * prices.kv_share[k])
     again = L * (1 + e.slope[k, 0] * grid.c0_prompt / grid.c0)
-    for x in range(q - p):
+    high = min(high, q - p - 1)
+    for x in range(low, min(high + e.moved.shape[1], q - p)):
+        rows[_PAID, x] = token * x + read * levels.read[p + x]
+    for x in range(low, min(high + 2, q - p)):
         rows[_LONG, x] = L * levels.extra[i] * levels.work_before[p + x]
         rows[_HOLD, x] = grid.delta * (w + nu * levels.kv[p + x] + sigma)
         rows[_SQUARE, x] = nu * G * G * levels.pace[p + x] / 2
         light, pace = nu * levels.kv_before[p + x] + sigma, levels.pace[p + x]
         rows[_LIGHT, x] = grid.delta * light
         rows[_MOVE, x] = G * tempo(light, rows[_LONG, x], pace, e, k)[0]
-        rows[_PAID, x] = token * x + read * levels.read[p + x]
         rows[_AGAIN, x] = again * levels.again[p + x]
         rows[_STEEP, x] = rows[_LIGHT, x] / rows[_LONG, x] if rows[_LONG, x] > 0 else np.inf
-    for x in range(q - p - 1):
+    for x in range(low, min(high + 1, q - p - 1)):
         rows[_STEEP, x] = max(rows[_STEEP, x], rows[_STEEP, x + 1])
 
 
@@ -175,11 +179,14 @@ def _most_moves(levels: Levels, e: Lengths, grid: Grid, i: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _last_rows(levels: Levels, e: Lengths, grid: Grid, i: int, k: int, rows: FloatArray) -> None:
-    """Write what a level costs at the end, from where the end is in reach."""
+def _last_rows(
+    levels: Levels, e: Lengths, grid: Grid, i: int, k: int, rows: FloatArray, low: int, high: int
+) -> None:
+    """Write what levels from `low` to `high` cost at the end, from where the end is in reach."""
     N = levels.offset[i + 1] - levels.offset[i] - 1
     w, after = levels.weight[i], 0.0
-    for x in range(N, max(0, N - _most_moves(levels, e, grid, i)) - 1, -1):
+    low = max(low, N - _most_moves(levels, e, grid, i))
+    for x in range(min(N, high + 1), low - 1, -1):
         cost, long = w + rows[_LIGHT, x] / grid.delta, rows[_LONG, x]
         pace = levels.pace[levels.offset[i] + x]
         rows[_LAST, x] = grid.step * tempo(cost, long, pace, e, k)[0]
@@ -219,7 +226,7 @@ def _ways(
     rows: FloatArray,
 ) -> None:
     """Write the rows of an interval, from the costs to go after it."""
-    _rows(levels, prices, e, grid, i, k, rows)
+    _rows(levels, prices, e, grid, i, k, rows, 0, levels.kv.size)
     N = levels.offset[i + 1] - levels.offset[i] - 1
     moves = _most_moves(levels, e, grid, i)
     long, square, light = rows[_LONG], rows[_SQUARE], rows[_LIGHT]
@@ -241,7 +248,7 @@ def _ways(
             c = c if line >= steep[x] else min(c, move[x] * m)
             enter[x] = min(enter[x], c + ahead_held[x + m])
             drop[x] = min(drop[x], c + ahead_dropped[x + m])
-    _last_rows(levels, e, grid, i, k, rows)
+    _last_rows(levels, e, grid, i, k, rows, 0, N)
     time = levels.weight[i] * grid.delta
     for m in range(1, min(moves, N) + 1):
         x = N - m
@@ -325,6 +332,7 @@ def cheapest(
         length = delta if k > start else (k + 1) * delta - levels.arrival[i]
         going = _after_prompt(levels, e, grid, i, k, length, rows, held[k + 1], room.costs)
         going += _prompt(levels, prices, e, grid, i, k)
+        room.going[k] = going
         waiting[k] = min(w * length + waiting[k + 1], going)
         before, now = _read_price(levels, prices, i, k - 1), _read_price(levels, prices, i, k)
         bend = max(0.0, before - now) if k > start else 0.0

@@ -14,6 +14,7 @@ from batchprophet.models.continuous.schedule import Batch, ContinuousSchedule
 from batchprophet.models.durations import batch_durations
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.solvers.certificates.clock import Clock
+from batchprophet.solvers.continuous.bounds import charge
 from batchprophet.solvers.continuous.bounds.charge import Stage, charge_bound, proof_of
 from batchprophet.solvers.continuous.bounds.levels import law_of, levels_of
 from batchprophet.solvers.continuous.bounds.multipliers import Evaluator, Variables, problem_of
@@ -155,6 +156,34 @@ def test_the_same_steps_give_the_same_bounds():
 def test_it_stops_when_told():
     instance, _ = known(7)
     assert list(charge_bound(instance, one_by_one(instance), steps=10**9, stop=lambda: True)) == []
+
+
+def test_a_stage_on_time_takes_its_own_steps_and_the_next_goes_on_with_its_means(monkeypatch):
+    # By clock: 24 steps take no noticeable part of an hour, so nothing hurries.
+    instance, _ = known(7)
+    stages = (Stage(3, 3, 12, 0.2, 0.08), Stage(6, 3, 12, 0.1, 0.05), Stage(9, 3, 12))
+    seen = []
+    step = charge._Ascent._step
+
+    def watched(self, rate, heat):
+        largest = max(float(np.abs(x).max()) for x in self.state.mean)
+        seen.append((self.plan.number, self.state.steps, rate, largest))
+        return step(self, rate, heat)
+
+    monkeypatch.setattr(charge._Ascent, "_step", watched)
+    list(
+        charge_bound(
+            instance, one_by_one(instance), seconds=3600.0, stages=stages,
+            stop=lambda: len(seen) > 24,
+        )
+    )  # fmt: skip
+    for number, stage in enumerate(stages[:2]):
+        own = [row for row in seen if row[0] == number]
+        assert len(own) == stage.steps
+        assert own[1][2] > 0.9 * stage.first
+        assert stage.last <= own[-1][2] < 1.1 * stage.last
+    assert [steps for _, steps, _, _ in seen[:25]] == list(range(25))
+    assert seen[0][3] == 0 < seen[12][3]
 
 
 def test_the_gradient_is_the_slope_of_the_bound():
