@@ -3,9 +3,11 @@ from .api import compare as compare
 from .api import compare_both as compare_both
 from .api import convert as convert
 from .api import demo as demo
+from .api import export_model as export_model
 from .api import load as load
 from .api import make as make
 from .api import policies as policies
+from .api import read_solution as read_solution
 from .api import simulate as simulate
 from .api import solve as solve
 from .audits.api import audit as audit

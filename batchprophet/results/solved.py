@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..models.errors import InputError
 from ..models.figures import Figures
@@ -20,6 +20,9 @@ from .regimes import speed_gap
 from .scheduled import PathLike, Scheduled, lines
 from .shown import Shown
 
+if TYPE_CHECKING:
+    from ..solvers.extended import Constrained
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Solved(Scheduled, Shown):
@@ -31,10 +34,13 @@ class Solved(Scheduled, Shown):
         The instance.
     solution : Solution
         Schedule, exact objective, proved bound, status, method and seconds.
+    constrained : Constrained or None
+        What is known of a caller's constraints, where there were any: they are obeyed.
     """
 
     instance: Instance
     solution: Solution[Any]
+    constrained: Constrained | None = None
 
     @property
     def schedule(self) -> Schedule:  # type: ignore[override]  # read-only here
@@ -59,9 +65,23 @@ class Solved(Scheduled, Shown):
             ("gap", gap),
             *([] if not speed else [("gap as speed", speed_text(speed))]),
             ("status", solution.status),
+            *self._constrained_facts(),
             ("method", solution.method),
             ("seconds", tables.seconds_text(solution.seconds)),
         ]
+
+    def _constrained_facts(self) -> list[tuple[str, str]]:
+        """Return what is known with a caller's constraints, and which bound has a certificate."""
+        if self.constrained is None:
+            return []
+        certificate, bound = self.solution.certificate, self.solution.bound
+        if certificate is None:
+            said = "no bound; the bound above is HiGHS's word"
+        else:
+            said = f"{self._text(certificate.bound)} without the constraints, so with them too"
+            if certificate.bound != bound:
+                said += "; the bound above is HiGHS's word"
+        return [*self.constrained.facts(), ("certified", said)]
 
     def _text(self, value: Exact | None) -> str:
         """Say a value of the objective, in milliseconds where times are shown in them."""
@@ -93,10 +113,12 @@ class Solved(Scheduled, Shown):
     def to_record(self) -> dict[str, Any]:
         """Return the solution as the object that is written, and that ``--json`` prints."""
         record, speed = self.solution.to_record(), self.speed_equivalent_gap
-        if speed is None:
-            return record
         schedule = record.pop("schedule")  # last, since it is long
-        return record | {"speed_equivalent_gap": speed, "schedule": schedule}
+        if speed is not None:
+            record["speed_equivalent_gap"] = speed
+        if self.constrained is not None:
+            record["extension"] = self.constrained.to_record()
+        return record | {"schedule": schedule}
 
     def save(self, path: PathLike) -> None:
         """Write ``solution.json``."""

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from os import PathLike
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from ...models.instance import Instance
 from ...models.mixed.regime import MIXED as RULES
 from ...models.mixed.schedule import MixedSchedule
 from ..best_so_far import BestSoFar
 from ..certificates.mixed.combinatorial import CombinatorialBound
+from ..extendable import Extendable
 from ..machines import Machines
 from ..recipe import Options, Recipe
 from .bounds.combinatorial import all_bounds
@@ -24,6 +24,9 @@ from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove
 from .list_scheduling.incumbents import list_schedules
 from .milp_size import is_applicable
 from .parts import mixed_parts
+
+if TYPE_CHECKING:
+    import pyomo.environ as pyo
 
 Search = BestSoFar[MixedSchedule]
 
@@ -94,14 +97,17 @@ def _compile(instance: Instance | None, announce: Callable[[], None]) -> None:
     compile_engine(instance, announce)
 
 
-def _write_model(
-    instance: Instance, path: str | PathLike[str], *, objective: str, formulation: str
-) -> None:
+def _extendable() -> Extendable[MixedSchedule]:
+    from .milp import EXTENDABLE
+
+    return EXTENDABLE
+
+
+def _build_model(instance: Instance, objective: str, formulation: str) -> pyo.ConcreteModel:
     from ...models.mixed.milp.formulation import build_model
-    from ...models.model_file import write_model
 
     form = DEFAULT_FORM if formulation == "auto" else formulation
-    write_model(path, partial(build_model, instance, objective=objective, formulation=form))
+    return build_model(instance, objective=objective, formulation=form)
 
 
 def _machines(instance: Instance) -> Machines:
@@ -119,6 +125,7 @@ MIXED = Recipe(
     load=_load,
     compiled=_compiled,
     compile=_compile,
-    write_model=_write_model,
+    build_model=_build_model,
+    extendable=_extendable,
     prepare=_prepare,
 )
