@@ -229,7 +229,7 @@ def read_solution(
     extend: Extend | None = None,
     horizon: int | None = None,
 ) -> Schedule:
-    """Read the schedule in another solver's solution of an exported MILP.
+    r"""Read the schedule in another solver's solution of an exported MILP.
 
     What the schedule is worth is for `check`. It is the model's; without constraints its batches
     start as early as their order allows, which is never worse.
@@ -266,7 +266,7 @@ def read_solution(
     >>> instance = bp.Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "model.sol"
-    ...     _ = path.write_text("# Objective value = 7\\nx(0_0) 1\\nx(1_3) 1\\n")
+    ...     _ = path.write_text("# Objective value = 7\nx(0_0) 1\nx(1_3) 1\n")
     ...     bp.read_solution(instance, path)
     MixedSchedule(start=[0, 3])
     """

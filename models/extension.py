@@ -1,4 +1,4 @@
-"""Constraints that a caller adds to a MILP: what they may change, and whether a schedule obeys them.
+"""Constraints that a caller adds to a MILP: what they may change, and whether they are obeyed.
 
 A formulation with constraints added has fewer solutions. So a bound on the optimum of the instance
 still holds, as long as nothing of the formulation is taken away: `extended` refuses that. And
@@ -15,6 +15,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 from pyomo.core.base.component import ActiveComponent
+from pyomo.core.expr.visitor import identify_variables
 from pyomo.repn import generate_standard_repn
 
 from .errors import InputError
@@ -86,9 +87,9 @@ class Extension:
             if _outside(found, low, high, TOLERANCE):
                 return _said(variable.name, low, high, found)
         for row in self.constraints:
-            found, slack = _evaluated(row)
-            if _outside(found, row.lb, row.ub, slack):
-                return _said(row.name, row.lb, row.ub, found)
+            broken = broken_row(row)
+            if broken is not None:
+                return broken
         return None
 
     @property
@@ -129,6 +130,19 @@ def extended(model: pyo.ConcreteModel, extend: Extend) -> Extension:
         if not generate_standard_repn(row.body).is_linear():
             raise InputError(f"extend: expected linear constraints, found {row.name}")
     return added
+
+
+def broken_row(row: Any) -> str | None:
+    """Return what the present values of the variables break of a row, in words; None if nothing."""
+    found, slack = _evaluated(row)
+    if _outside(found, row.lb, row.ub, slack):
+        return _said(row.name, row.lb, row.ub, found)
+    return None
+
+
+def of_integers(row: Any) -> bool:
+    """Whether all variables of a row are integers."""
+    return not any(variable.is_continuous() for variable in identify_variables(row.body))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

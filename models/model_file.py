@@ -102,7 +102,7 @@ def _as_it_is() -> Iterator[None]:
 @contextmanager
 def _minimised(model: pyo.ConcreteModel) -> Iterator[None]:
     """Put the negative of an objective that is maximised in its place, for a while."""
-    goals = [goal for goal in model.component_data_objects(pyo.Objective, active=True)]
+    goals = list(model.component_data_objects(pyo.Objective, active=True))
     if len(goals) != 1 or goals[0].sense == pyo.minimize:
         yield
         return

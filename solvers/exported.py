@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Generic
 
+import pyomo.environ as pyo
+
 from ..models.errors import InputError
-from ..models.extension import Extend, Extension, extended
+from ..models.extension import Extend, Extension, broken_row, extended, of_integers
 from ..models.instance import Instance
 from ..models.model_file import names_in_files, write_model
 from ..models.regime import ScheduleType
@@ -64,8 +66,8 @@ class Exported(Generic[ScheduleType]):
         unknown = [name for name in values if name not in names]
         if unknown:
             raise InputError(
-                f"{where}: {unknown[0]}: no variable of {self.model.name!r}; give the options with "
-                "which the model was exported (--model, --objective, --formulation, --extend, "
+                f"{where}: {unknown[0]}: no variable of the model ({self._title}); give the "
+                "options with which it was exported (--model, --objective, --formulation, --extend, "
                 "--horizon)"
             )
         at = {id(variable): values.get(name, 0.0) for name, variable in names.items()}
@@ -77,6 +79,8 @@ class Exported(Generic[ScheduleType]):
         def value(variable: Any) -> float:
             return float(variable.value) if variable.fixed else at[id(variable)]
 
+        self._require_rows(value, where)
+
         assert self.recipe.extendable is not None
         milps = self.recipe.extendable()
         read = milps.read(self.instance, self.model, value, as_placed=self.added is not None)
@@ -84,6 +88,20 @@ class Exported(Generic[ScheduleType]):
         if self.added is not None:
             self._require_obeyed(schedule, value, where)
         return schedule
+
+    @property
+    def _title(self) -> str:
+        return str(self.model.name).strip("'")
+
+    def _require_rows(self, value: Any, where: str) -> None:
+        """Refuse values that break a row of integer variables: a request without a start, say."""
+        for variable in self.model.component_data_objects(pyo.Var):
+            if not variable.fixed and not variable.is_continuous():
+                variable.set_value(round(value(variable)), skip_validation=True)
+        for row in self.model.component_data_objects(pyo.Constraint, active=True):
+            broken = broken_row(row) if of_integers(row) else None
+            if broken is not None:
+                raise InputError(f"{where}: the values break {broken}")
 
     def _require_obeyed(self, schedule: ScheduleType, value: Any, where: str) -> None:
         assert self.added is not None

@@ -24,8 +24,8 @@ def read_glpk(lines: Lines) -> SolverSolution:
 
     Examples
     --------
-    >>> head = ["Problem:", "Status: INTEGER OPTIMAL", "   No. Column name    Activity", "------ -"]
-    >>> rows = ["     1 x(0_0)       *      1      0      1", "     2 ONE_VAR_CONSTANT", "   1   1   ="]
+    >>> head = ["Problem:", "Status: INTEGER OPTIMAL", "   No. Column name    Activity", "---"]
+    >>> rows = ["  1 x(0_0)   *      1      0      1", "  2 ONE_VAR_CONSTANT", "     1    1   ="]
     >>> read_glpk(Lines("a.sol", [*head, *rows, ""])).values
     {'x(0_0)': 1.0, 'ONE_VAR_CONSTANT': 1.0}
 

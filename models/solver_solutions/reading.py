@@ -30,7 +30,7 @@ CONSTANT = "ONE_VAR_CONSTANT"
 
 
 def read_values(path: str | os.PathLike[str]) -> SolverSolution:
-    """Read the values of the variables in a solver's solution file.
+    r"""Read the values of the variables in a solver's solution file.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def read_values(path: str | os.PathLike[str]) -> SolverSolution:
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "model.sol"
-    ...     _ = path.write_text("# Objective value = 7\\nx(0_0) 1\\nx(1_3) 1\\n")
+    ...     _ = path.write_text("# Objective value = 7\nx(0_0) 1\nx(1_3) 1\n")
     ...     read_values(path)
     SolverSolution(solver='Gurobi', values={'x(0_0)': 1.0, 'x(1_3)': 1.0})
     """

@@ -278,7 +278,7 @@ def test_the_default_horizon_is_moved_until_it_is_long_enough():
     assert (solved.solution.objective, solved.solution.status) == (2 + 6 + 10, "optimal")
     assert solved.constrained.complete
     assert solved.constrained.latest >= 10
-    with pytest.raises(InfeasibleError, match="ends by 9 obeys the constraints.*longer horizon"):
+    with pytest.raises(InfeasibleError, match=r"ends by 9 obeys the constraints.*longer horizon"):
         bp.solve(ALIKE, extend=apart, horizon=9)
     assert bp.solve(ALIKE, extend=apart, horizon=10).constrained.given
 
@@ -289,7 +289,7 @@ def test_what_no_schedule_obeys_is_said():
             expr=sum(model.x[i, t] for i, t in model.STARTS if i == 0) == 0
         )
 
-    with pytest.raises(InfeasibleError, match="no schedule that ends by .* obeys"):
+    with pytest.raises(InfeasibleError, match=r"no schedule that ends by .* obeys"):
         bp.solve(SMALL, extend=never)
     with pytest.raises(NoScheduleFound, match="allow more time"):
         bp.solve(ALIKE, extend=one_by_one, time_limit=0)
@@ -383,7 +383,8 @@ def test_own_variables_and_fractions_are_within_a_tolerance():
 def test_all_objectives():
     instance = ALIKE.replace(weight=[1, 2, 3], reward=[5, 1, 2], horizon=5)
     weighted = bp.solve(instance, extend=one_by_one, objective="weighted", work_limit=1000)
-    assert (weighted.solution.objective, weighted.solution.status) == (6 * 1 + 4 * 2 + 2 * 3,) + (
+    assert (weighted.solution.objective, weighted.solution.status) == (
+        6 * 1 + 4 * 2 + 2 * 3,
         "optimal",
     )
     makespan = bp.solve(instance, extend=one_by_one, objective="makespan", work_limit=1000)

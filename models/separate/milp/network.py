@@ -7,8 +7,9 @@ The GPU walks one unit of flow from the first arrival to the end of the horizon,
 
 Only times at which a left-shifted schedule (`horizon`) may start or end a batch are nodes: an
 arrival, or the end of a batch that starts at a node. So waiting always ends at an arrival, and a
-law with long batches has few nodes however long the horizon is. With constraints that a left-shifted
-schedule may violate, batches may start at any time: then every time is a node, and waiting takes one.
+law with long batches has few nodes however long the horizon is. With constraints that a
+left-shifted schedule may violate, batches may start at any time: then every time is a node, and an
+idle arc takes one.
 """
 
 from __future__ import annotations
