@@ -24,6 +24,7 @@ from .results.converted import Converted
 from .results.regimes import counterfactuals, goodput_of, slo_of
 from .results.simulated import Simulated
 from .results.solved import Solved
+from .results.studied import Studied
 
 if TYPE_CHECKING:
     from .models.extension import Extend
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .online.mixed.policy import Policy
     from .online.regime import OnlineRegime
     from .online.separate.policy import SeparatePolicy
+    from .online.study.progress import StudyProgress
     from .solvers.certificates.certificate import Certificate
     from .solvers.progress import Progress
     from .solvers.solution import Solution
@@ -531,6 +533,61 @@ def compare_both(
         separate=Compared(comparison=found.separate, price=found.price),
         mixed=Compared(comparison=found.mixed),
     )
+
+
+def study(
+    file: PathLike,
+    out: PathLike,
+    *,
+    jobs: int | None = None,
+    exports: Sequence[PathLike] = (),
+    progress: Callable[[StudyProgress], None] | None = None,
+) -> Studied:
+    """Run a study, or what is left of it, and return its table.
+
+    Parameters
+    ----------
+    file : path-like
+        A study file (docs/studies.md).
+    out : path-like
+        Folder for the store, ``results.csv`` and ``summary.json``; what it has is not run again.
+    jobs : int, optional
+        Processes, ≥ 1; one per core by default.
+    exports : sequence of path-like
+        Files for the table with seconds and machines, ``.csv`` or ``.parquet``.
+    progress : callable, optional
+        Called with a `StudyProgress`.
+
+    Returns
+    -------
+    Studied
+        The table as a data frame, performance profiles, box plots.
+
+    Raises
+    ------
+    InputError
+        If the study or a file cannot be used.
+
+    See Also
+    --------
+    compare : One instance.
+
+    Examples
+    --------
+    >>> import batchprophet as bp
+    >>> studied = bp.study("studies/smoke.toml", "smoke")  # doctest: +SKIP
+    >>> studied.to_frame().groupby("policy")["ratio_low"].mean()  # doctest: +SKIP
+    """
+    from .arguments.outputs import make_folder
+    from .online.study.engine import LocalProcesses, default_jobs
+    from .online.study.reading import read_study
+    from .online.study.recipe import run_study
+
+    read = read_study(file)
+    folder = make_folder(out)
+    engine = LocalProcesses(jobs or default_jobs())
+    rows, summary = run_study(read, folder, engine=engine, exports=exports, progress=progress)
+    return Studied(study=read, rows=tuple(rows), summary_of=summary)
 
 
 def check(

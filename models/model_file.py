@@ -122,7 +122,10 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _for_all_readers(path: Path) -> Iterator[bytes]:
-    """Free MPS without what GLPK does not read: a name in quotes, and the sense, which is MIN."""
+    """Free MPS without what GLPK does not read: a name in quotes, and the sense, which is MIN.
+
+    Pyomo writes 10E20 for an integer variable without an upper end; the type PL says that.
+    """
     skipped = 0
     for line in _lines(path):
         if line.startswith(b"NAME"):
@@ -132,5 +135,7 @@ def _for_all_readers(path: Path) -> Iterator[bytes]:
             skipped = 1
         elif skipped:
             skipped -= 1
+        elif line.startswith(b" UI BOUND") and line.rstrip().endswith(b" 10E20"):
+            yield line.replace(b" UI ", b" PL ", 1).rsplit(None, 1)[0] + b"\n"
         else:
             yield line

@@ -67,8 +67,8 @@ class Exported(Generic[ScheduleType]):
         if unknown:
             raise InputError(
                 f"{where}: {unknown[0]}: no variable of the model ({self._title}); give the "
-                "options with which it was exported (--model, --objective, --formulation, --extend, "
-                "--horizon)"
+                "options with which it was exported (--model, --objective, --formulation, "
+                "--extend, --horizon)"
             )
         at = {id(variable): values.get(name, 0.0) for name, variable in names.items()}
         for name, variable in names.items():

@@ -70,6 +70,12 @@ def solve(
     solved_too: Annotated[
         bool, typer.Option("--solve/--no-solve", help="With --no-solve: only write the MILP.")
     ] = True,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Value, bound and gap over time, as .csv, or drawn as .png."
+        ),
+    ] = None,
     certificate: CertificateFile = None,
     out: OutFile = None,
     as_json: Json = False,
@@ -78,12 +84,20 @@ def solve(
     from .. import api
 
     require_outputs(
-        [("--export", export), ("--certificate", certificate), ("--out", out)],
+        [
+            ("--export", export),
+            ("--history", history),
+            ("--certificate", certificate),
+            ("--out", out),
+        ],
         [("INSTANCE", instance)],
     )
+    if history is not None and history.suffix not in (".csv", ".png"):
+        raise InputError(f"--history: expected a file that ends in .csv or .png, found {history}")
     function = function_named(extend)
     if not solved_too:
-        if export is None or certificate is not None or out is not None or as_json:
+        others = (history, certificate, out)
+        if export is None or as_json or any(path is not None for path in others):
             raise InputError("--no-solve: expected with --export and no other output")
         api.export_model(
             instance, export, model=model, objective=objective, formulation=formulation,
@@ -108,6 +122,9 @@ def solve(
         )
     if out is not None:
         solved.save(out)
+    if history is not None:
+        solved.save_history(history)
+        console.note(f"wrote {history}")
     if certificate is not None:
         solved.save_certificate(certificate)
         console.note(f"wrote {certificate}: {solved.certified()}")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..models.csv_text import write_csv
+from ..models.disk import write_atomically
 from ..models.errors import InputError
 from ..models.figures import Figures
 from ..models.files.writing import write_json
@@ -16,11 +19,16 @@ from ..models.regimes import regime_of
 from ..report import table as tables
 from ..report.sentences import speed_text
 from ..solvers.solution import Solution
+from .pictured import save_picture
 from .regimes import speed_gap
 from .scheduled import PathLike, Scheduled, lines
 from .shown import Shown
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
     from ..solvers.extended import Constrained
 
 
@@ -120,6 +128,47 @@ class Solved(Scheduled, Shown):
             record["extension"] = self.constrained.to_record()
         return record | {"schedule": schedule}
 
+    def history_frame(self) -> DataFrame:
+        """Return one row a moment at which the schedule or the bound became better.
+
+        Columns seconds, value, bound (before rounding) and gap.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed (``batchprophet[frames]``).
+        """
+        from .frames import progress_frame
+
+        return progress_frame(self.solution.history)
+
+    def plot_progress(self, *, ax: Axes | None = None) -> Figure:
+        """Draw value and bound over time; see `batchprophet.pictures.progress.value_and_bound`."""
+        from ..pictures.progress import value_and_bound
+
+        return value_and_bound(self.solution, ax=ax)
+
+    def save_history(self, path: PathLike) -> None:
+        """Write the moments of the solve to a ``.csv`` file, or their picture as ``.png``.
+
+        Raises
+        ------
+        InputError
+            If the file has another ending or cannot be written.
+        """
+        ending = Path(path).suffix
+        if ending == ".png":
+            save_picture(self.plot_progress(), path)
+        elif ending == ".csv":
+            rows = [
+                (f"{each.seconds:.3f}", *map(_number, (each.value, each.bound, each.gap)))
+                for each in self.solution.history
+            ]
+            text = write_csv([("seconds", "value", "bound", "gap"), *rows])
+            write_atomically(path, text.encode())
+        else:
+            raise InputError(f"{path}: expected a file that ends in .csv or .png")
+
     def save(self, path: PathLike) -> None:
         """Write ``solution.json``."""
         write_json(self.to_record(), path)
@@ -152,3 +201,10 @@ class Solved(Scheduled, Shown):
         if certificate is None:
             raise InputError(f"{path}: no bound of this solution has a certificate")
         write_certificate(compact(certificate, self.instance), path)
+
+
+def _number(value: float | Exact | None) -> str:
+    """Write a number with its digits as far as they are exact; nothing for none."""
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{float(value):.10g}"
