@@ -61,6 +61,7 @@ def value_and_bound(solution: Solution[Any], *, ax: Axes | None = None) -> Figur
             alpha=0.35,
             linewidth=0,
         )
+    ax.yaxis.set_major_formatter("{x:,g}")
     palette.dress(ax, x_label="seconds", y_label=solution.objective_name)
     palette.legend(ax, columns=2)
     return figure_of(ax)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: Profiles end at this factor, or where the last one rises, if that is earlier.
 LAST_FACTOR = 10.0
 
+#: Where the axis of factors has ticks.
+FACTORS = (1, 1.1, 1.2, 1.5, 2, 3, 5, 10)
+
 #: The name of the hindsight schedule in tables.
 HINDSIGHT = "hindsight"
 
@@ -65,13 +68,14 @@ def profiles(rows: Sequence[Row], *, ax: Axes | None = None) -> Figure:
             where="post",
             color=colour,
             linestyle=dash,
-            label=palette.writable(name),
+            label=palette.writable(_counted(name, values)),
         )
     ax.set_xscale("log")
     ax.set_xlim(1.0, last)
     ax.set_ylim(0, 1.02)
+    ax.set_xticks([factor for factor in FACTORS if factor <= last])
+    ax.minorticks_off()
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter("{x:g}")
     palette.dress(ax, x_label="factor of the best known value (log scale)", y_label="share")
     palette.legend(ax, columns=3)
     return figure_of(ax)

@@ -28,9 +28,9 @@ def test_every_name_comes_back_and_opens_nothing(name):
 
 
 def row(name: str, **more: object) -> Row:
-    return Row(**more,
+    return Row(
         source=name, seed=3, limit=name, predictions=name, policy=name, outcome="done", value=-7,
-        best_known=-7, bound=None, ratio=(None, None), figures={"mean_latency": -2.5}, reason=name,
+        best_known=-7, bound=None, ratio=(None, None), figures={"mean_latency": -2.5}, reason=name, **more,
     )  # fmt: skip
 
 
