@@ -239,7 +239,7 @@ MILP_NAMES = (
     "solvers.highs.solve_model",
     "solvers.highs.HighsResult",
     "solvers.extended.solve_extended",
-    "solvers.extended.Constrained",
+    "solvers.constrained.Constrained",
     "solvers.exported.exported",
     "solvers.exported.Exported",
     "models.extension.extended",

@@ -236,11 +236,12 @@ def _evaluated(row: Any) -> tuple[Fraction, Fraction]:
     terms = list(zip(body.linear_coefs, body.linear_vars, strict=True))
     numbers = [body.constant, *body.linear_coefs, *(x.value for _, x in terms)]
     numbers += [end for end in (row.lb, row.ub) if end is not None]
-    parts = [Fraction(c) * Fraction(x.value) for c, x in terms]
-    value = sum(parts, Fraction(body.constant))
+    parts = [Fraction(body.constant), *(Fraction(c) * Fraction(x.value) for c, x in terms)]
+    value = sum(parts, Fraction(0))
     if all(float(number).is_integer() for number in numbers):
         return value, Fraction(0)
-    return value, TOLERANCE * max(1, sum(map(abs, parts), abs(Fraction(body.constant))))
+    size = sum(map(abs, parts), Fraction(0))
+    return value, TOLERANCE * max(Fraction(1), size)
 
 
 def _outside(value: Fraction, low: float | None, high: float | None, slack: Fraction) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-    from ..solvers.extended import Constrained
+    from ..solvers.constrained import Constrained
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

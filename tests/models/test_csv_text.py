@@ -30,7 +30,8 @@ def test_every_name_comes_back_and_opens_nothing(name):
 def row(name: str, **more: object) -> Row:
     return Row(
         source=name, seed=3, limit=name, predictions=name, policy=name, outcome="done", value=-7,
-        best_known=-7, bound=None, ratio=(None, None), figures={"mean_latency": -2.5}, reason=name, **more,
+        best_known=-7, bound=None, ratio=(None, None), figures={"mean_latency": -2.5}, reason=name,
+        **more,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from batchprophet.models.batch_time import AffineTime, ConstantTime
 from batchprophet.models.errors import InfeasibleError, InputError
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.regimes import check
-from batchprophet.solvers.extended import NoScheduleFound
+from batchprophet.solvers.constrained import NoScheduleFound
 
 SMALL = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
 ALIKE = Instance(gpu=Gpu(kv_capacity=50), arrival=[0] * 3, prompt=[3] * 3, output=[2] * 3)
