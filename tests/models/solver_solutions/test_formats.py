@@ -20,7 +20,7 @@ SMALL = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[
 SLOTS = SMALL.replace(gpu=Gpu(kv_capacity=9, batch_time=ConstantTime(prompt=3, token=1)))
 
 #: The optimum of SMALL in each format, as its documentation has it (Gurobi, SCIP) or as the solver
-#: itself wrote it (HiGHS 1.15, CBC 2.10.8, GLPK 5.0); what is not needed is left out.
+#: itself wrote it (HiGHS 1.16, CBC 2.10.8, GLPK 5.0); what is not needed is left out.
 SAMPLES = {
     "Gurobi": "# Solution for model obj\n# Objective value = 7\nx(0_0) 1\nx(0_1) 0\n"
     "x(1_3)  1.0000000000e+00\nA(1) 1\nONE_VAR_CONSTANT 1\n",
