@@ -3,11 +3,14 @@ from .api import compare as compare
 from .api import compare_both as compare_both
 from .api import convert as convert
 from .api import demo as demo
+from .api import export_model as export_model
 from .api import load as load
 from .api import make as make
 from .api import policies as policies
+from .api import read_solution as read_solution
 from .api import simulate as simulate
 from .api import solve as solve
+from .api import study as study
 from .audits.api import audit as audit
 from .audits.api import calibrate as calibrate
 from .audits.audited import Audited as Audited
@@ -58,6 +61,7 @@ from .results.compared import ComparedBoth as ComparedBoth
 from .results.converted import Converted as Converted
 from .results.simulated import Simulated as Simulated
 from .results.solved import Solved as Solved
+from .results.studied import Studied as Studied
 from .solvers.certificates.certificate import Certificate as Certificate
 from .solvers.certificates.file import read_certificate as read_certificate
 from .solvers.certificates.file import write_certificate as write_certificate

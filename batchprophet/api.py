@@ -24,12 +24,15 @@ from .results.converted import Converted
 from .results.regimes import counterfactuals, goodput_of, slo_of
 from .results.simulated import Simulated
 from .results.solved import Solved
+from .results.studied import Studied
 
 if TYPE_CHECKING:
+    from .models.extension import Extend
     from .online.continuous.counterfactuals import Counterfactual
     from .online.mixed.policy import Policy
     from .online.regime import OnlineRegime
     from .online.separate.policy import SeparatePolicy
+    from .online.study.progress import StudyProgress
     from .solvers.certificates.certificate import Certificate
     from .solvers.progress import Progress
     from .solvers.solution import Solution
@@ -58,6 +61,8 @@ def solve(
     formulation: str = "auto",
     warm_start: Schedule | None = None,
     export: PathLike | None = None,
+    extend: Extend | None = None,
+    horizon: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Solved:
     """Find the hindsight optimum of an instance, or a schedule with a proved bound.
@@ -76,9 +81,14 @@ def solve(
     work_limit, threads, seed, formulation, warm_start, progress
         As in `batchprophet.solvers.hindsight.solve`.
     export : path-like, optional
-        Write the MILP to this ``.lp`` or ``.mps`` file first, for any solver. With the formulation
-        "auto" it is "running-sum", under separate batching "stages", or "batch-sequence" for the
-        affine law.
+        Write the MILP to this file first, for any solver; see `export`.
+    extend : callable, optional
+        ``extend(model)`` adds linear constraints to the MILP, a Pyomo model (docs/how-to/
+        my-constraint.md has its parts). The schedule obeys them, exactly where they have whole
+        numbers; the bound holds with them.
+    horizon : int, optional
+        With `extend`: the latest completion of all requests, in the batch-time law's unit. By
+        default it is derived, and moved until no better schedule can end later.
 
     Returns
     -------
@@ -88,7 +98,11 @@ def solve(
     Raises
     ------
     InputError
-        If the instance or a parameter cannot be used.
+        If the instance, a parameter or a constraint cannot be used.
+    InfeasibleError
+        If no schedule within the horizon obeys the constraints.
+    BatchprophetError
+        If none was found within the limits.
 
     See Also
     --------
@@ -107,18 +121,34 @@ def solve(
     require_seconds(time_limit)
     loaded = load_for(model, instance)
     from .solvers import hindsight
-    from .solvers.regimes import recipe
     from .solvers.warm_up import compile_first
 
+    if extend is None and horizon is not None:
+        raise InputError("horizon: expected with constraints (extend), found alone")
     if export is not None:
         read = None if isinstance(instance, Instance) else instance
         require_outputs([("export", export)], [("instance", read)])
-        write_model = recipe(model).write_model
-        if write_model is None:
-            raise InputError(f"export: {model} batching has no MILP")
-        write_model(loaded, export, objective=objective, formulation=formulation)
-    if time_limit > 0 and (objective, formulation) == ("latency", "auto"):  # else the MILP solves
+        export_model(
+            loaded, export, model=model, objective=objective, formulation=formulation,
+            extend=extend, horizon=horizon,
+        )  # fmt: skip
+    engine = extend is not None or formulation == "auto"  # else the MILP solves
+    if time_limit > 0 and objective == "latency" and engine:
         compile_first(model, progress, instance=loaded)
+    if extend is not None:
+        from .solvers.extended import solve_extended
+        from .solvers.recipe import Options
+        from .solvers.regimes import recipe
+
+        options = Options(
+            objective=objective, time_limit=time_limit, work_limit=work_limit, threads=threads,
+            seed=seed, formulation=formulation,
+        )  # fmt: skip
+        found, constrained = solve_extended(
+            recipe(model), loaded, options, extend,
+            horizon=horizon, warm_start=warm_start, progress=progress,
+        )  # fmt: skip
+        return Solved(instance=loaded, solution=found, constrained=constrained)
     solution: Solution[Any] = hindsight.solve(
         loaded,
         model=model,
@@ -132,6 +162,128 @@ def solve(
         progress=progress,
     )
     return Solved(instance=loaded, solution=solution)
+
+
+def export_model(
+    instance: Instance | PathLike,
+    path: PathLike,
+    *,
+    model: str = "mixed",
+    objective: str = "latency",
+    formulation: str = "auto",
+    extend: Extend | None = None,
+    horizon: int | None = None,
+) -> None:
+    """Write the MILP of an instance to a file, for any solver, without solving it.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file.
+    path : path-like
+        A file that ends in ``.lp``, ``.mps``, ``.lp.gz`` or ``.mps.gz``.
+    model, objective, extend, horizon
+        As in `solve`. The default horizon is that of the instance without the constraints: with
+        them the optimum may be later, so give one.
+    formulation : str
+        By default "running-sum", under separate batching "stages" ("time-expanded" with
+        constraints), and "batch-sequence" under the affine law and continuous batching.
+
+    Raises
+    ------
+    InputError
+        If something cannot be used, or the file cannot be written.
+
+    See Also
+    --------
+    read_solution : The way back, from a solver's solution file to a schedule.
+
+    Examples
+    --------
+    >>> import batchprophet as bp, tempfile
+    >>> gpu = bp.Gpu(kv_capacity=9)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     bp.export_model(instance, f"{folder}/model.lp")
+    """
+    from .models.model_file import require_ending
+    from .solvers.exported import exported
+    from .solvers.regimes import recipe
+
+    require_model(model)
+    require_ending(path)
+    loaded = load_for(model, instance)
+    read = None if isinstance(instance, Instance) else instance
+    require_outputs([("export", path)], [("instance", read)])
+    exported(
+        recipe(model), loaded, objective=objective, formulation=formulation, extend=extend,
+        horizon=horizon,
+    ).write(path)  # fmt: skip
+
+
+def read_solution(
+    instance: Instance | PathLike,
+    path: PathLike,
+    *,
+    model: str = "mixed",
+    objective: str = "latency",
+    formulation: str = "auto",
+    extend: Extend | None = None,
+    horizon: int | None = None,
+) -> Schedule:
+    r"""Read the schedule in another solver's solution of an exported MILP.
+
+    What the schedule is worth is for `check`. It is the model's; without constraints its batches
+    start as early as their order allows, which is never worse.
+
+    Parameters
+    ----------
+    instance : Instance or path-like
+        An instance, or its file.
+    path : path-like
+        A solution file of HiGHS (raw style), SCIP, CBC, Gurobi or GLPK (``--output``).
+    model, objective, formulation, extend, horizon
+        As in `export_model`, when the model was written.
+
+    Returns
+    -------
+    MixedSchedule or SeparateSchedule or ContinuousSchedule
+        The schedule.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, has other variables than the model, or its schedule does not
+        obey the constraints.
+
+    See Also
+    --------
+    export_model : The way there.
+
+    Examples
+    --------
+    >>> import batchprophet as bp, tempfile
+    >>> from pathlib import Path
+    >>> gpu = bp.Gpu(kv_capacity=9)
+    >>> instance = bp.Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "model.sol"
+    ...     _ = path.write_text("# Objective value = 7\nx(0_0) 1\nx(1_3) 1\n")
+    ...     bp.read_solution(instance, path)
+    MixedSchedule(start=[0, 3])
+    """
+    from .models.solver_solutions import read_values
+    from .solvers.exported import exported
+    from .solvers.regimes import recipe
+
+    require_model(model)
+    loaded = load_for(model, instance)
+    found = read_values(path)
+    milp = exported(
+        recipe(model), loaded, objective=objective, formulation=formulation, extend=extend,
+        horizon=horizon,
+    )  # fmt: skip
+    return milp.schedule(found.values, os.fspath(path))
 
 
 def simulate(
@@ -381,6 +533,61 @@ def compare_both(
         separate=Compared(comparison=found.separate, price=found.price),
         mixed=Compared(comparison=found.mixed),
     )
+
+
+def study(
+    file: PathLike,
+    out: PathLike,
+    *,
+    jobs: int | None = None,
+    exports: Sequence[PathLike] = (),
+    progress: Callable[[StudyProgress], None] | None = None,
+) -> Studied:
+    """Run a study, or what is left of it, and return its table.
+
+    Parameters
+    ----------
+    file : path-like
+        A study file (docs/studies.md).
+    out : path-like
+        Folder for the store, ``results.csv`` and ``summary.json``; what it has is not run again.
+    jobs : int, optional
+        Processes, ≥ 1; one per core by default.
+    exports : sequence of path-like
+        Files for the table with seconds and machines, ``.csv`` or ``.parquet``.
+    progress : callable, optional
+        Called with a `StudyProgress`.
+
+    Returns
+    -------
+    Studied
+        The table as a data frame, performance profiles, box plots.
+
+    Raises
+    ------
+    InputError
+        If the study or a file cannot be used.
+
+    See Also
+    --------
+    compare : One instance.
+
+    Examples
+    --------
+    >>> import batchprophet as bp
+    >>> studied = bp.study("studies/smoke.toml", "smoke")  # doctest: +SKIP
+    >>> studied.to_frame().groupby("policy")["ratio_low"].mean()  # doctest: +SKIP
+    """
+    from .arguments.outputs import make_folder
+    from .online.study.engine import LocalProcesses, default_jobs
+    from .online.study.reading import read_study
+    from .online.study.recipe import run_study
+
+    read = read_study(file)
+    folder = make_folder(out)
+    engine = LocalProcesses(jobs or default_jobs())
+    rows, summary = run_study(read, folder, engine=engine, exports=exports, progress=progress)
+    return Studied(study=read, rows=tuple(rows), summary_of=summary)
 
 
 def check(

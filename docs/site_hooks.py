@@ -58,6 +58,7 @@ def on_files(files: Any, config: Any) -> Any:
     made: dict[str, str | bytes] = {
         "reference/command-line.md": command_line_page(),
         "reference/python.md": python_page(),
+        "reference/milp.md": milp_page(),
         "reference/modules.md": modules_page(),
     }
     for path in notebook_paths():
@@ -220,6 +221,43 @@ def python_page() -> str:
     for module in sorted(by_module, key=lambda m: (m != "verbs", m)):
         for name in sorted(by_module[module]):
             lines += [f"::: batchprophet.{module}.{name}", ""]
+    return "\n".join(lines)
+
+
+#: What builds, solves and reads back the MILPs.
+MILP_NAMES = (
+    *(
+        f"models.{regime}.milp.{name}"
+        for regime in ("mixed", "separate", "continuous")
+        for name in (
+            "formulation.build_model",
+            "from_variables.decode",
+            f"horizon.latest_{'starts' if regime == 'mixed' else 'completions'}",
+            f"{'from_variables' if regime == 'mixed' else 'warm_start'}.set_start",
+        )
+    ),
+    "solvers.highs.solve_model",
+    "solvers.highs.HighsResult",
+    "solvers.extended.solve_extended",
+    "solvers.constrained.Constrained",
+    "solvers.exported.exported",
+    "solvers.exported.Exported",
+    "models.extension.extended",
+    "models.extension.Extension",
+    "models.solver_solutions.reading.read_values",
+)
+
+
+def milp_page() -> str:
+    """Document the MILPs in Python: to build, to solve, and to read back."""
+    lines = [
+        "# The MILPs in Python",
+        "",
+        "How they are used, and what the parts of the models mean: how-to/my-constraint.md.",
+        "",
+    ]
+    for name in MILP_NAMES:
+        lines += [f"::: batchprophet.{name}", ""]
     return "\n".join(lines)
 
 

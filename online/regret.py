@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..models.errors import InputError
+from ..models.frames import frame
 from ..models.instance import FloatArray
 from ..models.objectives import Exact
 from ..models.shown import elided, html_table
 from .environments.environment import Environment, Outcome, Recursive
 from .growth import Growth, fit_growth, half_width
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +156,17 @@ class RegretStudy:
             ],
             "decomposition": [each.to_record() for each in self.decompositions],
         }
+
+    def to_frame(self) -> DataFrame:
+        """Return one row a policy and horizon, with all that a `RegretRow` has.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed (``batchprophet[frames]``).
+        """
+        names = [each.name for each in fields(RegretRow)]
+        return frame({name: [getattr(row, name) for row in self.rows] for name in names})
 
 
 @dataclass(slots=True)

@@ -1,4 +1,9 @@
 from .best_so_far import BestSoFar as BestSoFar
+from .constrained import Constrained as Constrained
+from .exported import Exported as Exported
+from .exported import exported as exported
+from .extended import solve_extended as solve_extended
+from .highs import HighsResult as HighsResult
 from .highs import Status as Status
 from .highs import solve_model as solve_model
 from .highs_run import SolverError as SolverError

@@ -14,7 +14,7 @@ from ..models.regime import ScheduleType
 from ..models.regimes import schedule_value
 from .certificates.certificate import best_certificate
 from .certificates.proof import Proof
-from .progress import Progress, relative_gap
+from .progress import Moment, Progress, relative_gap
 from .solution import Solution, certified
 
 
@@ -40,6 +40,8 @@ class BestSoFar(Generic[ScheduleType]):
         What was done, in order.
     log : str
         The solver's log.
+    history : list of Moment
+        When the schedule, or the bound, became better.
     """
 
     instance: Instance
@@ -54,6 +56,7 @@ class BestSoFar(Generic[ScheduleType]):
     proofs: dict[str, tuple[Exact, Proof]] = field(default_factory=dict)
     account: list[str] = field(default_factory=list)
     log: str = ""
+    history: list[Moment] = field(default_factory=list)
 
     @property
     def maximised(self) -> bool:
@@ -91,6 +94,7 @@ class BestSoFar(Generic[ScheduleType]):
         )
         if better:
             self.schedule, self.value, self.found_by = schedule, value, found_by
+            self._remember(self.bound)
 
     def better_bound(self, name: str, bound: int | float | Fraction) -> None:
         """Keep a bound if it is the best of this name."""
@@ -98,6 +102,7 @@ class BestSoFar(Generic[ScheduleType]):
         if name in known:
             bound = min(bound, known[name]) if self.maximised else max(bound, known[name])
         self.bounds = list((known | {name: bound}).items())
+        self._remember(self.bound)
 
     def proved_bound(self, name: str, bound: Exact, proof: Proof) -> None:
         """Keep a bound and its proof if it is the best of this name."""
@@ -108,10 +113,22 @@ class BestSoFar(Generic[ScheduleType]):
 
     def tell(self, phase: str, bound: int | float | Fraction | None = None) -> None:
         """Tell the listener the state, with the running solver's bound if it is better."""
+        best = self.bound if bound is None else bound
+        self._remember(best)
         if self.listen is not None:
-            best = self.bound if bound is None else bound
             gap = relative_gap(self.value, best)
             self.listen(Progress(self.seconds, self.value, best, gap, phase))
+
+    def _remember(self, bound: int | float | Fraction | None) -> None:
+        """Keep the moment if the schedule or the bound is better than at the last one."""
+        last = self.history[-1] if self.history else Moment(0.0, None, None)
+        if bound is None or (last.bound is not None and not self._tighter(bound, last.bound)):
+            bound = last.bound
+        if (self.value, bound) != (last.value, last.bound):
+            self.history.append(Moment(self.seconds, self.value, bound))
+
+    def _tighter(self, bound: float | Fraction, other: float | Fraction) -> bool:
+        return bound < other if self.maximised else bound > other
 
     def off_the_clock(self, phase: str, work: Callable[[], None]) -> None:
         """Do what must not count against the time limit, and say what."""
@@ -132,4 +149,5 @@ class BestSoFar(Generic[ScheduleType]):
             seconds=self.seconds,
             log=self.log,
             certificate=best_certificate(self.instance, self.objective, self.proofs.values()),
+            history=tuple(self.history),
         )

@@ -31,6 +31,35 @@ class Progress:
     phase: str
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What was known at a moment of a solve at which it became better.
+
+    Attributes
+    ----------
+    seconds : float
+        Since the solve began.
+    value : int, Fraction or None
+        Value of the best schedule; None if there was none yet.
+    bound : int, float, Fraction or None
+        Best proved bound, before rounding; None if nothing was proved yet.
+
+    Examples
+    --------
+    >>> Moment(0.5, 8, 6).gap
+    0.25
+    """
+
+    seconds: float
+    value: int | Fraction | None
+    bound: int | float | Fraction | None
+
+    @property
+    def gap(self) -> float | None:
+        """``|value − bound| / |value|``; None where that says nothing."""
+        return relative_gap(self.value, self.bound)
+
+
 def relative_gap(
     incumbent: int | float | Fraction | None, bound: int | float | Fraction | None
 ) -> float | None:

@@ -20,6 +20,7 @@ from ..models.regime import Regime, Schedule, ScheduleType
 from .best_so_far import BestSoFar
 from .blocks import Parts, fall_apart, solve_blocks
 from .certificates.proof import RecomputedProof
+from .extendable import Extendable
 from .machines import Machines
 from .progress import Progress
 from .relaxation import Relaxation
@@ -119,9 +120,11 @@ class Recipe(Generic[ScheduleType]):
     compile : callable
         ``compile(instance, announce)`` compiles what an instance needs (None: everything), and
         calls `announce` before it does.
-    write_model : callable, optional
-        ``write_model(instance, path, objective=…, formulation=…)`` writes a MILP; "auto" is the
-        regime's default form.
+    build_model : callable, optional
+        ``build_model(instance, objective, formulation)`` returns a MILP, a Pyomo model; "auto" is
+        the regime's default form.
+    extendable : callable, optional
+        ``extendable()`` loads what a caller's constraints on the MILPs need.
     prepare : callable, optional
         ``prepare(instance, options)``, before the clock starts: refuses a formulation that cannot
         express the instance, and loads what a MILP needs.
@@ -138,7 +141,8 @@ class Recipe(Generic[ScheduleType]):
     load: Callable[[Instance], None] = _nothing
     compiled: Callable[[], bool] = _always
     compile: Callable[[Instance | None, Callable[[], None]], None] = _nothing
-    write_model: Callable[..., None] | None = None
+    build_model: Callable[[Instance, str, str], Any] | None = None
+    extendable: Callable[[], Extendable[ScheduleType]] | None = None
     prepare: Callable[[Instance, Options], None] | None = None
 
     def solve(

@@ -15,6 +15,7 @@ from ..models.objectives import MAXIMISED, Exact, value_step
 from ..models.regime import ScheduleType
 from ..models.regimes import check, schedule_value
 from ..models.shown import html_table
+from .progress import Moment
 from .rounding import round_bound
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Solution(Generic[ScheduleType]):
     certificate : Certificate or None
         The best bound that anyone can verify without a solver; weaker than `bound` where that is
         a solver's word.
+    history : tuple of Moment
+        When the schedule, or the bound, became better, in order.
     """
 
     instance_name: str
@@ -67,6 +70,7 @@ class Solution(Generic[ScheduleType]):
     bounds: tuple[tuple[str, int | float | Fraction], ...] = ()
     log: str = ""
     certificate: Certificate | None = None
+    history: tuple[Moment, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -145,6 +149,7 @@ def certified(
     seconds: float,
     log: str = "",
     certificate: Certificate | None = None,
+    history: tuple[Moment, ...] = (),
 ) -> Solution[ScheduleType]:
     """Check a schedule, recompute its value, take the best bound, and make the `Solution`.
 
@@ -158,7 +163,7 @@ def certified(
         The objective.
     bounds : tuple of (str, bound value)
         Proved bounds by name: lower bounds for a minimised objective, upper for a maximised one.
-    method, seconds, log, certificate
+    method, seconds, log, certificate, history
         As in `Solution`; the name of the bound that won is appended to `method`.
 
     Raises
@@ -205,4 +210,5 @@ def certified(
         bounds=bounds,
         log=log,
         certificate=certificate,
+        history=history,
     )

@@ -233,7 +233,7 @@ def test_sources_are_of_a_size_that_can_be_read():
 #: Functions with more than nine parameters that are no kernels: the options of commands and public
 #: functions, each by name.
 MANY = {
-    "_cost", "adversary", "audit", "calibrate", "compare", "convert", "convert_trace",
+    "_cost", "adversary", "audit", "calibrate", "check", "compare", "convert", "convert_trace",
     "find_worst_case", "prove", "prove_by_paths", "search_states", "solve", "solve_model",
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from ..arguments.extend import function_named
 from ..arguments.outputs import require_outputs
 from ..arguments.policies import (
     find_local_modules,
@@ -24,7 +25,10 @@ from .options import (
     CertificateFile,
     ChunkedPrefill,
     ContinuousLimit,
+    Extension,
     Format,
+    Formulation,
+    Horizon,
     InstanceFile,
     Json,
     Model,
@@ -40,6 +44,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
+    from ..models.regime import Schedule
 
 
 def solve(
@@ -53,18 +58,23 @@ def solve(
     ] = None,
     threads: Threads = None,
     seed: Seed = 0,
-    formulation: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="auto, or the MILP to solve and export: running-sum or dense; under separate "
-            "batching time-expanded, stages, classes or batch-sequence; under continuous batching "
-            "batch-sequence.",
-        ),
-    ] = "auto",
+    formulation: Formulation = "auto",
+    extend: Extension = None,
+    horizon: Horizon = None,
     export: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the MILP first, as .lp or .mps."),
+        typer.Option(
+            metavar="FILE", help="Write the MILP first, as .lp or .mps, or either with .gz."
+        ),
+    ] = None,
+    solved_too: Annotated[
+        bool, typer.Option("--solve/--no-solve", help="With --no-solve: only write the MILP.")
+    ] = True,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Value, bound and gap over time, as .csv, or drawn as .png."
+        ),
     ] = None,
     certificate: CertificateFile = None,
     out: OutFile = None,
@@ -74,9 +84,27 @@ def solve(
     from .. import api
 
     require_outputs(
-        [("--export", export), ("--certificate", certificate), ("--out", out)],
+        [
+            ("--export", export),
+            ("--history", history),
+            ("--certificate", certificate),
+            ("--out", out),
+        ],
         [("INSTANCE", instance)],
     )
+    if history is not None and history.suffix not in (".csv", ".png"):
+        raise InputError(f"--history: expected a file that ends in .csv or .png, found {history}")
+    function = function_named(extend)
+    if not solved_too:
+        others = (history, certificate, out)
+        if export is None or as_json or any(path is not None for path in others):
+            raise InputError("--no-solve: expected with --export and no other output")
+        api.export_model(
+            instance, export, model=model, objective=objective, formulation=formulation,
+            extend=function, horizon=horizon,
+        )  # fmt: skip
+        print(f"wrote {export}")
+        return
     with console.live_progress("solve") as progress:
         solved = api.solve(
             instance,
@@ -88,10 +116,15 @@ def solve(
             seed=seed,
             formulation=formulation,
             export=export,
+            extend=function,
+            horizon=horizon,
             progress=progress,
         )
     if out is not None:
         solved.save(out)
+    if history is not None:
+        solved.save_history(history)
+        console.note(f"wrote {history}")
     if certificate is not None:
         solved.save_certificate(certificate)
         console.note(f"wrote {certificate}: {solved.certified()}")
@@ -128,16 +161,37 @@ def simulate(
 
 def check(
     instance: InstanceFile,
-    schedule: Annotated[Path, typer.Argument(metavar="SCHEDULE", help="A schedule from anywhere.")],
+    schedule: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SCHEDULE",
+            help="A schedule from anywhere, or a MILP solver's solution (.sol) of an exported "
+            "model.",
+        ),
+    ],
     bound: BoundFile = None,
     time_limit: VerifyLimit = None,
     slo: Slo = None,
+    model: Model = "mixed",
+    objective: Objective = "latency",
+    formulation: Formulation = "auto",
+    extend: Extension = None,
+    horizon: Horizon = None,
     as_json: Json = False,
 ) -> None:
-    """Check a schedule (every violated rule, when, by how much) and verify the proof of a bound."""
+    """Check a schedule (every violated rule, when, by how much) and verify the proof of a bound.
+
+    The regime, the objective and what follows them are for a .sol only: as the model was exported.
+    """
     from .. import api
 
-    checked = api.check(instance, schedule, certificate=bound, time_limit=time_limit, slo=slo)
+    given: Path | Schedule = schedule
+    if schedule.name.endswith((".sol", ".sol.gz")):
+        given = api.read_solution(
+            instance, schedule, model=model, objective=objective, formulation=formulation,
+            extend=function_named(extend), horizon=horizon,
+        )  # fmt: skip
+    checked = api.check(instance, given, certificate=bound, time_limit=time_limit, slo=slo)
     if as_json:
         console.print_json(checked.to_record())
     else:

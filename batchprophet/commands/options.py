@@ -42,6 +42,27 @@ BatchLimit = Annotated[
 Objective = Annotated[
     str, typer.Option(metavar="NAME", help="latency, weighted, makespan or reward.")
 ]
+Formulation = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="auto, or the MILP to solve and export: running-sum or dense; under separate "
+        "batching time-expanded, stages, classes or batch-sequence; under continuous batching "
+        "batch-sequence.",
+    ),
+]
+Extension = Annotated[
+    str | None,
+    typer.Option(
+        "--extend",
+        metavar="module:function",
+        help="Add constraints: function(model) gets the MILP, a Pyomo model.",
+    ),
+]
+Horizon = Annotated[
+    int | None,
+    typer.Option(metavar="T", min=0, help="With --extend: latest completion; derived by default."),
+]
 Slo = Annotated[
     str | None,
     typer.Option(

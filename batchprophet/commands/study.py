@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..online.study.engine import Engine
     from ..online.study.progress import StudyProgress
     from ..online.study.summary import StudySummary, Summary
+    from ..online.study.table import Row
 
 #: Seconds between lines of progress where there is no terminal.
 LINE_SECONDS = 30.0
@@ -49,6 +50,12 @@ def study(
             "Repeatable.",
         ),
     ] = None,
+    plots: Annotated[
+        bool,
+        typer.Option(
+            "--plots", help="Also draw profiles.png (performance profiles) and ratios.png (boxes)."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run policies and hindsight on a grid of instances, seeds and limits; write results.csv.
@@ -68,7 +75,7 @@ def study(
     require_outputs_in(
         "--out",
         out,
-        [STORE, f"{STORE}-wal", RESULTS, SUMMARY],
+        [STORE, f"{STORE}-wal", RESULTS, SUMMARY, *(PICTURES if plots else ())],
         inputs=[("STUDY.toml", file), *(("a source of the study", path) for path in read.files)],
         others=[("--export", path) for path in exports or []],
     )
@@ -84,8 +91,24 @@ def study(
         console.note(
             f"{failed:,} of {len(rows):,} rows have failed cells; results.csv has the reasons"
         )
-    for path in (folder / RESULTS, folder / SUMMARY, *(exports or [])):
+    drawn = _draw(rows, folder) if plots else []
+    for path in (folder / RESULTS, folder / SUMMARY, *(exports or []), *drawn):
         console.note(f"wrote {path}")
+
+
+#: What ``--plots`` draws.
+PICTURES = ("profiles.png", "ratios.png")
+
+
+def _draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Draw the pictures of a study; return their files."""
+    from ..pictures.study import profiles, ratio_boxes
+    from ..results.pictured import save_picture
+
+    paths = [folder / name for name in PICTURES]
+    for path, draw in zip(paths, (profiles, ratio_boxes), strict=True):
+        save_picture(draw(rows), path)
+    return paths
 
 
 def _print_summary(summary: StudySummary) -> None:

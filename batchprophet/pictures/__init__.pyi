@@ -3,6 +3,9 @@ from .panels import shared_order as shared_order
 from .plots import gantt as gantt
 from .plots import kv as kv
 from .plots import modes as modes
+from .progress import value_and_bound as value_and_bound
 from .regret import compensations as compensations
 from .regret import decomposition_bars as decomposition_bars
 from .regret import regret_curves as regret_curves
+from .study import profiles as profiles
+from .study import ratio_boxes as ratio_boxes

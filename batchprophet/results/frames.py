@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ..models.errors import InputError
+from ..models.frames import frame
 from ..models.regimes import regime_of
 from ..report.formats import comparison_records, names_in
 
@@ -14,22 +15,9 @@ if TYPE_CHECKING:
 
     from ..models.instance import Instance
     from ..models.regime import Schedule
+    from ..online.study.table import Row as StudyRow
     from ..report.table import Row
-
-
-def frame(columns: Mapping[str, Any]) -> DataFrame:
-    """Return columns as a data frame.
-
-    Raises
-    ------
-    InputError
-        If pandas is not installed.
-    """
-    try:
-        from pandas import DataFrame
-    except ImportError as error:
-        raise InputError("to_frame: needs pandas; install batchprophet[frames]") from error
-    return DataFrame(columns)
+    from ..solvers.progress import Moment
 
 
 def requests_frame(instance: Instance, schedule: Schedule) -> DataFrame:
@@ -75,3 +63,40 @@ def comparison_frame(rows: Sequence[Row], *, instance: str, model: str) -> DataF
     """
     made = comparison_records(rows, instance=instance, model=model)
     return frame({name: [cells.get(name) for cells in made] for name in names_in(made)})
+
+
+def study_frame(rows: Sequence[StudyRow]) -> DataFrame:
+    """Return the table of a study, with the columns of its ``results.csv``.
+
+    Exact fractions become floating-point numbers; what is missing is None.
+
+    Raises
+    ------
+    InputError
+        If pandas is not installed.
+    """
+    from ..online.study.table import cells_of, columns_of
+
+    def plain(value: Any) -> Any:
+        return float(value) if isinstance(value, Fraction) else value
+
+    cells = [cells_of(row) for row in rows]
+    return frame({name: [plain(each.get(name)) for each in cells] for name in columns_of(rows)})
+
+
+def progress_frame(moments: Sequence[Moment]) -> DataFrame:
+    """Return one row a moment: seconds, value, bound and gap.
+
+    Raises
+    ------
+    InputError
+        If pandas is not installed.
+    """
+    return frame(
+        {
+            "seconds": [each.seconds for each in moments],
+            "value": [None if each.value is None else float(each.value) for each in moments],
+            "bound": [None if each.bound is None else float(each.bound) for each in moments],
+            "gap": [each.gap for each in moments],
+        }
+    )

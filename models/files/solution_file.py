@@ -34,6 +34,7 @@ class _Solution(Strict, kw_only=True):
     speed_equivalent_gap: float | None = None
     method: str | None = None
     seconds: float | None = None
+    extension: dict[str, Any] | None = None
     provenance: dict[str, Any] | None = None
 
 

@@ -42,7 +42,7 @@ def run_study(
     engine : Engine, optional
         Who runs the cells; as many processes as there are cores by default.
     exports : sequence of path-like
-        Files for everything in the store, ``.csv`` or ``.parquet``.
+        Files for the table with seconds and machines, ``.csv`` or ``.parquet``.
     progress : callable, optional
         Called with a `StudyProgress`.
 
@@ -64,9 +64,11 @@ def run_study(
         if not {cell.key for cell in cells} <= store.results().keys():
             output_target(table).unlink(missing_ok=True)  # of an earlier study: not this one's
         results = run_cells(cells, store, engine or LocalProcesses(default_jobs()), progress)
-        for path in exports:
-            export_rows(path, list(store.rows()))
-    rows = result_rows(study, results)
+        rows = result_rows(study, results)
+        if exports:
+            stored = {row["key"]: row for row in store.rows()}
+            for path in exports:
+                export_rows(path, rows, stored)
     write_results(table, rows)
     summary = summarise(study, rows)
     text = json.dumps(summary.to_record(), indent=1, allow_nan=False, ensure_ascii=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -19,6 +19,9 @@ HINDSIGHT = "hindsight"
 
 #: Significant digits of numbers that are not exact; fewer than machines agree on.
 DIGITS = 10
+
+#: What stands before the name of a setting in its column: `n` is also a column of its own.
+SETTING = "setting_"
 
 COLUMNS = (
     "source",
@@ -70,6 +73,10 @@ class Row:
         What else is known of it.
     reason : str
         Why there is no value; "" where there is one.
+    settings : mapping
+        Those of the source: of the family, or of the window of a trace.
+    key : str
+        What identifies the cell in the store.
     """
 
     source: str
@@ -84,6 +91,8 @@ class Row:
     ratio: tuple[Fraction | None, Fraction | None]
     figures: Mapping[str, Any]
     reason: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    key: str = ""
 
     @property
     def proved(self) -> bool:
@@ -110,30 +119,60 @@ def result_rows(study: Study, results: Mapping[str, CellResult]) -> list[Row]:
     return rows
 
 
-def results_csv(rows: Iterable[Row]) -> str:
+def setting_columns(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Return the columns of the sources' settings, in the order in which they come up."""
+    return tuple(dict.fromkeys(f"{SETTING}{name}" for row in rows for name in row.settings))
+
+
+def columns_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the columns of a table: those of its settings come after the source.
+
+    Examples
+    --------
+    >>> columns_of([])[:3]
+    ('source', 'seed', 'limit')
+    """
+    return (COLUMNS[0], *setting_columns(rows), *COLUMNS[1:])
+
+
+def cells_of(row: Row) -> dict[str, Any]:
+    """Return a row's cells by column; a column that it does not have is left out.
+
+    Lists of settings, as columns of a trace, are written as text.
+    """
+    known = {
+        "source": row.source,
+        "seed": row.seed,
+        "limit": row.limit,
+        "predictions": row.predictions,
+        "policy": row.policy,
+        "outcome": row.outcome,
+        "value": row.value,
+        "best_known": row.best_known,
+        "bound": row.bound,
+        "ratio_low": row.ratio[0],
+        "ratio_high": row.ratio[1],
+        "reason": row.reason,
+    }
+    settings = {f"{SETTING}{name}": _plain(value) for name, value in row.settings.items()}
+    return {**row.figures, **settings, **known}
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def results_csv(rows: Sequence[Row]) -> str:
     """Write rows as CSV: exact numbers as they are, others with ten digits, nothing as nothing.
 
     Text that a spreadsheet would take for a formula is marked (`models.csv_text`).
     The bytes depend on the rows alone: UTF-8, a line feed after each line.
     """
-    cells: list[Sequence[str]] = [COLUMNS]
+    columns = columns_of(rows)
+    cells: list[Sequence[str]] = [columns]
     for row in rows:
-        known = {
-            "source": row.source,
-            "seed": row.seed,
-            "limit": row.limit,
-            "predictions": row.predictions,
-            "policy": row.policy,
-            "outcome": row.outcome,
-            "value": row.value,
-            "best_known": row.best_known,
-            "bound": row.bound,
-            "ratio_low": row.ratio[0],
-            "ratio_high": row.ratio[1],
-            "reason": row.reason,
-        }
-        values = {**row.figures, **known}
-        cells.append([_cell(values.get(column)) for column in COLUMNS])
+        values = cells_of(row)
+        cells.append([_cell(values.get(column)) for column in columns])
     return write_csv(cells)
 
 
@@ -191,6 +230,8 @@ def _problem_rows(
             ratio=ends[::-1] if maximised else ends,
             figures=result.record,
             reason=result.record.get("reason", ""),
+            settings=dict(problem.source.settings),
+            key=result.key,
         )
 
     rows = [] if hindsight is None else [row("", HINDSIGHT, hindsight)]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
-from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,11 +12,15 @@ from ...models.continuous.schedule import ContinuousSchedule
 from ...models.instance import Instance
 from ...models.objectives import latest_completion
 from ..best_so_far import BestSoFar
+from ..extendable import Extendable
 from ..machines import Machines
 from ..recipe import Bound, Options, Recipe
 from ..stages import Limits
 from .bounds.simple import simple_bounds
 from .parts import continuous_parts
+
+if TYPE_CHECKING:
+    import pyomo.environ as pyo
 
 Search = BestSoFar[ContinuousSchedule]
 
@@ -111,14 +114,17 @@ def _prepare(instance: Instance, options: Options) -> None:
         from . import milp  # noqa: F401 - loaded before the clock starts
 
 
-def _write_model(
-    instance: Instance, path: str | PathLike[str], *, objective: str, formulation: str
-) -> None:
+def _extendable() -> Extendable[ContinuousSchedule]:
+    from .milp import EXTENDABLE
+
+    return EXTENDABLE
+
+
+def _build_model(instance: Instance, objective: str, formulation: str) -> pyo.ConcreteModel:
     from ...models.continuous.milp.formulation import build_model, default_form
-    from ...models.model_file import write_model
 
     form = default_form(instance) if formulation == "auto" else formulation
-    write_model(path, partial(build_model, instance, objective=objective, formulation=form))
+    return build_model(instance, objective=objective, formulation=form)
 
 
 def _load(instance: Instance) -> None:
@@ -157,5 +163,6 @@ CONTINUOUS = Recipe(
     load=_load,
     compiled=_compiled,
     compile=_compile,
-    write_model=_write_model,
+    build_model=_build_model,
+    extendable=_extendable,
 )

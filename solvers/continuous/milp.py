@@ -9,10 +9,11 @@ from ...models.continuous.milp.batch_sequence import most_batches
 from ...models.continuous.milp.formulation import build_model, default_form
 from ...models.continuous.milp.from_variables import decode
 from ...models.continuous.milp.horizon import latest_completions, least_times_alone
-from ...models.continuous.milp.warm_start import set_start
+from ...models.continuous.milp.warm_start import set_start, set_values
 from ...models.continuous.schedule import ContinuousSchedule
 from ...models.instance import Instance, IntArray
 from ..best_so_far import BestSoFar
+from ..extendable import Extendable
 from ..milp_stage import solve_milp
 from ..recipe import Options
 
@@ -78,3 +79,28 @@ def most_cells(work_limit: int | None) -> int:
 
 def _servable(instance: Instance, latest: IntArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return instance.arrival + least_times_alone(instance) <= latest
+
+
+def _build(
+    instance: Instance, objective: str, formulation: str, latest: IntArray
+) -> pyo.ConcreteModel:
+    return build_model(
+        instance, objective=objective, formulation=formulation, latest=latest, any_start=True
+    )
+
+
+def _size(instance: Instance, formulation: str, latest: IntArray) -> int:
+    del formulation
+    return int(_servable(instance, latest).sum()) * most_batches(instance, latest)
+
+
+EXTENDABLE: Extendable[ContinuousSchedule] = Extendable(
+    default_form=default_form,
+    alone=least_times_alone,
+    latest=latest_completions,
+    build=_build,
+    size=_size,
+    largest=MOST_CELLS,
+    read=decode,
+    set_values=set_values,
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 import pyomo.environ as pyo
@@ -12,10 +13,12 @@ import pyomo.environ as pyo
 from ...models.instance import Instance, IntArray
 from ...models.mixed.milp.formulation import build_model
 from ...models.mixed.milp.from_variables import decode, set_start
+from ...models.mixed.milp.horizon import latest_starts
 from ...models.mixed.milp.offered_starts import offered_starts
 from ...models.mixed.schedule import MixedSchedule
 from ..best_so_far import BestSoFar
 from ..certificates.clock import Clock
+from ..extendable import Extendable
 from ..highs import solve_model
 from ..matrix_form import MatrixForm
 from ..milp_stage import solve_milp, solved
@@ -93,3 +96,38 @@ def _bound_by_lp(
         search.proved_bound("memory prices of the LP", exact, proof)
     if relaxed.interrupted:
         raise KeyboardInterrupt
+
+
+def _default_form(instance: Instance) -> str:
+    """The running sums are variables that constraints can use."""
+    del instance
+    return "running-sum"
+
+
+def _latest(instance: Instance, objective: str) -> IntArray:
+    return latest_starts(instance, objective) + instance.output
+
+
+def _build(
+    instance: Instance, objective: str, formulation: str, latest: IntArray
+) -> pyo.ConcreteModel:
+    starts = latest - instance.output
+    return build_model(instance, objective=objective, formulation=formulation, latest=starts)
+
+
+def _size(instance: Instance, formulation: str, latest: IntArray) -> int:
+    del formulation
+    return int(np.maximum(latest - instance.output - instance.arrival + 1, 0).sum())
+
+
+#: A start of a request at any time is a variable of the model as it is.
+EXTENDABLE: Extendable[MixedSchedule] = Extendable(
+    default_form=_default_form,
+    alone=attrgetter("output"),
+    latest=_latest,
+    build=_build,
+    size=_size,
+    largest=MOST_BINARIES,
+    read=decode,
+    set_values=set_start,
+)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
-from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from ..certificates.blocks import Part, SeparateBlocksProof
 from ..certificates.clock import Clock
 from ..certificates.relaxation import RelaxationProof
 from ..certificates.separate.as_continuous import as_continuous
+from ..extendable import Extendable
 from ..recipe import Options, Recipe
 from ..relaxation import Relaxation
 from .bounds.combinatorial import simple_bounds
@@ -47,6 +47,9 @@ LEAST_RELAXED = 24
 
 #: The name of the bound that every instance has, as `simple_bounds` gives it.
 ALONE = "times alone"
+
+if TYPE_CHECKING:
+    import pyomo.environ as pyo
 
 Search = BestSoFar[SeparateSchedule]
 
@@ -177,14 +180,17 @@ def _compile(instance: Instance | None, announce: Callable[[], None]) -> None:
     compile_engine(instance, announce)
 
 
-def _write_model(
-    instance: Instance, path: str | PathLike[str], *, objective: str, formulation: str
-) -> None:
-    from ...models.model_file import write_model
+def _extendable() -> Extendable[SeparateSchedule]:
+    from .milp import EXTENDABLE
+
+    return EXTENDABLE
+
+
+def _build_model(instance: Instance, objective: str, formulation: str) -> pyo.ConcreteModel:
     from ...models.separate.milp.formulation import build_model, default_form
 
     form = default_form(instance) if formulation == "auto" else formulation
-    write_model(path, partial(build_model, instance, objective=objective, formulation=form))
+    return build_model(instance, objective=objective, formulation=form)
 
 
 def _has_no_prices(instance: Instance) -> bool:
@@ -213,6 +219,7 @@ SEPARATE = Recipe(
     load=_load,
     compiled=_compiled,
     compile=_compile,
-    write_model=_write_model,
+    build_model=_build_model,
+    extendable=_extendable,
     prepare=_prepare,
 )

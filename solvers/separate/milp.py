@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pyomo.environ as pyo
 
+from ...models.batch_time import AffineTime
 from ...models.instance import Instance, IntArray
 from ...models.separate.milp.formulation import build_model, default_form
 from ...models.separate.milp.from_variables import decode
 from ...models.separate.milp.horizon import latest_completions
-from ...models.separate.milp.warm_start import set_start
+from ...models.separate.milp.warm_start import set_start, set_values
 from ...models.separate.problem import times_alone
 from ...models.separate.schedule import SeparateSchedule
 from ..best_so_far import BestSoFar
+from ..extendable import Extendable
 from ..milp_stage import solve_milp
 from ..recipe import Options
 
@@ -43,7 +45,7 @@ def try_milp(search: Search, options: Options) -> None:
     chosen = options.formulation
     form = default_form(instance) if chosen == "auto" else chosen
     latest = _latest(search)
-    cells = _cells(search, form, latest)
+    cells = _cells(instance, form, latest)
     if cells > most_cells(options.work_limit):
         search.account.append(f"MILP not tried ({cells} jobs × times)")
         return
@@ -84,9 +86,8 @@ def _servable(search: Search, latest: IntArray) -> bool:
     return bool((search.instance.arrival + alone <= latest).any())
 
 
-def _cells(search: Search, formulation: str, latest: IntArray) -> int:
+def _cells(instance: Instance, formulation: str, latest: IntArray) -> int:
     """Jobs × times at which they may start, or jobs × batches."""
-    instance = search.instance
     outputs = int(instance.output.sum())
     if formulation == "batch-sequence":
         return outputs * (outputs + instance.n)
@@ -94,3 +95,42 @@ def _cells(search: Search, formulation: str, latest: IntArray) -> int:
     if formulation == "time-expanded":
         return int(3 * span.sum())
     return int((span * instance.output).sum())
+
+
+#: What holds in every schedule: the other strengthenings keep only some of them.
+VALID = ("batch-counts", "remaining-jobs")
+
+
+def _default_form(instance: Instance) -> str:
+    """The forms that have each request by its name."""
+    affine = isinstance(instance.gpu.batch_time, AffineTime)
+    return "batch-sequence" if affine else "time-expanded"
+
+
+def _alone(instance: Instance) -> IntArray:
+    return np.array(times_alone(instance), dtype=np.int64)
+
+
+def _build(
+    instance: Instance, objective: str, formulation: str, latest: IntArray
+) -> pyo.ConcreteModel:
+    return build_model(
+        instance,
+        objective=objective,
+        formulation=formulation,
+        latest=latest,
+        strengthenings=VALID,
+        any_start=True,
+    )
+
+
+EXTENDABLE: Extendable[SeparateSchedule] = Extendable(
+    default_form=_default_form,
+    alone=_alone,
+    latest=latest_completions,
+    build=_build,
+    size=_cells,
+    largest=MOST_CELLS,
+    read=decode,
+    set_values=set_values,
+)

@@ -3,7 +3,6 @@
 import csv
 import importlib
 import io
-import json
 
 import pytest
 from hypothesis import example, given
@@ -28,10 +27,11 @@ def test_every_name_comes_back_and_opens_nothing(name):
         assert cell == name
 
 
-def row(name: str) -> Row:
+def row(name: str, **more: object) -> Row:
     return Row(
         source=name, seed=3, limit=name, predictions=name, policy=name, outcome="done", value=-7,
         best_known=-7, bound=None, ratio=(None, None), figures={"mean_latency": -2.5}, reason=name,
+        **more,
     )  # fmt: skip
 
 
@@ -46,16 +46,17 @@ def test_names_in_results_are_marked_and_numbers_are_not(opening):
 
 
 def test_names_in_exports_are_marked_and_numbers_are_not(tmp_path):
-    record = {"value": "-7/2", "bound": -4, "reason": "=HYPERLINK(1)", "mean_latency": -2.5}
     stored = {
-        "key": "-key", "outcome": "done", "record": json.dumps(record), "version": "0.1.0",
-        "seed": 1, "seconds": 0.5, "finished": "2026-01-01", "note": "@note", "facts": "{}",
+        "key": "-key", "outcome": "done", "record": "{}", "version": "0.1.0", "seed": 1,
+        "seconds": 0.5, "finished": "2026-01-01", "note": "@note", "facts": "{}",
     }  # fmt: skip
-    export_rows(tmp_path / "cells.csv", [stored])
+    cell = row("=HYPERLINK(1)", key="-key", settings={"n": 8, "unit": "=ms"})
+    export_rows(tmp_path / "cells.csv", [cell], {"-key": stored})
     with (tmp_path / "cells.csv").open(newline="", encoding="utf-8") as file:
         [cells] = csv.DictReader(file)
     assert (cells["key"], cells["reason"], cells["note"]) == ("'-key", "'=HYPERLINK(1)", "'@note")
-    assert (cells["value"], cells["bound"], cells["mean_latency"]) == ("-7/2", "-4", "-2.5")
+    assert (cells["setting_n"], cells["setting_unit"]) == ("8", "'=ms")
+    assert (cells["value"], cells["bound"], cells["mean_latency"]) == ("-7", "", "-2.5")
     assert cells["makespan"] == ""
 
 

@@ -351,9 +351,13 @@ def add_batch_times(model: pyo.ConcreteModel, instance: Instance) -> None:
 
 
 def add_starts(model: pyo.ConcreteModel, instance: Instance) -> None:
-    """Starts: ``S_{b+1} ≥ S_b + D_b``; ``S_b ≥ a_i·x_{i,b}`` (S ≥ 0, so it needs no big-M)."""
+    """Starts: ``S_{b+1} ≥ S_b + D_b``; ``S_b ≥ a_i·x_{i,b}`` (S ≥ 0, so it needs no big-M).
+
+    In a left-shifted schedule they are integers; where any start is offered they are declared so.
+    """
     a, last = instance.arrival.tolist(), model.BATCHES.last()
-    model.S = pyo.Var(model.BATCHES, bounds=(0, None), doc="S_b: start of batch b")
+    times = pyo.NonNegativeIntegers if model.any_start else pyo.NonNegativeReals
+    model.S = pyo.Var(model.BATCHES, domain=times, bounds=(0, None), doc="S_b: start of batch b")
 
     def in_order(model: pyo.ConcreteModel, b: int) -> object:
         if b == last:

@@ -40,6 +40,7 @@ def build_model(
     objective: str = "latency",
     formulation: str = "batch-sequence",
     latest: IntArray | None = None,
+    any_start: bool = False,
 ) -> pyo.ConcreteModel:
     """Build the hindsight-optimal MILP of continuous batching, for tiny instances.
 
@@ -56,6 +57,10 @@ def build_model(
         need no known schedule. Later ones change nothing; earlier ones may lose the optimum. The
         default holds for this model only: if you add constraints that a schedule may violate, give
         the latest completions of some schedule that is good enough and obeys them.
+
+    any_start : bool
+        Whether batches may start at any integer time, and not only where a left-shifted schedule
+        has them: for constraints that such schedules may violate.
 
     Returns
     -------
@@ -87,7 +92,7 @@ def build_model(
 
     with PauseGC():  # many small objects and no cycle among them
         model = pyo.ConcreteModel(name=f"continuous batching, {formulation} form, {objective}")
-        model.formulation = formulation
+        model.formulation, model.any_start = formulation, any_start
         FORMULATIONS[formulation](model, instance, latest, objective)
     if default:
         note_default_horizon(model)

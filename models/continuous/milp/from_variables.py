@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 Value = Callable[[object], float]
 
 
-def decode(instance: Instance, model: pyo.ConcreteModel, value: Value) -> ContinuousSchedule:
+def decode(
+    instance: Instance, model: pyo.ConcreteModel, value: Value, *, as_placed: bool = False
+) -> ContinuousSchedule:
     """Read the schedule off a solution.
 
     What no rule of the model forbids and no objective rewards is left out: chunks of requests that
@@ -30,6 +32,9 @@ def decode(instance: Instance, model: pyo.ConcreteModel, value: Value) -> Contin
         A model of `formulation.build_model`.
     value : callable
         Gives the value of a variable; within 1/2 of an integer for the integer ones.
+    as_placed : bool
+        Whether batches start where the model has them instead: for a model with constraints that
+        an earlier start may violate.
     """
     last, o = model.BATCHES.last(), instance.output.tolist()
     served = [i for i in model.REQUESTS if round(value(model.G[i, last])) == o[i]]
@@ -50,8 +55,23 @@ def decode(instance: Instance, model: pyo.ConcreteModel, value: Value) -> Contin
                 jobs.append(i)
             cache[i] += read + job
             tokens[i] += job or value(model.e[i, b]) > 0.5
-        batches.append(Batch(0, tuple(chunks), tuple(jobs), tuple(drops)))
-    return left_shifted(instance, batches)
+        start = round(value(model.S[b])) if as_placed else 0
+        batches.append(Batch(start, tuple(chunks), tuple(jobs), tuple(drops)))
+    return (
+        ContinuousSchedule(_with_items(batches)) if as_placed else left_shifted(instance, batches)
+    )
+
+
+def _with_items(batches: Iterable[Batch]) -> list[Batch]:
+    """Leave out batches without items; what they drop is dropped before the next one."""
+    kept: list[Batch] = []
+    dropped: tuple[int, ...] = ()
+    for batch in batches:
+        dropped += batch.preempt
+        if batch.prefill or batch.decode:
+            kept.append(Batch(batch.start, batch.prefill, batch.decode, dropped))
+            dropped = ()
+    return kept
 
 
 def left_shifted(instance: Instance, batches: Iterable[Batch]) -> ContinuousSchedule:
@@ -71,19 +91,14 @@ def left_shifted(instance: Instance, batches: Iterable[Batch]) -> ContinuousSche
     a, s, o = (x.tolist() for x in (instance.arrival, instance.prompt, instance.output))
     emitted, cache = [0] * instance.n, [0] * instance.n
     now = 0
-    dropped: list[int] = []
     placed: list[Batch] = []
-    for batch in batches:
-        dropped += batch.preempt
-        if not batch.prefill and not batch.decode:
-            continue
-        for i in dropped:
+    for batch in _with_items(batches):
+        for i in batch.preempt:
             cache[i] = 0
         start = max([now, *(a[i] for i, _ in batch.prefill)])
         kv = sum(s[i] + emitted[i] for i in batch.decode)
         now = start + law.batch(sum(p for _, p in batch.prefill), len(batch.decode), kv)
-        placed.append(Batch(start, batch.prefill, batch.decode, tuple(dropped)))
-        dropped = []
+        placed.append(Batch(start, batch.prefill, batch.decode, batch.preempt))
         for i, read in batch.prefill:
             cache[i] += read
             emitted[i] += cache[i] == s[i] + emitted[i]

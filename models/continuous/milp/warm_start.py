@@ -36,15 +36,31 @@ def set_start(
     batches = schedule.batches
     if objective in MAXIMISED:
         batches = _in_time(instance, schedule)
-    shifted = left_shifted(instance, batches)
-    if len(shifted.batches) > len(model.BATCHES) or not set(shifted.accepted().tolist()) <= set(
-        model.REQUESTS
-    ):
+    return set_values(instance, model, left_shifted(instance, batches))
+
+
+def set_values(instance: Instance, model: pyo.ConcreteModel, schedule: ContinuousSchedule) -> bool:
+    """Give the variables the values of a schedule as it is.
+
+    Parameters
+    ----------
+    instance, model
+        As in `set_start`.
+    schedule : ContinuousSchedule
+        A feasible schedule.
+
+    Returns
+    -------
+    bool
+        Whether the model has a place for each batch. If not, no value is set.
+    """
+    served = set(schedule.accepted().tolist())
+    if len(schedule.batches) > len(model.BATCHES) or not served <= set(model.REQUESTS):
         return False
     for variable in model.component_data_objects(pyo.Var):
         variable.set_value(0, skip_validation=True)
-    _set_batches(instance, model, shifted)
-    _set_requests(instance, model, shifted)
+    _set_batches(instance, model, schedule)
+    _set_requests(instance, model, schedule)
     return True
 
 

@@ -12,7 +12,11 @@ from ..schedule import MixedSchedule
 
 
 def decode(
-    instance: Instance, model: pyo.ConcreteModel, value: Callable[[object], float]
+    instance: Instance,
+    model: pyo.ConcreteModel,
+    value: Callable[[object], float],
+    *,
+    as_placed: bool = False,
 ) -> MixedSchedule:
     """Read the schedule off a solution of the model.
 
@@ -27,17 +31,21 @@ def decode(
         A model of `formulation.build_model`.
     value : callable
         Gives the value of a variable; within 1/2 of an integer for the binaries.
+    as_placed : bool
+        Whether what is left out is appended after the last round of the model instead: no
+        constraint of the model speaks of these rounds.
     """
     start = np.full(instance.n, -1, dtype=np.int64)
     for (i, t), x in model.x.items():
         if value(x) > 0.5:
             start[i] = t
-    return MixedSchedule(_append_left_out(instance, start))
+    after = len(model.ROUNDS) if as_placed else 0
+    return MixedSchedule(_append_left_out(instance, start, after))
 
 
-def _append_left_out(instance: Instance, start: IntArray) -> IntArray:
+def _append_left_out(instance: Instance, start: IntArray, after: int) -> IntArray:
     taken = start >= 0
-    end = int((start + instance.output)[taken].max(initial=0))
+    end = int((start + instance.output)[taken].max(initial=after))
     for i in np.flatnonzero(~taken):
         start[i] = max(end, int(instance.arrival[i]))
         end = int(start[i] + instance.output[i])

@@ -31,7 +31,8 @@ def _on_network(add: _Form) -> _Builder:
 
     def build(model: pyo.ConcreteModel, instance: Instance, latest: IntArray, name: str) -> None:
         windows = job_windows(instance, latest)
-        add(model, instance, gpu_network(instance, windows), windows, name)
+        graph = gpu_network(instance, windows, any_start=model.any_start)
+        add(model, instance, graph, windows, name)
 
     return build
 
@@ -67,6 +68,7 @@ def build_model(
     formulation: str = "stages",
     latest: IntArray | None = None,
     strengthenings: Collection[str] = tuple(STRENGTHENINGS),
+    any_start: bool = False,
 ) -> pyo.ConcreteModel:
     """Build the hindsight-optimal MILP of separate batching (docs/model/separate.md §2).
 
@@ -87,6 +89,9 @@ def build_model(
     strengthenings : collection of str
         Names of `strengthening.STRENGTHENINGS`: valid inequalities, symmetry breaking, dominance.
         Those that do not apply to the form or the instance add nothing.
+    any_start : bool
+        Whether batches may start at any integer time, and not only where a left-shifted schedule
+        has them: for constraints that such schedules may violate.
 
     Returns
     -------
@@ -123,7 +128,7 @@ def build_model(
 
     with PauseGC():  # many small objects and no cycle among them
         model = pyo.ConcreteModel(name=f"separate batching, {formulation} form, {objective}")
-        model.formulation = formulation
+        model.formulation, model.any_start = formulation, any_start
         FORMULATIONS[formulation](model, instance, latest, objective)
         strengthen(model, instance, objective, strengthenings)
     if default:

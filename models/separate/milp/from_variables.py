@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ...instance import Instance
-from ..schedule import Kind, SeparateSchedule, columns_of
+from ..schedule import Batch, Kind, SeparateSchedule, columns_of
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 Value = Callable[[object], float]
 
 
-def decode(instance: Instance, model: pyo.ConcreteModel, value: Value) -> SeparateSchedule:
+def decode(
+    instance: Instance, model: pyo.ConcreteModel, value: Value, *, as_placed: bool = False
+) -> SeparateSchedule:
     """Read the schedule off a solution of any of the formulations.
 
     The batches are placed as early as their order allows (`horizon`), which is never worse than
@@ -28,12 +30,17 @@ def decode(instance: Instance, model: pyo.ConcreteModel, value: Value) -> Separa
         A model of `formulation.build_model`.
     value : callable
         Gives the value of a variable; within 1/2 of an integer for the integer ones.
+    as_placed : bool
+        Whether batches start where the model has them instead: for a model with constraints that
+        an earlier start may violate.
     """
     batches = {
         "time-expanded": _of_time_expanded, "stages": _of_stages, "classes": _of_classes,
         "batch-sequence": _of_sequence,
     }[model.formulation](instance, model, value)  # fmt: skip
-    return left_shifted(instance, batches)
+    if as_placed:
+        return SeparateSchedule(batches)
+    return left_shifted(instance, [(batch.kind, batch.requests) for batch in batches])
 
 
 def left_shifted(
@@ -52,21 +59,17 @@ def left_shifted(
     return SeparateSchedule.left_shifted(instance, columns_of(batches))
 
 
-def _of_time_expanded(
-    instance: Instance, model: pyo.ConcreteModel, value: Value
-) -> list[tuple[Kind, tuple[int, ...]]]:
+def _of_time_expanded(instance: Instance, model: pyo.ConcreteModel, value: Value) -> list[Batch]:
     found: dict[tuple[int, Kind], list[int]] = {}
     kinds: tuple[tuple[Kind, pyo.Var], ...] = (("prompt", model.x), ("token", model.y))
     for kind, jobs in kinds:
         for (i, t), job in jobs.items():
             if value(job) > 0.5:
                 found.setdefault((t, kind), []).append(i)
-    return [(kind, tuple(sorted(members))) for (_, kind), members in sorted(found.items())]
+    return [Batch(kind, t, tuple(sorted(members))) for (t, kind), members in sorted(found.items())]
 
 
-def _of_stages(
-    instance: Instance, model: pyo.ConcreteModel, value: Value
-) -> list[tuple[Kind, tuple[int, ...]]]:
+def _of_stages(instance: Instance, model: pyo.ConcreteModel, value: Value) -> list[Batch]:
     """Give the flows names: prompts by arrival, then those in the stage, by arrival."""
     stages = {(j, 0): list(members) for j, members in enumerate(model.members)}
     jobs: dict[tuple[int, Kind], list[tuple[int, int, int]]] = {}
@@ -74,8 +77,8 @@ def _of_stages(
         count = round(value(leaving))
         if count:
             jobs.setdefault((t, "token" if g else "prompt"), []).append((j, g, count))
-    batches = []
-    for (_, kind), parts in sorted(jobs.items()):
+    batches: list[Batch] = []
+    for (t, kind), parts in sorted(jobs.items()):
         moves = []
         for j, g, count in parts:
             moves.append((j, g + 1, stages[j, g][:count]))
@@ -83,13 +86,11 @@ def _of_stages(
         for j, g, members in moves:
             stages.setdefault((j, g), []).extend(members)
         everyone = sorted(i for _, _, members in moves for i in members)
-        batches.append((kind, tuple(everyone)))
+        batches.append(Batch(kind, t, tuple(everyone)))
     return batches
 
 
-def _of_classes(
-    instance: Instance, model: pyo.ConcreteModel, value: Value
-) -> list[tuple[Kind, tuple[int, ...]]]:
+def _of_classes(instance: Instance, model: pyo.ConcreteModel, value: Value) -> list[Batch]:
     """Give the token jobs names: first in the class, first served."""
     batches: dict[tuple[int, Kind], list[int]] = {}
     for (i, t), x in model.x.items():
@@ -112,17 +113,17 @@ def _of_classes(
             batches.setdefault((t, "token"), []).extend(members)
             if following is not None:
                 inside[following].extend(members)
-    return [(kind, tuple(sorted(members))) for (_, kind), members in sorted(batches.items())]
+    return [
+        Batch(kind, t, tuple(sorted(members))) for (t, kind), members in sorted(batches.items())
+    ]
 
 
-def _of_sequence(
-    instance: Instance, model: pyo.ConcreteModel, value: Value
-) -> list[tuple[Kind, tuple[int, ...]]]:
-    batches: list[tuple[Kind, tuple[int, ...]]] = []
+def _of_sequence(instance: Instance, model: pyo.ConcreteModel, value: Value) -> list[Batch]:
+    batches: list[Batch] = []
     kinds: tuple[tuple[Kind, pyo.Var], ...] = (("prompt", model.x), ("token", model.y))
     for b in model.BATCHES:
         for kind, jobs in kinds:
             members = tuple(i for i in model.REQUESTS if value(jobs[i, b]) > 0.5)
             if members:
-                batches.append((kind, members))
+                batches.append(Batch(kind, round(value(model.S[b])), members))
     return batches

@@ -13,13 +13,15 @@ def add_gpu_path(model: pyo.ConcreteModel, graph: nx.MultiDiGraph[int], windows:
     """Add the walk: ``u_t``, ``v_t``, ``w_t`` = 1 iff the GPU leaves t on that arc.
 
     The sets are NODES (times), PROMPTS and TOKENS (times at which a batch of the kind may start)
-    and WAITS (times with an idle or rest arc).
+    and WAITS (times with an idle or rest arc). Where batches may start at any time, rest arcs are
+    apart: ``r_t`` over RESTS.
     """
     kinds: dict[str, list[int]] = {"prompt": [], "token": [], "idle": [], "rest": []}
     model.wait_ends = {}
+    waits = ("idle",) if model.any_start else ("idle", "rest")
     for t, end, kind in graph.edges(keys=True):
         kinds[kind].append(t)
-        if kind in ("idle", "rest"):
+        if kind in waits:
             model.wait_ends[t] = end
     model.NODES = pyo.Set(initialize=sorted(graph), doc="times t")
     model.PROMPTS = pyo.Set(initialize=sorted(kinds["prompt"]), doc="starts of prompt batches")
@@ -29,6 +31,9 @@ def add_gpu_path(model: pyo.ConcreteModel, graph: nx.MultiDiGraph[int], windows:
     model.u = pyo.Var(model.PROMPTS, domain=pyo.Binary, doc="u_t: a prompt batch starts at t")
     model.v = pyo.Var(model.TOKENS, domain=pyo.Binary, doc="v_t: a token batch starts at t")
     model.w = pyo.Var(model.WAITS, bounds=(0, 1), doc="w_t: the GPU waits from t")
+    if model.any_start:
+        model.RESTS = pyo.Set(initialize=sorted(kinds["rest"]), doc="times after the last arrival")
+        model.r = pyo.Var(model.RESTS, bounds=(0, 1), doc="r_t: the GPU is done at t")
     _add_conservation(model, graph)
 
 
@@ -45,7 +50,10 @@ def _add_conservation(model: pyo.ConcreteModel, graph: nx.MultiDiGraph[int]) -> 
 
 
 def _flow(model: pyo.ConcreteModel, t: int, kind: str) -> object:
-    return {"prompt": model.u, "token": model.v}.get(kind, model.w)[t]
+    arcs = {"prompt": model.u, "token": model.v}
+    if model.any_start:
+        arcs["rest"] = model.r
+    return arcs.get(kind, model.w)[t]
 
 
 def batches_ending(model: pyo.ConcreteModel, t: int) -> list[object]:
@@ -62,4 +70,4 @@ def makespan(model: pyo.ConcreteModel, graph: nx.MultiDiGraph[int]) -> object:
     """
     end = graph.graph["sink"]
     rests = [t for t, _, kind in graph.edges(keys=True) if kind == "rest"]
-    return linear([(t - end, model.w[t]) for t in rests], end)
+    return linear([(t - end, _flow(model, t, "rest")) for t in rests], end)

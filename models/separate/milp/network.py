@@ -7,7 +7,9 @@ The GPU walks one unit of flow from the first arrival to the end of the horizon,
 
 Only times at which a left-shifted schedule (`horizon`) may start or end a batch are nodes: an
 arrival, or the end of a batch that starts at a node. So waiting always ends at an arrival, and a
-law with long batches has few nodes however long the horizon is.
+law with long batches has few nodes however long the horizon is. With constraints that a
+left-shifted schedule may violate, batches may start at any time: then every time is a node, and an
+idle arc takes one.
 """
 
 from __future__ import annotations
@@ -95,7 +97,9 @@ def job_windows(instance: Instance, latest: IntArray) -> Windows:
     )
 
 
-def gpu_network(instance: Instance, windows: Windows) -> nx.MultiDiGraph[int]:
+def gpu_network(
+    instance: Instance, windows: Windows, *, any_start: bool = False
+) -> nx.MultiDiGraph[int]:
     """Return the GPU's network: a path from the first arrival to the end is a row of batches.
 
     Parameters
@@ -104,6 +108,8 @@ def gpu_network(instance: Instance, windows: Windows) -> nx.MultiDiGraph[int]:
         The instance, under the unit or the constant law.
     windows : Windows
         Of `job_windows`; a batch arc is there only where some job may start.
+    any_start : bool
+        Whether the GPU may wait for any time, not only for an arrival.
 
     Returns
     -------
@@ -135,7 +141,7 @@ def gpu_network(instance: Instance, windows: Windows) -> nx.MultiDiGraph[int]:
         t = heapq.heappop(times)
         if t in graph and graph.out_degree(t):
             continue
-        for end, kind in _arcs(t, windows, arrivals, sink):
+        for end, kind in _arcs(t, windows, arrivals, sink, any_start):
             graph.add_edge(t, end, key=kind)
             if end < sink:
                 heapq.heappush(times, end)
@@ -144,7 +150,9 @@ def gpu_network(instance: Instance, windows: Windows) -> nx.MultiDiGraph[int]:
     return graph
 
 
-def _arcs(t: int, windows: Windows, arrivals: list[int], sink: int) -> list[tuple[int, str]]:
+def _arcs(
+    t: int, windows: Windows, arrivals: list[int], sink: int, any_start: bool
+) -> list[tuple[int, str]]:
     """(end, kind) of the arcs that leave time t."""
     arcs = []
     if ((windows.first_prompt <= t) & (t <= windows.last_prompt)).any():
@@ -152,5 +160,10 @@ def _arcs(t: int, windows: Windows, arrivals: list[int], sink: int) -> list[tupl
     if ((windows.first_token <= t) & (t <= windows.last_token)).any():
         arcs.append((t + windows.token_time, "token"))
     later = bisect_right(arrivals, t)
-    arcs.append((arrivals[later], "idle") if later < len(arrivals) else (sink, "rest"))
+    if later == len(arrivals):
+        arcs.append((sink, "rest"))
+    elif not any_start:
+        arcs.append((arrivals[later], "idle"))
+    if any_start:
+        arcs.append((t + 1, "idle"))
     return arcs

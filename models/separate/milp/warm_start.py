@@ -43,7 +43,25 @@ def set_start(
     """
     if objective in MAXIMISED:
         schedule = _in_time(instance, schedule)
-    placed = tidied(instance, schedule, objective).batches
+    return set_values(instance, model, tidied(instance, schedule, objective))
+
+
+def set_values(instance: Instance, model: pyo.ConcreteModel, schedule: SeparateSchedule) -> bool:
+    """Give the variables the values of a schedule as it is.
+
+    Parameters
+    ----------
+    instance, model
+        As in `set_start`.
+    schedule : SeparateSchedule
+        A feasible schedule.
+
+    Returns
+    -------
+    bool
+        Whether the model offers all its jobs. If not, no value is set.
+    """
+    placed = schedule.batches
     setters = {
         "time-expanded": _set_time_expanded, "stages": _set_stages, "classes": _set_classes,
         "batch-sequence": _set_sequence,
@@ -82,6 +100,9 @@ def _set_walk(model: pyo.ConcreteModel, placed: tuple[Batch, ...]) -> bool:
         if t in starts:
             (model.u if _prompt(starts[t]) else model.v)[t].set_value(1)
             t += model.tau_P if _prompt(starts[t]) else model.tau_D
+        elif model.any_start and t in model.RESTS and t > max(starts, default=-1):
+            model.r[t].set_value(1)
+            t = end
         else:
             model.w[t].set_value(1)
             t = model.wait_ends[t]

@@ -188,7 +188,8 @@ def test_what_the_forms_do_not_take_is_refused(tmp_path):
         (lambda: build_model(SMALL, latest=np.array([1])),
          "latest: expected shape (2,), found (1,)"),
         (lambda: write_model(tmp_path / "model.txt", pytest.fail),
-         f"{tmp_path / 'model.txt'}: expected a file name that ends in .lp or .mps"),
+         f"{tmp_path / 'model.txt'}: expected a file name that ends in .lp or .mps, or in .lp.gz "
+         "or .mps.gz"),
         (lambda: write_model(tmp_path / "no" / "model.lp", lambda: build_model(SMALL)),
          f"{tmp_path / 'no' / 'model.lp'}: cannot be written (No such file or directory)"),
     ]  # fmt: skip

@@ -14,12 +14,15 @@ from batchprophet.models.families.registry import make_instance
 from batchprophet.online.evaluation import compare
 from batchprophet.online.study.cell import Limit
 from batchprophet.online.study.cell_runner import run_cell
-from batchprophet.online.study.export import COLUMNS as EXPORTED
+from batchprophet.online.study.export import RUN_COLUMNS
 from batchprophet.online.study.reading import read_study
 from batchprophet.online.study.result import CellResult
 from batchprophet.online.study.study import Study
 from batchprophet.online.study.summary import summarise
 from batchprophet.online.study.table import COLUMNS, HINDSIGHT, result_rows, results_csv
+
+#: Columns of the settings below.
+SETTINGS = ("setting_n",)
 
 STUDY = """
 name = "small"
@@ -134,7 +137,7 @@ def test_the_bytes_of_the_table_are_those_of_its_rows(tmp_path: Path) -> None:
     text = results_csv(result_rows(study, results(study)))
     assert text == results_csv(result_rows(study, results(study)))
     parsed = list(csv.reader(text.splitlines()))
-    assert parsed[0] == list(COLUMNS)
+    assert tuple(parsed[0]) == (COLUMNS[0], *SETTINGS, *COLUMNS[1:])
     assert not {"seconds", "machine", "finished"} & set(COLUMNS)
 
 
@@ -167,7 +170,8 @@ def test_the_command_writes_table_summary_and_exports(
         rows = list(csv.DictReader(file))
     read_back = parquet.read_table(exports[1]).to_pylist()
     assert len(rows) == len(read_back) == 8
-    assert tuple(read_back[0]) == tuple(rows[0]) == EXPORTED
+    columns = (COLUMNS[0], *SETTINGS, *COLUMNS[1:], *RUN_COLUMNS)
+    assert tuple(read_back[0]) == tuple(rows[0]) == columns
     for mine, other in zip(rows, read_back, strict=True):
         assert mine["key"] == other["key"]
         assert mine["value"] == (other["value"] or "")
