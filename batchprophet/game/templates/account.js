@@ -20,6 +20,7 @@ class Play {
     const { value, bound, start } = level.best;
     this.values = [{ value, bound, start, proved: value === bound }];
     this.hints = 0;
+    this.peeked = false; // whether the player went back after seeing what was hidden
   }
 
   get state() { return this.states[this.states.length - 1]; }
@@ -71,6 +72,7 @@ class Play {
 
   undo(move = this.undoable()) {
     const position = this.moves.indexOf(move);
+    this.peeked ||= this.over && this.knows !== "all";
     for (const list of [this.states, this.values]) list.length = Math.min(list.length, position + 1);
     this.moves.length = position;
   }
@@ -86,9 +88,10 @@ class Play {
     return this.values[j];
   }
 
-  /* What move j (from 0) cost: between `low` and `high`, and `changes`: [request, rounds later]. */
-  cost(j) {
-    const before = this.value(j), after = this.value(j + 1);
+  /* What the moves from j (counted from 0) up to m cost: between `low` and `high`, and `changes`
+     of the best plan: [request, rounds later]. */
+  cost(j, m = j + 1) {
+    const before = this.value(j), after = this.value(m);
     const low = Math.max(0, after.bound - before.value), high = Math.max(0, after.value - before.bound);
     const changes = after.start.map((k, i) => [i, k - before.start[i]]).filter(([, later]) => later !== 0);
     return { low, high: before === after ? 0 : high, changes: changes.sort((a, b) => b[1] - a[1]), after };
@@ -97,5 +100,3 @@ class Play {
   /* Total latency of the finished game. */
   total() { return this.rules.latency(this.level, this.state); }
 }
-
-if (typeof module !== "undefined") module.exports = { Play, keysOf };

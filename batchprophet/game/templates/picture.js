@@ -58,7 +58,7 @@ function draw(svg, level, view) {
   const W = Math.max(280, Math.round(svg.clientWidth || 640)), M = level.capacity;
   const shown = level.requests.map((_, i) => i).filter(i => knows === "all" || level.requests[i].arrival <= t);
   const tall = W < 500 ? 170 : 230, step = shown.length <= 14 ? 15 : 10;
-  const rows = TOP + tall + 26, H = rows + (view.rows === false ? -8 : shown.length * step) + AXIS;
+  const rows = TOP + tall + 10, H = rows + (view.rows === false ? -8 : shown.length * step) + AXIS;
   const X = time => LEFT + (W - LEFT - RIGHT) * (time - origin) / (until - origin);
   const most = 1.18 * M, Y = tokens => TOP + tall - tall * Math.min(tokens, most) / most;
   svg.setAttribute("viewBox", `0 0 ${W} ${H}`);
@@ -76,14 +76,13 @@ function draw(svg, level, view) {
 }
 
 function drawAxes(svg, { X, Y, M, origin, until, W, H, bottom }) {
-  node("text", { x: LEFT - 34, y: 11, class: "small" }, svg, "KV tokens");
   const step = tickStep(M, 4);
   for (let v = 0; v <= M; v += step) {
     if (M - v >= step / 2 || v === M) node("text", { x: LEFT - 5, y: Y(v) + 4, "text-anchor": "end", class: v === M ? "" : "small" }, svg, v);
     node("line", { x1: LEFT, x2: W - RIGHT, y1: Y(v), y2: Y(v), stroke: "var(--line)" }, svg);
   }
   if (M % step) node("text", { x: LEFT - 5, y: Y(M) + 4, "text-anchor": "end" }, svg, M);
-  node("text", { x: W - RIGHT, y: Y(M) - 4, "text-anchor": "end", class: "small" }, svg, `capacity ${M.toLocaleString("en")}`);
+  node("text", { x: W - RIGHT, y: Y(M) - 4, "text-anchor": "end", class: "small" }, svg, `capacity: ${M.toLocaleString("en")} KV tokens`);
   const every = tickStep(until - origin, W < 500 ? 8 : 16);
   for (let time = Math.ceil(origin / every) * every; time <= until; time += every) {
     node("line", { x1: X(time), x2: X(time), y1: bottom, y2: H - AXIS, stroke: "var(--line)" }, svg);
@@ -117,8 +116,8 @@ function drawWedges(svg, level, { X, Y, runs, view }) {
 function label(svg, X, Y, low, high, { k, last, i, t, id }) {
   const r = Math.max(k + 1, last - Math.floor((last - k) / 3));
   if (last <= k || Y(low[r]) - Y(high[r]) < 12 || X(r) - X(r - 1) < 5) return;
-  const style = { "text-anchor": "middle", class: "id", fill: r > t ? "var(--text)" : inkOn(i) };
-  node("text", { x: (X(r - 1) + X(r)) / 2, y: (Y(low[r]) + Y(high[r])) / 2 + 4, ...style }, svg, id);
+  const style = r > t ? "fill:var(--text);stroke:var(--page)" : `fill:${inkOn(i)};stroke:${colourOf(i)}`;
+  node("text", { x: (X(r - 1) + X(r)) / 2, y: (Y(low[r]) + Y(high[r])) / 2 + 4, "text-anchor": "middle", class: "id", style }, svg, id);
 }
 
 /* Show what a request would hold if it started now, and where this is too much. */
@@ -138,7 +137,6 @@ function drawGhost(svg, level, { X, Y, M, held, i, t, hidden }) {
 
 function drawRows(svg, level, { X, shown, step, rows, view }) {
   const { start, lost, t, until, knows } = view, thick = step - 4;
-  node("text", { x: LEFT - 34, y: rows - 8, class: "small" }, svg, "Requests: waiting (thin), running (thick)");
   shown.forEach((i, position) => {
     const { arrival, output, id } = level.requests[i], y = rows + position * step;
     const bar = (a, b, attributes) => { if (b > a) node("rect", { x: X(a), width: X(Math.min(b, until)) - X(a), y, height: thick, ...attributes }, svg); };

@@ -12,6 +12,9 @@ function load() {
   try { return JSON.parse(localStorage.getItem(STORE)) || {}; } catch { return {}; }
 }
 
+/* The least total latency so far of a level, played with some knowledge. */
+const record = (level, knows) => (kept[level.key] || {})[knows];
+
 function store() {
   try { localStorage.setItem(STORE, JSON.stringify(kept)); } catch { /* a browser may forbid it: nothing is kept then */ }
 }
@@ -21,7 +24,8 @@ const id = i => play.level.requests[i].id;
 const count = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 const round = t => `round ${t + 1}`;
 
-function listOf(names) {
+function listOf(all) {
+  const names = all.length > 8 ? [...all.slice(0, 7), `${all.length - 7} others`] : all;
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
 }
 
@@ -54,14 +58,15 @@ function reason(i, refused) {
 }
 
 /* What a move cost, as nodes. */
-function costText(j, { short = false } = {}) {
-  const { low, high, changes, after } = play.cost(j);
-  if (high === 0) return [made("i", {}, "This costs nothing: "), `${after.value} can still be reached.`];
+function costText(j, m, { short = false } = {}) {
+  const { low, high, changes, after } = play.cost(j, m);
+  const what = play.moves[j].what === "start" ? "This start" : "Waiting";
+  if (high === 0) return [made("i", {}, `${what} costs nothing: `), `a total of ${after.value} can still be reached.`];
   const much = low === high ? `${low}` : `between ${low} and ${high}`;
   const why = changes.slice(0, 4).map(([i, later]) => `${id(i)} ends ${count(Math.abs(later), "round")} ${later > 0 ? "later" : "earlier"}`);
-  const more = changes.length > 4 ? `, ${changes.length - 4} more change` : "";
-  const text = `${short ? "" : `the best total still in reach is ${after.value}. `}Against the best plan before it, ${listOf(why)}${more}.`;
-  return [made("em", {}, `This costs ${much}: `), text];
+  if (changes.length > 4) why.push(`${count(changes.length - 4, "other")} ${changes.length === 5 ? "changes" : "change"}`);
+  const text = `${short ? "in" : `the best total in reach is now ${after.value}. In`} the best plan that is left, ${listOf(why)} than in the best before.`;
+  return [made("em", {}, `${what} costs ${much}: `), text];
 }
 
 function moveText(move) {
@@ -93,17 +98,12 @@ function go(toEvent) {
 function moved(parts) {
   const first = play.moves.findLastIndex(each => each.first), done = play.over;
   if (done) play.finish();
-  if (coached()) parts.push(...groupCost(first, play.moves.length));
+  const choice = play.moves[first].what === "start" || play.rules.waiting(play.level, play.states[first]).length > 0;
+  if (coached() && choice) parts.push(...costText(first, play.moves.length));
   render();
   say(parts);
+  if ($("board").getBoundingClientRect().top > 0.6 * innerHeight) $("board").scrollIntoView();
   if (done) showResult();
-}
-
-/* What the moves from `first` on cost: the one that cost most speaks for all. */
-function groupCost(first, last) {
-  let worst = first;
-  for (let j = first; j < last; j++) if (play.cost(j).high > play.cost(worst).high) worst = j;
-  return costText(worst);
 }
 
 /* Whether costs are told during the game: they would tell the future where it is hidden. */
@@ -148,10 +148,12 @@ function begin(position, knows) {
   $("knows").value = play.knows;
   $("title").textContent = LEVELS.length > 1 ? `Level ${number + 1}: ${level.title}` : level.title;
   $("lesson").textContent = level.lesson;
-  $("goal").textContent = goalText(level);
+  const mine = record(level, play.knows);
+  $("goal").textContent = `${goalText(level)}${mine === undefined ? "" : ` Your best so far: ${mine}.`}`;
+  if (Object.keys(kept).length) $("how").open = false;
   render();
   const waiting = play.rules.waiting(level, play.state);
-  say([`Time ${play.state.t}: ${listOf(waiting.map(id))} ${waiting.length === 1 ? "waits" : "wait"}. Start some, then let the round run.`]);
+  say([`Time ${play.state.t}: ${listOf(waiting.map(id))} ${waiting.length === 1 ? "waits" : "wait"}. Press those that shall start now, then Next round.`]);
 }
 
 function bestPolicies(level) {
@@ -197,10 +199,10 @@ function renderLevels() {
   $("levels").parentElement.hidden = LEVELS.length < 2;
   const focused = [...$("levels").querySelectorAll("button")].indexOf(document.activeElement);
   $("levels").replaceChildren(...LEVELS.map((level, k) => {
-    const best = kept[level.key];
-    const state = best === undefined ? "not played" : best <= level.best.bound ? `${best}: optimal ✓` : `${best}, optimum ${level.best.value}`;
+    const best = record(level, level.knows), won = best !== undefined && best <= level.best.bound;
+    const state = best === undefined ? "not played" : won ? `${best}: optimal` : `${best}, optimum ${level.best.value}`;
     return made("li", {}, made("button", { type: "button", "aria-current": k === number ? "true" : null, onclick: () => begin(k) },
-      `${k + 1}`, made("span", {}, ` ${level.title}`), made("small", {}, state)));
+      `${k + 1}`, made("b", {}, won ? " ✓" : ""), made("span", {}, ` ${level.title}`), made("small", {}, state)));
   }));
   if (focused >= 0) $("levels").querySelectorAll("button")[focused].focus();
 }
@@ -236,7 +238,7 @@ function renderWaiting(waiting) {
     }, svg, made("span", {}, made("b", {}, id(i)), " ", ...(key ? [key, " "] : []), `prompt ${prompt}, output ${hidden ? "?" : output}`,
       made("small", { class: refused ? "no" : null }, `${fits}; ${state.t > arrival ? `waits for ${count(state.t - arrival, "round")}` : "has just arrived"}`))));
   });
-  const text = play.over ? "All are done." : state.start.includes(null) ? "Nobody waits: let rounds run." : "All have started.";
+  const text = play.over ? "All are done." : state.start.includes(null) ? "No request waits: let rounds run." : "All have started.";
   $("waiting").replaceChildren(...(cards.length ? cards : [made("li", { class: "none" }, text)]));
   if (focused !== undefined) {
     const same = $("waiting").querySelector(`[data-request="${focused}"]`) || $("waiting").querySelector("button") || $("next");
@@ -264,7 +266,11 @@ function renderTable() {
 /* The end. */
 function showResult() {
   const { level } = play, total = play.total(), { value, bound } = level.best, policy = bestPolicies(level);
-  if (kept[level.key] === undefined || total < kept[level.key]) { kept[level.key] = total; store(); renderLevels(); }
+  if (!play.peeked && !(record(level, play.knows) <= total)) {
+    kept[level.key] = { ...kept[level.key], [play.knows]: total };
+    store();
+    renderLevels();
+  }
   const proved = value === bound, head = total <= bound ? "Optimal!" : total < policy.value ? "Better than every policy" : total === policy.value ? "As good as the best policy" : "Done";
   $("verdict").textContent = `${head} Total latency ${total}`.replace(/([a-z]) Total/, "$1: total");
   const lines = [];
@@ -274,6 +280,7 @@ function showResult() {
   const beaten = level.policies.filter(each => each.value > total).length + level.unfinished.length, all = level.policies.length + level.unfinished.length;
   lines.push(`You did better than ${beaten} of ${all} policies; the best of them, ${listOf(policy.names.slice(0, 2))}, has ${policy.value}.`);
   if (play.knows !== "all") lines.push("You did not see what was to come, and the optimum did: the difference is your regret.");
+  if (play.peeked) lines.push("You went back after seeing it: this result is not kept.");
   if (play.hints) lines.push(`You took ${count(play.hints, "hint")}.`);
   $("summary").replaceChildren(...lines.map(line => made("p", {}, line)));
   $("following").hidden = number + 1 >= LEVELS.length;
@@ -311,7 +318,7 @@ function renderAccount(total) {
   if (!costly.length) { $("account").replaceChildren(made("p", {}, "No move of yours raised the least total latency that could still be reached.")); return; }
   const exact = costly.every(([, , cost]) => cost.low === cost.high);
   const items = costly.map(([move, j]) => {
-    const text = made("span", {}, made("b", {}, `${moveText(move)}. `), ...costText(j, { short: true }));
+    const text = made("span", {}, made("b", {}, `${moveText(move)}. `), ...costText(j, j + 1, { short: true }));
     text.firstChild.textContent = text.firstChild.textContent.replace(/^./, letter => letter.toUpperCase());
     const first = play.moves.slice(0, j + 1).findLast(each => each.first);
     return made("li", {}, text, made("button", { type: "button", onclick: () => backTo(first) }, "Back to here"));

@@ -116,5 +116,3 @@ const MIXED = {
 };
 
 const REGIMES = { mixed: MIXED };
-
-if (typeof module !== "undefined") module.exports = { REGIMES };

@@ -158,5 +158,3 @@ function search(level, state, { most = 2e6, floor = -Infinity } = {}) {
   const value = top + fixed, bound = Math.max(least, Math.min(value, open + fixed));
   return { value, bound, start, proved: bound === value, work: Math.round(work) };
 }
-
-if (typeof module !== "undefined") module.exports = { search, listed, goodSchedule };
