@@ -219,7 +219,7 @@ function renderPicture() {
   const { level, state, rules } = play, running = rules.running(level, state);
   draw($("picture"), level, {
     ...state, origin: rules.first(level).t, until: horizon(), knows: play.knows, ghost, over: play.over,
-    label: `KV cache at time ${state.t}: ${running.length ? `${listOf(running.map(id))} run` : "nothing runs"}, ${rules.held(level, state, state.t + 1)} of ${level.capacity} tokens in the next round. The same is in the table below.`,
+    label: `KV cache at time ${state.t}: ${running.length ? `${listOf(running.map(id))} ${running.length === 1 ? "runs" : "run"}` : "nothing runs"}, ${rules.held(level, state, state.t + 1)} of ${level.capacity} tokens in the next round. The same is in the table below.`,
   });
 }
 
