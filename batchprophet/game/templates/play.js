@@ -306,8 +306,25 @@ function renderLadder(total) {
     ...level.unfinished.map(name => made("tr", {}, made("th", { scope: "row" }, name), made("td", {}, "does not finish"), made("td", {}, ""))));
 }
 
-/* Where the distance from the optimum came from, move by move. */
+/* Work out what each move cost, without a long pause, and then say it. */
 function renderAccount(total) {
+  const game = play;
+  $("account").replaceChildren(made("p", { class: "quiet" }, "Working it out …"));
+  $("account").setAttribute("aria-busy", "true");
+  $("where").textContent = "Where the rounds went";
+  const step = j => {
+    if (game !== play || !play.over) return;
+    const until = performance.now() + 50;
+    while (!game.hidden && j < game.moves.length && performance.now() < until) game.cost(j++);
+    if (!game.hidden && j < game.moves.length) { setTimeout(step, 0, j); return; }
+    $("account").removeAttribute("aria-busy");
+    showAccount(total);
+  };
+  step(0);
+}
+
+/* Where the distance from the optimum came from, move by move. */
+function showAccount(total) {
   const lost = total - play.level.best.value;
   $("where").textContent = lost > 0 ? `Where the ${count(lost, "round")} went` : "Where nothing was lost";
   if (play.hidden) {

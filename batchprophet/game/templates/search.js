@@ -21,6 +21,10 @@ const unstarted = state => state.start.flatMap((k, i) => (k === null ? [i] : [])
 /* Most requests left that the search takes: sets of them are bits of a number. */
 const MOST_LEFT = 30;
 
+/* How much work a search may take: up to 12 requests are nearly always searched to the end, in
+   about a second at most; more hardly ever are, and little work gives nearly the same bound. */
+const workFor = left => (left <= 12 ? 1e6 : 5e3);
+
 /* KV tokens that the started requests hold in the rounds after the state's time. */
 function heldAfter(level, state) {
   const held = [];
@@ -122,7 +126,7 @@ function everySet(level, able, held, found, position = 0, chosen = []) {
    a lower bound on that of all, its starts, whether both are equal, and the work that it took.
 
    `floor` is a lower bound that is known already; a schedule of that value ends the search. */
-function search(level, state, { most = 2e6, floor = -Infinity } = {}) {
+function search(level, state, { floor = -Infinity, most = workFor(unstarted(state).length) } = {}) {
   const left = unstarted(state), best = goodSchedule(level, state);
   const fixed = latencyOf(level, state.start.map(k => k ?? 0)), held = heldAfter(level, state);
   const byVolume = left.map(i => level.requests[i]).sort((a, b) => volume(a) - volume(b));

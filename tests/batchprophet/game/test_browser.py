@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -40,6 +41,14 @@ def page(browser):
 
 def said(page):
     return page.evaluate("$('said').innerText")
+
+
+def account(page):
+    """What each move cost, once the page has worked it out."""
+    until = time.monotonic() + 60
+    while page.evaluate("$('account').hasAttribute('aria-busy')"):
+        assert time.monotonic() < until
+    return page.evaluate("$('account').innerText")
 
 
 def letter(page, name):
@@ -99,6 +108,7 @@ def test_levels_one_to_five_are_won_by_the_optimum_s_moves(page, number):
     total, best = page.evaluate("[play.total(), play.level.best.value]")
     assert total == best
     assert "optimal" in page.evaluate("$('levels').querySelector('[aria-current]').innerText")
+    assert "No move of yours" in account(page)
     assert page.evaluate("$('where').innerText") == "Where nothing was lost"
     assert page.evaluate("document.activeElement.id") == "verdict"
 
@@ -126,8 +136,8 @@ def test_a_game_is_played_by_keys_alone_and_its_loss_is_accounted_for(page):
     assert page.evaluate("$('said').className") == "no"
     shortest_first(page)
     assert page.evaluate("play.total()") == 44
+    text = account(page)
     assert page.evaluate("$('where').innerText") == "Where the 17 rounds went"
-    text = page.evaluate("$('account').innerText")
     assert text.startswith("Start A before round 1. This start costs 17: in the best plan")
     assert "17 = 17 rounds, exactly your distance from the optimum." in text
     row = page.evaluate("$('ladder').querySelector('.you').innerText").split()
@@ -141,7 +151,7 @@ def test_the_account_adds_up_over_several_moves(page):
     costs = page.evaluate("play.moves.map((_, j) => play.cost(j).low).filter(cost => cost > 0)")
     assert len(costs) > 1
     assert sum(costs) == lost > 0
-    assert f"{' + '.join(map(str, costs))} = {lost} rounds" in page.evaluate("$('account').innerText")
+    assert f"{' + '.join(map(str, costs))} = {lost} rounds" in account(page)
     assert page.evaluate("$('account').querySelectorAll('li').length") == len(costs)
 
 
@@ -213,7 +223,7 @@ def test_a_hidden_future_is_nowhere_on_the_page(page):
     cards = page.evaluate("$('waiting').innerText")
     assert "output ?" in cards
     follow(page, "best")
-    assert "evictions" in page.evaluate("$('account').innerText")
+    assert "evictions" in account(page)
 
 
 def test_cards_show_what_a_start_would_do(page):
@@ -326,7 +336,7 @@ def test_the_page_asks_for_nothing_and_has_no_errors(page):
 
 
 def test_a_level_that_is_too_large_to_search_shows_intervals(browser, tmp_path):
-    settings = {"n": 40, "rate": 1.0, "kv_capacity": 30}
+    settings = {"n": 18, "rate": 1.0, "kv_capacity": 30}
     large = bp.make("arrival-model-2", seed=1, settings=settings)
     browser.open(bp.play(large, time_limit=0).save(tmp_path / "play.html"))
     assert "the optimum is between" in browser.evaluate("$('goal').innerText").lower()
@@ -336,4 +346,5 @@ def test_a_level_that_is_too_large_to_search_shows_intervals(browser, tmp_path):
     )
     assert "times optimal" in browser.evaluate("$('summary').innerText")
     assert "lower bound" in browser.evaluate("$('ladder').innerText")
+    assert "known as intervals" in account(browser)
     assert browser.complaints() == []
