@@ -127,7 +127,10 @@ class Browser:
             width=width, height=height, deviceScaleFactor=1, mobile=mobile,
         )  # fmt: skip
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        still = {"name": "prefers-reduced-motion", "value": "reduce"}  # a click hits what it aims at
+        still = {
+            "name": "prefers-reduced-motion",
+            "value": "reduce",
+        }  # a click hits what it aims at
         self.command("Emulation.setEmulatedMedia", features=[scheme, still])
 
     def point(self, selector: str, x: float = 0.5, y: float = 0.5) -> dict[str, float]:

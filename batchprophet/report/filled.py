@@ -41,12 +41,12 @@ def filled(package: str, name: str, **values: Any) -> str:
 
 
 def script_data(data: Mapping[str, Any]) -> str:
-    """Encode data for a script element: no character of it can end the element.
+    r"""Encode data for a script element: no character of it can end the element.
 
     Examples
     --------
     >>> script_data({"a": "</script>"})
-    '{"a":"\\\\u003c/script\\\\u003e"}'
+    '{"a":"\\u003c/script\\u003e"}'
     """
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":

@@ -35,7 +35,9 @@ def run(function: str, jobs: list) -> list:
 
 def level(instance, value=0):
     """Return an instance as a level of the page, with an optimum if it is known."""
-    columns = zip(*(c.tolist() for c in (instance.arrival, instance.prompt, instance.output)), strict=True)
+    columns = zip(
+        *(c.tolist() for c in (instance.arrival, instance.prompt, instance.output)), strict=True
+    )
     requests = [
         {"id": str(i), "arrival": a, "prompt": s, "output": o}
         for i, (a, s, o) in enumerate(columns)

@@ -67,7 +67,8 @@ def follow(page, name="best"):
 
 
 #: What stands out of the window and is in no box that scrolls.
-OUTSIDE = """[...document.querySelectorAll("main *")].filter(e => !e.closest(".scroll, details, svg"))
+OUTSIDE = """[...document.querySelectorAll("main *")]
+  .filter(e => !e.closest(".scroll, details, svg"))
   .filter(e => e.getClientRects().length)
   .map(e => [e.getBoundingClientRect(), e.outerHTML.slice(0, 80)])
   .filter(([b]) => b.left < -1 || b.right > innerWidth + 1).map(([, text]) => text)"""
@@ -88,10 +89,12 @@ CONTRAST = """(() => {
     return 1;
   };
   const found = {};
-  const texts = "p, h1, h2, h3, dt, dd, th, td, summary, figcaption, label, li, small, b, i, em, button:not(:disabled), svg text:not(.id)";
+  const texts = "p, h1, h2, h3, dt, dd, th, td, summary, figcaption, label, li, small, b, i, em, "
+    + "button:not(:disabled), svg text:not(.id)";
   for (const e of document.querySelectorAll(texts)) {
     if (!e.getClientRects().length || !e.textContent.trim()) continue;
-    const { fill, color } = getComputedStyle(e), own = light(e instanceof SVGElement ? fill : color), page = ground(e);
+    const { fill, color } = getComputedStyle(e), page = ground(e);
+    const own = light(e instanceof SVGElement ? fill : color);
     const ratio = (Math.max(own, page) + .05) / (Math.min(own, page) + .05);
     const key = e.tagName + "#" + e.id + "." + (e.getAttribute("class") || "");
     found[key] = Math.min(found[key] || 99, ratio);
@@ -204,13 +207,18 @@ def test_a_hint_followed_to_the_end_is_optimal(page):
 def test_a_hidden_future_is_nowhere_on_the_page(page):
     page.evaluate("begin(6)")
     assert page.evaluate("$('knows').value") == "arrived"
-    shown = "document.querySelector('main').innerText + $('picture').innerHTML + $('requests').innerHTML"
+    shown = "$('board').innerHTML + $('desk').innerHTML + $('numbers').innerHTML"
     future = page.evaluate(
         "play.level.requests.filter(each => each.arrival > 0).map(each => each.id)"
     )
     rows = "[...$('requests').querySelectorAll('tbody th')].map(e => e.textContent)"
     assert page.evaluate(rows) == ["A"]
-    assert page.evaluate("[...$('picture').querySelectorAll('text.small')].map(e => e.textContent)").count("A") == 1
+    assert (
+        page.evaluate(
+            "[...$('picture').querySelectorAll('text.small')].map(e => e.textContent)"
+        ).count("A")
+        == 1
+    )
     assert not [name for name in future if f">{name}<" in page.evaluate(shown)]
     letter(page, "b")
     assert said(page) == "B cannot start. There is no such request yet."
@@ -291,9 +299,12 @@ def test_nothing_is_cut_off_and_all_text_can_be_read(page, size, dark):
 @pytest.mark.parametrize("size", SIZES)
 def test_what_is_pressed_on_a_phone_is_large_enough(page, size):
     page.screen(*size, mobile=size[0] < 500)
-    heights = "[...document.querySelectorAll('#bar button, #waiting button, #levels button')].map(e => e.getBoundingClientRect().height)"
+    pressed = "#bar button, #waiting button, #levels button"
+    heights = f"[...document.querySelectorAll('{pressed}')].map(e => e.offsetHeight)"
     assert min(page.evaluate(heights)) >= 44
-    bar = page.evaluate("[...document.querySelectorAll('#bar button')].map(e => e.getBoundingClientRect().top)")
+    bar = page.evaluate(
+        "[...document.querySelectorAll('#bar button')].map(e => e.getBoundingClientRect().top)"
+    )
     assert max(bar) - min(bar) < 5  # one row
 
 

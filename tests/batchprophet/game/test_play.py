@@ -28,7 +28,9 @@ def small():
 
 
 def data_of(page):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page)[1])
+    return json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', page)[1]
+    )
 
 
 def test_every_level_has_a_proved_optimum_and_schedules_that_the_checker_accepts(game):
@@ -83,7 +85,7 @@ def test_too_many_requests_are_refused():
     n = MOST_REQUESTS + 1
     gpu = bp.Gpu(kv_capacity=9)
     large = bp.Instance(gpu=gpu, arrival=[0] * n, prompt=[1] * n, output=[1] * n, name="crowd")
-    with pytest.raises(bp.InputError, match="at most 40 requests.* found 41 in 'crowd'"):
+    with pytest.raises(bp.InputError, match=r"at most 40 requests.* found 41 in 'crowd'"):
         level_of(large)
 
 

@@ -169,6 +169,8 @@ def test_undo_gives_the_state_before_and_hides_what_was_seen():
       return seen;
     }"""
     instance = random_instance(np.random.default_rng(7), 5)
-    known, hidden = run(script, [{"level": level(instance), "knows": k} for k in ("all", "arrived")])
+    known, hidden = run(
+        script, [{"level": level(instance), "knows": k} for k in ("all", "arrived")]
+    )
     assert known == ["start", "next", 1, True]
     assert hidden == ["start", None, 3, False]

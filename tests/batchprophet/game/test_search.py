@@ -32,7 +32,8 @@ ACCOUNT = """({ level, seed }) => {
   const { start } = search(level, REGIMES.mixed.first(level));
   level.best.start = start;
   const play = new Play(level, "all");
-  while (!play.over) if (random(3) === 0) play.round(); else play.begin(random(level.requests.length));
+  const any = () => play.begin(random(level.requests.length));
+  while (!play.over) if (random(3) === 0) play.round(); else any();
   play.finish();
   const costs = play.moves.map((_, j) => play.cost(j));
   const changes = costs.map(each => each.changes.reduce((sum, [, later]) => sum + later, 0));
