@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..models.errors import InputError
 from ..models.instance import Gpu, Instance
 from ..models.mixed.schedule import MixedSchedule
@@ -130,7 +132,7 @@ def _level(record: dict[str, Any]) -> Level:
 
 
 def _of_rows(record: dict[str, Any]) -> Instance:
-    arrival, prompt, output = zip(*record["requests"], strict=True)
+    arrival, prompt, output = np.array(record["requests"], dtype=np.int64).T
     gpu = Gpu(kv_capacity=record["kv_capacity"])
     return Instance(gpu=gpu, arrival=arrival, prompt=prompt, output=output)
 

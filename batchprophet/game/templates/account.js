@@ -81,9 +81,8 @@ class Play {
   value(j) {
     for (let m = this.values.length; m <= j; m++) {
       const before = this.values[m - 1], move = this.moves[m - 1], state = this.states[m];
-      const kept = move.what === "start" ? before.start[move.i] === move.t
-        : before.start.every((k, i) => k !== move.t || state.start[i] !== null);
-      this.values[m] = kept ? before : search(this.level, state, { floor: before.bound });
+      this.values[m] = this.rules.follows(before.start, move, state) ? before
+        : this.rules.search(this.level, state, { floor: before.bound });
     }
     return this.values[j];
   }

@@ -62,11 +62,11 @@ function costText(j, m, { short = false } = {}) {
   const { low, high, changes, after } = play.cost(j, m);
   const what = play.moves[j].what === "start" ? "This start" : "Waiting";
   if (high === 0) return [made("i", {}, `${what} costs nothing: `), `a total of ${after.value} can still be reached.`];
-  const much = low === high ? `${low}` : `between ${low} and ${high}`;
+  if (low < high) return [made("em", {}, `${what} costs between ${low} and ${high}: `), `the level is too large to search to the end; the best total found from here is ${after.value}.`];
   const why = changes.slice(0, 4).map(([i, later]) => `${id(i)} ends ${count(Math.abs(later), "round")} ${later > 0 ? "later" : "earlier"}`);
   if (changes.length > 4) why.push(`${count(changes.length - 4, "other")} ${changes.length === 5 ? "changes" : "change"}`);
   const text = `${short ? "in" : `the best total in reach is now ${after.value}. In`} the best plan that is left, ${listOf(why)} than in the best before.`;
-  return [made("em", {}, `${what} costs ${much}: `), text];
+  return [made("em", {}, `${what} costs ${low}: `), text];
 }
 
 function moveText(move) {
@@ -229,7 +229,7 @@ function renderWaiting(waiting) {
   const cards = waiting.map(i => {
     const { arrival, prompt, output } = level.requests[i], refused = play.refusal(i), svg = document.createElementNS(NS, "svg");
     silhouette(svg, level, i, hidden);
-    const fits = refused ? `too much in round ${refused.round}` : "fits";
+    const fits = refused ? `would overflow in round ${refused.round}` : "fits";
     const key = keys[i] && keys[i] !== id(i).toLowerCase() ? made("kbd", {}, keys[i]) : null;
     const look = () => { ghost = i; renderPicture(); }, leave = () => { if (ghost === i) { ghost = null; renderPicture(); } };
     return made("li", {}, made("button", {

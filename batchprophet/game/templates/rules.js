@@ -1,5 +1,6 @@
 "use strict";
-/* The rules of the game, one object for each batching regime; no code here knows of a page.
+/* The rules of the game, one object for each batching regime; no code here knows of a page. Its
+   `search`, the least total latency still in reach, is in search.js.
 
    A level: { regime, capacity, requests: [{ id, arrival, prompt, output }, …] }.
    A state: { t, start: [k or null for each request], lost: [[request, start, end], …] }.
@@ -98,6 +99,12 @@ const MIXED = {
   decided(level, state, hidden = false) {
     if (state.start.includes(null)) return false;
     return !hidden || this.completed(level, state).length === level.requests.length;
+  },
+
+  /* Whether a schedule `plan` goes on from the state after a move as it did from that before. */
+  follows(plan, move, after) {
+    if (move.what === "start") return plan[move.i] === move.t;
+    return plan.every((k, i) => k !== move.t || after.start[i] !== null);
   },
 
   /* The last completion of those that have started. */

@@ -162,3 +162,5 @@ function search(level, state, { floor = -Infinity, most = workFor(unstarted(stat
   const value = top + fixed, bound = Math.max(least, Math.min(value, open + fixed));
   return { value, bound, start, proved: bound === value, work: Math.round(work) };
 }
+
+MIXED.search = search;
