@@ -16,6 +16,8 @@ from .audits.api import calibrate as calibrate
 from .audits.audited import Audited as Audited
 from .audits.audited import Calibrated as Calibrated
 from .audits.audited import CalibratedSteps as CalibratedSteps
+from .game.api import play as play
+from .game.game import Game as Game
 from .models.batch_time import AffineTime as AffineTime
 from .models.batch_time import ConstantTime as ConstantTime
 from .models.batch_time import UnitTime as UnitTime

@@ -20,6 +20,7 @@ from .commands import basic as commands
 from .commands import compare as compare_command
 from .commands import console
 from .commands import library as library_command
+from .commands import play as play_command
 from .commands import regret as regret_command
 from .commands import study as study_command
 from .commands.termination import terminate_as_interrupt
@@ -64,6 +65,7 @@ for _command in (
     adversary_command.adversary,
     audit_command.audit,
     audit_command.calibrate,
+    play_command.play,
 ):
     app.command()(_command)
 

@@ -3,7 +3,7 @@
 - `on_startup`: lays the package's sources out as one tree, where the reference is read from.
 - `on_config`: puts notebooks, and pages that the navigation does not name, where they belong.
 - `on_files`: adds a page for each notebook (its committed outputs, not executed again), the
-  command line's help, and the list of modules.
+  command line's help, the list of modules, and the page to play with.
 - `on_page_markdown`: lists the notebooks on the course's first page, links pages by their titles,
   and sets subscripts as such.
 - `on_page_content`: turns TeX into MathML, so that pages need nothing from the network; lets each
@@ -29,6 +29,9 @@ from mkdocs.structure.files import File
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 SOURCES = ROOT / "build" / "sources"
+
+#: The page to play with, as it is in the site.
+GAME = "game.html"
 
 
 def on_startup(command: str, dirty: bool) -> None:
@@ -60,6 +63,7 @@ def on_files(files: Any, config: Any) -> Any:
         "reference/python.md": python_page(),
         "reference/milp.md": milp_page(),
         "reference/modules.md": modules_page(),
+        GAME: game_page(),
     }
     for path in notebook_paths():
         made |= notebook_page(path)
@@ -177,6 +181,13 @@ def first_sentence(module: str) -> str:
     path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
     found = re.match(r'"""(.*?)("""|\n)', path.read_text("utf-8"))
     return found[1].strip() if found else ""
+
+
+def game_page() -> str:
+    """Make the page to play with, its optima proved now."""
+    import batchprophet as bp
+
+    return bp.play(time_limit=120).html(command="batchprophet play")
 
 
 def modules_page() -> str:

@@ -121,13 +121,17 @@ class Browser:
         return answer["result"].get("value")
 
     def screen(self, width: int, height: int, *, mobile: bool = False, dark: bool = False) -> None:
-        """Be a screen of this size, light or dark."""
+        """Be a screen of this size, light or dark, without animations."""
         self.command(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=mobile,
         )  # fmt: skip
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.command("Emulation.setEmulatedMedia", features=[scheme])
+        still = {
+            "name": "prefers-reduced-motion",
+            "value": "reduce",
+        }  # a click hits what it aims at
+        self.command("Emulation.setEmulatedMedia", features=[scheme, still])
 
     def point(self, selector: str, x: float = 0.5, y: float = 0.5) -> dict[str, float]:
         """Scroll to an element and return a point of it, given as parts of its width and height."""
@@ -150,8 +154,11 @@ class Browser:
 
     def press(self, key: str, code: int) -> None:
         """Press a key, given by its name and its Windows key code."""
+        typed = {"text": "\r"} if key == "Enter" else {}  # without it no button is pressed
         for kind in ("keyDown", "keyUp"):
-            self.command("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code)
+            self.command(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **typed
+            )
 
     def _mouse(self, kind: str, point: dict[str, float]) -> None:
         button = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}

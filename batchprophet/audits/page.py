@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from ..online.calibration.law import law_text
 from ..pictures import palette
 from ..pictures.regimes import DRAWINGS
 from ..pictures.svg import to_svg
-from ..report.filled import filled
+from ..report.filled import filled, script_data
 from . import pictures
 from .engine import never_binds
 from .sentences import duration
@@ -63,7 +62,7 @@ def render(audited: Audited, origin: Origin) -> str:
         accounts=_accounts(audited),
         account_is=DRAWINGS[audited.audit.engine.regime].account_is,
         accounts_picture=_accounts_svg(audited),
-        data=Markup(_script(_data(audited))),
+        data=Markup(script_data(_data(audited))),
     )
 
 
@@ -86,14 +85,6 @@ def _accounts_svg(audited: Audited) -> Markup:
     if picture is None:
         return Markup("")
     return Markup(to_svg(picture, name="account", description="Mean latency by what happens."))
-
-
-def _script(data: dict[str, Any]) -> str:
-    """Encode data for a script element: no character of it can end the element."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
 
 
 def _facts(audited: Audited) -> list[tuple[str, str]]:

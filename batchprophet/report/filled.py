@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -36,3 +38,17 @@ def filled(package: str, name: str, **values: Any) -> str:
         loader=FunctionLoader(source),
     )
     return environment.get_template(name).render(**values)
+
+
+def script_data(data: Mapping[str, Any]) -> str:
+    r"""Encode data for a script element: no character of it can end the element.
+
+    Examples
+    --------
+    >>> script_data({"a": "</script>"})
+    '{"a":"\\u003c/script\\u003e"}'
+    """
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

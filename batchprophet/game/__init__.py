@@ -1,0 +1,1 @@
+"""The page to play with: its levels, its data, and the command's function."""
