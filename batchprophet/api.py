@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .arguments.instances import load_for, located, require_model, require_seconds
@@ -283,7 +284,8 @@ def read_solution(
         recipe(model), loaded, objective=objective, formulation=formulation, extend=extend,
         horizon=horizon,
     )  # fmt: skip
-    return milp.schedule(found.values, os.fspath(path))
+    schedule: Schedule = milp.schedule(found.values, os.fspath(path))
+    return schedule
 
 
 def simulate(
@@ -583,7 +585,7 @@ def study(
     from .online.study.reading import read_study
     from .online.study.recipe import run_study
 
-    read = read_study(file)
+    read = read_study(Path(file))
     folder = make_folder(out)
     engine = LocalProcesses(jobs or default_jobs())
     rows, summary = run_study(read, folder, engine=engine, exports=exports, progress=progress)

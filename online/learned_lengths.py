@@ -111,7 +111,7 @@ class LengthLaw:
         """Return the mean of the lengths above so many tokens, rounded up.
 
         What is left after the longest known length is taken to end one token after all that is
-        known; with nothing known, lengths are the longest.
+        known; with nothing known, every request is expected to end with its next token.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class LengthLaw:
         [3, 4, 6]
         """
         if not self.lengths.size:
-            return np.maximum(longest, tokens + 1)
+            return np.minimum(tokens + 1, longest)
         area = np.concatenate((np.cumsum((self.weights * self.lengths)[::-1])[::-1], [0.0]))
         above = np.searchsorted(self.lengths, tokens, side="right")
         last = np.maximum(max(int(self.lengths[-1]), self._going), tokens) + 1

@@ -72,9 +72,9 @@ class Exported(Generic[ScheduleType]):
             )
         at = {id(variable): values.get(name, 0.0) for name, variable in names.items()}
         for name, variable in names.items():
-            value = at[id(variable)]
-            if not variable.is_continuous() and abs(value - round(value)) > INTEGRALITY:
-                raise InputError(f"{where}: {name}: expected an integer, found {value:g}")
+            found = at[id(variable)]
+            if not variable.is_continuous() and abs(found - round(found)) > INTEGRALITY:
+                raise InputError(f"{where}: {name}: expected an integer, found {found:g}")
 
         def value(variable: Any) -> float:
             return float(variable.value) if variable.fixed else at[id(variable)]

@@ -10,6 +10,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from ...models.disk import open_input
 from ...models.errors import InputError
 from ...models.families.registry import FAMILIES, make_instance
@@ -201,8 +203,10 @@ def _require_settings(kind: Kind, origin: str, settings: dict[str, Any]) -> None
         with_gpu(_ANY, **gpu)
 
 
+_ONE = np.ones(1, np.int64)
+
 #: An instance to try settings of a GPU on.
-_ANY = Instance(gpu=Gpu(kv_capacity=2), arrival=[0], prompt=[1], output=[1])
+_ANY = Instance(gpu=Gpu(kv_capacity=2), arrival=np.zeros(1, np.int64), prompt=_ONE, output=_ONE)
 
 
 def _window_and_gpu(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
