@@ -12,7 +12,7 @@ from ..models.figures import Figures
 from ..models.objectives import MAXIMISED
 from ..models.regime import Shown
 from ..models.regimes import regime
-from .table import JUDGED, Row, number_text, percent, ratio_down, ratio_text, ratio_up
+from .table import HINDSIGHT, JUDGED, Row, number_text, percent, ratio_down, ratio_text, ratio_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..online.continuous.counterfactuals import Counterfactual
     from ..online.evaluation import Comparison, PolicyResult
     from ..online.separate.price import Price
+    from ..results.classes import ClassLatency
 
 
 def facts(instance: Instance) -> list[tuple[str, str]]:
@@ -129,8 +130,60 @@ def tail_reading(bound: float | None, rows: Sequence[Row]) -> list[str]:
     most = f", at most {ratio_up(least / bound)} times the least possible" if bound else ""
     return [
         f"No schedule has a 99th percentile of latency below {low:,.1f} {unit}; the least here is "
-        f"{least / per:,.1f}, of {row.policy}{most}."
+        f"{least / per:,.1f}, of {row.policy}{most}.",
+        *_who_pays(least, rows),
     ]
+
+
+#: A 99th percentile is worth a word from this many times the least on.
+WORTH_SAYING = 1.1
+
+
+def _who_pays(least: float, rows: Sequence[Row]) -> list[str]:
+    """What the policy with the least mean costs the requests that wait longest."""
+    policies = [
+        (row.metrics, row)
+        for row in rows
+        if row.policy != HINDSIGHT and isinstance(row.metrics, Figures)
+    ]
+    if not policies:
+        return []
+    best, row = min(policies, key=lambda each: each[0].mean_latency)
+    if not least or best.p99_latency < WORTH_SAYING * least:
+        return []
+    tail = f"{best.p99_latency / row.shown.per:,.1f} {row.shown.unit}"
+    return [
+        f"Of the policies {row.policy} has the least mean, and some requests pay for it: its 99th "
+        f"percentile is {tail}, {ratio_text(best.p99_latency / least)} times the least here."
+    ]
+
+
+def class_reading(classes: Mapping[str, Sequence[ClassLatency]], shown: Shown) -> list[str]:
+    """Return the class that waits most in hindsight and under the best policy, as a sentence.
+
+    Parameters
+    ----------
+    classes : mapping of str to sequence of ClassLatency
+        By schedule in the order of the table, the worst class first; empty without classes.
+    shown : Shown
+        The unit.
+
+    Examples
+    --------
+    >>> from batchprophet.results.classes import ClassLatency
+    >>> chat = ClassLatency(label="chat", requests=3, mean_latency=6, p99_latency=9)
+    >>> class_reading({"hindsight": [chat], "vllm": [chat]}, Shown("rounds"))
+    ['By class, the largest mean latency is 6.0 rounds in hindsight (chat), 6.0 under vllm (chat).']
+    """
+    worst = [(name, each[0]) for name, each in classes.items() if each][:2]
+    if not worst:
+        return []
+    told = [
+        f"{each.mean_latency / shown.per:,.1f}{f' {shown.unit}' if first == 0 else ''} "
+        f"{'in hindsight' if name == HINDSIGHT else f'under {name}'} ({each.label})"
+        for first, (name, each) in enumerate(worst)
+    ]
+    return [f"By class, the largest mean latency is {', '.join(told)}."]
 
 
 def signed(change: float) -> str:

@@ -19,12 +19,14 @@ from ..models.regimes import regime
 from ..report import table as tables
 from ..report.sentences import (
     changes_reading,
+    class_reading,
     price_reading,
     reading,
     speed_reading,
     tail_reading,
 )
 from ..solvers.solution import Solution
+from .classes import ClassLatency, by_class
 from .regimes import goodput_of, speed_gap
 from .scheduled import PathLike
 from .shown import Shown
@@ -103,6 +105,18 @@ class Compared(Shown):
         }
         return {name: each for name, each in found.items() if each is not None}
 
+    def classes(self) -> dict[str, list[ClassLatency]]:
+        """Return the latencies by class of every schedule by name, the worst class first.
+
+        Empty where the instance names fewer than two classes, or requests are rejected.
+        """
+        if self.solution.objective_name in MAXIMISED:
+            return {}
+        found = {
+            name: by_class(self.instance, schedule) for name, schedule in self.schedules().items()
+        }
+        return {name: each for name, each in found.items() if each}
+
     @cached_property
     def speed_equivalent_gap(self) -> float | None:
         """How much faster a GPU closes the gap, 0.05 for 5 %; None where nothing tells."""
@@ -139,6 +153,7 @@ class Compared(Shown):
             *([] if self.price is None else price_reading(self.price)),
             *reading(self.comparison),
             *tail_reading(self.tail_bound, self.rows()),
+            *class_reading(self.classes(), regime(self.comparison.model).shown_in(self.instance)),
             *speed_reading(self.speed_equivalent_gap),
             *changes_reading(self.changes),
         ]
@@ -150,11 +165,13 @@ class Compared(Shown):
             record["hindsight"]["speed_equivalent_gap"] = self.speed_equivalent_gap
         if self.tail_bound is not None:
             record["hindsight"]["p99_lower_bound"] = self.tail_bound
-        goodputs = self.goodputs()
+        goodputs, classes = self.goodputs(), self.classes()
         for entry in (record["hindsight"], *record["policies"]):
             name = entry.get("policy", tables.HINDSIGHT)
             if name in goodputs:
                 entry["goodput"] = goodputs[name].to_record()
+            if name in classes:
+                entry["classes"] = [each.to_record() for each in classes[name]]
             if name in self.changes:
                 entry["counterfactuals"] = [asdict(each) for each in self.changes[name]]
         return record if self.price is None else record | {"price": self.price.to_record()}

@@ -87,6 +87,8 @@ def run(row: dict[str, str], tail_bound: float) -> Run | None:
     """What a row says; None of a policy that does not finish."""
     if row["outcome"] == DOES_NOT_FINISH:
         return None
+    if row["outcome"] != "done":
+        raise SystemExit(f"{row['source']}, {row['policy']}: {row['outcome']}: {row['reason']}")
     tail = float(row["p99_latency"]) / tail_bound
     return Run(float(row["ratio_low"]), float(row["ratio_high"]), tail)
 
