@@ -89,7 +89,7 @@ def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
         block = tex.startswith(r"\[")
         return convert(tex[2:-2].strip(), display="block" if block else "inline")
 
-    if page.file.src_uri == "reference/python.md":  # docstrings come as HTML
+    if page.file.src_uri in ("reference/python.md", "reference/milp.md"):  # docstrings come as HTML
         parts = re.split(r"(<(pre|code)\b.*?</\2>|<[^>]+>)", page_html, flags=re.DOTALL)
         page_html = "".join(
             part if position % 3 else indexed(part)

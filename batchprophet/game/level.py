@@ -14,7 +14,6 @@ import numpy as np
 
 from ..models.errors import InputError
 from ..models.instance import Gpu, Instance
-from ..models.mixed.schedule import MixedSchedule
 
 if TYPE_CHECKING:
     from ..online.evaluation import Comparison
@@ -90,7 +89,6 @@ class SolvedLevel:
 
 
 def _runs(schedule: Any) -> dict[str, Any]:
-    assert isinstance(schedule, MixedSchedule)
     return {"start": schedule.start.tolist(), "lost": [list(run) for run in schedule.evicted]}
 
 

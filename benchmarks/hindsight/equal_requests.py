@@ -12,9 +12,7 @@ import argparse
 
 import numpy as np
 
-from batchprophet.models.instance import Gpu, Instance
-from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
+import batchprophet as bp
 
 #: s, o, M, n, rounds between arrivals.
 ROWS = (
@@ -48,9 +46,11 @@ def periodic(s: int, o: int, M: int, n: int, every: int) -> int:
 
 def row(s: int, o: int, M: int, n: int, every: int, limit: float) -> list[object]:
     arrival = every * np.arange(n)
-    instance = Instance(gpu=Gpu(kv_capacity=M), arrival=arrival, prompt=[s] * n, output=[o] * n)
-    in_step = int((list_schedule(instance, arrival).completion(instance) - arrival).sum())
-    found = solve(instance, time_limit=limit)
+    instance = bp.Instance(
+        gpu=bp.Gpu(kv_capacity=M), arrival=arrival, prompt=[s] * n, output=[o] * n
+    )
+    in_step = bp.simulate(instance, "mc-sf").metrics.total_latency
+    found = bp.solve(instance, time_limit=limit).solution
     known, bound = int(found.objective), int(found.lower_bound or 0)
     gap = f"{100 * (known - bound) / known:.2f}"
     best = periodic(s, o, M, n, every)

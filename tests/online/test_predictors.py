@@ -157,9 +157,9 @@ def test_by_tokens_so_far_the_longer_outputs_of_the_past_are_expected():
     policy.lengths, policy.length_kinds = "hazard", ("predicted",)
     simulate_continuous(instance, policy)
     told = {i: [t[2] for row in policy.told for t in row if t[0] == i] for i in range(4)}
-    assert told[0] == [27, 27]  # nothing is known: all that fits
+    assert told[0] == [1, 2]  # nothing is known: it ends with the next token
     # With 2 known and two tokens had, half of those that had two ended there: 3 for the others.
-    assert told[1] == [27, 27, 2, 2, 3, 4]
+    assert told[1] == [1, 1, 2, 2, 3, 4]
     # 2 or 4 in the mean; with more than the longest known a token more each time.
     assert told[2][-9:] == [3, 3, 4, 4, 5, 6, 7, 8, 9]
     assert told[3][-6:] == [5, 5, 7, 7, 9, 9]  # the means of 2, 4, 9, of 4, 9 and of 9

@@ -29,13 +29,13 @@ class EqualRequestsProof:
     >>> from batchprophet.models.instance import Gpu
     >>> gpu = Gpu(kv_capacity=9)
     >>> instance = Instance(gpu=gpu, arrival=[0, 0, 0], prompt=[1] * 3, output=[4] * 3)
-    >>> EqualRequestsProof(value=16, rounds=1).bound(instance, "latency", Clock(None))
-    16
     >>> EqualRequestsProof(value=17, rounds=1).bound(instance, "latency", Clock(None))
+    17
+    >>> EqualRequestsProof(value=18, rounds=1).bound(instance, "latency", Clock(None))
     Traceback (most recent call last):
     ...
     batchprophet.solvers.certificates.clock.NotProved: starts of equal requests were found on \
-blocks of 1 rounds whose total latency is 16, below the value 17 of the proof
+blocks of 1 rounds whose total latency is 17, below the value 18 of the proof
     """
 
     value: int

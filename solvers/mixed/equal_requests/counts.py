@@ -40,10 +40,12 @@ def counts(graph: Patterns, n: int) -> Counts:
 
     Examples
     --------
+    Three start at once, and two more when they end.
+
     >>> from .patterns import on_grid, patterns
     >>> table = counts(patterns(on_grid(8, 40, 144, 10), 1000), 5)
-    >>> table.span[:, 0].tolist(), table.delay[:, 0].tolist()  # three at once, then as one ends
-    ([0, 0, 1, 2, 3], [0, 0, 1, 3, 6])
+    >>> table.span[:, 0].tolist(), table.delay[:, 0].tolist()
+    ([0, 0, 0, 2, 3], [0, 0, 0, 4, 8])
     """
     shape = (n, graph.rest.size)
     table = Counts(np.zeros(shape, np.int64), np.zeros(shape, np.int32))
@@ -78,7 +80,7 @@ def best_gaps(graph: Patterns, table: Counts, n: int) -> IntArray:
     >>> from .patterns import on_grid, patterns
     >>> graph = patterns(on_grid(8, 40, 144, 10), 1000)
     >>> best_gaps(graph, counts(graph, 5), 5).tolist()
-    [0, 0, 1, 1, 1]
+    [0, 0, 0, 4, 0]
     """
     gaps = np.zeros(n, np.int64)
     v = 0

@@ -104,7 +104,7 @@ def releases(graph: Patterns, table: Counts, arrival: IntArray) -> Releases:
     >>> graph = patterns(on_grid(8, 40, 144, 10), 1000)
     >>> found = releases(graph, counts(graph, 5), np.array([0, 0, 0, 0, 0]))
     >>> found.round.tolist(), found.rest.tolist()
-    ([0, 0, 10, 20, 30], [60, 60, 60, 50, 30, 0])
+    ([0, 0, 0, 20, 30], [80, 50, 50, 50, 30, 0])
     """
     n, q = arrival.size, graph.grid.rounds
     block, span = arrival // q, table.span[:, 0].astype(np.int64)

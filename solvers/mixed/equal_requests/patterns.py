@@ -117,7 +117,7 @@ def patterns(grid: Grid, most: int) -> Patterns | None:
     --------
     >>> found = patterns(on_grid(8, 40, 144, 10), 1000)
     >>> found.first.size - 1, found.gap[: found.first[1]].tolist()
-    (14, [0, 1, 2, 3, 4])
+    (26, [0, 1, 2, 3, 4])
     """
     if grid.length > MOST_BLOCKS or not 1 <= grid.M // grid.weight <= MOST_AT_ONCE:
         return None

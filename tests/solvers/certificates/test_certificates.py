@@ -139,7 +139,10 @@ def test_every_solution_has_a_certificate_of_its_bound():
         assert verification.proved <= best
         assert Certificate.from_record(json.loads(encode_certificate(certificate))) == certificate
         kinds.add(certificate.proof.kind)
-    assert kinds == {"combinatorial", "configuration-prices", "exhaustive-search", "blocks"}
+    assert kinds == {
+        "combinatorial", "configuration-prices", "exhaustive-search", "blocks", "equal-requests",
+        "class-prices",
+    }  # fmt: skip
 
 
 def test_the_threads_hand_over_their_proofs():
