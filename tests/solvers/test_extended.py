@@ -100,7 +100,13 @@ def in_turn(instance):
     return allowed, order
 
 
-@pytest.mark.parametrize("seed", range(12))
+def seeds(count, quick=4):
+    """Seeds, of which all but the first few are for the long run of the tests."""
+    long = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(quick, count)]
+    return [*range(quick), *long]
+
+
+@pytest.mark.parametrize("seed", seeds(12))
 @pytest.mark.parametrize("kind", ["closed", "capped", "in turn"])
 def test_mixed_is_brute_force(seed, kind):
     instance, window, most = drawn(seed)
@@ -193,7 +199,7 @@ def separate_cases(instance, window, most, form):
     return [(open_window, keep_open), (few, cap_stages if form == "stages" else cap)]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(12))
 @pytest.mark.parametrize("form", ["time-expanded", "stages", "classes", "batch-sequence"])
 def test_separate_is_brute_force(seed, form):
     law = (ConstantTime(prompt=2, token=1), ConstantTime(prompt=1, token=2))[seed % 2]
@@ -224,7 +230,7 @@ def test_microseconds():
 # Continuous batching
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8))
 def test_continuous_keeps_a_window_closed(seed):
     # With one batch per round that may hold everything, continuous batching without chunks of
     # prompts is mixed batching: a request that is not stopped completes at its start + o.
