@@ -73,9 +73,11 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Add the list of notebooks to the course's first page; link pages by their titles."""
+    """Add the list of notebooks, and the way to the game; link pages by their titles."""
     if page.file.src_uri == "notebooks/index.md":
         markdown += course_list()
+    if page.file.src_uri == "how-to/play.md":
+        markdown = markdown.replace("![", f"[**Play it here.**](../{GAME})\n\n![", 1)
     markdown = named_pages(markdown, up="../" * page.file.src_uri.count("/"))
     return prose(markdown, indexed, besides=r"\]\([^)\n]*\)|<[^>\n]+>|^::: .*?$")
 

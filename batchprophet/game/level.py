@@ -14,8 +14,10 @@ import numpy as np
 
 from ..models.errors import InputError
 from ..models.instance import Gpu, Instance
+from ..models.regimes import regime_of
 
 if TYPE_CHECKING:
+    from ..models.regime import Schedule
     from ..online.evaluation import Comparison
 
 #: Most requests of a level: more do not fit a screen, and take too long by hand.
@@ -82,14 +84,16 @@ class SolvedLevel:
             "policies": [
                 {"name": each.policy, "value": each.metrics.total_latency, **_runs(each.schedule)}
                 for each in self.comparison.results
-                if each.metrics is not None
+                if each.metrics is not None and each.schedule is not None
             ],
             "unfinished": [each.policy for each in self.comparison.results if each.verdict],
         }
 
 
-def _runs(schedule: Any) -> dict[str, Any]:
-    return {"start": schedule.start.tolist(), "lost": [list(run) for run in schedule.evicted]}
+def _runs(schedule: Schedule) -> dict[str, Any]:
+    record = regime_of(schedule).to_record(schedule)
+    lost = [[run["request"], run["start"], run["end"]] for run in record.get("evicted", [])]
+    return {"start": record["start"], "lost": lost}
 
 
 def built_in_levels() -> list[Level]:
