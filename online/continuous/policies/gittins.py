@@ -10,7 +10,7 @@ import numpy as np
 from ....models.durations import Durations
 from ...coupling.history import History
 from ...gittins import GittinsIndex
-from ...hazard import kaplan_meier
+from ...learned_lengths import LengthLaw
 from ...protocol import Run
 from ..decision import ContinuousDecision
 from ..observation import ContinuousObservation, ContinuousView
@@ -24,7 +24,7 @@ class Gittins(RankPolicy):
     The rank of a request is its Gittins index by the law of output lengths, given its tokens so
     far; what it has to read before its next token counts with its time in token jobs
     (`gittins.GittinsIndex`, `preemptive.reading_time`). The law is estimated from the requests that
-    have completed and those that still run (`hazard.kaplan_meier`). Where seats or KV memory run
+    have completed and those that still run (`LengthLaw`). Where seats or KV memory run
     out the worst ranked are preempted (`preemptive.batch_by_rank`). Until a request has completed
     the first come is first.
 
@@ -97,8 +97,8 @@ class GittinsRun(Run[ContinuousObservation, ContinuousDecision]):
         known = {view.index: view.longest for view in past.arrived if view.longest is not None}
         order = here
         if known:
-            outputs = kaplan_meier(list(known.values()), [view.tokens for view in here])
-            index = GittinsIndex(*outputs)
+            outputs = LengthLaw(known.values(), [view.tokens for view in here])
+            index = GittinsIndex(outputs.lengths, outputs.weights, outputs.beyond)
             order = sorted(here, key=lambda view: _rank(index, view, law))
         return batch_by_rank(gpu, self._policy.seats(gpu), observation.running, order)
 
