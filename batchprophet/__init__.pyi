@@ -36,6 +36,7 @@ from .models.instance import Instance as Instance
 from .models.mixed.metrics import Metrics as Metrics
 from .models.mixed.schedule import Eviction as Eviction
 from .models.mixed.schedule import MixedSchedule as MixedSchedule
+from .models.objectives import with_latency_limit as with_latency_limit
 from .models.separate.metrics import SeparateMetrics as SeparateMetrics
 from .models.separate.schedule import Batch as Batch
 from .models.separate.schedule import SeparateSchedule as SeparateSchedule

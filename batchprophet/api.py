@@ -15,7 +15,7 @@ from .models.errors import BatchprophetError, InputError
 from .models.files.instance_file import read_instance
 from .models.files.solution_file import read_schedule
 from .models.instance import Instance
-from .models.objectives import MAXIMISED, OBJECTIVES
+from .models.objectives import MAXIMISED, OBJECTIVES, is_defined, with_latency_limit
 from .models.regime import Schedule
 from .models.regimes import check as violations_of
 from .models.regimes import regime_of, schedule_value
@@ -74,7 +74,7 @@ def solve(
         An instance, or its file.
     model : {"mixed", "separate"}
         The batching regime. Mixed batching takes the unit-time law without batch limits.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         What to optimise.
     time_limit : float
         Seconds, ≥ 0; with 0 only list schedules and combinatorial bounds. Compilation at first use
@@ -393,7 +393,7 @@ def compare(
         ``"a,b:key=value"``, or policies one by one; the built-in ones by default.
     model : {"mixed", "separate"}
         The batching regime; `compare_both` takes both.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         What all are judged by.
     time_limit : float
         Seconds for the hindsight solve, ≥ 0, without compilation at first use.
@@ -651,7 +651,7 @@ def check(
     )
     with located(schedule):
         violations = tuple(violations_of(loaded, planned, allow_rejected=rejects))
-    names = [name for name in OBJECTIVES if name not in MAXIMISED or loaded.horizon is not None]
+    names = [name for name in OBJECTIVES if is_defined(loaded, name)]
     if rejects:
         names = [name for name in names if name in MAXIMISED]
     values = {} if violations else {name: schedule_value(loaded, planned, name) for name in names}
@@ -672,7 +672,11 @@ def check(
 
 
 def make(
-    family: str, *, seed: int = 0, settings: Mapping[str, str | int | float] | None = None
+    family: str,
+    *,
+    seed: int = 0,
+    settings: Mapping[str, str | int | float] | None = None,
+    latency_limit: int | None = None,
 ) -> Instance:
     """Draw an instance from a named family.
 
@@ -684,6 +688,8 @@ def make(
         ≥ 0; the same seed gives the same instance.
     settings : mapping, optional
         Settings of the family that differ from their defaults.
+    latency_limit : int, optional
+        As in `with_latency_limit`.
 
     Raises
     ------
@@ -696,7 +702,8 @@ def make(
     """
     from .models.families import make_instance
 
-    return make_instance(family, seed=seed, settings=settings)
+    instance = make_instance(family, seed=seed, settings=settings)
+    return instance if latency_limit is None else with_latency_limit(instance, latency_limit)
 
 
 def convert(
@@ -726,6 +733,7 @@ def convert(
     max_num_batched_tokens: int | None = None,
     block_size: int = 1,
     chunked_prefill: bool = True,
+    latency_limit: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Converted:
     """Convert a window of a real trace into an instance.
@@ -749,6 +757,8 @@ def convert(
         Whether continuous batching may read a prompt in chunks.
     prompt_batch_requests, prompt_batch_tokens, token_batch_requests : int, optional
         Batch limits, ≥ 1; none by default.
+    latency_limit : int, optional
+        As in `with_latency_limit`.
 
     Returns
     -------
@@ -799,6 +809,8 @@ def convert(
         block_size=block_size,
         chunked_prefill=chunked_prefill,
     )
+    if latency_limit is not None:
+        instance = with_latency_limit(instance, latency_limit)
     return Converted(instance=instance, report=converted.report)
 
 

@@ -8,7 +8,8 @@ holds more KV, no batch has more members, and none takes longer (all coefficient
 laws are ≥ 0; conditions of continuous batching: `solvers.continuous.parts`).
 Hence for every partition of the requests into S_1, …, S_m the optima satisfy
 
-    OPT(I) ≥ Σ_b OPT(I_{S_b})  (latency, weighted),   OPT(I) ≥ max_b OPT(I_{S_b})  (makespan),
+    OPT(I) ≥ Σ_b OPT(I_{S_b})  (latency, weighted, tardiness),
+    OPT(I) ≥ max_b OPT(I_{S_b})  (makespan),
     OPT(I) ≤ Σ_b OPT(I_{S_b})  (reward).
 
 **Closing up.** Let W be the sum of the requests' times alone on the GPU and a their last arrival.
@@ -33,6 +34,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .instance import NO_DEADLINE, Instance, IntArray
+from .objectives import Exact, evaluate
 
 
 def blocks(instance: Instance, alone: Sequence[int] | IntArray) -> list[IntArray]:
@@ -73,8 +75,13 @@ def blocks(instance: Instance, alone: Sequence[int] | IntArray) -> list[IntArray
     return np.split(order, cuts)
 
 
-def moved_to_zero(instance: Instance, members: IntArray) -> tuple[Instance, int]:
+def moved_to_zero(
+    instance: Instance, members: IntArray, objective: str = "latency"
+) -> tuple[Instance, int]:
     """Return the instance of some requests, moved such that the first arrives at 0, and the shift.
+
+    For the tardiness there is no horizon, and a deadline before the shift becomes 0: see
+    `value_of_shift`.
 
     Examples
     --------
@@ -89,6 +96,8 @@ def moved_to_zero(instance: Instance, members: IntArray) -> tuple[Instance, int]
     block = instance.take(members)
     shift = int(block.arrival.min())
     deadline, horizon = block.deadline, block.horizon
+    if objective == "tardiness":
+        horizon = None
     if horizon is not None:  # what is not in time stays so: no request completes by 0
         limits = np.full(block.n, horizon) if deadline is None else np.minimum(deadline, horizon)
         deadline, horizon = np.maximum(limits - shift, 0), max(1, horizon - shift)
@@ -99,6 +108,34 @@ def moved_to_zero(instance: Instance, members: IntArray) -> tuple[Instance, int]
         arrival=block.arrival - shift, deadline=deadline, horizon=horizon, provenance=None
     )
     return moved, shift
+
+
+def value_of_shift(kept: Instance, objective: str, shift: int) -> Exact:
+    """Return how much more requests cost in their own time than moved to 0 (`moved_to_zero`).
+
+    Parameters
+    ----------
+    kept : Instance
+        The requests in their own time.
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
+        The objective.
+    shift : int
+        By how much they were moved, at most their first arrival.
+
+    Examples
+    --------
+    A deadline that lies before the first arrival is 3 too early at 0 already.
+
+    >>> from batchprophet.models.instance import Gpu
+    >>> late = Instance(
+    ...     gpu=Gpu(kv_capacity=9), arrival=[8, 9], prompt=[3, 1], output=[4, 2], deadline=[5, 30]
+    ... )
+    >>> value_of_shift(late, "tardiness", 8), value_of_shift(late, "makespan", 8)
+    (3, 8)
+    """
+    if objective in ("weighted", "tardiness"):
+        return evaluate(kept, np.full(kept.n, shift), objective)
+    return shift if objective == "makespan" else 0
 
 
 def closed_up(start: IntArray, output: IntArray, last_arrival: int) -> IntArray:

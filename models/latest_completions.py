@@ -5,8 +5,10 @@ constraints added that one may be lost. What follows holds for *every* schedule 
 
 Let e_j be the least time of request j from its arrival to its completion. For the total latency
 ``c_i − a_i ≤ V − Σ_{j≠i} e_j``; for weighted completion ``w_i·c_i ≤ V − Σ_{j≠i} w_j·(a_j + e_j)``,
-which says nothing where w_i = 0; for the makespan ``c_i ≤ V``. For the reward a request that is
-served completes by ``min(T, deadline_i)``, which the formulations ask.
+which says nothing where w_i = 0; for tardiness likewise, ``w_i·(c_i − d_i)`` being at most V less
+what the others pay at a_j + e_j, which says nothing where there is no deadline d_i; for the
+makespan ``c_i ≤ V``. For the reward a request that is served completes by ``min(T, deadline_i)``,
+which the formulations ask.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from .instance import Instance, IntArray
-from .objectives import Exact, evaluate, latest_completion, require_objective
+from .instance import NO_DEADLINE, Instance, IntArray
+from .objectives import Exact, evaluate, late_costs, latest_completion, require_objective
 
 
 def latest_of_value(
@@ -31,7 +33,7 @@ def latest_of_value(
         The instance.
     alone : ndarray of int64, shape (n,)
         e, the least time from arrival to completion of each request.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective.
     value : int or Fraction
         V, the value of a feasible schedule.
@@ -39,7 +41,7 @@ def latest_of_value(
     Returns
     -------
     ndarray of int64, shape (n,), or None
-        None if some request may complete at any time: its weight is 0.
+        None if some request may complete at any time: its weight is 0, or it has no deadline.
 
     Raises
     ------
@@ -60,10 +62,10 @@ def latest_of_value(
         return np.full(instance.n, int(value), dtype=np.int64)
     earliest = instance.arrival + alone
     left = value - evaluate(instance, earliest, objective)
-    weight = [Fraction(1)] * instance.n
-    if objective == "weighted":
-        weight = [Fraction(repr(w)) for w in instance.weight.tolist()]
-    if not all(weight):
+    costs = late_costs(instance, objective)
+    weight = [Fraction(repr(w)) for w in costs.weight.tolist()]
+    if not all(weight) or (costs.due == NO_DEADLINE).any():
         return None
     waits = [math.floor(left / w) for w in weight]
-    return earliest + np.array(waits, dtype=np.int64)
+    latest: IntArray = np.maximum(earliest, costs.due) + np.array(waits, dtype=np.int64)
+    return latest

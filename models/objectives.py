@@ -1,4 +1,4 @@
-"""What a schedule is judged by: total latency, weighted completion, makespan, reward."""
+"""What a schedule is judged by: latency, weighted completion, tardiness, makespan, reward."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,6 +41,125 @@ def exact_sum(values: IntArray) -> int:
 def weighted_completion(instance: Instance, completion: IntArray) -> Exact:
     """Weighted completion ``Σ_i w_i·c_i`` (minimised)."""
     return _exact_dot(instance.weight, completion)
+
+
+def weighted_tardiness(instance: Instance, completion: IntArray) -> Exact:
+    """Weighted tardiness ``Σ_i w_i·max(0, c_i − deadline_i)`` (minimised).
+
+    With deadlines a latency limit after the arrivals it counts the latency above the limit only:
+    with limit 0 it is the total latency, with larger ones it looks at the tail.
+
+    Raises
+    ------
+    InputError
+        If the instance has no deadlines.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> instance = Instance(
+    ...     gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2], deadline=[3, 9]
+    ... )
+    >>> weighted_tardiness(instance, np.array([5, 7]))
+    2
+    """
+    late = np.maximum(completion, due_times(instance)) - due_times(instance)
+    return _exact_dot(instance.weight, late)
+
+
+def due_times(instance: Instance) -> IntArray:
+    """Return the deadlines, shape (n,); `instance.NO_DEADLINE` where a request has none.
+
+    Raises
+    ------
+    InputError
+        If the instance has no deadlines.
+    """
+    if instance.deadline is None:
+        raise InputError(
+            "deadline: the tardiness needs deadlines, found none in the instance "
+            "(make and convert give every request one with --latency-limit)"
+        )
+    return instance.deadline
+
+
+def with_latency_limit(instance: Instance, limit: int) -> Instance:
+    """Return the instance with a deadline for each request, so long after its arrival.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance; deadlines that it has are replaced.
+    limit : int
+        ≥ 0, in the instance's time unit (microseconds under measured batch times).
+
+    Raises
+    ------
+    InputError
+        If the limit is negative or no integer.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> with_latency_limit(instance, 5).deadline.tolist()
+    [5, 7]
+    """
+    if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 0:
+        raise InputError(f"latency_limit: expected an integer ≥ 0, found {limit!r}")
+    known = instance.provenance
+    return instance.replace(
+        deadline=[a + int(limit) for a in instance.arrival.tolist()],
+        provenance=None if known is None else {**known, "latency_limit": int(limit)},
+    )
+
+
+class LateCosts(NamedTuple):
+    """A minimised sum ``Σ_i w_i·max(0, c_i − due_i)``.
+
+    Attributes
+    ----------
+    weight : ndarray of float64, shape (n,)
+        w_i ≥ 0; a float means the decimal that it prints as.
+    due : ndarray of int64, shape (n,)
+        From when on time costs: the arrival, 0, or the deadline.
+    """
+
+    weight: FloatArray
+    due: IntArray
+
+
+def late_costs(instance: Instance, objective: str) -> LateCosts:
+    """Return what total latency, weighted completion and tardiness have in common.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    objective : {"latency", "weighted", "tardiness"}
+        The objective.
+
+    Raises
+    ------
+    InputError
+        If it is another objective, or "tardiness" and the instance has no deadlines.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> late_costs(instance, "latency").due.tolist()
+    [0, 2]
+    """
+    if objective == "latency":
+        return LateCosts(np.ones(instance.n), instance.arrival)
+    if objective == "weighted":
+        return LateCosts(instance.weight, np.zeros(instance.n, np.int64))
+    if objective == "tardiness":
+        return LateCosts(instance.weight, due_times(instance))
+    raise InputError(
+        f"objective: expected latency, weighted or tardiness here, found {objective!r}"
+    )
 
 
 def makespan(instance: Instance, completion: IntArray) -> int:
@@ -124,6 +244,7 @@ OBJECTIVES: Mapping[str, Callable[[Instance, IntArray], Exact]] = MappingProxyTy
     {
         "latency": total_latency,
         "weighted": weighted_completion,
+        "tardiness": weighted_tardiness,
         "makespan": makespan,
         "reward": reward,
     }
@@ -146,6 +267,20 @@ def require_objective(objective: str) -> None:
         raise InputError(f"objective: expected one of {known}; found {objective!r}")
 
 
+def is_defined(instance: Instance, objective: str) -> bool:
+    """Whether the instance has what an objective needs: a horizon, deadlines, or nothing.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0], prompt=[3], output=[4])
+    >>> [name for name in OBJECTIVES if is_defined(instance, name)]
+    ['latency', 'weighted', 'makespan']
+    """
+    needed = {"reward": instance.horizon, "tardiness": instance.deadline}
+    return objective not in needed or needed[objective] is not None
+
+
 def evaluate(instance: Instance, completion: IntArray, objective: str = "latency") -> Exact:
     """Value of a schedule's completions under a named objective, in exact arithmetic.
 
@@ -155,7 +290,7 @@ def evaluate(instance: Instance, completion: IntArray, objective: str = "latency
         The instance.
     completion : ndarray of int64, shape (n,)
         Completion of each request.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective.
 
     Returns
@@ -166,7 +301,8 @@ def evaluate(instance: Instance, completion: IntArray, objective: str = "latency
     Raises
     ------
     InputError
-        If the objective is unknown, or "reward" and the instance has no horizon.
+        If the objective is unknown, "reward" and the instance has no horizon, or "tardiness" and
+        it has no deadlines.
 
     Examples
     --------
@@ -182,9 +318,9 @@ def evaluate(instance: Instance, completion: IntArray, objective: str = "latency
 def value_step(instance: Instance, objective: str) -> Fraction:
     """Step of the objective: its optimum is a multiple of it, so bounds round to it.
 
-    Completions are integers, so ``Σ w_i·c_i`` and a sum of rewards are multiples of the greatest
-    common divisor of the weights, or rewards, as decimals. (Penalties are not counted: no optimum
-    pays one, for a schedule without the late request is feasible and better.)
+    Completions are integers, so ``Σ w_i·c_i``, tardiness and a sum of rewards are multiples of the
+    greatest common divisor of the weights, or rewards, as decimals. (Penalties are not counted: no
+    optimum pays one, for a schedule without the late request is feasible and better.)
 
     Examples
     --------
@@ -194,7 +330,9 @@ def value_step(instance: Instance, objective: str) -> Fraction:
     >>> value_step(instance, "latency"), value_step(instance, "weighted")
     (Fraction(1, 1), Fraction(1, 2))
     """
-    coefficients = {"weighted": instance.weight, "reward": instance.reward}.get(objective)
+    coefficients = {
+        "weighted": instance.weight, "tardiness": instance.weight, "reward": instance.reward
+    }.get(objective)  # fmt: skip
     if coefficients is None or not coefficients.any():
         return Fraction(1)
     exact = [Fraction(repr(c)) for c in set(coefficients.tolist())]

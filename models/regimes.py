@@ -96,7 +96,7 @@ def schedule_value(instance: Instance, schedule: Schedule, objective: str = "lat
         The instance.
     schedule : Schedule
         A feasible schedule of it.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective.
 
     Raises

@@ -212,7 +212,7 @@ def compare(
         by default as well.
     model : {"mixed", "separate"}
         The batching regime.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         What all are judged by.
     time_limit : float
         Seconds for the solve.

@@ -11,15 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Generic, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.blocks import moved_to_zero
+from ..models.blocks import moved_to_zero, value_of_shift
 from ..models.instance import Instance, IntArray
-from ..models.objectives import Exact, evaluate, latest_completion, value_step
+from ..models.objectives import Exact, due_times, evaluate, latest_completion, value_step
 from ..models.regime import ScheduleType
 from .best_so_far import BestSoFar
 from .certificates.blocks import BlocksProof, Part
@@ -133,9 +132,10 @@ class _Work(Generic[ScheduleType]):
         members, known = self.blocks[self.waiting[-1]], self.schedules[self.waiting[-1]]
         share = members.size / self.requests_left
         self.requests_left -= members.size
-        block, shift = moved_to_zero(self.search.instance, members)
+        objective = self.search.objective
+        block, shift = moved_to_zero(self.search.instance, members, objective)
         limit = share * self.search.seconds_left
-        part: BestSoFar[ScheduleType] = BestSoFar(block, self.search.objective, limit)
+        part: BestSoFar[ScheduleType] = BestSoFar(block, objective, limit)
         done = len(self.blocks) - len(self.waiting)
         place = f"block {done + 1} of {len(self.blocks)}"
         part.listen = lambda state: self.search.tell(f"{place}: {state.phase}")
@@ -151,7 +151,7 @@ class _Work(Generic[ScheduleType]):
         """Take the bounds of a part."""
         assert part.bound is not None
         objective = self.search.objective
-        moved = _value_of_shift(part.instance, objective, shift)
+        moved = value_of_shift(self.search.instance.take(members), objective, shift)
         step = value_step(part.instance, objective)
         best = round_bound(part.bound, step, self.search.maximised) + moved
         proofs = _with_verifiers(part.instance, part.proofs.values())
@@ -187,7 +187,7 @@ class _Work(Generic[ScheduleType]):
         """Bound the blocks for which there was no time, together, as far as that takes none."""
         assert self.search.schedule is not None
         members = np.sort(np.concatenate([self.blocks[b] for b in self.waiting]))
-        rest, shift = moved_to_zero(self.search.instance, members)
+        rest, shift = moved_to_zero(self.search.instance, members, self.search.objective)
         (known,) = self.regime.apart(self.search.instance, [members], self.search.schedule)
         part: BestSoFar[ScheduleType] = BestSoFar(rest, self.search.objective, 0.0)
         solve(part, known, 0.0)
@@ -242,14 +242,9 @@ def _settled(
         as_well = (completion <= latest) == (earliest <= latest)
         return np.asarray(as_well | (instance.reward == 0))
     at_once = completion <= earliest
+    if objective == "tardiness":
+        at_once |= completion <= due_times(instance)
     return np.asarray(at_once if objective == "latency" else at_once | (instance.weight == 0))
-
-
-def _value_of_shift(block: Instance, objective: str, shift: int) -> Exact:
-    if objective == "weighted":
-        weights = (Fraction(repr(w)) for w in block.weight.tolist())
-        return shift * sum(weights, Fraction())
-    return shift if objective == "makespan" else 0
 
 
 def _count(blocks: int) -> str:

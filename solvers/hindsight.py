@@ -41,7 +41,7 @@ def solve(
         The instance; for mixed batching with the unit-time law and without batch limits.
     model : {"mixed", "separate"}
         The regime.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective.
     time_limit : float
         Seconds of wall-clock time for everything, ≥ 0. One list schedule and the combinatorial

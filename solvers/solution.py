@@ -36,7 +36,7 @@ class Solution(Generic[ScheduleType]):
     ----------
     instance_name : str
         Name of the instance.
-    objective_name : {"latency", "weighted", "makespan", "reward"}
+    objective_name : {"latency", "weighted", "tardiness", "makespan", "reward"}
         What was optimised.
     schedule : MixedSchedule or SeparateSchedule
         The best schedule found; feasible. Under the reward objective of separate batching the

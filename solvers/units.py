@@ -19,7 +19,7 @@ LEAST, MOST = 1e-3, 1e6
 LARGE = 2**10
 
 #: What an objective is made of; the others have coefficients that are times.
-COLUMNS = {"weighted": "weight", "reward": "reward"}
+COLUMNS = {"weighted": "weight", "tardiness": "weight", "reward": "reward"}
 
 
 def in_units(instance: Instance, objective: str) -> tuple[Instance, Fraction]:

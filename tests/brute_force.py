@@ -31,6 +31,8 @@ def brute_force(instance, objective="latency"):
             return k + o[i] - a[i]
         if objective == "weighted":
             return w[i] * (k + o[i])
+        if objective == "tardiness":
+            return w[i] * max(0, k + o[i] - int(instance.deadline[i]))
         if objective == "reward":
             return -r[i] if k + o[i] <= limit[i] else 0
         return k + o[i]

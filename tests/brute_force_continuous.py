@@ -36,6 +36,7 @@ class _Rules:
         if instance.deadline is not None:
             deadline = instance.deadline.tolist()
             self.limit = [min(T, d) for T, d in zip(self.limit, deadline, strict=True)]
+        self.due = None if instance.deadline is None else instance.deadline.tolist()
         self.skipping, self.drops = skipping, drops
 
     def cost(self, i, end):
@@ -44,6 +45,8 @@ class _Rules:
             return end - self.a[i]
         if self.objective == "weighted":
             return self.w[i] * end
+        if self.objective == "tardiness":
+            return self.w[i] * max(0, end - self.due[i])
         if self.objective == "reward":
             return -self.r[i] if end <= self.limit[i] else self.penalty[i]
         return end

@@ -40,6 +40,8 @@ def brute_force_separate(instance, objective="latency"):
             return end - a[i]
         if objective == "weighted":
             return w[i] * end
+        if objective == "tardiness":
+            return w[i] * max(0, end - int(instance.deadline[i]))
         if objective == "reward":
             return -r[i] if end <= limit[i] else penalty[i]
         return end

@@ -42,7 +42,7 @@ class Case:
     draw: Callable[[int], bp.Instance]
     optimum: Callable[[bp.Instance, str], Any]
     registered: Callable[[], Any] = nullcontext
-    objectives: tuple[str, ...] = ("latency", "weighted", "makespan", "reward")
+    objectives: tuple[str, ...] = ("latency", "weighted", "tardiness", "makespan", "reward")
 
 
 def toy_optimum(instance, objective):

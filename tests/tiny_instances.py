@@ -6,7 +6,7 @@ import numpy as np
 
 from batchprophet.models.instance import Gpu, Instance
 
-OBJECTIVES = ("latency", "weighted", "makespan", "reward")
+OBJECTIVES = ("latency", "weighted", "tardiness", "makespan", "reward")
 
 
 def tiny_instance(seed, most_requests=4):

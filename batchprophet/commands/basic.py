@@ -31,6 +31,7 @@ from .options import (
     Horizon,
     InstanceFile,
     Json,
+    LatencyLimit,
     Model,
     Objective,
     OutFile,
@@ -207,6 +208,7 @@ def make(
     ] = False,
     seed: Seed = 0,
     settings: Settings = None,
+    latency_limit: LatencyLimit = None,
     out: OutFile = None,
     as_json: Json = False,
 ) -> None:
@@ -223,7 +225,9 @@ def make(
     if out is None:
         raise InputError("make: expected --out FILE, found none")
     require_outputs([("--out", out)])
-    instance = api.make(family, seed=seed, settings=parse_settings(settings or []))
+    instance = api.make(
+        family, seed=seed, settings=parse_settings(settings or []), latency_limit=latency_limit
+    )
     return _write_instance(instance, out, [], as_json)
 
 
@@ -302,6 +306,7 @@ def convert(
     max_num_batched_tokens: ContinuousLimit = None,
     block_size: BlockSize = 1,
     chunked_prefill: ChunkedPrefill = True,
+    latency_limit: LatencyLimit = None,
     as_json: Json = False,
 ) -> None:
     """Convert a window of a real trace into an instance."""
@@ -327,6 +332,7 @@ def convert(
             sort=sort,
             oversize=cast(Literal["refuse", "drop"], oversize),  # checked where it is used
             zero=cast(Literal["refuse", "drop"], zero),
+            pairs=pairs,
             name=name,
             batch_time=batch_time,
             prompt_batch_requests=prompt_batch_requests,
@@ -336,6 +342,7 @@ def convert(
             max_num_batched_tokens=max_num_batched_tokens,
             block_size=block_size,
             chunked_prefill=chunked_prefill,
+            latency_limit=latency_limit,
             progress=progress,
         )
     unit = converted.instance.gpu.batch_time.time_unit

@@ -36,11 +36,20 @@ BlockSize = Annotated[
 ChunkedPrefill = Annotated[
     bool, typer.Option(help="Read prompts in chunks, under continuous batching.")
 ]
+LatencyLimit = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=0,
+        help="Give each request a deadline so long after its arrival, in the instance's time unit: "
+        "what --objective tardiness looks at.",
+    ),
+]
 BatchLimit = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Batch limit of separate batching.")
 ]
 Objective = Annotated[
-    str, typer.Option(metavar="NAME", help="latency, weighted, makespan or reward.")
+    str, typer.Option(metavar="NAME", help="latency, weighted, tardiness, makespan or reward.")
 ]
 Formulation = Annotated[
     str,

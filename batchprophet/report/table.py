@@ -30,6 +30,10 @@ HINDSIGHT = "hindsight"
 JUDGED: Mapping[str, tuple[str, str]] = {
     "latency": ("total latency", "Σ (completion − arrival), in the instance's time unit"),
     "weighted": ("weighted completion", "Σ weight · completion, in the instance's time unit"),
+    "tardiness": (
+        "weighted tardiness",
+        "Σ weight · max(0, completion − deadline), in the instance's time unit",
+    ),
     "makespan": ("makespan", "completion of the last request, in the instance's time unit"),
     "reward": ("reward", "sum of the rewards of what is done in time"),
 }

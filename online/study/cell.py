@@ -45,7 +45,7 @@ class Problem:
         Of the instance, of predictions, of the policies and of the solver.
     model : {"mixed", "separate"}
         The batching regime.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective.
     """
 

@@ -22,7 +22,7 @@ class Study:
         For people.
     model : {"mixed", "separate"}
         The batching regime.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         What all are judged by.
     sources : tuple of Source
         Where instances come from.

@@ -2,10 +2,10 @@
 
 The parts need not be the blocks of `models.blocks`: leaving requests out of a feasible schedule
 leaves a feasible one in which no request completes later (the proof is there), so for *every*
-partition the optimum is at least the sum of the parts' optima (total latency, weighted completion),
-or the largest of them (makespan), and at most their sum (reward). Under continuous batching that
-needs c0_prompt ≤ c0. This, and that each request is in one part, is checked; nothing else in the
-file is believed but through the parts' own proofs.
+partition the optimum is at least the sum of the parts' optima (total latency, weighted completion,
+tardiness), or the largest of them (makespan), and at most their sum (reward). Under continuous
+batching that needs c0_prompt ≤ c0. This, and that each request is in one part, is checked; nothing
+else in the file is believed but through the parts' own proofs.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 
 from ...models.batch_time import AffineTime
 from ...models.errors import InputError
-from ...models.instance import Instance, IntArray
-from ...models.objectives import MAXIMISED, OBJECTIVES, Exact, evaluate, value_step
+from ...models.instance import NO_DEADLINE, Instance, IntArray
+from ...models.objectives import MAXIMISED, OBJECTIVES, Exact, due_times, evaluate, value_step
 from ...models.regimes import regime
 from ..rounding import round_bound
 from .clock import Clock
@@ -95,10 +95,10 @@ class BlocksProof:
             return evaluate(kept, kept.arrival + self._time_alone(kept, clock), objective)
         if objective not in part.proof.objectives:
             raise InputError(f"proof.parts: {part.proof.kind} proves no bound on {objective}")
-        moved, shift = _from_zero(kept)
+        moved, shift = _from_zero(kept, objective)
         found = part.proof.bound(moved, objective, clock)
         rounded = round_bound(found, value_step(moved, objective), objective in MAXIMISED)
-        return rounded + _value_of_shift(moved, objective, shift)
+        return rounded + _value_of_shift(kept, objective, shift)
 
     def _time_alone(self, kept: Instance, clock: Clock) -> IntArray:
         """Return the least time of each request alone on the GPU."""
@@ -176,10 +176,13 @@ class ContinuousBlocksProof(BlocksProof):
         return np.array(own_times(kept, clock), dtype=np.int64)
 
 
-def _from_zero(kept: Instance) -> tuple[Instance, int]:
+def _from_zero(kept: Instance, objective: str) -> tuple[Instance, int]:
     """Let the first request arrive at 0; what ends by T, or a deadline, does so as before."""
     shift = int(kept.arrival.min())
     T = kept.horizon
+    if objective == "tardiness":  # a due time before the shift is 0: `_value_of_shift` has the rest
+        due = [d if d == NO_DEADLINE else max(0, d - shift) for d in due_times(kept).tolist()]
+        return kept.replace(arrival=kept.arrival - shift, deadline=due, horizon=None), shift
     if T is None:
         return kept.replace(arrival=kept.arrival - shift, deadline=None), shift
     latest = [T] * kept.n if kept.deadline is None else [min(T, d) for d in kept.deadline.tolist()]
@@ -197,4 +200,7 @@ def _value_of_shift(kept: Instance, objective: str, shift: int) -> Exact:
     """How much larger the objective is where all arrivals and completions are later by `shift`."""
     if objective == "weighted":
         return shift * sum((Fraction(repr(w)) for w in kept.weight.tolist()), Fraction())
+    if objective == "tardiness":
+        pairs = zip(kept.weight.tolist(), due_times(kept).tolist(), strict=True)
+        return sum((Fraction(repr(w)) * max(0, shift - d) for w, d in pairs), Fraction())
     return shift if objective == "makespan" else 0

@@ -7,19 +7,20 @@ import json
 from typing import Any
 
 from ...models.instance import Instance
-from ...models.objectives import latest_completion
+from ...models.objectives import due_times, latest_completion
 from ...models.regimes import regime
 
 
 def instance_digest(instance: Instance, objective: str, model: str = "mixed") -> str:
     """SHA-256 of the instance's data that the objective looks at, in hexadecimal digits.
 
-    The data are written as JSON without spaces, keys in this order: ``kv_capacity``;
-    ``requests``, the rows ``[arrival, prompt, output]`` in the instance's order; ``weight`` for
-    the weighted completion; for the reward, ``reward`` and ``latest``, the latest completion that
-    earns it. Weights and rewards are the strings of the shortest decimals that give the same
-    64-bit numbers. Under separate batching ``batches`` comes last: B_P, C_P and B_D, null where
-    there is no limit, and the batch-time law's name and numbers. Names play no part.
+    The data are written as JSON without spaces, keys in this order: ``kv_capacity``; ``requests``,
+    the rows ``[arrival, prompt, output]`` in the instance's order; ``weight`` for the weighted
+    completion and the tardiness; for the tardiness ``due``, the deadlines; for the reward,
+    ``reward`` and ``latest``, the latest completion that earns it. Weights and rewards are the
+    strings of the shortest decimals that give the same 64-bit numbers. Under separate batching
+    ``batches`` comes last: B_P, C_P and B_D, null where there is no limit, and the batch-time law's
+    name and numbers. Names play no part.
 
     Examples
     --------
@@ -34,8 +35,10 @@ def instance_digest(instance: Instance, objective: str, model: str = "mixed") ->
         "kv_capacity": int(instance.gpu.kv_capacity),
         "requests": list(zip(*columns, strict=True)),
     }
-    if objective == "weighted":
+    if objective in ("weighted", "tardiness"):
         data["weight"] = [repr(w) for w in instance.weight.tolist()]
+    if objective == "tardiness":
+        data["due"] = due_times(instance).tolist()
     if objective == "reward":
         data["reward"] = [repr(r) for r in instance.reward.tolist()]
         data["latest"] = latest_completion(instance).tolist()

@@ -31,6 +31,9 @@ MOST_EXACT = 16
 #: Share of the time for the search of states, if it does not end before.
 EXACT_SHARE = 0.7
 
+#: Work units of a node of the MILP.
+UNITS_PER_NODE = 10
+
 #: Work units of an expanded label.
 UNITS_PER_LABEL = 1
 
@@ -44,9 +47,11 @@ ALONE_SHARE = 0.5
 UNITS_PER_SEARCH_STEP = 8, 1
 
 
-def improve_and_prove(known: BestSoFar[ContinuousSchedule], options: Options) -> None:
+def improve_and_prove(
+    known: BestSoFar[ContinuousSchedule], options: Options, seconds: float = math.inf
+) -> None:
     """Search for schedules and bounds until they meet or the limits are reached."""
-    driver = Driver(known, options.seconds, options.work_limit, options.threads)
+    driver = Driver(known, min(seconds, options.seconds), options.work_limit, options.threads)
     engine = _Engine(driver, options.seed)
     driver.run([engine.schedules()], engine.proofs())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,7 +74,7 @@ def without_late(instance: Instance, schedule: ContinuousSchedule) -> Continuous
 
 
 def _prove(search: Search, options: Options) -> None:
-    """Run the engine; the MILP for the reward, and where a form is asked for."""
+    """Run the engine; the MILP for the reward, where a form is asked for, and as a last resort."""
     if _asks_for_milp(options):
         from .milp import try_milp
 
@@ -81,9 +82,18 @@ def _prove(search: Search, options: Options) -> None:
         return
     if search.seconds_left == 0:
         return
-    from .engine import improve_and_prove
+    from .engine import MOST_EXACT, UNITS_PER_NODE, improve_and_prove
 
-    improve_and_prove(search, options)
+    # The search of states does not look at deadlines: small instances are left to the MILP.
+    last_resort = search.objective == "tardiness" and search.instance.n <= MOST_EXACT
+    seconds = search.seconds_left * (0.5 if last_resort else 1.0)
+    improve_and_prove(search, options, seconds)
+    if last_resort and not search.proved:
+        from .milp import try_milp
+
+        work = options.work_limit
+        nodes = None if work is None else work // UNITS_PER_NODE
+        try_milp(search, replace(options, work_limit=nodes))
 
 
 def _bounds(search: Search, limits: Limits) -> Iterator[Bound]:
@@ -98,6 +108,7 @@ def _bounds(search: Search, limits: Limits) -> Iterator[Bound]:
     return charge_bound(
         search.instance,
         search.schedule,
+        objective=search.objective,
         seconds=limits.seconds,
         steps=steps,
         stop=limits.stop,

@@ -539,6 +539,46 @@ def test_trace_is_converted_with_its_account(
     assert bp.load(out).arrival.tolist() == [0, 0, 2]
 
 
+def test_every_option_of_convert_reaches_the_conversion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import inspect
+
+    from batchprophet import api
+    from batchprophet.commands import basic
+
+    seen: dict[str, object] = {}
+
+    def watched(trace: Path, **given: object) -> object:
+        seen.update(given)
+        raise bp.InputError("enough")
+
+    monkeypatch.setattr(api, "convert", watched)
+    (tmp_path / "t.csv").write_text("at,in,out\n0,3,2\n")
+    assert run(["convert", str(tmp_path / "t.csv"), "--out", str(tmp_path / "x.json")]) == 2
+    options = {name.rstrip("_") for name in inspect.signature(basic.convert).parameters}
+    assert set(seen) == options - {"trace", "out", "as_json"} | {"progress"}
+
+
+def test_pairs_and_latency_limit_are_options_of_the_command_line(tmp_path: Path) -> None:
+    trace, out = tmp_path / "trace.csv", tmp_path / "x.json"
+    rows = [f"{k},{k + 1},{k + 2}" for k in range(20)]
+    trace.write_text("\n".join(["at,in,out", *rows]))
+    words = ["convert", str(trace), "--columns", "arrival=at,prompt=in,output=out"]
+    words += ["--round-ms", "1000", "--kv-capacity", "99", "--out", str(out)]
+    assert run([*words, "--pairs", "shuffle", "--latency-limit", "7"]) == 0
+    found = bp.load(out)
+    assert found.prompt.tolist() != list(range(1, 21))
+    assert sorted(found.prompt.tolist()) == list(range(1, 21))
+    assert found.deadline is not None
+    assert found.deadline.tolist() == [a + 7 for a in range(20)]
+    made = ["make", "arrival-model-1", "--set", "n=3", "--latency-limit", "0", "--out", str(out)]
+    assert run(made) == 0
+    found = bp.load(out)
+    assert found.deadline is not None
+    assert found.deadline.tolist() == found.arrival.tolist()
+
+
 @pytest.mark.parametrize(
     ("content", "options", "expected"),
     [

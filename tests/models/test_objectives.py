@@ -54,5 +54,5 @@ def test_a_bound_on_large_rewards_does_not_contradict_the_schedule():
 def test_refusals():
     with pytest.raises(InputError, match="horizon: the reward objective needs one, found none"):
         evaluate(make(), np.array([4, 6]), "reward")
-    with pytest.raises(InputError, match="expected one of latency, weighted, makespan, reward; "):
+    with pytest.raises(InputError, match="expected one of latency, weighted, tardiness, m"):
         evaluate(make(), np.array([4, 6]), "speed")

@@ -166,6 +166,8 @@ def test_reward_of_an_instance_on_which_nothing_can_be_earned():
 def test_first_schedules_try_every_order():
     names = {name for name, _ in list_schedules(SMALL, "reward", MixedSchedule([0, 4]))}
     names |= {name for name, _ in list_schedules(SMALL, "weighted")}
+    late = SMALL.replace(deadline=[3] * SMALL.n)
+    names |= {name for name, _ in list_schedules(late, "tardiness")}
     assert names >= {f"list schedule by {order}" for order in ORDERS}
     assert "the warm start" in names
 
@@ -174,7 +176,8 @@ def test_bad_arguments_are_refused():
     refused = [
         ({"model": "both"}, "model: expected 'mixed', 'separate' or 'continuous', found 'both'"),
         ({"objective": "speed"},
-         "objective: expected one of latency, weighted, makespan, reward; found 'speed'"),
+         "objective: expected one of latency, weighted, tardiness, makespan, reward; found "
+         "'speed'"),
         ({"formulation": "sparse"},
          "formulation: expected one of auto, dense, running-sum; found 'sparse'"),
         ({"time_limit": -1}, "time_limit: expected at least 0 seconds, found -1"),

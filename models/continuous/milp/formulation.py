@@ -48,7 +48,7 @@ def build_model(
     ----------
     instance : Instance
         The instance; any limits.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective. For the reward the model rejects what it does not complete in time.
     formulation : {"batch-sequence"}
         The form.

@@ -11,12 +11,14 @@ s + g tokens, or their recomputation where that is faster.
 
 **The serial schedule**, requests one after another by arrival, is feasible: it gives a value V.
 Every schedule of value at most V has, for total latency, ``c_i − a_i ≤ V − R_i`` with R_i the sum
-of the least latencies of the others; for weighted completion ``w_i·c_i ≤ V − R_i``; for the
-makespan ``c_i ≤ V``. A schedule that is known may stand in its place.
+of the least latencies of the others; for weighted completion ``w_i·c_i ≤ V − R_i``; for tardiness
+``w_i·max(0, c_i − d_i) ≤ V − R_i``; for the makespan ``c_i ≤ V``. A schedule that is known may
+stand in its place.
 
-**Weight 0.** Of such a request the value says nothing. Leave those out of a feasible schedule
-(batches get no longer, less is held) and serve them at its end, one by one: no other completion is
-later, and they end after the others' last completion, or the last arrival, and their times alone.
+**Weight 0, or no deadline.** Of such a request the value says nothing. Leave those out of a
+feasible schedule (batches get no longer, less is held) and serve them at its end, one by one: no
+other completion is later, and they end after the others' last completion, or the last arrival, and
+their times alone.
 
 **Reward.** Leave out what is not complete by ``min(T, deadline_i)``: nothing else gets later. So
 some optimal schedule accepts only what completes by then, and pays no penalty.
@@ -30,9 +32,8 @@ from fractions import Fraction
 import numpy as np
 
 from ...durations import batch_durations
-from ...errors import InputError
-from ...instance import Instance, IntArray
-from ...objectives import OBJECTIVES, Exact, evaluate, latest_completion
+from ...instance import NO_DEADLINE, Instance, IntArray
+from ...objectives import Exact, evaluate, late_costs, latest_completion, require_objective
 from ..problem import limits, times_alone
 
 
@@ -74,7 +75,7 @@ def latest_completions(
     ----------
     instance : Instance
         The instance.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective.
     value : int or Fraction, optional
         Value of a feasible schedule; by default that of the serial one. Not used for the reward.
@@ -97,9 +98,7 @@ def latest_completions(
     >>> latest_completions(instance).tolist()  # serial: 4 and 6, one by one 4 and 2
     [6, 6]
     """
-    if objective not in OBJECTIVES:
-        known = ", ".join(OBJECTIVES)
-        raise InputError(f"objective: expected one of {known}; found {objective!r}")
+    require_objective(objective)
     serial = _serial_completions(instance)
     earliest = instance.arrival + least_times_alone(instance)
     if objective == "reward":
@@ -110,15 +109,15 @@ def latest_completions(
         least = min(value, least)
     if objective == "makespan":
         return np.full(instance.n, int(least), dtype=np.int64)
-    origin = instance.arrival.tolist() if objective == "latency" else [0] * instance.n
-    weight = [Fraction(1)] * instance.n
-    if objective == "weighted":
-        weight = [Fraction(repr(w)) for w in instance.weight.tolist()]
+    costs = late_costs(instance, objective)
+    weight = [Fraction(repr(w)) for w in costs.weight.tolist()]
     rest = least - evaluate(instance, earliest, objective)
     latest = np.full(instance.n, -1, dtype=np.int64)
-    for i, (w, e, a) in enumerate(zip(weight, earliest.tolist(), origin, strict=True)):
-        if w > 0:
-            latest[i] = a + math.floor((rest + w * (e - a)) / w)
+    for i, (w, e, due) in enumerate(
+        zip(weight, earliest.tolist(), costs.due.tolist(), strict=True)
+    ):
+        if w > 0 and due != NO_DEADLINE:
+            latest[i] = max(due, e) + math.floor(rest / w)
     free = latest < 0
     if free.any():
         end = max(int(latest.max()), int(instance.arrival.max()))

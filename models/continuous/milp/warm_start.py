@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyomo.environ as pyo
 
+from ...completion_goal import set_completion_goal
 from ...instance import Instance
 from ...objectives import MAXIMISED, latest_completion
 from ..schedule import Batch, ContinuousSchedule
@@ -120,9 +121,6 @@ def _set_requests(
             for name, value in values.items():
                 if hasattr(model, name):
                     getattr(model, name)[i, b].set_value(int(value))
-        if hasattr(model, "c"):
-            model.c[i].set_value(completion[i])
         if hasattr(model, "A"):
             model.A[i].set_value(int(completion[i] >= 0))
-    if hasattr(model, "C"):
-        model.C.set_value(max(completion))
+    set_completion_goal(model, instance, dict(enumerate(completion)))

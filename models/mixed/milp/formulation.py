@@ -39,7 +39,7 @@ def build_model(
     ----------
     instance : Instance
         The instance (unit-time law, no batch limits).
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective. For the reward the model leaves out what is not done in time.
     formulation : {"running-sum", "dense"}
         The form; both have the same LP relaxation.

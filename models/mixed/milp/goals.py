@@ -9,6 +9,7 @@ import pyomo.environ as pyo
 from pyomo.core.expr.numeric_expr import LinearExpression
 
 from ...instance import Instance
+from ...objectives import due_times
 from .offered_starts import Starts
 
 
@@ -25,6 +26,17 @@ def minimise_weighted(model: pyo.ConcreteModel, instance: Instance, starts: Star
     constant = float(instance.weight @ instance.output)
     terms = [(w[i] * t, x) for (i, t), x in model.x.items() if w[i] * t]
     model.goal = pyo.Objective(expr=_linear(terms, constant), doc="weighted completion")
+
+
+def minimise_tardiness(model: pyo.ConcreteModel, instance: Instance, starts: Starts) -> None:
+    """Weighted tardiness: ``min Σ_i w_i·Σ_t max(0, t + o_i − d_i)·x_{i,t}``."""
+    w, d, o = instance.weight.tolist(), due_times(instance).tolist(), instance.output.tolist()
+    terms = [
+        (w[i] * (t + o[i] - d[i]), x)
+        for (i, t), x in model.x.items()
+        if w[i] > 0 and t + o[i] > d[i]
+    ]
+    model.goal = pyo.Objective(expr=_linear(terms, 0), doc="weighted tardiness")
 
 
 def minimise_makespan(model: pyo.ConcreteModel, instance: Instance, starts: Starts) -> None:
@@ -64,6 +76,7 @@ GOALS: Mapping[str, Callable[[pyo.ConcreteModel, Instance, Starts], None]] = Map
     {
         "latency": minimise_latency,
         "weighted": minimise_weighted,
+        "tardiness": minimise_tardiness,
         "makespan": minimise_makespan,
         "reward": maximise_reward,
     }

@@ -12,11 +12,11 @@ some run and ``C_max ≤ max a + Σ o``.
 
 **With a known schedule of value V.** For total latency, every schedule of value ≤ V has
 ``c_i − a_i ≤ V − Σ_{j≠i} (c_j − a_j) ≤ V − R_i`` for any lower bound R_i on the latency of the
-others, such as ``Σ_{j≠i} o_j``, or any bound of the instance without i (leaving i out of a
-feasible schedule leaves a feasible schedule). For weighted completion likewise
-``w_i·c_i ≤ V − R_i`` with, say, ``R_i = Σ_{j≠i} w_j·(a_j + o_j)``; it says nothing of a request
-of weight 0. For the makespan ``c_i ≤ V``. These hold in *every* optimal schedule, hence in the one
-above: both limits may be used at once.
+others, such as ``Σ_{j≠i} o_j``, or any bound of the instance without i (leaving i out of a feasible
+schedule leaves a feasible schedule). For weighted completion likewise ``w_i·c_i ≤ V − R_i`` with,
+say, ``R_i = Σ_{j≠i} w_j·(a_j + o_j)``; it says nothing of a request of weight 0. For tardiness
+``w_i·(c_i − d_i) ≤ V − R_i`` likewise. For the makespan ``c_i ≤ V``. These hold in *every* optimal
+schedule, hence in the one above: both limits may be used at once.
 
 **Reward.** What is not done by ``min(T, deadline_i)`` earns nothing and need not be in the model:
 it can follow after everything else.
@@ -31,7 +31,7 @@ from fractions import Fraction
 import numpy as np
 
 from ...instance import Instance, IntArray
-from ...objectives import Exact, evaluate, latest_completion
+from ...objectives import Exact, evaluate, late_costs, latest_completion
 
 
 def latest_starts(
@@ -47,7 +47,7 @@ def latest_starts(
     ----------
     instance : Instance
         The instance.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective.
     value : int or Fraction, optional
         Value of a feasible schedule. Not used for the reward.
@@ -83,26 +83,11 @@ def latest_starts(
     if value is not None and objective == "makespan":
         latest_end = np.minimum(latest_end, int(value))
     elif value is not None:
-        weight = instance.weight.tolist() if objective == "weighted" else [1] * instance.n
-        for i, w in enumerate(weight):
+        costs = late_costs(instance, objective)
+        for i, (w, due) in enumerate(zip(*map(np.ndarray.tolist, costs), strict=True)):
             if w > 0:
-                latest_end[i] = min(end, _latest_end(instance, i, objective, value, least, others))
+                own = Fraction(repr(w)) * max(0, int(alone[i]) - due)
+                rest = least - own if others is None else max(others[i], least - own)
+                waits = math.floor((value - rest) / Fraction(repr(w)))
+                latest_end[i] = min(end, due + waits)
     return latest_end - instance.output
-
-
-def _latest_end(
-    instance: Instance,
-    i: int,
-    objective: str,
-    value: Exact,
-    least: Exact,
-    others: Sequence[Exact] | None,
-) -> int:
-    """Largest c_i with ``w_i·(c_i − origin) ≤ V − R_i`` (origin a_i for latency, else 0)."""
-    if objective == "latency":
-        own, w, origin = Fraction(int(instance.output[i])), Fraction(1), int(instance.arrival[i])
-    else:
-        w, origin = Fraction(repr(float(instance.weight[i]))), 0
-        own = w * int(instance.arrival[i] + instance.output[i])
-    rest = least - own if others is None else max(others[i], least - own)
-    return origin + math.floor((value - rest) / w)

@@ -19,6 +19,7 @@ import pyomo.environ as pyo
 
 from ...instance import Instance
 from ...linear import linear
+from ...objectives import late_costs
 from .gpu_path import add_gpu_path, makespan
 from .network import Windows
 from .running_classes import running_classes
@@ -245,7 +246,8 @@ def add_goal(
 ) -> None:
     """Objective: ``Σ w·end·(last jobs that end then)``, less Σ a_i for the latency.
 
-    Makespan of the walk, or reward ``Σ_i r_i·Σ_t x_{i,t}``: what is accepted completes in time.
+    For the tardiness with ``max(0, end − d)`` in place of the end; makespan of the walk, or reward
+    ``Σ_i r_i·Σ_t x_{i,t}``: what is accepted completes in time.
     """
     if objective == "makespan":
         model.goal = pyo.Objective(expr=makespan(model, graph), doc="makespan")
@@ -255,7 +257,11 @@ def add_goal(
         terms: list[Term] = [(r[i], x) for (i, _), x in model.x.items()]
         model.goal = pyo.Objective(expr=linear(terms), sense=pyo.maximize, doc="reward")
         return
-    weight = instance.weight.tolist() if objective == "weighted" else [1.0] * instance.n
-    constant = -int(instance.arrival.sum()) if objective == "latency" else 0
-    terms = [(weight[i] * end, job) for _, i, end, job in completions(model, instance)]
+    costs, latency = late_costs(instance, objective), objective == "latency"
+    weight = costs.weight.tolist()
+    due = [0] * instance.n if latency else costs.due.tolist()
+    constant = -int(instance.arrival.sum()) if latency else 0
+    terms = [
+        (weight[i] * max(0, end - due[i]), job) for _, i, end, job in completions(model, instance)
+    ]
     model.goal = pyo.Objective(expr=linear(terms, constant), doc=objective)

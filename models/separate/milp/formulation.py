@@ -76,7 +76,7 @@ def build_model(
     ----------
     instance : Instance
         The instance; any batch limits.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective. For the reward the model rejects what it does not complete in time.
     formulation : {"time-expanded", "stages", "classes", "batch-sequence"}
         The form; all but the last take the unit and the constant law.

@@ -17,8 +17,8 @@ their times alone (`problem.serial_work`).
 different batches and a batch takes no less than any job of it alone. For total latency, every
 schedule of value ≤ V has ``c_i − a_i ≤ V − R_i`` for any lower bound R_i on the latency of the
 others; for weighted completion ``w_i·c_i ≤ V − R_i``, which says nothing of a request of weight 0;
-for the makespan ``c_i ≤ V``. These hold in *every* optimal schedule, hence in a left-shifted one:
-both limits may be used at once.
+for tardiness ``w_i·(c_i − d_i) ≤ V − R_i``; for the makespan ``c_i ≤ V``. These hold in *every*
+optimal schedule, hence in a left-shifted one: both limits may be used at once.
 
 **Reward.** Dropping all jobs of a request from a feasible schedule (and the batches that become
 empty) leaves a feasible one: batches get no longer and less KV is held. So some optimal schedule
@@ -34,9 +34,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from ...errors import InputError
 from ...instance import Instance, IntArray
-from ...objectives import OBJECTIVES, Exact, evaluate, latest_completion
+from ...objectives import Exact, evaluate, late_costs, latest_completion, require_objective
 from ..problem import times_alone
 
 
@@ -53,7 +52,7 @@ def latest_completions(
     ----------
     instance : Instance
         The instance.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective.
     value : int or Fraction, optional
         Value of a feasible schedule. Not used for the reward.
@@ -82,9 +81,7 @@ def latest_completions(
     >>> latest_completions(instance, value=13).tolist()  # three slots of waiting in all
     [9, 9]
     """
-    if objective not in OBJECTIVES:
-        known = ", ".join(OBJECTIVES)
-        raise InputError(f"objective: expected one of {known}; found {objective!r}")
+    require_objective(objective)
     alone = np.array(times_alone(instance), dtype=np.int64)
     end = int(instance.arrival.max()) + int(alone.sum())
     latest = np.full(instance.n, end, dtype=np.int64)
@@ -93,27 +90,11 @@ def latest_completions(
     if value is not None and objective == "makespan":
         return np.minimum(latest, int(value))
     if value is not None:
-        weights = instance.weight.tolist() if objective == "weighted" else [1] * instance.n
-        for i, w in enumerate(weights):
+        costs, earliest = late_costs(instance, objective), instance.arrival + alone
+        least = evaluate(instance, earliest, objective)
+        for i, (w, due) in enumerate(zip(*map(np.ndarray.tolist, costs), strict=True)):
             if w > 0:
-                latest[i] = min(end, _latest(instance, alone, i, objective, value, others))
+                rest = least - Fraction(repr(w)) * max(0, int(earliest[i]) - due)
+                rest = rest if others is None else max(others[i], rest)
+                latest[i] = min(end, due + math.floor((value - rest) / Fraction(repr(w))))
     return latest
-
-
-def _latest(
-    instance: Instance,
-    alone: IntArray,
-    i: int,
-    objective: str,
-    value: Exact,
-    others: Sequence[Exact] | None,
-) -> int:
-    """Largest c_i with ``w_i·(c_i − origin) ≤ V − R_i`` (origin a_i for latency, else 0)."""
-    earliest = instance.arrival + alone
-    if objective == "latency":
-        w, origin = Fraction(1), int(instance.arrival[i])
-    else:
-        w, origin = Fraction(repr(float(instance.weight[i]))), 0
-    least = evaluate(instance, earliest, objective) - w * (int(earliest[i]) - origin)
-    rest = least if others is None else max(others[i], least)
-    return origin + math.floor((value - rest) / w)

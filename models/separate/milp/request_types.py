@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...instance import NO_DEADLINE, Instance
+from ...objectives import due_times
 
 
 def request_types(instance: Instance, objective: str = "latency") -> list[list[int]]:
@@ -37,6 +38,8 @@ def type_key(instance: Instance, objective: str, i: int) -> tuple[float, ...]:
     lengths = (int(instance.prompt[i]), int(instance.output[i]))
     if objective == "weighted":
         return (*lengths, float(instance.weight[i]))
+    if objective == "tardiness":
+        return (*lengths, float(instance.weight[i]), int(due_times(instance)[i]))
     if objective == "reward":
         deadline = NO_DEADLINE if instance.deadline is None else int(instance.deadline[i])
         return (*lengths, float(instance.reward[i]), deadline)

@@ -16,6 +16,7 @@ import pyomo.environ as pyo
 
 from ...instance import Instance
 from ...linear import linear
+from ...objectives import late_costs
 from .gpu_path import add_gpu_path, makespan
 from .network import Windows
 from .request_types import request_types
@@ -252,19 +253,20 @@ def add_goal(
 ) -> None:
     """Objective: ``Σ_{j,t} w_j·end·(last jobs that end then)``, less Σ a_i for the latency.
 
-    Makespan of the walk, or reward ``Σ_j r_j·Σ_t q_{j,0,t}``: what is accepted completes in time.
+    For the tardiness with ``max(0, end − d_j)`` in place of the end; makespan of the walk, or
+    reward ``Σ_j r_j·Σ_t q_{j,0,t}``: what is accepted completes in time.
     """
     if objective == "makespan":
         model.goal = pyo.Objective(expr=makespan(model, graph), doc="makespan")
         return
-    column = instance.reward if objective == "reward" else instance.weight
-    weight = [float(column[members[0]]) for members in model.members]
     if objective == "reward":
-        terms = [(weight[j], x) for (j, g, _), x in model.q.items() if g == 0]
+        r = [float(instance.reward[members[0]]) for members in model.members]
+        terms = [(r[j], x) for (j, g, _), x in model.q.items() if g == 0]
         model.goal = pyo.Objective(expr=linear(terms), sense=pyo.maximize, doc="reward")
         return
-    if objective == "latency":
-        weight = [1.0] * len(weight)
-    constant = -int(instance.arrival.sum()) if objective == "latency" else 0
-    terms = [(weight[j] * end, job) for j, end, job in completions(model)]
+    costs, latency = late_costs(instance, objective), objective == "latency"
+    weight = [float(costs.weight[members[0]]) for members in model.members]
+    due = [0 if latency else int(costs.due[members[0]]) for members in model.members]
+    constant = -int(instance.arrival.sum()) if latency else 0
+    terms = [(weight[j] * max(0, end - due[j]), job) for j, end, job in completions(model)]
     model.goal = pyo.Objective(expr=linear(terms, constant), doc=objective)

@@ -27,7 +27,7 @@ def tidied(
         The instance.
     schedule : SeparateSchedule
         A feasible schedule of it; requests in no batch stay so.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         Which requests are equal depends on it.
 
     Examples

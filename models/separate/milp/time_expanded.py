@@ -20,6 +20,7 @@ import pyomo.environ as pyo
 
 from ...instance import Instance
 from ...linear import linear
+from ...objectives import late_costs
 from .gpu_path import add_gpu_path, makespan
 from .network import Windows
 
@@ -240,7 +241,8 @@ def add_goal(
 ) -> None:
     """Objective, with ``c_i = d_0 + Σ_k (d_{k+1} − d_k)·(1 − z_{i,d_k})`` over i's end times d.
 
-    Latency ``Σ (c_i − a_i)``, weighted ``Σ w_i·c_i``, makespan of the walk, or reward
+    Latency ``Σ (c_i − a_i)``, weighted ``Σ w_i·c_i``, tardiness ``Σ w_i·max(0, c_i − d_i)`` (with
+    what that is at d_k in place of d_k), makespan of the walk, or reward
     ``Σ r_i·X_{i,last}``: what is accepted completes in time (`horizon`), so none pays a penalty.
     """
     if objective == "makespan":
@@ -251,13 +253,18 @@ def add_goal(
         terms = [term for i in model.REQUESTS for term in scaled(r[i], served(model, i))]
         model.goal = pyo.Objective(expr=linear(terms), sense=pyo.maximize, doc="reward")
         return
-    weight = instance.weight.tolist() if objective == "weighted" else [1] * instance.n
-    origin = instance.arrival.tolist() if objective == "latency" else [0] * instance.n
+    costs = late_costs(instance, objective)
+    weight, due = costs.weight.tolist(), costs.due.tolist()
     terms, constant = [], 0.0
     for i in model.REQUESTS:
         ends = model.end_times[i]
-        constant += weight[i] * (ends[-1] - origin[i])
-        terms += [(-weight[i] * (later - end), model.z[i, end]) for end, later in pairwise(ends)]
+        late = [max(0, end - due[i]) for end in ends]
+        constant += weight[i] * late[-1]
+        terms += [
+            (-weight[i] * (more - cost), model.z[i, end])
+            for end, (cost, more) in zip(ends, pairwise(late), strict=False)
+            if more > cost
+        ]
     model.goal = pyo.Objective(expr=linear(terms, constant), doc=objective)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from ...completion_goal import set_completion_goal
 from ...instance import Instance
 from ...objectives import MAXIMISED, latest_completion
 from ..schedule import Batch, SeparateSchedule
@@ -266,11 +267,7 @@ def _set_sequence(instance: Instance, model: pyo.ConcreteModel, placed: tuple[Ba
     _set_times(instance, model, placed, ends)
     for (i, b), z in model.z.items():
         z.set_value(int(model.X[i, b].value + model.Y[i, b].value == instance.output[i]))
-    if hasattr(model, "c"):
-        for i, c in model.c.items():
-            c.set_value(done[i])
-    if hasattr(model, "C"):
-        model.C.set_value(max(ends))
+    set_completion_goal(model, instance, done)
     return True
 
 

@@ -86,7 +86,7 @@ class BatchLengthPriceProof:
 
     kind: ClassVar[str] = "batch-length-prices"
     model: ClassVar[str] = "continuous"
-    objectives: ClassVar[tuple[str, ...]] = ("latency", "weighted")
+    objectives: ClassVar[tuple[str, ...]] = ("latency", "weighted", "tardiness")
 
     def __post_init__(self) -> None:
         if min(self.interval, self.tokens, self.scale) < 1 or self.tokens > MOST_TOKENS:
@@ -119,8 +119,7 @@ class BatchLengthPriceProof:
         if instance.n * K > MOST_SHARES:
             raise InputError(f"proof: expected at most {MOST_SHARES} requests × intervals")
         clock.check()
-        weight = np.ones(instance.n) if objective == "latency" else instance.weight
-        facts = facts_of(instance, self.interval, self.tokens, weight)
+        facts = facts_of(instance, self.interval, self.tokens, objective)
         if steps_of(facts, K) > MOST_STEPS:
             raise InputError(f"proof: expected at most {MOST_STEPS} steps of verification")
         if K * facts.m > MOST_CHARGES:
@@ -133,7 +132,7 @@ class BatchLengthPriceProof:
         cost = profiles_cost(facts, prices, self._shares(instance.n), clock)
         earned = self.interval * (sum(self.gpu) + sum(self.kv) + sum(self.seat))
         bound = max(Fraction(0), Fraction(cost) - Fraction(earned, self.scale))
-        if objective == "latency":
+        if objective != "weighted":  # time costs from the arrival, or the deadline on
             return bound
         return bound + Fraction(evaluate(instance, instance.arrival, objective))
 

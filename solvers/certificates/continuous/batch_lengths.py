@@ -14,6 +14,7 @@ from numba import njit
 
 from ....models.batch_time import AffineTime
 from ....models.instance import FloatArray, Instance, IntArray
+from ....models.objectives import due_times
 from ..clock import Clock
 
 #: By how much shares that fit are raised, and charges for lengths are lowered.
@@ -28,8 +29,9 @@ class Facts(NamedTuple):
     law : ndarray of float64, shape (10,)
         c0, least intercept with prompts, c1, c2, c3, B, C, M, the most work of a batch, the largest
         cache.
-    a, s, o, weight : ndarray of float64, shape (n,)
-        Arrivals from the first on, prompts, outputs, and what a unit of latency costs.
+    a, s, o, weight, late : ndarray of float64, shape (n,)
+        Arrivals from the first on, prompts, outputs, what a unit of time costs, and the first
+        interval in which it does.
     token : ndarray of float64, shape (5, n)
         What is charged for token jobs: share of c0, c2, c3, whether length is charged, and what
         prefilling again is spared.
@@ -46,6 +48,7 @@ class Facts(NamedTuple):
     s: FloatArray
     o: FloatArray
     weight: FloatArray
+    late: FloatArray
     token: FloatArray
     least: FloatArray
     delta: float
@@ -53,8 +56,13 @@ class Facts(NamedTuple):
     m: int
 
 
-def facts_of(instance: Instance, interval: int, tokens: int, weight: FloatArray) -> Facts:
+def facts_of(instance: Instance, interval: int, tokens: int, objective: str) -> Facts:
     """Return an instance's numbers for intervals and levels of a length."""
+    first = int(instance.arrival.min())
+    late = [0] * instance.n
+    if objective == "tardiness":  # a part of an interval before the deadline makes all of it free
+        late = [max(0, -(-(d - first) // interval)) for d in due_times(instance).tolist()]
+    weight = np.ones(instance.n) if objective == "latency" else instance.weight
     gpu, time = instance.gpu, instance.gpu.batch_time
     if isinstance(time, AffineTime):
         own = time.c0 if time.c0_prompt is None else time.c0_prompt
@@ -90,6 +98,7 @@ def facts_of(instance: Instance, interval: int, tokens: int, weight: FloatArray)
         s,
         o,
         weight,
+        np.array(late, dtype=float),
         np.stack([intercept, per_job, per_kv, whole, spared]),
         np.maximum(least, 1e-12),
         float(interval),
@@ -279,7 +288,8 @@ def profile_cost(
     """Return a lower bound on the cost of a request's cheapest profile."""
     c0, own, c1, c2, c3, B, C, M, _, _ = facts.law
     delta, G, K = facts.delta, facts.G, theta.size
-    a, s, o, w = facts.a[i], facts.s[i], facts.o[i], facts.weight[i]
+    a, s, o, begins = facts.a[i], facts.s[i], facts.o[i], facts.late[i]
+    w = facts.weight[i] if begins <= K else 0.0
     base, job, read, whole, spared = facts.token[:, i]
     N = math.ceil((o - 1) / G)
     first = (o - 1) / G - (N - 1) if N > 0 else 1.0
@@ -327,6 +337,7 @@ def profile_cost(
     for k in range(K - 1, begin - 1, -1):
         if expired[0] == 1:
             return 0.0
+        w = facts.weight[i] if k >= begins else 0.0
         L, nu, sigma = prices[0, k], prices[1, k] / M, prices[2, k] / B
         share = theta[k] + prices[3, k] / B
         per_token = L * (job + base * (share + prices[4, k] / C)) * G

@@ -140,7 +140,9 @@ class ContinuousBound:
 
     kind: ClassVar[str] = "continuous-combinatorial"
     model: ClassVar[str] = "continuous"
-    objectives: ClassVar[tuple[str, ...]] = ("latency", "weighted", "makespan", "reward")
+    objectives: ClassVar[tuple[str, ...]] = (
+        "latency", "weighted", "tardiness", "makespan", "reward",
+    )  # fmt: skip
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
         """Recompute the bound."""

@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from ....models.instance import FloatArray, Instance
-from ....models.objectives import Exact, latest_completion
+from ....models.instance import NO_DEADLINE, FloatArray, Instance
+from ....models.objectives import Exact, due_times, latest_completion
 
 #: Means are rounded down to multiples of 1 / GRID.
 GRID = 2**80
@@ -41,6 +41,9 @@ def value_at_arrival(instance: Instance, objective: str) -> Exact:
         return sum(
             (w * c for w, c in zip(_decimals(instance.weight), end, strict=True)), Fraction()
         )
+    if objective == "tardiness":
+        rows = zip(_decimals(instance.weight), end, due_times(instance).tolist(), strict=True)
+        return sum((w * max(0, c - d) for w, c, d in rows), Fraction())
     latest = latest_completion(instance).tolist()
     earned = zip(_decimals(instance.reward), end, latest, strict=True)
     return sum((r for r, c, last in earned if c <= last), Fraction())
@@ -109,6 +112,26 @@ def weighted_mean_busy_times(instance: Instance) -> Exact:
     w = _decimals(instance.weight)
     at_arrival = sum((x * a for x, a in zip(w, instance.arrival.tolist(), strict=True)), Fraction())
     return at_arrival + mean_busy_times(instance, w)
+
+
+def tardy_mean_busy_times(instance: Instance) -> Exact:
+    """Least ``Σ w_i·(c_i − d_i)`` of the machine over the requests with a deadline, or 0 if more.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(
+    ...     gpu=Gpu(kv_capacity=5), arrival=[0, 0], prompt=[1, 3], output=[4, 2], deadline=[3, 2]
+    ... )
+    >>> round(float(tardy_mean_busy_times(instance)), 3)
+    1.687
+    """
+    due = due_times(instance).tolist()
+    pairs = zip(_decimals(instance.weight), due, strict=True)
+    w = [Fraction() if d == NO_DEADLINE else x for x, d in pairs]
+    rows = zip(w, instance.arrival.tolist(), due, strict=True)
+    slack = sum((x * (d - a) for x, a, d in rows if x), Fraction())
+    return max(Fraction(), mean_busy_times(instance, w) - slack)
 
 
 def latest_end(instance: Instance) -> Exact:

@@ -10,7 +10,8 @@ pay at most ``M·Σ_t u_t``. So with ``c_i = k_i + o_i``
     Σ_i r_i·1{i in time} ≤ Σ_i max(0, max_k [ r_i − P_i(k) ]) + M·Σ_t u_t,
 
 the last maximum over the k ≥ a_i that complete in time. The total latency is the first with
-w_i = 1, less Σ a_i.
+w_i = 1, less Σ a_i; the tardiness is the first with ``w_i·max(0, k + o_i − d_i)`` in place of
+``w_i·(k + o_i)``.
 
 **The minimum over all k.** From the last priced round T on nothing is paid and no term falls, so no
 start after ``max(a_i, T)`` is cheaper than the one there.
@@ -27,7 +28,7 @@ from itertools import accumulate
 
 from ....models.errors import InputError
 from ....models.instance import FloatArray, Instance
-from ....models.objectives import latest_completion
+from ....models.objectives import due_times, latest_completion
 from ..clock import Clock
 
 #: Starts from one look at the clock to the next.
@@ -50,7 +51,7 @@ def certified_value(
     ----------
     instance : Instance
         The instance (mixed batching).
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective.
     scale : int
         ≥ 1.
@@ -91,11 +92,12 @@ def certified_value(
         return Fraction(_most_reward(instance, scale, paid) + budget) / scale
     if objective == "makespan":
         factors = [Fraction(share, scale) for share in shares]
-    elif objective == "weighted":
+    elif objective in ("weighted", "tardiness"):
         factors = _decimals(instance.weight)
     else:
         factors = [Fraction(1)] * n
-    total = _least_completion(instance, scale, factors, paid) - budget
+    due = due_times(instance).tolist() if objective == "tardiness" else [0] * n
+    total = _least_completion(instance, scale, factors, due, paid) - budget
     if objective == "latency":
         total -= scale * sum(instance.arrival.tolist())
     if objective == "makespan":
@@ -130,15 +132,16 @@ class _Payments:
 
 
 def _least_completion(
-    instance: Instance, scale: int, factors: list[Fraction], paid: _Payments
+    instance: Instance, scale: int, factors: list[Fraction], due: list[int], paid: _Payments
 ) -> Fraction:
-    """``scale·Σ_i min_k [ factor_i·(k + o_i) + P_i(k) ]``."""
+    """``scale·Σ_i min_k [ factor_i·max(0, k + o_i − due_i) + P_i(k) ]``."""
     unit = math.lcm(*(factor.denominator for factor in factors))
     total = 0
-    for (a, s, o), factor in zip(_rows(instance), factors, strict=True):
+    for (a, s, o), factor, d in zip(_rows(instance), factors, due, strict=True):
         whole = int(factor * unit) * scale
         total += min(
-            whole * (k + o) + unit * paid.of(s, o, k) for k in paid.starts(a, max(a, paid.last))
+            whole * max(0, k + o - d) + unit * paid.of(s, o, k)
+            for k in paid.starts(a, max(a, paid.last))
         )
     return Fraction(total, unit)
 

@@ -38,6 +38,8 @@ ROUTINES: Mapping[str, Mapping[str, _Routine]] = MappingProxyType(
         },
         "weighted": _at_arrival("weighted")
         | {"KV area, mean busy time": _plain(areas.weighted_mean_busy_times)},
+        "tardiness": _at_arrival("tardiness")
+        | {"KV area, mean busy time": _plain(areas.tardy_mean_busy_times)},
         "makespan": _at_arrival("makespan")
         | {"KV area from each arrival on": _plain(areas.latest_end)},
         "reward": _at_arrival("reward") | {"KV area, fractional knapsack": _plain(areas.knapsack)},

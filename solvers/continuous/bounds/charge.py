@@ -41,6 +41,9 @@ tokens pay at least x times the least of (ν·kv + σ + w·L·E(r))/r. So does t
 tokens. Products of two numbers that depend on the rounding take the level before, where they are
 lower.
 
+**Tardiness.** Time costs a request w from the first interval on that begins at its deadline or
+later, and nothing before: no more than its tardiness. Within an interval nothing changes.
+
 The multipliers go up an ε-subgradient (`profile_flows`), first on a coarse grid.
 """
 
@@ -140,7 +143,7 @@ def charge_bound(
         An instance of continuous batching.
     schedule : ContinuousSchedule
         A feasible schedule: its end and the requests present in it are where the prices start.
-    objective : {"latency", "weighted"}
+    objective : {"latency", "weighted", "tardiness"}
         What is bounded.
     seconds : float
         Wall-clock time: it is looked at within steps, and time for a last verification is left.
@@ -168,7 +171,6 @@ def charge_bound(
     3
     """
     completion = (schedule.completion(instance) - instance.arrival.min()).astype(float)
-    weight = instance.weight if objective == "weighted" else np.ones(instance.n)
     stages = stages if steps is None else stages[:LIMITED]
     plan = _Plan(stages, steps, time.monotonic() + seconds, stop)
     best, step = Fraction(0), value_step(instance, objective)
@@ -178,7 +180,7 @@ def charge_bound(
     with ThreadPoolExecutor(max_workers=threads) as pool:
         for stage in stages:
             delta = max(1, int(end / (finer * stage.intervals)))
-            problem = _grid(instance, delta, stage.moves, end, weight)
+            problem = _grid(instance, delta, stage.moves, end, objective)
             if ascent is None:
                 state = _begin(_start(problem, completion))
             else:
@@ -257,10 +259,10 @@ class _Plan:
         return True
 
 
-def _grid(instance: Instance, delta: int, moves: int, end: float, weight: FloatArray) -> Problem:
+def _grid(instance: Instance, delta: int, moves: int, end: float, objective: str) -> Problem:
     law = law_of(instance)
     pace = law.c0 + law.c2 + law.c3 * (float(instance.prompt.min()) + 1)
-    return problem_of(instance, delta, max(1, round(delta / (pace * moves))), end, weight)
+    return problem_of(instance, delta, max(1, round(delta / (pace * moves))), end, objective)
 
 
 def _unit(problem: Problem) -> float:
@@ -274,7 +276,8 @@ def _start(problem: Problem, completion: FloatArray) -> Variables:
     begin = np.arange(K) * delta
     present = (problem.levels.arrival[:, None] < begin + delta) & (completion[:, None] > begin)
     number = present.sum(axis=0) + 0.3
-    cost = problem.levels.weight @ present + 0.3 * _unit(problem)
+    paid = problem.levels.weight * (completion >= problem.levels.due)
+    cost = paid @ present + 0.3 * _unit(problem)
     shares = np.full((n + 4, K), -0.5)
     shares[:n] = np.where(present, -1 - np.log(number), -8 - np.log(n))
     shares[n + 1] = -3.0

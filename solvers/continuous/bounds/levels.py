@@ -9,6 +9,7 @@ import numpy as np
 from ....models.continuous.problem import limits
 from ....models.durations import batch_durations
 from ....models.instance import FloatArray, Instance, IntArray
+from ....models.objectives import due_times, late_costs
 
 
 class Law(NamedTuple):
@@ -67,8 +68,9 @@ class Levels(NamedTuple):
     ----------
     offset : ndarray of int64, shape (n + 1,)
         Where the levels of each request begin in the arrays of levels.
-    arrival, weight : ndarray of float64, shape (n,)
-        From the first arrival on; and what a unit of its time costs.
+    arrival, weight, due : ndarray of float64, shape (n,)
+        From the first arrival on; what a unit of its time costs, and from when on (0 if from the
+        beginning).
     first : ndarray of float64, shape (n,)
         Probability of the start at level 0.
     prompt, jobs, work, time : ndarray of float64, shape (n,)
@@ -95,6 +97,7 @@ class Levels(NamedTuple):
     offset: IntArray
     arrival: FloatArray
     weight: FloatArray
+    due: FloatArray
     first: FloatArray
     prompt: FloatArray
     jobs: FloatArray
@@ -115,7 +118,7 @@ class Levels(NamedTuple):
     bend: FloatArray
 
 
-def levels_of(instance: Instance, law: Law, G: int, weight: FloatArray | None = None) -> Levels:
+def levels_of(instance: Instance, law: Law, G: int, objective: str = "latency") -> Levels:
     """Return the levels of all requests, of G tokens each.
 
     Examples
@@ -128,6 +131,9 @@ def levels_of(instance: Instance, law: Law, G: int, weight: FloatArray | None = 
     """
     s, o = instance.prompt.astype(float), instance.output.astype(float)
     arrival = (instance.arrival - instance.arrival.min()).astype(float)
+    due = np.zeros(instance.n)
+    if objective == "tardiness":
+        due = (due_times(instance) - instance.arrival.min()).astype(float)
     tokens = o - 1
     N = np.ceil(tokens / G).astype(np.int64)
     first = np.where(N > 0, tokens / G - (N - 1), 1.0)
@@ -145,7 +151,8 @@ def levels_of(instance: Instance, law: Law, G: int, weight: FloatArray | None = 
     return Levels(
         np.concatenate([[0], np.cumsum(N + 1)]),
         arrival,
-        np.ones(instance.n) if weight is None else weight,
+        late_costs(instance, objective).weight,
+        due,
         first,
         s,
         jobs,

@@ -59,11 +59,11 @@ class Problem:
 
 
 def problem_of(
-    instance: Instance, delta: int, G: int, end: float, weight: FloatArray | None = None
+    instance: Instance, delta: int, G: int, end: float, objective: str = "latency"
 ) -> Problem:
     """Return an instance on a grid of intervals of `delta`, up to `end` after the first arrival."""
     law = law_of(instance)
-    levels = levels_of(instance, law, G, weight)
+    levels = levels_of(instance, law, G, objective)
     last = max(end, float(levels.arrival.max()) + 1)
     grid = Grid(float(delta), int(last // delta) + 1, float(G), law.c0_prompt, law.c0)
     nodes = nodes_of(law, levels, float(instance.peak.max()), float(delta), G)
@@ -168,7 +168,8 @@ class Evaluator:
         delta, levels = problem.grid.delta, problem.levels
         # A profile that takes longer than the cheapest costs is not the cheapest: look a little
         # further than that, where nothing but time is charged.
-        reach = levels.arrival + REACH * self.costs / np.maximum(levels.weight, 1e-300)
+        reach = np.maximum(levels.arrival, levels.due)
+        reach += REACH * self.costs / np.maximum(levels.weight, 1e-300)
         self.last = np.ceil(np.minimum(reach / delta, K - 2.0)) + 2
         earned = delta * (np.exp(v.gpu) + np.exp(v.kv) + np.exp(v.seat))
         bound = float(self.costs.sum() - earned.sum())

@@ -34,6 +34,7 @@ from .profiles import (
     enter,
     partly,
     tempo,
+    time_price,
 )  # fmt: skip
 
 #: Flows below this are dropped.
@@ -151,7 +152,7 @@ def _pay_enter(
     before: float, flows: FloatArray, count: int, room: Room, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
     """Pay for what `enter` offers."""
-    N, w = levels.offset[i + 1] - levels.offset[i] - 1, levels.weight[i]
+    N, w = levels.offset[i + 1] - levels.offset[i] - 1, time_price(levels, grid, i, k)
     rows = room.rows
     part = length / grid.delta
     if part < 1:
@@ -188,7 +189,7 @@ def _from_held(
     costs = room.costs
     moves = min(_most_moves(levels, e, grid, i), N - x)
     stay, long, square = rows[_HOLD, x], rows[_LONG, x], rows[_SQUARE, x]
-    w, light = levels.weight[i], rows[_LIGHT, x]
+    w, light = time_price(levels, grid, i, k), rows[_LIGHT, x]
     time = w * grid.delta
     for m in range(moves + 1):
         squares = m * m - 0.25 if m > 1 else 0.0
@@ -282,7 +283,7 @@ def _from_dropped(
     )  # fmt: skip
     for m in range(count):
         costs[m] += again
-    costs[count] = levels.weight[i] * grid.delta + dropped[x]
+    costs[count] = time_price(levels, grid, i, k) * grid.delta + dropped[x]
     _divide(costs, count + 1, temperature, flow[1, x])
     flow[3, x] += costs[count]
     back = np.sum(costs[:count])
@@ -308,7 +309,7 @@ def spread(
     room: Room, add: Prices, add_e: Lengths,
 ) -> None:  # fmt: skip
     """Add what the flows of a request pay, after `cheapest` of the same arguments."""
-    N, w = levels.offset[i + 1] - levels.offset[i] - 1, levels.weight[i]
+    N = levels.offset[i + 1] - levels.offset[i] - 1
     delta, flow = grid.delta, room.flow
     start = int(levels.arrival[i] // delta)
     last = max(start, min(last, grid.intervals))
@@ -318,6 +319,7 @@ def spread(
         goes = 0.0
         length = delta if k > start else (k + 1) * delta - levels.arrival[i]
         if waiting > _LEAST:
+            w = time_price(levels, grid, i, k)
             room.costs[0], room.costs[1] = w * length + room.waiting[k + 1], room.going[k]
             _divide(room.costs, 2, temperature, waiting)
             waiting, goes = room.costs[0], room.costs[1]

@@ -110,6 +110,12 @@ _RUN, _ENTER, _DROP, _END, _END_LATE = range(10, 15)
 
 
 @njit(cache=True, nogil=True)
+def time_price(levels: Levels, grid: Grid, i: int, k: int) -> float:
+    """Return what a unit of a request's time costs in an interval."""
+    return float(levels.weight[i]) if k * grid.delta >= levels.due[i] else 0.0
+
+
+@njit(cache=True, nogil=True)
 def tempo(cost: float, long: float, pace: float, e: Lengths, k: int) -> tuple[float, int, float]:
     """Return the least of (cost + long·E(r))/r over rates r up to 1/pace.
 
@@ -133,7 +139,7 @@ def _rows(
 ) -> None:  # fmt: skip
     """Write what the levels of a request from `low` to `high` pay in an interval, and the next."""
     p, q = levels.offset[i], levels.offset[i + 1]
-    G, w = grid.step, levels.weight[i]
+    G, w = grid.step, time_price(levels, grid, i, k)
     L, nu, sigma = prices.gpu[k], prices.kv[k], prices.seat[k]
     share = prices.request_share[i, k] + prices.seat_share[k] + prices.token_share[k]
     token = L * (levels.c2[i] + levels.c0[i] * share) * G
@@ -184,7 +190,7 @@ def _last_rows(
 ) -> None:
     """Write what levels from `low` to `high` cost at the end, from where the end is in reach."""
     N = levels.offset[i + 1] - levels.offset[i] - 1
-    w, after = levels.weight[i], 0.0
+    w, after = time_price(levels, grid, i, k), 0.0
     low = max(low, N - _most_moves(levels, e, grid, i))
     for x in range(min(N, high + 1), low - 1, -1):
         cost, long = w + rows[_LIGHT, x] / grid.delta, rows[_LONG, x]
@@ -249,7 +255,7 @@ def _ways(
             enter[x] = min(enter[x], c + ahead_held[x + m])
             drop[x] = min(drop[x], c + ahead_dropped[x + m])
     _last_rows(levels, e, grid, i, k, rows, 0, N)
-    time = levels.weight[i] * grid.delta
+    time = time_price(levels, grid, i, k) * grid.delta
     for m in range(1, min(moves, N) + 1):
         x = N - m
         end = partly(
@@ -270,7 +276,7 @@ def enter(
     `length` is the interval's from the arrival on, `before` the time before the first token.
     """
     p = levels.offset[i]
-    N, w = levels.offset[i + 1] - p - 1, levels.weight[i]
+    N, w = levels.offset[i + 1] - p - 1, time_price(levels, grid, i, k)
     if x >= N:
         costs[0] = w * min(length, before)
         return 1
@@ -316,18 +322,19 @@ def cheapest(
     """Return the cheapest profile's cost; after `last` intervals nothing but time is charged."""
     p = levels.offset[i]
     N = levels.offset[i + 1] - p - 1
-    w, first = levels.weight[i], levels.first[i]
-    delta = grid.delta
+    first, delta = levels.first[i], grid.delta
     start = int(levels.arrival[i] // delta)
     last = max(start, min(last, grid.intervals))
     held, dropped, waiting, rows = room.held, room.dropped, room.waiting, room.rows
     bend = _read_price(levels, prices, i, last - 1) if last > start else 0.0
+    w = time_price(levels, grid, i, last)
     for x in range(N + 1):
         held[last, x] = w * levels.alone[p + x] - bend * levels.bend[p + x]
         dropped[last, x] = held[last, x]
     alone = first * levels.alone[p] + (1 - first) * levels.alone[p + min(1, N)]
     waiting[last] = w * (levels.time[i] + alone)
     for k in range(last - 1, start - 1, -1):
+        w = time_price(levels, grid, i, k)
         _ways(levels, prices, e, grid, i, k, held[k + 1], dropped[k + 1], rows)
         length = delta if k > start else (k + 1) * delta - levels.arrival[i]
         going = _after_prompt(levels, e, grid, i, k, length, rows, held[k + 1], room.costs)

@@ -62,6 +62,8 @@ class Landscape(NamedTuple):
         The instance.
     weight : ndarray of float, shape (n,)
         Of each request's completion.
+    due : ndarray of float, shape (n,) or (0,)
+        As in `runs.Costs`.
     last : float
         Weight of the makespan.
     width, depth : int
@@ -74,6 +76,7 @@ class Landscape(NamedTuple):
 
     compiled: CompiledInstance
     weight: FloatArray
+    due: FloatArray
     last: float
     width: int
     depth: int
@@ -103,7 +106,10 @@ def cost(landscape: Landscape, rule: Rule, written: Written) -> float:
     completion, _, _ = decode(landscape.compiled, rule, landscape.ring, written, False)
     total, last = 0.0, 0.0
     for i in range(completion.size):
-        total += landscape.weight[i] * completion[i]
+        cost = float(completion[i])
+        if landscape.due.size > 0:
+            cost = max(0.0, cost - landscape.due[i])
+        total += landscape.weight[i] * cost
         last = max(last, float(completion[i]))
     return total + landscape.last * last
 

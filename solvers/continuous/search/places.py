@@ -80,6 +80,9 @@ def _sweep(
     weight, block = costs.weight[i], limits.block
     own = costs.per_prompt_token * s + costs.per_token_job * (o - 1)
     own = weight * (own + costs.per_kv_token * ((o - 1) * s + o * (o - 1) / 2))
+    late = last and costs.due.size > 0
+    if late:
+        own -= weight * costs.due[i]
     window, peak = runs.window, runs.peak
     head = tail = 0
     found, full = -1, -1
@@ -91,7 +94,7 @@ def _sweep(
             break
         # Its completion is no earlier than if it went on without a break.
         earliest = min(runs.length[1], f + compiled.output[i] - before) - 1
-        if own + weight * runs.end[earliest] >= least:
+        if max(0.0, own + weight * runs.end[earliest]) >= least:
             break
         for b in range(max(entered, f + 1), e + 1):
             if runs.running[b] >= limits.running or runs.prompt[b] + runs.jobs[b] >= limits.tokens:
@@ -116,9 +119,14 @@ def _sweep(
                 continue
         if j > 0:
             first = runs.least[j, f]
-        cost = _jobs_cost(costs, runs, weight, s, f, e) + own
-        if last:
-            cost += weight * runs.end[e]
+        if late:
+            grows = runs.opening[e + 1] - runs.opening[f + 1]
+            cost = max(0.0, own + weight * (runs.end[e] + grows))
+            cost += _jobs_cost(costs, runs, 0.0, s, f, e)
+        else:
+            cost = _jobs_cost(costs, runs, weight, s, f, e) + own
+            if last:
+                cost += weight * runs.end[e]
         if cost + first < least:
             chunks, reading = read_back(compiled, costs, runs, i, s, f, j == 0)
             if chunks > 0:
@@ -172,7 +180,8 @@ def read_back(
     takes this request itself. The first run of a request waits for its arrival.
     """
     limits, kept_free = compiled.limits, runs.kept_free[0]
-    left, weight, cost = s, costs.weight[i], 0.0
+    left, cost = s, 0.0
+    weight = costs.weight[i] if costs.due.size == 0 else 0.0
     at = 0
     while left > 0:
         b = f - at

@@ -16,6 +16,7 @@ import numpy as np
 
 from ....models.continuous.schedule import ContinuousSchedule
 from ....models.instance import FloatArray, Instance, IntArray
+from ....models.objectives import due_times
 from ...random_stream import Stream, random_stream
 from ...stages import Limits
 from ..compiled_instance import CompiledInstance, compiled_instance
@@ -23,7 +24,7 @@ from . import annealing, ruin_and_recreate
 from .list_schedule import Rule, decode, list_schedule, no_batches, ring_size
 from .pace import part_of, rounds, temperatures
 from .run_schedules import runs_of, schedule_of
-from .runs import Costs, costs
+from .runs import ALL_TIME, Costs, costs
 from .starts import least_work, rule_of, simple_rules
 
 #: What schedules are found by.
@@ -49,19 +50,20 @@ HOTTEST, COLDEST = 1e-4, 1e-6
 LEAST_TOKENS = 32
 
 
-def weights(instance: Instance, objective: str) -> tuple[FloatArray, float]:
-    """Weights of the completions and of the makespan in the cost of an objective.
+def weights(instance: Instance, objective: str) -> tuple[FloatArray, float, FloatArray]:
+    """Weights of the completions and of the makespan in the cost of an objective, and due times.
 
     The makespan is followed by the mean completion, so that what does not lengthen it counts too;
     for the reward earlier completions are a stand-in.
     """
     if objective == "makespan":
-        return np.full(instance.n, 1e-3 / instance.n), 1.0
+        return np.full(instance.n, 1e-3 / instance.n), 1.0, ALL_TIME
     if objective == "latency":
-        return np.ones(instance.n), 0.0
+        return np.ones(instance.n), 0.0, ALL_TIME
     chosen = instance.weight if objective == "weighted" else instance.reward
     largest = float(chosen.max())
-    return chosen / (largest if largest > 0 else 1.0), 0.0
+    due = due_times(instance).astype(np.float64) if objective == "tardiness" else ALL_TIME
+    return chosen / (largest if largest > 0 else 1.0), 0.0, due
 
 
 @dataclass(slots=True)
@@ -171,9 +173,7 @@ class Search:
 
     def _to_anneal(self, cost: float) -> float:
         """What a cost is above that of completions at the arrivals, which cannot be annealed."""
-        arrival = self.instance.arrival
-        floor = float(self._costs.weight @ arrival) + self._costs.last * float(arrival.max())
-        return max(1.0, cost - floor)
+        return max(1.0, cost - self._cost_of(self.instance.arrival))
 
     def _landscape(self, rule: Rule, segments: int) -> tuple[annealing.Landscape, Rule]:
         """Return what is annealed over, and the rule with this many segments."""
@@ -192,7 +192,7 @@ class Search:
         )
         smallest = finer._replace(prompt_tokens=np.array([least], dtype=np.int64))
         landscape = annealing.Landscape(
-            self._numbers, self._costs.weight, self._costs.last, width, rule.depth,
+            self._numbers, self._costs.weight, self._costs.due, self._costs.last, width, rule.depth,
             ring_size(self._numbers, smallest), limits.running, limits.tokens, least,
         )  # fmt: skip
         return landscape, finer
@@ -214,4 +214,6 @@ class Search:
             self.found(schedule, by)
 
     def _cost_of(self, completion: IntArray) -> float:
-        return float(self._costs.weight @ completion) + self._costs.last * float(completion.max())
+        weight, due, last = self._costs.weight, self._costs.due, self._costs.last
+        late = np.maximum(0, completion - due) if due.size else completion
+        return float(weight @ late) + last * float(completion.max())

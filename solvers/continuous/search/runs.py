@@ -31,6 +31,10 @@ SPREAD, SPARE_CHUNKS = 2, 3
 MOST_RUNS, MOST_CHEAP_RUNS = 3, 8
 
 
+#: No request has a time from which on its time costs: all of it does.
+ALL_TIME = np.empty(0)
+
+
 class Places(NamedTuple):
     """Which batches requests run in.
 
@@ -71,7 +75,8 @@ class Runs(NamedTuple):
         Of each batch: prompt tokens, token jobs, KV tokens read, requests that hold a cache, and
         blocks held at its end.
     present : ndarray of float, shape (H,)
-        Weight of the requests that are not complete before the batch.
+        Weight of the requests that are not complete before the batch, of those that are late only
+        where time costs from a due time on.
     start, end : ndarray of float, shape (H,)
         Of each batch, not rounded; without members it takes no time.
     gate : ndarray of float, shape (H,)
@@ -134,6 +139,8 @@ class Costs(NamedTuple):
     ----------
     weight : ndarray of float, shape (n,)
         Of each request's completion.
+    due : ndarray of float, shape (n,) or (0,)
+        From when on its time costs, if that is not from the beginning.
     last : float
         Weight of the makespan.
     prompt, token, per_prompt_token, per_token_job, per_kv_token : float
@@ -143,6 +150,7 @@ class Costs(NamedTuple):
     """
 
     weight: FloatArray
+    due: FloatArray
     last: float
     prompt: float
     token: float
@@ -152,13 +160,16 @@ class Costs(NamedTuple):
     kv_binds: bool
 
 
-def costs(compiled: CompiledInstance, weight: FloatArray, last: float) -> Costs:
-    """Return the costs of an instance."""
+def costs(
+    compiled: CompiledInstance, weight: FloatArray, last: float, due: FloatArray = ALL_TIME
+) -> Costs:
+    """Return the costs of an instance; all its time costs by default."""
     law, limits = compiled.law, compiled.limits
     peaks = -(-(compiled.prompt + compiled.output - 1) // limits.block)
     most = int(np.sort(peaks)[::-1][: limits.running].sum())
     return Costs(
         weight=weight,
+        due=due,
         last=last,
         prompt=law.prompt / law.divisor,
         token=law.token / law.divisor,
@@ -237,6 +248,8 @@ def put(compiled: CompiledInstance, costs: Costs, runs: Runs, i: int, sign: int)
     """Add a request where its `Places` say (sign 1), or take it out (−1)."""
     for j in range(runs.number[i]):
         _put_run(compiled, runs, i, j, sign)
+    if costs.due.size > 0:  # who is late is seen when all is placed
+        return
     weight = sign * costs.weight[i]
     for b in range(last_batch(compiled, runs, i) + 1):
         runs.present[b] += weight
@@ -279,6 +292,7 @@ def tell_time(compiled: CompiledInstance, costs: Costs, runs: Runs) -> float:
     prompt, jobs, read, present = runs.prompt, runs.jobs, runs.read, runs.present
     now = 0.0
     presence = moment = opening = opened = 0.0
+    late = costs.due.size > 0
     for b in range(known):
         p, d = prompt[b], jobs[b]
         taken = costs.per_prompt_token * p + (
@@ -295,6 +309,9 @@ def tell_time(compiled: CompiledInstance, costs: Costs, runs: Runs) -> float:
         runs.start[b] = begin
         now = begin + taken
         runs.end[b] = now
+        if late:
+            runs.opening[b + 1] = grows
+            continue
         weight = present[b]
         if b < length:
             weight += costs.last
@@ -310,8 +327,37 @@ def tell_time(compiled: CompiledInstance, costs: Costs, runs: Runs) -> float:
     total = costs.last * now
     for i in range(runs.number.size):
         if runs.number[i] > 0:
-            total += costs.weight[i] * runs.end[last_batch(compiled, runs, i)]
+            end = runs.end[last_batch(compiled, runs, i)]
+            total += costs.weight[i] * (max(0.0, end - costs.due[i]) if late else end)
+    if late:
+        _find_late(compiled, costs, runs)
     return total
+
+
+@njit(cache=True, nogil=True)
+def _find_late(compiled: CompiledInstance, costs: Costs, runs: Runs) -> None:
+    """Find the weight of the late requests that are present, and the sums; growths are there."""
+    length, known = runs.length
+    present = runs.present
+    present[:known] = 0.0
+    for i in range(runs.number.size):
+        if runs.number[i] > 0:
+            last = last_batch(compiled, runs, i)
+            if runs.end[last] >= costs.due[i]:
+                present[last] += costs.weight[i]
+    for b in range(known - 2, -1, -1):
+        present[b] += present[b + 1]
+    presence = moment = opening = opened = 0.0
+    for b in range(known):
+        weight, grows = present[b], runs.opening[b + 1]
+        if b < length:
+            weight += costs.last
+        presence += weight
+        moment += b * weight
+        opening += grows
+        opened += grows * weight
+        runs.presence[b + 1], runs.moment[b + 1] = presence, moment
+        runs.opening[b + 1], runs.opened[b + 1] = opening, opened
 
 
 @njit(cache=True, nogil=True)

@@ -40,6 +40,8 @@ def orders(instance: Instance) -> dict[str, IntArray]:
     if (instance.weight != instance.weight[0]).any():
         per_weight = instance.volume / np.maximum(instance.weight, 1e-300)
         found["smallest volume per weight"] = np.lexsort((instance.arrival, per_weight))
+    if instance.deadline is not None:
+        found["earliest deadline"] = np.lexsort((instance.arrival, instance.deadline))
     return found
 
 

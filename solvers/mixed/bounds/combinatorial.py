@@ -13,6 +13,7 @@ from .kv_area import (
     area_reward,
     mean_busy_time,
     shortest_remaining_area,
+    tardy_mean_busy_time,
     weighted_mean_busy_time,
 )
 
@@ -26,6 +27,7 @@ AREA_BOUNDS: Mapping[str, Mapping[str, Bound]] = MappingProxyType(
             "KV area, mean busy time": mean_busy_time,
         },
         "weighted": {"KV area, mean busy time": weighted_mean_busy_time},
+        "tardiness": {"KV area, mean busy time": tardy_mean_busy_time},
         "makespan": {"KV area from each arrival on": area_makespan},
         "reward": {"KV area, fractional knapsack": area_reward},
     }
@@ -52,7 +54,7 @@ def all_bounds(instance: Instance, objective: str = "latency") -> tuple[tuple[st
     ----------
     instance : Instance
         The instance.
-    objective : {"latency", "weighted", "makespan", "reward"}
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective.
 
     Returns

@@ -10,8 +10,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from ....models.instance import FloatArray, Instance
-from ....models.objectives import latest_completion, value_step
+from ....models.instance import NO_DEADLINE, FloatArray, Instance
+from ....models.objectives import due_times, latest_completion, value_step
 from ...units import in_units
 from .fluid_machine import preemptive_schedule, scaled_works
 
@@ -142,3 +142,27 @@ def weighted_mean_busy_time(instance: Instance) -> Fraction:
     waits = mean_busy_time(small, small.weight)
     at_arrival = math.fsum((small.weight * small.arrival).tolist())
     return unit * (waits + Fraction(at_arrival) * (1 - Fraction(8, 2**53)))
+
+
+def tardy_mean_busy_time(instance: Instance) -> Fraction:
+    """Lower bound on the weighted tardiness: ``Σ w_i·(c_i − d_i)`` by `mean_busy_time`, or 0.
+
+    Proof. The tardiness of a request is at least c_i − d_i; those without a deadline count 0 here,
+    as if they had no weight.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(
+    ...     gpu=Gpu(kv_capacity=5), arrival=[0, 0], prompt=[1, 3], output=[4, 2], deadline=[3, 2]
+    ... )
+    >>> float(round(tardy_mean_busy_time(instance), 3))
+    1.687
+    """
+    due = due_times(instance)
+    with_one = instance.replace(weight=np.where(due == NO_DEADLINE, 0.0, instance.weight))
+    small, unit = in_units(with_one, "weighted")
+    waits = unit * mean_busy_time(small, small.weight)
+    rows = zip(with_one.weight.tolist(), instance.arrival.tolist(), due.tolist(), strict=True)
+    slack = sum((Fraction(repr(w)) * (d - a) for w, a, d in rows if w), Fraction())
+    return max(Fraction(), waits - slack)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ....models.instance import FloatArray, Instance, IntArray
 from ....models.mixed.schedule import MixedSchedule
+from ....models.objectives import due_times
 from .list_schedule import list_schedule
 
 Order = Callable[[Instance], IntArray | FloatArray]
@@ -29,11 +30,16 @@ ORDERS: Mapping[str, Order] = MappingProxyType(
         "arrival": lambda instance: instance.arrival,
         "volume per weight": lambda instance: _per(instance.volume, instance.weight),
         "volume per reward": lambda instance: _per(instance.volume, instance.reward),
+        "deadline": due_times,
     }
 )
 
 _FOR_ALL = ("output", "volume", "prompt + output", "arrival")
-_ALSO = {"weighted": ("volume per weight",), "reward": ("volume per reward",)}
+_ALSO = {
+    "weighted": ("volume per weight",),
+    "tardiness": ("volume per weight", "deadline"),
+    "reward": ("volume per reward",),
+}
 
 
 def list_schedules(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from ....models.instance import Instance
-from ....models.objectives import Exact
+from ....models.objectives import Exact, evaluate
 from ....models.separate.problem import time_alone
 from .fluid_machine import shortest_remaining_first, work_bound
 from .reward_knapsack import reward_bound
@@ -30,12 +30,8 @@ def simple_bounds(instance: Instance, objective: str) -> Iterator[tuple[str, Exa
         return
     alone = time_alone(instance)
     arrivals, earliest = instance.arrival.tolist(), (instance.arrival + alone).tolist()
-    if objective == "weighted":
-        weights = [Fraction(repr(w)) for w in instance.weight.tolist()]
-        yield (
-            "times alone",
-            sum((w * c for w, c in zip(weights, earliest, strict=True)), Fraction()),
-        )
+    if objective in ("weighted", "tardiness"):
+        yield "times alone", evaluate(instance, instance.arrival + alone, objective)
     elif objective == "makespan":
         yield "times alone", max(earliest)
         yield name, max(_last_completion(instance, arrivals, mix) for mix in MIXES)

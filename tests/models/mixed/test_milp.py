@@ -180,7 +180,7 @@ def test_what_the_forms_do_not_take_is_refused(tmp_path):
         (lambda: build_model(SMALL, formulation="best"),
          "formulation: expected one of dense, running-sum; found 'best'"),
         (lambda: build_model(SMALL, objective="best"),
-         "objective: expected one of latency, weighted, makespan, reward; found 'best'"),
+         "objective: expected one of latency, weighted, tardiness, makespan, reward; found 'best'"),
         (lambda: build_model(SMALL, objective="reward"),
          "horizon: the reward objective needs one, found none in the instance"),
         (lambda: build_model(late, objective="reward"),

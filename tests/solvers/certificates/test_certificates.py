@@ -495,7 +495,8 @@ WHOLE = "expected an integer from 0 to 2^62, found"
         (document(digest=7), "digest: expected a string, found 7"),
         (document(model="separate"), "model: expected 'mixed', found 'separate'"),
         (document(objective_name="speed"),
-         "objective_name: expected one of latency, weighted, makespan, reward; found 'speed'"),
+         "objective_name: expected one of latency, weighted, tardiness, makespan, reward; found "
+         "'speed'"),
         (document(objective_name="makespan"),
          "proof.kind: configuration-prices proves bounds on latency, not on makespan"),
         (document(bound=7.0), "bound: expected an integer or a fraction, found 7.0"),

@@ -12,7 +12,7 @@ from batchprophet.models.batch_time import AffineTime
 from batchprophet.models.blocks import blocks
 from batchprophet.models.continuous.feasibility import check_continuous
 from batchprophet.models.errors import InputError
-from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.instance import NO_DEADLINE, Gpu, Instance
 from batchprophet.models.regimes import schedule_value
 from batchprophet.solvers.certificates.blocks import ContinuousBlocksProof, Part
 from batchprophet.solvers.certificates.certificate import Certificate, best_certificate
@@ -34,7 +34,9 @@ def with_gap(instance, members, gap):
     arrival[members] -= arrival[members].min()
     late = int(arrival[members].max()) + gap
     arrival[others] += late - int(arrival[others].min())
-    return instance.replace(arrival=arrival, horizon=instance.horizon + late, deadline=None)
+    due = instance.deadline
+    due = np.where(due == NO_DEADLINE, due, np.maximum(0, due + arrival - instance.arrival))
+    return instance.replace(arrival=arrival, horizon=instance.horizon + late, deadline=due)
 
 
 def divided(seed):

@@ -18,7 +18,9 @@ from batchprophet.solvers.continuous.bounds import charge
 from batchprophet.solvers.continuous.bounds.charge import Stage, charge_bound, proof_of
 from batchprophet.solvers.continuous.bounds.levels import law_of, levels_of
 from batchprophet.solvers.continuous.bounds.multipliers import Evaluator, Variables, problem_of
+from tests.brute_force_continuous import brute_force_continuous
 from tests.solvers.continuous.bounds.tiny import optimum, tiny
+from tests.tiny_continuous import tiny_continuous
 
 INSTANCES = 120
 
@@ -111,6 +113,39 @@ def test_bounds_on_the_weighted_completion_stay_below_the_optimum():
             last = bound
         ratios.append((last - begin) / best if best else 1)
     assert np.median(ratios) > 0.5
+
+
+def test_bounds_on_the_tardiness_stay_below_the_optimum():
+    rng = np.random.default_rng(8)
+    ratios = []
+    with ThreadPoolExecutor(2) as pool:
+        for seed in range(60):
+            instance = tiny_continuous(seed, most_requests=2)
+            late = rng.integers(0, 16, instance.n)
+            instance = instance.replace(deadline=instance.arrival + late, horizon=None)
+            best, _ = brute_force_continuous(instance, "tardiness")
+            last = 0
+            for bound, proof in charge_bound(
+                instance, one_by_one(instance), objective="tardiness", steps=80,
+                stages=(Stage(60, 3, 1),),
+            ):  # fmt: skip
+                assert last < bound <= best
+                assert proof.bound(instance, "tardiness", Clock(None)) <= bound
+                last = bound
+            if best:
+                ratios.append(float(last / best))
+            for _ in range(6):
+                problem = problem_of(
+                    instance, int(rng.integers(1, 9)), int(rng.integers(1, 4)),
+                    float(rng.integers(1, 60)), "tardiness",
+                )  # fmt: skip
+                v = random_variables(rng, instance.n, problem.grid.intervals)
+                found = Evaluator(problem, pool).evaluate(v, 0.0).bound
+                proved = proof_of(problem, v).bound(instance, "tardiness", Clock(None))
+                assert found <= best + 1e-6
+                assert proved <= best
+                assert abs(float(proved) - max(0.0, found)) <= 1e-3 * max(1, best)
+    assert sum(ratio > 0.1 for ratio in ratios) > 20
 
 
 def test_looking_no_further_than_a_cheapest_profile_can_last_loses_nothing():

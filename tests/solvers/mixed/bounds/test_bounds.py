@@ -35,6 +35,7 @@ def medium_instance(seed, n=40):
         weight=rng.integers(0, 40, n) / 10,
         reward=rng.integers(0, 40, n) / 10,
         horizon=int(rng.integers(100, 500)),
+        deadline=rng.integers(20, 600, n),
     )
 
 
