@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from types import MappingProxyType
 
 from ....models.instance import Instance
 from ....models.objectives import MAXIMISED, Exact, evaluate
+from .fluid_machine import Resource, seats, tokens
 from .kv_area import (
     area_makespan,
     area_reward,
@@ -16,7 +17,7 @@ from .kv_area import (
     weighted_mean_busy_time,
 )
 
-Bound = Callable[[Instance], int | Fraction]
+Bound = Callable[..., int | Fraction]
 
 #: Bounds beyond "every request starts at its arrival": lower ones, for the reward upper ones.
 AREA_BOUNDS: Mapping[str, Mapping[str, Bound]] = MappingProxyType(
@@ -30,6 +31,21 @@ AREA_BOUNDS: Mapping[str, Mapping[str, Bound]] = MappingProxyType(
         "reward": {"KV area, fractional knapsack": area_reward},
     }
 )
+
+
+#: The same of each limit on a round that is set, by what the bound's name begins with.
+ROUND_LIMITS: Mapping[str, tuple[str, Callable[[Instance], Resource]]] = MappingProxyType(
+    {"running requests": ("running_requests", seats), "token budget": ("batch_tokens", tokens)}
+)
+
+
+def _of_round_limits(instance: Instance, objective: str) -> Iterator[tuple[str, Exact]]:
+    """Yield the area bounds of the limits on a round that are set."""
+    for said, (limit, resource) in ROUND_LIMITS.items():
+        if getattr(instance.gpu, limit) is not None:
+            taken = resource(instance)
+            for name, bound in AREA_BOUNDS[objective].items():
+                yield name.replace("KV area", said), bound(instance, resource=taken)
 
 
 def starts_at_arrival(instance: Instance, objective: str = "latency") -> Exact:
@@ -47,6 +63,9 @@ def starts_at_arrival(instance: Instance, objective: str = "latency") -> Exact:
 
 def all_bounds(instance: Instance, objective: str = "latency") -> tuple[tuple[str, Exact], ...]:
     """Compute every combinatorial bound on the optimum, in O(n log n).
+
+    Bounds by KV areas leave limits on a round out, and are valid under them; where there are such
+    limits, bounds by seats and by tokens follow.
 
     Parameters
     ----------
@@ -78,6 +97,7 @@ def all_bounds(instance: Instance, objective: str = "latency") -> tuple[tuple[st
         ("starts at arrival", starts_at_arrival(instance, objective))
     ]
     bounds += [(name, bound(instance)) for name, bound in AREA_BOUNDS[objective].items()]
+    bounds += _of_round_limits(instance, objective)
     return tuple(bounds)
 
 
