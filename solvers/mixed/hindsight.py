@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ...models.instance import Instance
-from ...models.mixed.milp.offered_starts import offered_starts
 from ...models.mixed.problem import is_limited
 from ...models.mixed.regime import MIXED as RULES
 from ...models.mixed.schedule import MixedSchedule
@@ -25,7 +24,7 @@ from .bounds.one_long_request import ONE_LONG, one_long_request
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove
 from .few_classes import by_class
 from .list_scheduling.incumbents import list_schedules
-from .milp_size import is_applicable, latest_starts_of
+from .milp_size import is_applicable
 from .parts import mixed_parts
 from .within_limits import within_limits
 
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     import pyomo.environ as pyo
 
 Search = BestSoFar[MixedSchedule]
-
-#: Under limits on a round, a MILP of at most this many binaries is solved before the engine runs.
-SMALL_MILP = 3_000
 
 #: The form of the MILP that is written where none is named.
 DEFAULT_FORM = "running-sum"
@@ -71,26 +67,14 @@ def _prove(search: Search, options: Options) -> None:
     by_class(search, options)
     if search.proved:
         return
-    limited = is_limited(search.instance)
-    if limited and _milp_first(search, options) and search.proved:
-        return
-    last_resort = (limited or not has_configurations(search)) and is_applicable(search)
+    # The engine's proofs leave limits on a round out; the MILP does not.
+    by_milp = is_limited(search.instance) or not has_configurations(search)
+    last_resort = by_milp and is_applicable(search)
     seconds = search.seconds_left * (0.5 if last_resort else 1.0)
     improve_and_prove(search, time_limit=seconds, work_limit=work_limit, threads=threads, seed=seed)
     if last_resort and not search.proved:
         nodes = None if work_limit is None else work_limit // UNITS_PER_NODE
         _milp().try_milp(search, replace(options, work_limit=nodes))
-
-
-def _milp_first(search: Search, options: Options) -> bool:
-    """Solve a small MILP under limits on a round: the exact searches do not look at them."""
-    if offered_starts(search.instance, latest_starts_of(search)).count > SMALL_MILP:
-        return False
-    milp = options
-    if options.work_limit is not None:
-        milp = replace(options, work_limit=options.work_limit // UNITS_PER_NODE)
-    _milp().try_milp(search, milp)
-    return True
 
 
 def _prepare(instance: Instance, options: Options) -> None:

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
+from batchprophet.game.level import level_of
 from batchprophet.models.errors import InputError
+from batchprophet.models.families import make_instance
 from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.mixed.feasibility import check_mixed
 from batchprophet.models.mixed.problem import is_limited
 from batchprophet.models.mixed.schedule import MixedSchedule
 from batchprophet.models.objectives import evaluate
+from batchprophet.online.adversary.worst_case import find_worst_case
 from batchprophet.online.mixed.judge import judge
 from batchprophet.solvers.certificates.certificate import Certificate
 from batchprophet.solvers.certificates.clock import Clock
@@ -226,3 +229,34 @@ def test_a_judge_has_a_feasible_hindsight_schedule_and_a_ratio_of_one_or_more():
         assert found.ratio >= 1
         if found.proved:
             assert evaluate(instance, found.hindsight.completion(instance), "latency") == best
+
+
+def test_families_take_limits_and_draw_what_they_drew():
+    settings = {"n": 6, "running_requests": 2, "batch_tokens": 5}
+    for name in ("arrival-model-1", "arrival-model-2", "lognormal-burst"):
+        if name == "lognormal-burst":
+            settings["batch_tokens"] = 16_000
+        limited = make_instance(name, seed=3, settings=settings)
+        plain = make_instance(name, seed=3, settings={"n": 6})
+        assert (limited.gpu.running_requests, limited.gpu.batch_tokens) == (
+            2,
+            settings["batch_tokens"],
+        )
+        assert free(limited).gpu == plain.gpu
+        for column in ("arrival", "prompt", "output"):
+            assert np.array_equal(getattr(limited, column), getattr(plain, column))
+    assert "running_requests" not in plain.provenance["settings"]
+    with pytest.raises(InputError, match=r"^lognormal-burst: requests\[\d+\]\.prompt: must be at"):
+        make_instance("lognormal-burst", settings={"batch_tokens": 2})
+
+
+def test_what_has_no_limits_refuses_them_by_name():
+    gpu = Gpu(kv_capacity=12, running_requests=2)
+    with pytest.raises(InputError, match=r"^gpu\.running_requests: worst cases of mixed batching"):
+        find_worst_case("mc-sf", n=4, kv_capacity=12, gpu=gpu, work_limit=1)
+    with pytest.raises(InputError, match=r"^vary_limits: worst cases of mixed batching"):
+        find_worst_case("mc-sf", n=4, kv_capacity=12, vary_limits=True, work_limit=1)
+    four = Instance(gpu=gpu, arrival=[0] * 4, prompt=[1] * 4, output=[2] * 4)
+    with pytest.raises(InputError, match=r"^play: .* drop running_requests from 'instance'$"):
+        level_of(four)
+    assert level_of(four.take([0, 1])).instance.n == 2  # two at once never bind
