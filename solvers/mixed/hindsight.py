@@ -19,7 +19,8 @@ from ..certificates.mixed.combinatorial import CombinatorialBound
 from ..extendable import Extendable
 from ..machines import Machines
 from ..recipe import Options, Recipe
-from .bounds.combinatorial import all_bounds
+from .bounds.combinatorial import all_bounds, round_limits
+from .bounds.fluid_machine import kv_memory
 from .bounds.one_long_request import ONE_LONG, one_long_request
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove
 from .few_classes import by_class
@@ -121,8 +122,10 @@ def _build_model(instance: Instance, objective: str, formulation: str) -> pyo.Co
 
 
 def _machines(instance: Instance) -> Machines:
-    """The machine of KV areas."""
-    return Machines(instance.output, iter([instance.volume / instance.gpu.kv_capacity]))
+    """The machine of KV areas, and those of limits on a round."""
+    resources = [kv_memory(instance), *round_limits(instance).values()]
+    works = (resource.work / resource.speed for resource in resources)
+    return Machines(instance.output, works)
 
 
 MIXED = Recipe(

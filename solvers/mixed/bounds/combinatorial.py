@@ -39,13 +39,29 @@ ROUND_LIMITS: Mapping[str, tuple[str, Callable[[Instance], Resource]]] = Mapping
 )
 
 
+def round_limits(instance: Instance) -> dict[str, Resource]:
+    """Return the limits on a round that are set, by name.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> gpu = Gpu(kv_capacity=9, batch_tokens=5)
+    >>> found = round_limits(Instance(gpu=gpu, arrival=[0], prompt=[3], output=[4]))
+    >>> found["token budget"].work.tolist()
+    [6]
+    """
+    return {
+        said: resource(instance)
+        for said, (limit, resource) in ROUND_LIMITS.items()
+        if getattr(instance.gpu, limit) is not None
+    }
+
+
 def _of_round_limits(instance: Instance, objective: str) -> Iterator[tuple[str, Exact]]:
     """Yield the area bounds of the limits on a round that are set."""
-    for said, (limit, resource) in ROUND_LIMITS.items():
-        if getattr(instance.gpu, limit) is not None:
-            taken = resource(instance)
-            for name, bound in AREA_BOUNDS[objective].items():
-                yield name.replace("KV area", said), bound(instance, resource=taken)
+    for said, taken in round_limits(instance).items():
+        for name, bound in AREA_BOUNDS[objective].items():
+            yield name.replace("KV area", said), bound(instance, resource=taken)
 
 
 def starts_at_arrival(instance: Instance, objective: str = "latency") -> Exact:

@@ -10,6 +10,11 @@ from batchprophet.online.mixed.decision import Decision
 from batchprophet.online.mixed.plain_simulator import simulate_by_round
 from batchprophet.online.mixed.policy import built_in_policies
 from batchprophet.online.mixed.simulator import simulate
+from batchprophet.online.mixed.steps import mixed_steps
+from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
+from batchprophet.solvers.random_stream import random_stream
+from tests.brute_force import brute_force
+from tests.tiny_instances import tiny_limited_instance
 
 SPECS = [
     f"{name}:law=arrival-model-1,samples=2,effort=30" if name == "bayes" else name
@@ -118,3 +123,21 @@ def test_the_budget_is_there_again_in_the_next_round():
     for spec in ("mc-sf", "vllm", "alpha-greedy", "sorted-f", "least-lost"):
         # 3, 1 + 3, and 2 + 3 tokens are over 4 until the first is done.
         assert simulate(instance, spec).start.tolist() == [0, 1, 9], spec
+
+
+def test_hindsight_beside_a_run_keeps_the_limits():
+    """What continues a run is never better than the optimum, and at last it is the run itself."""
+    evicting = 0
+    for seed in range(40):
+        instance = tiny_limited_instance(seed + 60)
+        best, _ = brute_force(instance)
+        plan = list_schedule(instance, instance.output)
+        run = outcome(simulate, instance, ("vllm", "mc-benchmark", "gsa")[seed % 3])
+        if isinstance(run, str):
+            continue
+        evicting += len(run.evicted) > 0
+        steps = mixed_steps(instance, run, plan, 50, random_stream(seed))
+        known = [step.best for step in steps if step.best is not None]
+        assert min(known) >= best
+        assert known[-1] == int((run.completion(instance) - instance.arrival).sum())
+    assert evicting > 3

@@ -37,6 +37,7 @@ from batchprophet.solvers.mixed.search.recipe import improve_schedule
 from batchprophet.solvers.mixed.search.spacing import spaced_schedule
 from batchprophet.solvers.mixed.within_limits import within_limits
 from batchprophet.solvers.replay import REPLAYS
+from batchprophet.solvers.tail_latency import tail_latency_bound
 from tests.brute_force import brute_force
 from tests.tiny_instances import OBJECTIVES, tiny_limited_instance
 
@@ -125,20 +126,47 @@ def test_bounds_of_limits_say_what_they_are_of():
         )
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_the_solve_finds_the_optimum_of_brute_force(objective):
+def of_kind(kind, seed):
+    """A tiny instance, in which all are equal, or all but one are alike and of one token."""
+    instance = tiny_limited_instance(seed, most_requests=4)
+    if kind == "any":
+        return instance
+    n = 3 + seed % 2
+    rng = np.random.default_rng(seed)
+    s, o = int(instance.prompt.max()), int(rng.integers(1, 5))
+    output = [o] * n if kind == "equal" else [5] + [1] * (n - 1)
+    gpu = Gpu(kv_capacity=30, running_requests=1 + seed % 2, batch_tokens=s + seed % 3)
+    arrival = rng.integers(0, 4, n)
+    return Instance(gpu=gpu, arrival=arrival, prompt=[s] * n, output=output, horizon=12)
+
+
+def check_solve(instance, objective):
+    """Whether the solve proves what brute force finds, and its certificate no more."""
+    best, _ = brute_force(instance, objective)
+    found = solve(instance, objective=objective, work_limit=20_000, threads=1)
+    assert check_mixed(instance, found.schedule) == []
+    assert (found.objective, found.bound) == (best, best)
+    assert found.status == "optimal"
+    if found.certificate is not None:
+        said = verify(found.certificate, instance, value=best, replays=REPLAYS)
+        assert said.verified, said.reason
+        assert said.proved >= best if objective == "reward" else said.proved <= best
+
+
+@pytest.mark.parametrize("kind", ["any", "equal", "one long"])
+def test_the_solve_finds_the_optimum_of_brute_force(kind):
     """The engine proves the relaxation, the MILP the rest."""
-    for seed in range(10 if objective == "latency" else 4):
-        instance = tiny_limited_instance(seed + 100, most_requests=4)
-        best, _ = brute_force(instance, objective)
-        found = solve(instance, objective=objective, work_limit=20_000, threads=1)
-        assert check_mixed(instance, found.schedule) == []
-        assert (found.objective, found.bound) == (best, best)
-        assert found.status == "optimal"
-        if found.certificate is not None:
-            said = verify(found.certificate, instance, value=best, replays=REPLAYS)
-            assert said.verified, said.reason
-            assert said.proved >= best if objective == "reward" else said.proved <= best
+    for seed in range(100, 104):
+        check_solve(of_kind(kind, seed), OBJECTIVES[seed % 4] if kind == "any" else "latency")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["any", "equal", "one long"])
+def test_the_solve_finds_the_optimum_of_brute_force_on_hundreds(kind):
+    for seed in range(100):
+        check_solve(of_kind(kind, seed), "latency")
+        if kind == "any":
+            check_solve(of_kind(kind, seed), OBJECTIVES[1 + seed % 3])
 
 
 def test_schedule_searches_keep_the_limits_and_find_the_optimum_of_tiny_ones():
@@ -260,3 +288,16 @@ def test_what_has_no_limits_refuses_them_by_name():
     with pytest.raises(InputError, match=r"^play: .* drop running_requests from 'instance'$"):
         level_of(four)
     assert level_of(four.take([0, 1])).instance.n == 2  # two at once never bind
+
+
+def test_bounds_on_the_tail_see_the_limits():
+    tighter = 0
+    for seed in range(40):
+        instance = tiny_limited_instance(seed + 900)
+        bound = tail_latency_bound(instance)
+        tighter += bound > tail_latency_bound(free(instance))
+        for rank in (instance.output, instance.arrival, -instance.output):
+            schedule = list_schedule(instance, rank, skip=True)
+            waits = schedule.completion(instance) - instance.arrival
+            assert bound <= np.percentile(waits, 99) + 1e-9
+    assert tighter > 5
