@@ -73,7 +73,8 @@ def solve(
     instance : Instance or path-like
         An instance, or its file.
     model : {"mixed", "separate"}
-        The batching regime. Mixed batching takes the unit-time law without batch limits.
+        The batching regime. Mixed batching takes the unit-time law, and of
+        batch limits those on the requests and tokens of a round.
     objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         What to optimise.
     time_limit : float
@@ -750,7 +751,8 @@ def convert(
         ``unit``, ``constant:prompt=4,token=1`` (a slot is `round_ms`) or
         ``affine:c0=…,c1=…,c2=…,c3=…`` (milliseconds; `round_ms` is 0.001 then and may be left out).
     max_num_seqs, max_num_batched_tokens : int, optional
-        Limits of continuous batching, ≥ 1: running requests, tokens in a batch; none by default.
+        Limits of mixed and continuous batching, ≥ 1: running requests, tokens in a batch; none by
+        default.
     block_size : int
         Tokens in a block of KV memory under continuous batching, ≥ 1.
     chunked_prefill : bool

@@ -4,8 +4,8 @@ Write I_S for the instance that has only the requests S.
 
 **Leaving out.** Leave all requests but S out of a feasible schedule, and the batches that become
 empty. What remains is a feasible schedule of I_S in which no request completes later: no round
-holds more KV, no batch has more members, and none takes longer (all coefficients of the batch-time
-laws are ≥ 0; conditions of continuous batching: `solvers.continuous.parts`).
+holds more KV, no batch has more members or tokens, and none takes longer (all coefficients of the
+batch-time laws are ≥ 0; conditions of continuous batching: `solvers.continuous.parts`).
 Hence for every partition of the requests into S_1, …, S_m the optima satisfy
 
     OPT(I) ≥ Σ_b OPT(I_{S_b})  (latency, weighted, tardiness),

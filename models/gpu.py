@@ -27,10 +27,10 @@ class Gpu:
     token_batch_requests : int or None
         B_D ≥ 1, requests in a token batch; None for no limit.
     running_requests : int or None
-        B ≥ 1, requests that hold a KV cache at once, of continuous batching (vLLM
+        B ≥ 1, requests that hold a KV cache at once, of mixed and continuous batching (vLLM
         ``max_num_seqs``); None for no limit.
     batch_tokens : int or None
-        C ≥ 1, prompt tokens and token jobs in a batch of continuous batching (vLLM
+        C ≥ 1, prompt tokens and token jobs in a batch of mixed and continuous batching (vLLM
         ``max_num_batched_tokens``); None for no limit.
     kv_block : int
         Tokens in a block of KV memory, ≥ 1, under continuous batching: a cache takes whole blocks.

@@ -12,8 +12,9 @@ class Violation:
     Attributes
     ----------
     rule : str
-        Mixed batching: ``"arrival"``, ``"eviction"``, ``"restart"`` or ``"kv-capacity"``. Separate
-        batching: ``"empty-batch"``, ``"twice"``, ``"overlap"``, ``"prompt-batch-requests"``,
+        Mixed batching: ``"arrival"``, ``"eviction"``, ``"restart"``, ``"kv-capacity"``,
+        ``"running-requests"`` or ``"batch-tokens"``. Separate batching: ``"empty-batch"``,
+        ``"twice"``, ``"overlap"``, ``"prompt-batch-requests"``,
         ``"prompt-batch-tokens"``, ``"token-batch-requests"``, ``"arrival"``, ``"prompt-again"``,
         ``"prompt-first"``, ``"tokens"``, ``"unserved"`` or ``"kv-capacity"``.
     time : int

@@ -205,7 +205,7 @@ def compare(
     Parameters
     ----------
     instance : Instance
-        For mixed batching with the unit-time law and without batch limits.
+        For mixed batching with the unit-time law, and no batch limits but on a round.
     policies : sequence of str or Policy or SeparatePolicy, optional
         Policies of the regime or their specifications; the built-in ones with their defaults if
         left out. For separate batching "orca" stands for the reference that may mix, which is run

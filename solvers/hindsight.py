@@ -38,7 +38,8 @@ def solve(
     Parameters
     ----------
     instance : Instance
-        The instance; for mixed batching with the unit-time law and without batch limits.
+        The instance; for mixed batching with the unit-time law, and no batch limits but those on
+        the requests and tokens of a round.
     model : {"mixed", "separate"}
         The regime.
     objective : {"latency", "weighted", "tardiness", "makespan", "reward"}

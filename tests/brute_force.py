@@ -1,7 +1,8 @@
 """Exhaustive search on tiny instances: independent of every solver of the package.
 
 It walks through the rounds one at a time and tries every set of waiting requests to start at every
-boundary; a branch dies as soon as a round holds more than M tokens, or it cannot better the best.
+boundary; a branch dies as soon as a round holds more than M tokens, has more than B requests or
+more than C tokens to process, or it cannot better the best.
 """
 
 from __future__ import annotations
@@ -50,6 +51,17 @@ def brute_force(instance, objective="latency"):
     def held(start, t):
         return sum(s[i] + t - k for i, k in enumerate(start) if k is not None and k < t <= k + o[i])
 
+    B = instance.gpu.running_requests or n
+    C = instance.gpu.batch_tokens or sum(s)
+
+    def within_limits(start, t):
+        work = [
+            s[i] if t == k + 1 else 1
+            for i, k in enumerate(start)
+            if k is not None and k < t <= k + o[i]
+        ]
+        return len(work) <= B and sum(work) <= C
+
     def go(start, t, so_far):
         if best[0] is not None and least(start, t, so_far) >= best[0]:
             return
@@ -64,7 +76,7 @@ def brute_force(instance, objective="latency"):
         for size in range(len(waiting), -1, -1):
             for chosen in combinations(waiting, size):
                 began = [t if i in chosen else k for i, k in enumerate(start)]
-                if held(began, t + 1) <= M:
+                if held(began, t + 1) <= M and within_limits(began, t + 1):
                     value = so_far
                     for i in chosen:
                         value = join(value, cost(i, t))

@@ -23,3 +23,23 @@ def tiny_instance(seed, most_requests=4):
         deadline=rng.integers(1, 16, n),
         horizon=int(rng.integers(4, 14)),
     )
+
+
+def tiny_limited_instance(seed, most_requests=5):
+    """One whose GPU limits the requests of a round, its tokens, or both."""
+    rng = np.random.default_rng(seed)
+    instance = tiny_instance(seed, most_requests)
+    M, longest = int(rng.integers(14, 24)), int(instance.prompt.max())
+    which = seed % 3
+    gpu = Gpu(
+        kv_capacity=M,
+        running_requests=int(rng.integers(1, 3)) if which != 1 else None,
+        batch_tokens=longest + int(rng.integers(0, 3)) if which != 0 else None,
+    )
+    earliest = int((instance.arrival + instance.output).min())  # for the reward
+    return instance.replace(
+        gpu=gpu,
+        arrival=instance.arrival // 2,
+        deadline=None,
+        horizon=max(instance.horizon, earliest),
+    )

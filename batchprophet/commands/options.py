@@ -28,7 +28,7 @@ TimeLimit = Annotated[float, typer.Option(metavar="S", help="Seconds for the hin
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads of the solver.")]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 ContinuousLimit = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Limit of continuous batching.")
+    int | None, typer.Option(metavar="N", min=1, help="Limit of mixed or continuous batching.")
 ]
 BlockSize = Annotated[
     int, typer.Option(metavar="N", min=1, help="Tokens in a KV block, continuous batching.")

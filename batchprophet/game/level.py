@@ -14,6 +14,7 @@ import numpy as np
 
 from ..models.errors import InputError
 from ..models.instance import Gpu, Instance
+from ..models.mixed.problem import is_limited
 from ..models.regimes import regime_of
 
 if TYPE_CHECKING:
@@ -114,8 +115,15 @@ def level_of(instance: Instance) -> Level:
     Raises
     ------
     InputError
-        If it has more than `MOST_REQUESTS` requests.
+        If it has more than `MOST_REQUESTS` requests, or limits on a round that may bind.
     """
+    if is_limited(instance):
+        limits = ("running_requests", "batch_tokens")
+        names = ", ".join(name for name in limits if getattr(instance.gpu, name) is not None)
+        raise InputError(
+            "play: the page has the KV capacity as its only rule, and no limits on the requests "
+            f"or tokens of a round; drop {names} from {instance.name!r}"
+        )
     if instance.n > MOST_REQUESTS:
         raise InputError(
             f"play: expected at most {MOST_REQUESTS} requests, which one can start by hand, found "

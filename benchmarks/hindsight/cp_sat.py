@@ -32,7 +32,9 @@ from cp_sat_search import Value, hinted_literal
 from ortools.sat.python import cp_model
 
 from batchprophet.models import Instance, IntArray
+from batchprophet.models.errors import InputError
 from batchprophet.models.mixed import MixedSchedule
+from batchprophet.models.mixed.problem import is_limited
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ def build(
     Parameters
     ----------
     instance : Instance
-        The instance (unit-time law, no batch limits).
+        The instance (unit-time law; limits on a round are refused: no formulation has them).
     latest : ndarray of int64, shape (n,)
         Latest start of each request in at least one optimal schedule.
     warm_start : MixedSchedule
@@ -86,6 +88,8 @@ def build(
     CpModel, list of IntVar
         The model, and the start variable of each request.
     """
+    if is_limited(instance):
+        raise InputError(f"cp_sat: drop the limits on a round from {instance.name!r}")
     model = _Model(instance, instance.arrival.tolist(), latest.tolist(), warm_start.start.tolist())
     FORMULATIONS[formulation](model)
     constant = int((instance.output - instance.arrival).sum())

@@ -19,6 +19,7 @@ from .family import Family
 from .fcfs_breaker import FCFS_BREAKER
 from .limit_cycle import LIMIT_CYCLE
 from .lognormal_burst import LOGNORMAL_BURST
+from .round_limits import with_round_limits
 from .separate_conversation import SEPARATE_CONVERSATION
 from .separate_random import SEPARATE_RANDOM
 from .setting import Setting
@@ -30,11 +31,11 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         family.name: family
         for family in (
-            ARRIVAL_MODEL_1,
-            ARRIVAL_MODEL_2,
+            with_round_limits(ARRIVAL_MODEL_1),
+            with_round_limits(ARRIVAL_MODEL_2),
             AZURE_CONVERSATION,
             AZURE_CODE,
-            LOGNORMAL_BURST,
+            with_round_limits(LOGNORMAL_BURST),
             SQRT_ADVERSARY,
             FCFS_BREAKER,
             SHORTEST_OUTPUT_BREAKER,

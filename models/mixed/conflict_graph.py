@@ -9,6 +9,7 @@ import networkx as nx
 from ..errors import InputError
 from ..instance import Instance, IntArray
 from .milp.offered_starts import offered_starts
+from .problem import limits
 
 #: A start of a request: (i, k), request i started at round boundary k.
 Start = tuple[int, int]
@@ -22,9 +23,10 @@ def conflict_graph(instance: Instance, latest: IntArray) -> nx.Graph[Start]:
 
     The nodes are the binaries x_{i,k} of the MILP. Two starts of one request exclude each other.
     Starts (i, k) and (j, l) of two requests do if their runs overlap and at the earlier completion
-    ``t = min(k + o_i, l + o_j)``, when they hold most, ``(s_i + t − k) + (s_j + t − l) > M``. So
-    every feasible schedule is a stable set of n nodes; not conversely, since three runs may exceed
-    M where no two do.
+    ``t = min(k + o_i, l + o_j)``, when they hold most, ``(s_i + t − k) + (s_j + t − l) > M``; or if
+    a limit keeps both out of the round after the later start, B = 1 or their tokens there over C
+    (s for the prompt job of each that starts then, 1 for a token job). So every feasible schedule
+    is a stable set of n nodes; not conversely, since three runs may exceed M where no two do.
 
     Parameters
     ----------
@@ -63,11 +65,15 @@ def conflict_graph(instance: Instance, latest: IntArray) -> nx.Graph[Start]:
     graph: nx.Graph[Start] = nx.Graph()
     graph.add_nodes_from(nodes)
     s, o, M = instance.prompt.tolist(), instance.output.tolist(), instance.gpu.kv_capacity
+    B, C = limits(instance)
 
     def exclude_each_other(one: Start, other: Start) -> bool:
         (i, k), (j, l) = one, other  # noqa: E741 - the start l of request j, as in the docstring
-        t = min(k + o[i], l + o[j])
-        return i == j or (max(k, l) < t and (s[i] + t - k) + (s[j] + t - l) > M)
+        t, later = min(k + o[i], l + o[j]), max(k, l)
+        if i == j or later >= t:
+            return i == j
+        tokens = (s[i] if k == later else 1) + (s[j] if l == later else 1)
+        return (s[i] + t - k) + (s[j] + t - l) > M or B < 2 or tokens > C
 
     graph.add_edges_from(pair for pair in combinations(nodes, 2) if exclude_each_other(*pair))
     return graph

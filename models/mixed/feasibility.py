@@ -21,14 +21,15 @@ def check_mixed(instance: Instance, schedule: MixedSchedule) -> list[Violation]:
     Parameters
     ----------
     instance : Instance
-        What was to be scheduled (unit-time law, no batch limits).
+        What was to be scheduled (unit-time law).
     schedule : MixedSchedule
         Anyone's schedule.
 
     Returns
     -------
     list of Violation
-        Ordered by rule (arrivals, evicted runs, KV capacity), then by time.
+        Ordered by rule (arrivals, evicted runs, KV capacity, running requests, tokens of a round),
+        then by time.
 
     Raises
     ------
@@ -55,6 +56,7 @@ def check_mixed(instance: Instance, schedule: MixedSchedule) -> list[Violation]:
         *_impossible_evictions(instance, schedule),
         *_overlapping_runs(instance, schedule),
         *_capacity_excesses(instance, schedule),
+        *_round_excesses(instance, schedule),
     ]
 
 
@@ -207,3 +209,60 @@ def _capacity_violation(M: int, first: int, last: int, held: int) -> Violation:
         span, up_to = f"rounds {first}-{last}", "up to "
     message = f"KV capacity {M} exceeded by {up_to}{tokens} in {span} ({up_to}{held} tokens held)"
     return Violation("kv-capacity", first, over, message)
+
+
+def _round_excesses(instance: Instance, schedule: MixedSchedule) -> list[Violation]:
+    """Spans of rounds with more than B requests, and rounds with more than C tokens."""
+    B, C = instance.gpu.running_requests, instance.gpu.batch_tokens
+    found: list[Violation] = []
+    if B is None and C is None:
+        return found
+    boundary, alive, _ = kv_profile(instance, schedule)
+    rounds = list(zip(boundary[:-1].tolist(), boundary[1:].tolist(), alive.tolist(), strict=True))
+    if B is not None:
+        spans: list[tuple[int, int, int]] = []
+        for before, last, runs in rounds:
+            if runs > B:
+                spans = _extended(spans, before + 1, last, runs)
+        found += [_excess("running-requests", B, "request", *span) for span in spans]
+    if C is not None:
+        read = _prompt_tokens(instance, schedule)
+        spans = []
+        for before, last, runs in rounds:
+            tokens, starts = read.get(before, (0, 0))
+            if tokens + runs - starts > C:  # the round in which prompts are read
+                spans = _extended(spans, before + 1, before + 1, tokens + runs - starts)
+            if runs > C and last > before + 1:
+                spans = _extended(spans, before + 2, last, runs)
+        found += [_excess("batch-tokens", C, "token", *span) for span in spans]
+    return found
+
+
+def _prompt_tokens(instance: Instance, schedule: MixedSchedule) -> dict[int, tuple[int, int]]:
+    """By start: tokens of the prompts that the round after it reads, and how many they are."""
+    read: dict[int, tuple[int, int]] = {}
+    runs = [(i, int(start)) for i, start in enumerate(schedule.start.tolist())]
+    runs += [(run.request, run.start) for run in schedule.evicted if run.end > run.start]
+    for i, start in runs:
+        tokens, count = read.get(start, (0, 0))
+        read[start] = (tokens + int(instance.prompt[i]), count + 1)
+    return read
+
+
+def _extended(
+    spans: list[tuple[int, int, int]], first: int, last: int, found: int
+) -> list[tuple[int, int, int]]:
+    """Add rounds, with what was found in them; to the last span where they follow it."""
+    if spans and spans[-1][1] == first - 1:
+        return [*spans[:-1], (spans[-1][0], last, max(spans[-1][2], found))]
+    return [*spans, (first, last, found)]
+
+
+def _excess(rule: str, most: int, unit: str, first: int, last: int, found: int) -> Violation:
+    rounds = f"round {first}" if first == last else f"rounds {first}-{last}"
+    up_to = "" if first == last else "up to "
+    units = unit if most == 1 else f"{unit}s"
+    message = (
+        f"{rounds} may have {most} {units} (gpu.{rule.replace('-', '_')}), found {up_to}{found}"
+    )
+    return Violation(rule, first, found - most, message)

@@ -41,7 +41,10 @@ def _without_evictions(schedule: MixedSchedule) -> MixedSchedule:
 
 
 def _digest(gpu: Gpu) -> dict[str, Any]:
-    return {}
+    """B and C, where one is set: a bound that uses them is none for a GPU without."""
+    if gpu.running_requests is None and gpu.batch_tokens is None:
+        return {}
+    return {"mixed": [gpu.running_requests, gpu.batch_tokens]}
 
 
 def _time_alone(instance: Instance) -> IntArray:

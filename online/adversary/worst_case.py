@@ -127,6 +127,7 @@ def find_worst_case(
     """
     made = regime(model).registry.make(policy)
     spec = policy if isinstance(policy, str) else policy_spec(made)
+    _require_gpu_of(model, gpu, vary_limits)
     span = default_span(kv_capacity, gpu) if span is None else span
     space = Space(n=n, kv_capacity=kv_capacity, span=span, gpu=gpu, vary_limits=vary_limits)
     _check(time_limit, work_limit, seed)
@@ -164,6 +165,20 @@ def find_worst_case(
         seconds=clock.seconds,
         interrupted=interrupted,
     )
+
+
+def _require_gpu_of(model: str, gpu: Gpu | None, vary_limits: bool) -> None:
+    """Refuse limits on a round of mixed batching: a witness of it holds none but M."""
+    if model != "mixed":
+        return
+    limits = ("running_requests", "batch_tokens")
+    found = [name for name in limits if gpu is not None and getattr(gpu, name) is not None]
+    if found or vary_limits:
+        name = f"gpu.{found[0]}" if found else "vary_limits"
+        raise InputError(
+            f"{name}: worst cases of mixed batching are searched under the KV capacity alone; "
+            "leave it out, or take continuous batching"
+        )
 
 
 def _check(time_limit: float, work_limit: int | None, seed: int) -> None:

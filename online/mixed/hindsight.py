@@ -15,7 +15,7 @@ import numpy as np
 
 from ...models.instance import IntArray
 from ...solvers.mixed.search.annealing import Part, Walk, anneal, begin
-from ...solvers.mixed.search.profile import add_run
+from ...solvers.mixed.search.profile import add_run, last_round, longer
 from ...solvers.random_stream import Stream
 
 #: Temperatures at the first and the last step, as shares of the mean output length.
@@ -35,8 +35,8 @@ class World:
         The request's index, −1 for one that is yet to come.
     release, prompt, output : ndarray of int64, shape (m,)
         Of those not started, in rounds from now, and tokens.
-    fixed : ndarray of int64, shape (H + 1,)
-        KV tokens held by what runs, in rounds from now.
+    fixed : ndarray of int64, shape (H + 1,) or (3, H + 1)
+        Profile of what runs, in rounds from now.
     M : int
         KV capacity.
     start : ndarray of int64, shape (m,)
@@ -71,7 +71,7 @@ class World:
             part = Part(self.release, self.prompt, self.output, weight, self.fixed, self.M)
             walk = begin(part, order)
             if walk is None:
-                self.fixed = np.concatenate((self.fixed, np.zeros_like(self.fixed)))
+                self.fixed = longer(self.fixed, last_round(self.fixed) + 1)
         if steps > 0 and order.size > 1:
             mean = float(self.output.mean())
             hot = max(heat * HEAT[0], HEAT[1]) * mean

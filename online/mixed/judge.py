@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from ...models.instance import Instance
+from ...models.mixed.problem import without_limits
 from ...models.mixed.schedule import MixedSchedule
 from ...solvers.best_so_far import BestSoFar
 from ...solvers.certificates.mixed.configuration_prices import ConfigurationPriceProof
@@ -18,6 +19,7 @@ from ...solvers.mixed.exact.proof import is_applicable, prove
 from ...solvers.mixed.hindsight import MIXED
 from ...solvers.mixed.proofs.price_tables import price_table
 from ...solvers.mixed.search.recipe import improve_schedule
+from ...solvers.mixed.within_limits import within_limits
 from ...solvers.recipe import Options
 from ..judged import PLACEMENTS, STATES, Judged, judged, known_bound
 from .policy import Policy
@@ -85,8 +87,9 @@ def _prove(search: BestSoFar[MixedSchedule], enough: Callable[[int], bool]) -> N
         search.offer(known, "annealing")
     if search.proved or not priceable(instance, int(known.completion(instance).max())):
         return
-    prices = configuration_prices(instance, known, work_limit=PRICE_STEPS)
-    table = price_table(instance, prices)
+    relaxed = without_limits(instance)  # what is proved of it holds for the instance
+    prices = configuration_prices(relaxed, known, work_limit=PRICE_STEPS)
+    table = price_table(relaxed, prices)
     bound = math.ceil(prices.bound)
     search.proved_bound("configuration prices", bound, ConfigurationPriceProof(table=table))
     exhaustible = instance.n <= MOST_EXHAUSTED and is_applicable(instance)
@@ -98,7 +101,9 @@ def _prove(search: BestSoFar[MixedSchedule], enough: Callable[[int], bool]) -> N
         nonlocal told
         told = enough(bound)
 
-    outcome = prove(instance, known, prices, work_limit=STATES, stop=lambda: told, found=look)
-    search.offer(outcome.schedule, "exhaustive search")
+    outcome = prove(relaxed, known, prices, work_limit=STATES, stop=lambda: told, found=look)
+    kept = within_limits(instance, outcome.schedule)
+    if kept is not None:
+        search.offer(kept, "exhaustive search")
     proof = ExhaustiveSearch(value=outcome.bound, table=table)
     search.proved_bound("exhaustive search", outcome.bound, proof)

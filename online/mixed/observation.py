@@ -30,6 +30,44 @@ class RequestView(View):
         return self.prompt + t - self.start
 
 
+@dataclass(slots=True)
+class NextRound:
+    """Requests and tokens of a round while it is filled, under the limits that it has.
+
+    What starts now is alone in being counted by its prompt, and in the next round only: a later
+    round has no more requests and no more tokens, unless others start.
+
+    Attributes
+    ----------
+    most_requests, most_tokens : int or None
+        B and C; None for no limit.
+    requests, tokens : int
+        What is in it.
+
+    Examples
+    --------
+    >>> filled = NextRound(most_requests=2, most_tokens=4)
+    >>> filled.add(3), filled.takes(2), filled.takes(1)
+    (None, False, True)
+    """
+
+    most_requests: int | None = None
+    most_tokens: int | None = None
+    requests: int = 0
+    tokens: int = 0
+
+    def takes(self, tokens: int) -> bool:
+        """Say whether one more job fits: the prompt of a start, or 1 of what runs on."""
+        return (self.most_requests is None or self.requests < self.most_requests) and (
+            self.most_tokens is None or self.tokens + tokens <= self.most_tokens
+        )
+
+    def add(self, tokens: int) -> None:
+        """Put a job in."""
+        self.requests += 1
+        self.tokens += tokens
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """The state at one round boundary, after completions and arrivals.
@@ -47,6 +85,11 @@ class Observation:
     arrived : tuple of RequestView
         All that have arrived, in order of arrival, for policies that ask for it (`remembers`),
         else empty. Of those that have completed, the output length is known: both ends are it.
+    running_requests : int or None
+        B, requests that a round may have; None for no limit.
+    batch_tokens : int or None
+        C, tokens that a round may have: s of a request that starts, 1 of each that runs on; None
+        for no limit.
 
     Examples
     --------
@@ -61,6 +104,19 @@ class Observation:
     waiting: tuple[RequestView, ...]
     running: tuple[RequestView, ...]
     arrived: tuple[RequestView, ...] = ()
+    running_requests: int | None = None
+    batch_tokens: int | None = None
+
+    @property
+    def next_round(self) -> NextRound:
+        """The requests and tokens of round t + 1, if all that runs goes on."""
+        runs = len(self.running)
+        return NextRound(self.running_requests, self.batch_tokens, runs, runs)
+
+    @property
+    def empty_round(self) -> NextRound:
+        """Round t + 1 with nothing in it, for who decides what goes on."""
+        return NextRound(self.running_requests, self.batch_tokens)
 
     @property
     def kv_use(self) -> int:

@@ -31,18 +31,21 @@ def serve_in_order(observation: Observation, order: Iterable[RequestView]) -> De
     >>> serve_in_order(observation, [waits, runs])
     Decision(start=(1,), evict=(0,), wake_at=4)
     """
-    t, M, held = observation.time, observation.kv_capacity, 0
+    t, M, held, filled = observation.time, observation.kv_capacity, 0, observation.empty_round
     start, evict, blocked = [], [], False
     for view in order:
         size = view.prompt + 1 if view.start is None else view.size(t + 1)
-        fits = held + size <= M
+        tokens = view.prompt if view.start is None else 1
+        fits = held + size <= M and filled.takes(tokens)
         if view.start is None:
             blocked = blocked or not fits
             if not blocked:
                 start.append(view.index)
                 held += size
+                filled.add(tokens)
         elif fits:
             held += size
+            filled.add(tokens)
         else:
             evict.append(view.index)
     return Decision(start=tuple(start), evict=tuple(evict), wake_at=t + 1)

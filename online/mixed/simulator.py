@@ -30,7 +30,7 @@ def simulate(
     Parameters
     ----------
     instance : Instance
-        Unit-time law, no batch limits.
+        Unit-time law; no batch limits but those on a round.
     policy : Policy or str
         A policy, or its specification ``NAME[:key=value,…]``.
     seed : int

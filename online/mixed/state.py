@@ -115,6 +115,8 @@ class MixedState(SimulatorState[RequestView]):
             waiting=tuple(self._views[self._queue[place]] for place in self._waiting),
             running=tuple(self._views[i] for i in self._running),
             arrived=self._arrived_views() if self._remembers else (),
+            running_requests=self._instance.gpu.running_requests,
+            batch_tokens=self._instance.gpu.batch_tokens,
         )
 
     def _arrived_views(self) -> tuple[RequestView, ...]:
@@ -134,7 +136,7 @@ class MixedState(SimulatorState[RequestView]):
         ------
         PolicyError
             If it is no well-formed `Decision`, evicts what does not run, starts what does not wait,
-            or lets the next round exceed the KV capacity.
+            or lets the next round exceed the KV capacity or a limit on a round.
         DoesNotFinish
             If it evicts the same requests once more in a way that proves or suggests a cycle.
         """
@@ -183,6 +185,23 @@ class MixedState(SimulatorState[RequestView]):
                 f"{self.where}: round {t} would hold {held} KV tokens, {held - M} over the "
                 f"capacity {M}; it must evict more or start less"
             )
+        B, C = self._instance.gpu.running_requests, self._instance.gpu.batch_tokens
+        running = len(self._running)
+        if B is not None and running > B:
+            raise PolicyError(
+                f"{self.where}: round {t} would have {running} requests, {running - B} over "
+                f"gpu.running_requests = {B}; it must start less"
+            )
+        if C is not None:
+            tokens = sum(
+                self._views[i].prompt if start == self.time else 1
+                for i, start in self._running.items()
+            )
+            if tokens > C:
+                raise PolicyError(
+                    f"{self.where}: round {t} would have {tokens} tokens, {tokens - C} over "
+                    f"gpu.batch_tokens = {C}; it must start less"
+                )
 
     def _require_headway(self, evicted: int) -> None:
         if not evicted:

@@ -9,7 +9,14 @@ import numpy as np
 
 from ...models.instance import Instance, IntArray
 from ...models.mixed.schedule import MixedSchedule
-from ...solvers.mixed.search.profile import add_run, remove_run
+from ...solvers.mixed.search.profile import (
+    add_run,
+    is_within,
+    last_round,
+    longer,
+    nothing_held,
+    remove_run,
+)
 from ...solvers.random_stream import Stream
 from ..coupling.best_known import Step
 from .hindsight import REHEAT, World
@@ -83,7 +90,7 @@ class _Follower:
         self.started = np.zeros(instance.n, np.bool_)
         self.release = instance.arrival.copy()
         last = int(plan.max() + instance.output.max())
-        self.held = np.zeros(2 * last + int(instance.output.sum()) + 2, np.int64)
+        self.held = nothing_held(instance, 2 * last + int(instance.output.sum()) + 1)
         self.valid = True
 
     def wait(self, t: int) -> int | None:
@@ -114,13 +121,13 @@ class _Follower:
 
     def _reach(self, last: int) -> None:
         """Make the profile long enough."""
-        if last >= self.held.size:
-            self.held = np.concatenate((self.held, np.zeros(last + 1, np.int64)))
+        if last > last_round(self.held):
+            self.held = longer(self.held, last + 1)
 
     def _value(self, agreed: bool) -> int | None:
         """Total latency of the plan, searched again unless it agreed; None where none is known."""
         instance, rest = self.instance, np.flatnonzero(~self.started)
-        if int(self.held.max()) > instance.gpu.kv_capacity:  # a request will have to be evicted
+        if not is_within(self.held, instance.gpu.kv_capacity):  # a request will have to be evicted
             self.valid = False
             return None
         if rest.size and not (agreed and self.valid):

@@ -1,5 +1,8 @@
 """The engine for the total latency: schedules on one thread, bounds and proofs on another.
 
+Schedules obey limits on a round. Bounds and proofs are of the relaxation without such limits, whose
+optimum is no larger: they stay valid, and may not meet the best schedule (`within_limits`).
+
 The compiled searches release the interpreter, so the two threads use two cores (`workers`).
 """
 
@@ -11,6 +14,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 
+from ...models.instance import Instance
+from ...models.mixed.problem import is_limited, without_limits
 from ...models.mixed.schedule import MixedSchedule
 from ...models.objectives import total_latency
 from ..best_so_far import BestSoFar
@@ -31,6 +36,7 @@ from .path_graphs import sublimation
 from .path_graphs.warm_up import compile_paths, paths_are_compiled
 from .proofs.price_tables import price_table
 from .search.recipe import improve_schedule
+from .within_limits import within_limits
 
 #: Up to this many requests the optimum is sought; of larger instances states are searched on better
 #: prices only, to raise the bound.
@@ -152,6 +158,11 @@ class _Engine:
         return self.driver.search
 
     @property
+    def relaxed(self) -> Instance:
+        """What bounds and proofs are of: the instance without limits on a round."""
+        return without_limits(self.search.instance)
+
+    @property
     def mailbox(self) -> Mailbox[MixedSchedule]:
         return self.driver.mailbox
 
@@ -236,7 +247,7 @@ class _Engine:
     def price_memory(self, blocks: int, steps: int, limits: Limits) -> None:
         """Climb to prices on memory."""
         found = memory_price_bound(
-            self.search.instance,
+            self.relaxed,
             schedule=self.mailbox.best(),
             blocks=blocks,
             steps=steps,
@@ -251,7 +262,7 @@ class _Engine:
     def price_knapsacks(self, limits: Limits) -> None:
         """Climb from prices on memory to prices on presence as well."""
         assert self.memory is not None
-        instance = self.search.instance
+        instance = self.relaxed
         completion = self.mailbox.best().completion(instance)
         found = knapsack_price_bound(
             instance,
@@ -268,14 +279,14 @@ class _Engine:
     def price(self, limits: Limits) -> None:
         """Climb to prices on configurations, or go on from those that there are."""
         self.prices = configuration.configuration_prices(
-            self.search.instance,
+            self.relaxed,
             self.mailbox.best(),
             begin=self.prices,
             time_limit=limits.seconds,
             work_limit=limits.steps(units=UNITS_PER_PRICE_STEP),
             stop=limits.stop,
         )
-        table = price_table(self.search.instance, self.prices)
+        table = price_table(self.relaxed, self.prices)
         bound = self.prices.bound, ConfigurationPriceProof(table=table)
         self.mailbox.put(Found(CONFIGURATIONS, bound=bound))
 
@@ -285,7 +296,7 @@ class _Engine:
         by_work, given = self.driver.by_work, self.parameters
         found = partial(self._hand_in, EXHAUSTION, ExhaustiveSearch, self._table())
         outcome = proof.prove(
-            self.search.instance,
+            self.relaxed,
             self.mailbox.best(),
             self.prices,
             bound=0 if by_work else self._bound(),
@@ -307,7 +318,7 @@ class _Engine:
             self.search.off_the_clock(PHASE, compile_paths)
         found = partial(self._hand_in, PATHS, PathSearch, self._table())
         outcome = sublimation.prove_by_paths(
-            self.search.instance,
+            self.relaxed,
             self.mailbox.best(),
             self.prices,
             bound=self._bound(),
@@ -323,9 +334,12 @@ class _Engine:
 
     def _table(self) -> PriceTable:
         assert self.prices is not None
-        return price_table(self.search.instance, self.prices)
+        return price_table(self.relaxed, self.prices)
 
     def _bound(self) -> int:
+        """Return a bound of what is searched; those by limits on a round are not."""
+        if is_limited(self.search.instance):
+            return 0
         return math.ceil(self.search.bound or 0)
 
     def _hand_in(
@@ -336,4 +350,5 @@ class _Engine:
         schedule: MixedSchedule,
         bound: int,
     ) -> None:
-        self.mailbox.put(Found(by, schedule, (bound, kind(value=bound, table=table))))
+        kept = within_limits(self.search.instance, schedule)
+        self.mailbox.put(Found(by, kept, (bound, kind(value=bound, table=table))))

@@ -14,6 +14,7 @@ from .bounds.class_prices import CLASS_PRICES, class_prices
 from .equal_requests.recipe import EQUAL, MOST_WORK, are_equal, equal_requests
 from .equal_requests.warm_up import compile_equal_requests, equal_requests_are_compiled
 from .search.spacing import SPACING, are_few_classes, spaced_schedule
+from .within_limits import within_limits
 
 #: Parts of the time for spacings, for the program of equal requests and for class prices; the least
 #: work for these; steps of the program in a second and in a unit of work, about.
@@ -68,8 +69,9 @@ def _try_equal(search: BestSoFar[MixedSchedule], work_limit: int | None) -> None
         stop=lambda: by_clock and search.seconds > until,
     )
     if found is not None:
-        if found.schedule is not None:
-            search.offer(found.schedule, EQUAL)
+        schedule = found.schedule and within_limits(search.instance, found.schedule)
+        if schedule is not None:
+            search.offer(schedule, EQUAL)
         proof = EqualRequestsProof(value=found.bound, rounds=found.rounds)
         search.proved_bound(EQUAL, found.bound, proof)
     search.tell(EQUAL)

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ...models.instance import Instance
+from ...models.mixed.problem import is_limited
 from ...models.mixed.regime import MIXED as RULES
 from ...models.mixed.schedule import MixedSchedule
 from ..best_so_far import BestSoFar
@@ -18,13 +19,15 @@ from ..certificates.mixed.combinatorial import CombinatorialBound
 from ..extendable import Extendable
 from ..machines import Machines
 from ..recipe import Options, Recipe
-from .bounds.combinatorial import all_bounds
+from .bounds.combinatorial import all_bounds, round_limits
+from .bounds.fluid_machine import kv_memory
 from .bounds.one_long_request import ONE_LONG, one_long_request
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove
 from .few_classes import by_class
 from .list_scheduling.incumbents import list_schedules
 from .milp_size import is_applicable
 from .parts import mixed_parts
+from .within_limits import within_limits
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo
@@ -47,7 +50,9 @@ def begin(search: Search, known: MixedSchedule | None, options: Options) -> None
     if search.objective == "latency" and not search.proved:
         found = one_long_request(search.instance)
         if found is not None:
-            search.offer(found.schedule, ONE_LONG)
+            schedule = within_limits(search.instance, found.schedule)
+            if schedule is not None:
+                search.offer(schedule, ONE_LONG)
             search.proved_bound(ONE_LONG, found.latency, CombinatorialBound(name=ONE_LONG))
     search.tell("combinatorial bounds")
 
@@ -63,7 +68,9 @@ def _prove(search: Search, options: Options) -> None:
     by_class(search, options)
     if search.proved:
         return
-    last_resort = not has_configurations(search) and is_applicable(search)
+    # The engine's proofs leave limits on a round out; the MILP does not.
+    by_milp = is_limited(search.instance) or not has_configurations(search)
+    last_resort = by_milp and is_applicable(search)
     seconds = search.seconds_left * (0.5 if last_resort else 1.0)
     improve_and_prove(search, time_limit=seconds, work_limit=work_limit, threads=threads, seed=seed)
     if last_resort and not search.proved:
@@ -115,8 +122,10 @@ def _build_model(instance: Instance, objective: str, formulation: str) -> pyo.Co
 
 
 def _machines(instance: Instance) -> Machines:
-    """The machine of KV areas."""
-    return Machines(instance.output, iter([instance.volume / instance.gpu.kv_capacity]))
+    """The machine of KV areas, and those of limits on a round."""
+    resources = [kv_memory(instance), *round_limits(instance).values()]
+    works = (resource.work / resource.speed for resource in resources)
+    return Machines(instance.output, works)
 
 
 MIXED = Recipe(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 
 import numpy as np
 
 from ...models.families.registry import make_instance
 from ...models.instance import Instance
+from ...models.mixed.problem import is_limited
 from ...models.mixed.schedule import MixedSchedule
 from ..best_so_far import BestSoFar
 from ..compiled import are_compiled
@@ -114,6 +116,8 @@ def is_compiled() -> bool:
 
 def compile_engine(instance: Instance | None, announce: Callable[[], None]) -> None:
     """Compile what a solve of the total latency runs; the whole engine without an instance."""
+    if instance is not None and is_limited(instance):
+        _compile_limited(announce)
     if not are_compiled(PARTS["first"]):
         announce()
     with CompiledBeside("solvers.mixed.warm_up", "compile_proofs") as beside:
@@ -132,6 +136,18 @@ def compile_engine(instance: Instance | None, announce: Callable[[], None]) -> N
                 if part == "configurations":
                     beside.join()
                 load_compiled_code(sample, paths=False)
+
+
+@cache
+def _compile_limited(announce: Callable[[], None]) -> None:
+    """Search schedules once on profiles with limits on a round, which is code of its own."""
+    announce()
+    family, n = SAMPLES["configurations"]
+    sample = make_instance(family, settings={"n": n, "running_requests": 3, "batch_tokens": 8})
+    search_schedules_once(sample)
+    first = next(schedule for _, schedule in list_schedules(sample, "latency"))
+    incumbent = Incumbent(sample, first, None)
+    anneal_in_runs(sample, Budget(0.0, RARE_WORK, None), incumbent, random_stream(0))
 
 
 def compile_proofs() -> None:

@@ -38,7 +38,7 @@ def build_model(
     Parameters
     ----------
     instance : Instance
-        The instance (unit-time law, no batch limits).
+        The instance (unit-time law); limits on its rounds are constraints of both forms.
     objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
         The objective. For the reward the model leaves out what is not done in time.
     formulation : {"running-sum", "dense"}

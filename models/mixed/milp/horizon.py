@@ -8,7 +8,8 @@ worse. Among all optimal schedules take one that minimises the sum of starts. Af
 arrival it has no idle round before its end: if none ran in round r > max a, all that starts at
 r or later could start one round earlier (it has arrived, and what ran before r has ended), which
 is feasible, no worse, and has a smaller sum of starts. So each round of (max a, C_max] lies in
-some run and ``C_max ≤ max a + Σ o``.
+some run and ``C_max ≤ max a + Σ o``. Limits on a round (B, C) change nothing: the shift leaves all
+rounds as they are, but for one in which none ran.
 
 **With a known schedule of value V.** For total latency, every schedule of value ≤ V has
 ``c_i − a_i ≤ V − Σ_{j≠i} (c_j − a_j) ≤ V − R_i`` for any lower bound R_i on the latency of the

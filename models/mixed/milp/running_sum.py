@@ -18,14 +18,18 @@ _ByRound = list[list[tuple[int, object]]]
 
 
 def add_running_sums(model: pyo.ConcreteModel, instance: Instance, starts: Starts) -> None:
-    """Add the variables A and m, with ``0 ≤ m_t ≤ M``, and the two recursions."""
+    """Add A and m, with ``A_t ≤ B`` and ``0 ≤ m_t ≤ M``, their recursions, and the token budget."""
     M = instance.gpu.kv_capacity
     most = min(instance.n, M // 2)  # each holds 2 tokens or more
+    if instance.gpu.running_requests is not None:
+        most = min(most, instance.gpu.running_requests)
     model.A = pyo.Var(model.ROUNDS, bounds=(0, most), doc="A_t requests in the batch of round t")
     model.m = pyo.Var(model.ROUNDS, bounds=(0, M), doc="m_t KV tokens held in round t")
     entering, leaving = _entering_and_leaving(model, instance, starts)
     _add_batch_size(model, entering, leaving)
     _add_memory(model, instance, entering, leaving)
+    if instance.gpu.batch_tokens is not None:
+        _add_token_budget(model, instance, entering, instance.gpu.batch_tokens)
 
 
 def _entering_and_leaving(
@@ -74,3 +78,23 @@ def _add_memory(
         return LinearExpression(constant=0, linear_coefs=tokens, linear_vars=terms) == 0
 
     model.memory = pyo.Constraint(model.ROUNDS, rule=memory, doc="defines m_t")
+
+
+def _add_token_budget(
+    model: pyo.ConcreteModel, instance: Instance, entering: _ByRound, C: int
+) -> None:
+    """Tokens of a round: ``A_t + Σ_i (s_i − 1)·x_{i,t−1} ≤ C``."""
+    s = instance.prompt.tolist()
+
+    def tokens(model: pyo.ConcreteModel, t: int) -> object:
+        prompts = [(s[i] - 1, x) for i, x in entering[t] if s[i] > 1]
+        return (
+            LinearExpression(
+                constant=0,
+                linear_coefs=[1, *(more for more, _ in prompts)],
+                linear_vars=[model.A[t], *(x for _, x in prompts)],
+            )
+            <= C
+        )
+
+    model.batch_tokens = pyo.Constraint(model.ROUNDS, rule=tokens, doc="tokens in round t ≤ C")

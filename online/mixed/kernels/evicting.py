@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ....models.instance import Instance, IntArray
+from ....models.instance import Gpu, Instance, IntArray
 from ....models.mixed.schedule import Eviction, MixedSchedule
 from ...termination import cycles, eviction_budget, exceeds_budget, stalls
 
@@ -55,6 +55,21 @@ class EvictionRule(NamedTuple):
     beta: float = 1.0
     max_requests: int = NEVER
     token_budget: int = NEVER
+
+    def within(self, gpu: Gpu) -> EvictionRule:
+        """Return the rule under the limits on a round that a GPU has as well.
+
+        Examples
+        --------
+        >>> from batchprophet.models.instance import Gpu
+        >>> EvictionRule(PREEMPT_TAIL, 9).within(Gpu(kv_capacity=9, running_requests=2))[3]
+        2
+        """
+        B, C = gpu.running_requests, gpu.batch_tokens
+        return self._replace(
+            max_requests=self.max_requests if B is None else min(self.max_requests, B),
+            token_budget=self.token_budget if C is None else min(self.token_budget, C),
+        )
 
 
 class _Requests(NamedTuple):

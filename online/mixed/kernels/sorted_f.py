@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import Instance, IntArray
+from ....models.mixed.problem import limits
 from ....models.mixed.schedule import MixedSchedule
 from ....solvers.mixed.list_scheduling.future_check import (
     Running,
@@ -44,8 +45,18 @@ def run_sorted_f(instance: Instance, planned: IntArray) -> MixedSchedule:
     volume = prompt * plan + plan * (plan + 1) // 2
     orders = [np.argsort(key, kind="stable") for key in (plan, prompt + plan, volume)]
     start = np.empty_like(queue)
-    start[queue] = _run(arrival, prompt, output, plan, np.array(orders), instance.gpu.kv_capacity)
+    most = limits(instance)
+    caps = Caps(instance.gpu.kv_capacity, most.running, most.tokens)
+    start[queue] = _run(arrival, prompt, output, plan, np.array(orders), caps)
     return MixedSchedule(start)
+
+
+class Caps(NamedTuple):
+    """Limits: M, and of a round B requests and C tokens."""
+
+    M: int
+    B: int
+    C: int
 
 
 class _Line(NamedTuple):
@@ -66,10 +77,16 @@ class _Line(NamedTuple):
 
 @njit(cache=True)
 def _run(
-    arrival: IntArray, prompt: IntArray, output: IntArray, planned: IntArray, order: Table, M: int
+    arrival: IntArray,
+    prompt: IntArray,
+    output: IntArray,
+    planned: IntArray,
+    order: Table,
+    caps: Caps,
 ) -> IntArray:
     """Return the starts; requests are in order of arrival, `order` has a row per order."""
     n = arrival.size
+    M, B, C = caps
     start = np.full(n, -1, dtype=np.int64)
     running = nothing_running(min(n, M // 2) + 1)  # each holds 2 tokens or more
     trial = nothing_running(min(n, M // 2) + 1)
@@ -85,14 +102,19 @@ def _run(
             arrived += 1
             chosen = chosen[:0]
         stopped = False
+        runs = running.count_from[0]
+        tokens = runs
         while W > 0 and not stopped:
             if chosen.size == 0:
-                chosen = _choose(line, W, trial, grown, M, prompt, planned)
+                chosen = _choose(line, W, trial, grown, caps, prompt, planned)
             started = 0
             for i in chosen:
-                if not fits(running, m, M, prompt[i], planned[i], t):
+                full = runs >= B or tokens + prompt[i] > C
+                if full or not fits(running, m, M, prompt[i], planned[i], t):
                     stopped = True
                     break
+                runs += 1
+                tokens += prompt[i]
                 m = add(running, m, M, prompt[i], planned[i], output[i], t)
                 start[i] = t
                 _set(line, i, False)
@@ -105,10 +127,11 @@ def _run(
             event = min(event, int(arrival[arrived]))
         if W > 0:
             if chosen.size == 0:
-                chosen = _choose(line, W, trial, grown, M, prompt, planned)
+                chosen = _choose(line, W, trial, grown, caps, prompt, planned)
             head = chosen[0]
-            wake = earliest_fit(running, m, M, prompt[head], planned[head], t + 1)
-            event = min(event, wake)
+            if runs < B and runs + prompt[head] <= C:  # else not before a completion
+                wake = earliest_fit(running, m, M, prompt[head], planned[head], t + 1)
+                event = min(event, wake)
         t = event
     return start
 
@@ -164,27 +187,35 @@ def _next(line: _Line, row: int, rank: int) -> int:
 
 @njit(cache=True)
 def _choose(
-    line: _Line, W: int, trial: Running, grown: Table, M: int, prompt: IntArray, planned: IntArray
+    line: _Line,
+    W: int,
+    trial: Running,
+    grown: Table,
+    caps: Caps,
+    prompt: IntArray,
+    planned: IntArray,
 ) -> IntArray:
     """Return the best set, by output (ties by arrival)."""
     if W > EXACT_LIMIT:
-        return _good_set(line, trial, grown, M, prompt, planned)
+        return _good_set(line, trial, grown, caps, prompt, planned)
     by_output = np.empty(W, dtype=np.int64)
     rank = -1
     for j in range(W):
         rank = _next(line, 0, rank + 1)
         by_output[j] = line.order[0, rank]
-    return _best_set(by_output, M, prompt, planned)
+    return _best_set(by_output, caps, prompt, planned)
 
 
 @njit(cache=True)
-def _best_set(by_output: IntArray, M: int, prompt: IntArray, planned: IntArray) -> IntArray:
+def _best_set(by_output: IntArray, caps: Caps, prompt: IntArray, planned: IntArray) -> IntArray:
     """Least F over all feasible sets, by enumeration; of equals the lowest number.
 
     Digit j of a set's number stands for the request with the j-th shortest output. Without its
     lowest digit a set is one of lower number; adding the shortest request to that one asks for
-    just one more check, at the completion of the shortest, where all are there.
+    just one more check, at the completion of the shortest, where all are there; beside those of
+    the first round, where all begin.
     """
+    M, B, C = caps
     numbers = 1 << by_output.size
     count = np.zeros(numbers, dtype=np.int64)
     prompts = np.zeros(numbers, dtype=np.int64)
@@ -201,7 +232,8 @@ def _best_set(by_output: IntArray, M: int, prompt: IntArray, planned: IntArray) 
         prompts[number] = prompts[rest] + prompt[i]
         outputs[number] = outputs[rest] + planned[i]
         fits_all = prompts[number] + count[number] * planned[i] <= M
-        feasible[number] = feasible[rest] and fits_all
+        fits_round = count[number] <= B and prompts[number] <= C
+        feasible[number] = feasible[rest] and fits_all and fits_round
         value = outputs[number] / (count[number] * count[number])
         if feasible[number] and value < least:
             best, least = number, value
@@ -211,16 +243,19 @@ def _best_set(by_output: IntArray, M: int, prompt: IntArray, planned: IntArray) 
 
 @njit(cache=True)
 def _good_set(
-    line: _Line, trial: Running, grown: Table, M: int, prompt: IntArray, planned: IntArray
+    line: _Line, trial: Running, grown: Table, caps: Caps, prompt: IntArray, planned: IntArray
 ) -> IntArray:
     """Grow a set in each of the three orders; take the best met on the way."""
+    M, B, C = caps
     least, best_row, best_count = np.inf, 0, 1
     for row in range(3):
-        m, count, total = 0, 0, 0
+        m, count, total, tokens = 0, 0, 0, 0
         rank = _next(line, row, 0)
         while rank >= 0:
             i = line.order[row, rank]
-            if not fits(trial, m, M, prompt[i], planned[i], 0):
+            tokens += prompt[i]
+            full = count >= B or tokens > C
+            if full or not fits(trial, m, M, prompt[i], planned[i], 0):
                 break
             grown[row, count] = i
             m = add(trial, m, M, prompt[i], planned[i], planned[i], 0)

@@ -89,7 +89,8 @@ class AlphaBeta:
 
         limit = protected_limit(instance.gpu.kv_capacity, self.alpha)
         kind = CLEAR_SOME if self.beta < 1 else CLEAR_ALL
-        return run_evicting(instance, self.name, rng, EvictionRule(kind, limit, float(self.beta)))
+        rule = EvictionRule(kind, limit, float(self.beta)).within(instance.gpu)
+        return run_evicting(instance, self.name, rng, rule)
 
 
 def _draw(running: list[RequestView], beta: float, rng: np.random.Generator) -> list[RequestView]:

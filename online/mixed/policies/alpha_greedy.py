@@ -74,7 +74,8 @@ class AlphaGreedy:
         from ..kernels.evicting import CLEAR_ALL, EvictionRule, run_evicting
 
         limit = protected_limit(instance.gpu.kv_capacity, self.alpha)
-        return run_evicting(instance, self.name, rng, EvictionRule(CLEAR_ALL, limit))
+        rule = EvictionRule(CLEAR_ALL, limit).within(instance.gpu)
+        return run_evicting(instance, self.name, rng, rule)
 
 
 def protected_limit(kv_capacity: int, alpha: float) -> int:
@@ -91,13 +92,16 @@ def protected_limit(kv_capacity: int, alpha: float) -> int:
 def admit(observation: Observation, limit: int) -> Decision:
     """Start waiting requests in order of arrival while the next round holds at most `limit`.
 
-    Waiting alone never makes room, so the policy sleeps until something happens.
+    Waiting alone never makes room, so the policy sleeps until something happens; unless a prompt
+    has taken of the round's token budget, which is there again in the next round.
     """
-    held = observation.kv_next_round
-    start = []
+    held, filled = observation.kv_next_round, observation.next_round
+    start: list[int] = []
     for view in observation.waiting:
         held += view.prompt + 1
-        if held > limit:
+        if held > limit or not filled.takes(view.prompt):
             break
+        filled.add(view.prompt)
         start.append(view.index)
-    return Decision(start=tuple(start), wake_at=NEXT_EVENT)
+    budget_recovers = bool(start) and observation.batch_tokens is not None
+    return Decision(start=tuple(start), wake_at=None if budget_recovers else NEXT_EVENT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -81,7 +81,7 @@ class BayesRun(VotingSession[Observation, Decision, "World", Plan]):
         self._attained.look(observation)
         if observation.overflows:
             return (evict_least_lost if self._untold else evict_latest)(observation)
-        if not any(_fits_next_round(observation, view, 0) for view in observation.waiting):
+        if not any(_fits_next_round(observation, view, ()) for view in observation.waiting):
             return Decision()
         return None
 
@@ -119,7 +119,7 @@ class BayesRun(VotingSession[Observation, Decision, "World", Plan]):
             runs.append((view.size(t), left))
         first = first_order(*columns[1:])
         columns = _closer(columns, runs)
-        fixed = _held(runs, observation.kv_capacity, *columns[1:])
+        fixed = _held(observation, runs, *columns[1:])
         world = World(*columns, fixed, observation.kv_capacity, np.zeros(0, np.int64))
         known = plan or {}
         planned = np.array([known.get(int(i), -1) for i in columns[0]], np.int64)
@@ -140,12 +140,12 @@ class BayesRun(VotingSession[Observation, Decision, "World", Plan]):
             return _best_starts(observation, worlds, stream)
 
         def ballots(chosen: list[int]) -> list[list[int]]:
-            held = sum(waiting[i].prompt + 1 for i in chosen)
+            others = [waiting[i] for i in chosen]
             wanted = [
                 [
                     i
                     for i in world.starts_now().tolist()
-                    if _fits_next_round(observation, waiting[i], held)
+                    if _fits_next_round(observation, waiting[i], others)
                 ]
                 for world in worlds
             ]
@@ -177,10 +177,9 @@ def _best_starts(observation: Observation, worlds: list[World], stream: Stream) 
     """Start what the best schedule of a certain future does; the others go on from there."""
     best = min(worlds, key=lambda world: world.cost)
     waiting = {view.index: view for view in observation.waiting}
-    held, chosen = 0, []
+    chosen: list[int] = []
     for i in best.starts_now().tolist():
-        if _fits_next_round(observation, waiting[i], held):
-            held += waiting[i].prompt + 1
+        if _fits_next_round(observation, waiting[i], [waiting[j] for j in chosen]):
             chosen.append(i)
     if not chosen and not observation.running:
         chosen = [best.first_to_start()]
@@ -188,10 +187,15 @@ def _best_starts(observation: Observation, worlds: list[World], stream: Stream) 
     return Decision(start=tuple(chosen))
 
 
-def _fits_next_round(observation: Observation, view: RequestView, held: int) -> bool:
-    """Whether round t + 1 has room for a start beside what runs and `held` tokens more."""
-    room = observation.kv_capacity - observation.kv_next_round - held
-    return view.prompt + 1 <= room
+def _fits_next_round(
+    observation: Observation, view: RequestView, others: Sequence[RequestView]
+) -> bool:
+    """Whether round t + 1 has room for a start beside what runs and others that start."""
+    filled, held = observation.next_round, observation.kv_next_round
+    for other in others:
+        filled.add(other.prompt)
+        held += other.prompt + 1
+    return held + view.prompt + 1 <= observation.kv_capacity and filled.takes(view.prompt)
 
 
 def _closer(columns: Columns, runs: list[tuple[int, int]]) -> Columns:
@@ -204,13 +208,28 @@ def _closer(columns: Columns, runs: list[tuple[int, int]]) -> Columns:
 
 
 def _held(
-    runs: list[tuple[int, int]], M: int, release: IntArray, prompt: IntArray, output: IntArray
+    observation: Observation,
+    runs: list[tuple[int, int]],
+    release: IntArray,
+    prompt: IntArray,
+    output: IntArray,
 ) -> IntArray:
-    """KV tokens held by what runs, in rounds from now, with room for a schedule of the rest."""
+    """Profile of what runs, in rounds from now, with room for a schedule of the rest."""
+    from ....solvers.mixed.search.profile import limited_profile
+
+    M, B, C = observation.kv_capacity, observation.running_requests, observation.batch_tokens
     area = int(volume(prompt, output).sum())
     longest = max([int(output.max()), *(left for _, left in runs)])
     last = int(release.max()) + 2 * longest + 3 * area // M
-    fixed = np.zeros(last + 1, np.int64)
+    if B is None and C is None:
+        fixed = held = np.zeros(last + 1, np.int64)
+    else:
+        everything = prompt.size + len(runs)
+        tokens = int(prompt.sum()) + len(runs)
+        fixed = limited_profile(B or everything, C or tokens, last)
+        held = fixed[0]
+        for _, left in runs:
+            fixed[1:, 1 : left + 1] -= 1
     for size, left in runs:
-        fixed[1 : left + 1] += size + np.arange(1, left + 1)
+        held[1 : left + 1] += size + np.arange(1, left + 1)
     return fixed

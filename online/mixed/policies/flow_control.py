@@ -98,13 +98,15 @@ class FlowControlRun(Run[Observation, Decision]):
         if observation.overflows:
             return evict_latest(observation)
         assert self._credit is not None
-        held = observation.kv_next_round
+        held, filled = observation.kv_next_round, observation.next_round
         start: list[int] = []
         for view in observation.waiting:
             held += view.prompt + 1
             idle = not observation.running and not start
-            if held > observation.kv_capacity or (self._credit < 1 and not idle):
+            no_room = held > observation.kv_capacity or not filled.takes(view.prompt)
+            if no_room or (self._credit < 1 and not idle):
                 break
+            filled.add(view.prompt)
             self._credit = max(self._credit - 1, Fraction(0))
             start.append(view.index)
         return Decision(start=tuple(start))

@@ -11,7 +11,7 @@ from ...lengths import PlanningPolicy
 from ...protocol import RememberingPolicy, Run
 from ..decision import Decision
 from ..observation import Observation
-from ..scanning import Plan, evict_latest
+from ..scanning import evict_latest, plan_of
 from ..staggering import Stagger
 
 
@@ -80,9 +80,8 @@ class GbaRun(Run[Observation, Decision]):
         """Start the shortest classes as the pipeline allows; on overflow evict the latest."""
         if observation.overflows:
             return evict_latest(observation)
-        t, M = observation.time, observation.kv_capacity
-        self._stagger = self._stagger or Stagger(M)
-        plan = Plan(M, t, observation.running)
+        self._stagger = self._stagger or Stagger(observation.kv_capacity)
+        plan = plan_of(observation)
         order = sorted(observation.waiting, key=lambda view: length_class(view.planned))
         start = self._stagger.scan(
             observation, plan, order, lambda view: view.planned, idle=not observation.running

@@ -99,14 +99,14 @@ class GsaRun(Run[Observation, Decision]):
         """Evict what has had its slice, and start requests of the least phase."""
         t, M = observation.time, observation.kv_capacity
         self._stagger = self._stagger or Stagger(M)
-        plan = Plan(M, t)
+        plan = Plan(M, t, into=observation.empty_round)
         evict: list[int] = []
         # Those whose slices end come last: what they may go on with depends on the others.
         for view in sorted(observation.running, key=lambda view: self._end(view, M) <= t):
             if self._end(view, M) <= t:
                 self._phase[view.index] += 1
                 left = self._end(view, M) - t
-                if observation.waiting or not plan.fits(view.size(t), left):
+                if observation.waiting or not plan.holds(view.size(t), left):
                     evict.append(view.index)
                     continue
             plan.add_running(view.size(t), self._end(view, M))

@@ -112,11 +112,12 @@ class NestedWaitRun(Run[Observation, Decision]):
         running = len(observation.running)
         if running and (len(observation.waiting) < batch or self._full(observation, law, n)):
             return Decision()
-        held, start = observation.kv_next_round, []
+        held, filled, start = observation.kv_next_round, observation.next_round, []
         for view in observation.waiting[:batch]:
             held += view.prompt + 1
-            if held > observation.kv_capacity:
+            if held > observation.kv_capacity or not filled.takes(view.prompt):
                 break
+            filled.add(view.prompt)
             start.append(view.index)
         return Decision(start=tuple(start))
 

@@ -26,7 +26,8 @@ class SortedF:
 
     Repeatedly take, out of the waiting requests not yet taken, the feasible set X that minimises
     ``F(X) = Σ_{i∈X} o_i / |X|²``; within a set order by output, ties by arrival. A set is feasible
-    if all of it, started together on an empty GPU, fits at all its completion rounds. The order
+    if all of it, started together on an empty GPU, fits at all its completion rounds, and in its
+    first round within the GPU's limits on requests and tokens. The order
     is a function of the waiting requests alone, made anew at every round boundary; the scan starts
     requests in it while they pass the future check, and stops at the first that does not.
 
@@ -101,28 +102,28 @@ def _set_by_set(observation: Observation) -> Iterator[RequestView]:
     left = list(observation.waiting)
     while left:
         exact = len(left) <= EXACT_LIMIT
-        best = (_best_set if exact else _good_set)(left, observation.kv_capacity)
+        best = (_best_set if exact else _good_set)(left, observation)
         yield from sorted(best, key=lambda view: (view.planned, view.arrival, view.index))
         left = [view for view in left if view not in best]
 
 
-def _best_set(requests: Sequence[RequestView], M: int) -> list[RequestView]:
+def _best_set(requests: Sequence[RequestView], observation: Observation) -> list[RequestView]:
     """Enumerate all sets; those of least F, then the lowest number."""
     requests = sorted(requests, key=lambda view: view.planned)
     least, best = np.inf, [requests[0]]
     for number in range(1, 2 ** len(requests)):
         chosen = [view for j, view in enumerate(requests) if number >> j & 1]
         value = _F(chosen)
-        if value < least and _feasible(chosen, M):
+        if value < least and _feasible(chosen, observation):
             least, best = value, chosen
     return best
 
 
-def _good_set(requests: Sequence[RequestView], M: int) -> list[RequestView]:
+def _good_set(requests: Sequence[RequestView], observation: Observation) -> list[RequestView]:
     """Grow a set in each of three orders; take the best met on the way."""
     least, best = np.inf, [requests[0]]
     for policy in (McSf, ShortestTotal, SmallestVolume):
-        plan = Plan(M, t=0)
+        plan = Plan(observation.kv_capacity, t=0, into=observation.empty_round)
         grown: list[RequestView] = []
         for view in sorted(requests, key=partial(_rank, policy)):
             if not plan.fits(view.prompt, view.planned):
@@ -134,8 +135,13 @@ def _good_set(requests: Sequence[RequestView], M: int) -> list[RequestView]:
     return best
 
 
-def _feasible(chosen: Sequence[RequestView], M: int) -> bool:
-    """Say whether all of them, started together, fit at all their completion rounds."""
+def _feasible(chosen: Sequence[RequestView], observation: Observation) -> bool:
+    """Say whether all of them, started together on an empty GPU, keep to all its limits."""
+    M, filled = observation.kv_capacity, observation.empty_round
+    for view in chosen:
+        if not filled.takes(view.prompt):
+            return False
+        filled.add(view.prompt)
     return all(
         sum(view.prompt + last.planned for view in chosen if view.planned >= last.planned) <= M
         for last in chosen

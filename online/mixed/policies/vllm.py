@@ -37,9 +37,10 @@ class Vllm:
     Parameters
     ----------
     max_requests : int, optional
-        Most requests that run at once, ≥ 1.
+        Most requests that run at once, ≥ 1; the GPU's limit holds in any case.
     token_budget : int, optional
-        Most tokens in a batch, ≥ 1: a running request counts 1, an admitted prompt s.
+        Most tokens in a batch, ≥ 1: a running request counts 1, an admitted prompt s. The GPU's
+        budget holds in any case.
 
     Raises
     ------
@@ -81,17 +82,21 @@ class Vllm:
         if observation.overflows:
             return evict_latest(observation)
         held, batch = observation.kv_next_round, len(observation.running)
+        filled = observation.next_round
         start: list[int] = []
         for view in observation.waiting:
             held += view.prompt + 1
             batch += view.prompt
             requests = len(observation.running) + len(start) + 1
-            if held > observation.kv_capacity or self._exceeded(requests, batch):
+            no_room = held > observation.kv_capacity or not filled.takes(view.prompt)
+            if no_room or self._exceeded(requests, batch):
                 break
+            filled.add(view.prompt)
             start.append(view.index)
         # An admitted prompt takes s tokens of this round's budget, and 1 from the next round on;
         # otherwise waiting alone never makes room.
-        budget_recovers = bool(start) and self.token_budget is not None
+        budgets = (self.token_budget, observation.batch_tokens)
+        budget_recovers = bool(start) and budgets != (None, None)
         return Decision(start=tuple(start), wake_at=None if budget_recovers else NEXT_EVENT)
 
     def _exceeded(self, requests: int, tokens: int) -> bool:
@@ -111,4 +116,4 @@ class Vllm:
         rule = EvictionRule(
             PREEMPT_TAIL, instance.gpu.kv_capacity, max_requests=requests, token_budget=tokens
         )
-        return run_evicting(instance, self.name, rng, rule)
+        return run_evicting(instance, self.name, rng, rule.within(instance.gpu))

@@ -26,23 +26,39 @@ def _at_arrival(objective: str) -> dict[str, _Routine]:
     return {"starts at arrival": _plain(partial(areas.value_at_arrival, objective=objective))}
 
 
+#: What recomputes the bounds of a machine, by objective and what follows its name.
+_MACHINE: Mapping[str, Mapping[str, Callable[..., Exact]]] = MappingProxyType(
+    {
+        "latency": {
+            ", shortest remaining first": areas.shortest_remaining_first,
+            ", mean busy time": areas.mean_busy_times,
+        },
+        "weighted": {", mean busy time": areas.weighted_mean_busy_times},
+        "tardiness": {", mean busy time": areas.tardy_mean_busy_times},
+        "makespan": {" from each arrival on": areas.latest_end},
+        "reward": {", fractional knapsack": areas.knapsack},
+    }
+)
+
+
+def _routines(objective: str) -> dict[str, _Routine]:
+    """Return what recomputes each bound of `bounds.combinatorial`, by name."""
+    found = _at_arrival(objective)
+    for of in (areas.KV_AREA, areas.SEATS, areas.TOKENS):
+        for name, routine in _MACHINE[objective].items():
+            found[of + name] = _plain(partial(routine, of=of))
+    return found
+
+
 #: What recomputes each bound of `bounds.combinatorial`, by objective and name, and the optimum of
-#: `bounds.one_long_request`.
+#: `bounds.one_long_request`, which is a lower bound where rounds are limited.
 ROUTINES: Mapping[str, Mapping[str, _Routine]] = MappingProxyType(
     {
-        "latency": _at_arrival("latency")
-        | {
-            "KV area, shortest remaining first": _plain(areas.shortest_remaining_first),
-            "KV area, mean busy time": _plain(areas.mean_busy_times),
-            "one long request": one_long_request.optimum,
+        "latency": _routines("latency") | {"one long request": one_long_request.optimum},
+        **{
+            objective: _routines(objective)
+            for objective in ("weighted", "tardiness", "makespan", "reward")
         },
-        "weighted": _at_arrival("weighted")
-        | {"KV area, mean busy time": _plain(areas.weighted_mean_busy_times)},
-        "tardiness": _at_arrival("tardiness")
-        | {"KV area, mean busy time": _plain(areas.tardy_mean_busy_times)},
-        "makespan": _at_arrival("makespan")
-        | {"KV area from each arrival on": _plain(areas.latest_end)},
-        "reward": _at_arrival("reward") | {"KV area, fractional knapsack": _plain(areas.knapsack)},
     }
 )
 

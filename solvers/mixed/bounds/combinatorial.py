@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from types import MappingProxyType
 
 from ....models.instance import Instance
 from ....models.objectives import MAXIMISED, Exact, evaluate
+from .fluid_machine import Resource, seats, tokens
 from .kv_area import (
     area_makespan,
     area_reward,
@@ -17,7 +18,7 @@ from .kv_area import (
     weighted_mean_busy_time,
 )
 
-Bound = Callable[[Instance], int | Fraction]
+Bound = Callable[..., int | Fraction]
 
 #: Bounds beyond "every request starts at its arrival": lower ones, for the reward upper ones.
 AREA_BOUNDS: Mapping[str, Mapping[str, Bound]] = MappingProxyType(
@@ -32,6 +33,37 @@ AREA_BOUNDS: Mapping[str, Mapping[str, Bound]] = MappingProxyType(
         "reward": {"KV area, fractional knapsack": area_reward},
     }
 )
+
+
+#: The same of each limit on a round that is set, by what the bound's name begins with.
+ROUND_LIMITS: Mapping[str, tuple[str, Callable[[Instance], Resource]]] = MappingProxyType(
+    {"running requests": ("running_requests", seats), "token budget": ("batch_tokens", tokens)}
+)
+
+
+def round_limits(instance: Instance) -> dict[str, Resource]:
+    """Return the limits on a round that are set, by name.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> gpu = Gpu(kv_capacity=9, batch_tokens=5)
+    >>> found = round_limits(Instance(gpu=gpu, arrival=[0], prompt=[3], output=[4]))
+    >>> found["token budget"].work.tolist()
+    [6]
+    """
+    return {
+        said: resource(instance)
+        for said, (limit, resource) in ROUND_LIMITS.items()
+        if getattr(instance.gpu, limit) is not None
+    }
+
+
+def _of_round_limits(instance: Instance, objective: str) -> Iterator[tuple[str, Exact]]:
+    """Yield the area bounds of the limits on a round that are set."""
+    for said, taken in round_limits(instance).items():
+        for name, bound in AREA_BOUNDS[objective].items():
+            yield name.replace("KV area", said), bound(instance, resource=taken)
 
 
 def starts_at_arrival(instance: Instance, objective: str = "latency") -> Exact:
@@ -49,6 +81,9 @@ def starts_at_arrival(instance: Instance, objective: str = "latency") -> Exact:
 
 def all_bounds(instance: Instance, objective: str = "latency") -> tuple[tuple[str, Exact], ...]:
     """Compute every combinatorial bound on the optimum, in O(n log n).
+
+    Bounds by KV areas leave limits on a round out, and are valid under them; where there are such
+    limits, bounds by seats and by tokens follow.
 
     Parameters
     ----------
@@ -80,6 +115,7 @@ def all_bounds(instance: Instance, objective: str = "latency") -> tuple[tuple[st
         ("starts at arrival", starts_at_arrival(instance, objective))
     ]
     bounds += [(name, bound(instance)) for name, bound in AREA_BOUNDS[objective].items()]
+    bounds += _of_round_limits(instance, objective)
     return tuple(bounds)
 
 

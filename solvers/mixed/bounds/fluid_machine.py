@@ -7,11 +7,17 @@ a_i. So every schedule is a schedule of this machine with the same completions, 
 least over all schedules of the machine is a lower bound.
 
 Times are measured in units of 1/M rounds, in which the machine has speed 1: all are integers.
+
+Limits on a round are such machines as well (`Resource`): with at most B requests in a round, each
+takes a seat for o_i rounds; with at most C tokens in a round, request i takes s_i in its first and
+one in each other. The machine of the KV capacity looks at neither: leaving limits out leaves a
+relaxation, so that its bounds stay valid under them.
 """
 
 from __future__ import annotations
 
 import heapq
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -21,10 +27,55 @@ from ....models.instance import FloatArray, Instance, IntArray
 _LIMIT = 2**62
 
 
-def scaled_works(instance: Instance) -> tuple[IntArray, IntArray, int]:
+class Resource(NamedTuple):
+    """What a round has of something, and what each request takes of it.
+
+    Attributes
+    ----------
+    speed : int
+        Units in a round.
+    work : ndarray of int64, shape (n,)
+        p: units that a request takes in all its rounds together.
+    after : ndarray of float64, shape (n,)
+        Time from the mean of when it takes them, a round's at its middle, to its completion.
+    """
+
+    speed: int
+    work: IntArray
+    after: FloatArray
+
+
+def kv_memory(instance: Instance) -> Resource:
+    """KV tokens: ``s_i + j`` in the j-th round, M in all."""
+    s, o = instance.prompt.astype(np.float64), instance.output.astype(np.float64)
+    # o − μ = Σ_j (o − j + ½)(s + j)/p, and Σ_j (o − j + ½) = o²/2, Σ_j (o − j + ½)·j as below.
+    after = (s * o * o / 2 + o * (o + 1) * (2 * o + 1) / 12) / instance.volume
+    return Resource(instance.gpu.kv_capacity, instance.volume, after)
+
+
+def seats(instance: Instance) -> Resource:
+    """Seats: one in each round, B in all; the instance must have that limit."""
+    B = instance.gpu.running_requests
+    assert B is not None
+    return Resource(B, instance.output, instance.output / 2)
+
+
+def tokens(instance: Instance) -> Resource:
+    """Tokens: s_i in the first round and one in each other, C in all; there must be that limit."""
+    C = instance.gpu.batch_tokens
+    assert C is not None
+    s, o = instance.prompt.astype(np.float64), instance.output.astype(np.float64)
+    work = instance.prompt + instance.output - 1
+    return Resource(C, work, (s * (o - 0.5) + (o - 1) * (o - 1) / 2) / work)
+
+
+def scaled_works(
+    instance: Instance, resource: Resource | None = None
+) -> tuple[IntArray, IntArray, int]:
     """Release dates and works in units of 1/speed rounds, and the speed, within 64 bits.
 
-    The releases count from the first arrival. If ``M·(a_max − a_min) + Σ p`` does not fit, works
+    The resource is the KV memory by default. The releases count from the first arrival. If
+    ``M·(a_max − a_min) + Σ p`` does not fit, works
     are halved and rounded down and the speed is halved and rounded up until it does: less work on
     a faster machine is a relaxation, so bounds stay valid.
 
@@ -35,13 +86,14 @@ def scaled_works(instance: Instance) -> tuple[IntArray, IntArray, int]:
     speed : int
     """
     span = int(instance.arrival.max() - instance.arrival.min())
-    speed, shift = instance.gpu.kv_capacity, 0
-    total = sum(instance.volume.tolist())
+    most, works, _ = kv_memory(instance) if resource is None else resource
+    speed, shift = most, 0
+    total = sum(works.tolist())
     while speed * (span + 1) + (total >> shift) >= _LIMIT:
         shift += 1
-        speed = -(-instance.gpu.kv_capacity >> shift)
+        speed = -(-most >> shift)
     release = (instance.arrival - instance.arrival.min()) * speed
-    return release, instance.volume >> shift, speed
+    return release, works >> shift, speed
 
 
 @njit(cache=True)

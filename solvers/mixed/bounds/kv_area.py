@@ -1,6 +1,7 @@
-"""KV-area bounds: each request is at least its KV area of work for a machine of speed M.
+"""Area bounds: each request is at least its KV area of work for a machine of speed M.
 
-All of them relax a schedule to the fluid machine of `fluid_machine`, in O(n log n).
+All of them relax a schedule to the fluid machine of `fluid_machine`, in O(n log n). They hold for
+every `Resource` in the place of the KV memory: seats and tokens, where a round has limits on them.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import numpy as np
 from ....models.instance import NO_DEADLINE, FloatArray, Instance
 from ....models.objectives import due_times, latest_completion, value_step
 from ...units import in_units
-from .fluid_machine import preemptive_schedule, scaled_works
+from .fluid_machine import Resource, kv_memory, preemptive_schedule, scaled_works
 
 
-def shortest_remaining_area(instance: Instance) -> int:
+def shortest_remaining_area(instance: Instance, resource: Resource | None = None) -> int:
     """Lower bound on the total latency: shortest remaining KV area first.
 
     Proof. By the fluid relaxation, ``Σ c_i`` is at least the least total completion time of one
@@ -32,14 +33,16 @@ def shortest_remaining_area(instance: Instance) -> int:
     >>> shortest_remaining_area(instance)  # works 14 and 9: completions 9/5 and 23/5
     7
     """
-    release, work, speed = scaled_works(instance)
+    release, work, speed = scaled_works(instance, resource)
     completion, _ = preemptive_schedule(release, work, np.zeros(instance.n), True)
     latency = completion - release
     whole, rest = int((latency // speed).sum()), int((latency % speed).sum())
     return whole + -(-rest // speed)
 
 
-def mean_busy_time(instance: Instance, weight: FloatArray | None = None) -> Fraction:
+def mean_busy_time(
+    instance: Instance, weight: FloatArray | None = None, resource: Resource | None = None
+) -> Fraction:
     """Lower bound on ``Σ w_i·(c_i − a_i)`` by mean busy times; all w_i = 1 by default.
 
     Proof. Let B_i be the mean of the times at which the fluid machine works on i. Request i,
@@ -61,19 +64,17 @@ def mean_busy_time(instance: Instance, weight: FloatArray | None = None) -> Frac
     6.687
     """
     w = np.ones(instance.n) if weight is None else weight
-    release, work, speed = scaled_works(instance)
+    resource = resource or kv_memory(instance)
+    release, work, speed = scaled_works(instance, resource)
     density = np.full(instance.n, np.inf)
     with np.errstate(over="ignore"):  # infinite: last, as what weighs nothing
         np.divide(work, w, out=density, where=w > 0)
     _, busy = preemptive_schedule(release, work, density, False)
-    s, o = instance.prompt.astype(np.float64), instance.output.astype(np.float64)
-    # o − μ = Σ_j (o − j + ½)(s + j)/p, and Σ_j (o − j + ½) = o²/2, Σ_j (o − j + ½)·j as below.
-    after = (s * o * o / 2 + o * (o + 1) * (2 * o + 1) / 12) / instance.volume
-    total = float(np.sum(w * (busy / speed + after)))
+    total = float(np.sum(w * (busy / speed + resource.after)))
     return Fraction(total) * (1 - Fraction(4 * instance.n + 32, 2**53))
 
 
-def area_makespan(instance: Instance) -> int:
+def area_makespan(instance: Instance, resource: Resource | None = None) -> int:
     """Lower bound on the makespan: ``max_a (a + ⌈Σ_{a_j ≥ a} p_j / M⌉)`` over the arrivals a.
 
     Proof. What arrives at a or later gets all of its KV area after a, at most M a round.
@@ -85,13 +86,13 @@ def area_makespan(instance: Instance) -> int:
     >>> area_makespan(instance)  # 23/5 from 0 on, 9/5 from 3 on
     5
     """
-    M = instance.gpu.kv_capacity
+    M, work, _ = resource or kv_memory(instance)
     order = np.argsort(-instance.arrival, kind="stable")
-    suffix = np.cumsum(instance.volume[order])
+    suffix = np.cumsum(work[order])
     return int((instance.arrival[order] + -(-suffix // M)).max())
 
 
-def area_reward(instance: Instance) -> Fraction:
+def area_reward(instance: Instance, resource: Resource | None = None) -> Fraction:
     """Upper bound on the reward: the fractional knapsack of KV areas.
 
     Proof. What is done in time holds all of its KV area in the rounds between the first arrival
@@ -113,9 +114,10 @@ def area_reward(instance: Instance) -> Fraction:
         return Fraction(0)
     step = value_step(instance, "reward")
     r = [int(Fraction(repr(reward)) / step) for reward in instance.reward[possible].tolist()]
-    p: list[int] = instance.volume[possible].tolist()
+    M, work, _ = resource or kv_memory(instance)
+    p: list[int] = work[possible].tolist()
     rounds = int(latest[possible].max()) - int(instance.arrival[possible].min())
-    Q = instance.gpu.kv_capacity * rounds
+    Q = M * rounds
     r_full, p_full = _critical_ratio(r, p, Q)
     surplus = sum(max(0, r_i * p_full - r_full * p_i) for r_i, p_i in zip(r, p, strict=True))
     return step * Fraction(r_full * Q + surplus, p_full)
@@ -131,7 +133,7 @@ def _critical_ratio(r: list[int], p: list[int], Q: int) -> tuple[int, int]:
     return 0, 1
 
 
-def weighted_mean_busy_time(instance: Instance) -> Fraction:
+def weighted_mean_busy_time(instance: Instance, resource: Resource | None = None) -> Fraction:
     """Lower bound on the weighted completion: `mean_busy_time` plus ``Σ w_i·a_i``.
 
     The weights are decimals; as floats, in a unit in which the largest is of ordinary size, they
@@ -139,12 +141,12 @@ def weighted_mean_busy_time(instance: Instance) -> Fraction:
     the largest), which the lowering in `mean_busy_time` covers.
     """
     small, unit = in_units(instance, "weighted")
-    waits = mean_busy_time(small, small.weight)
+    waits = mean_busy_time(small, small.weight, resource)
     at_arrival = math.fsum((small.weight * small.arrival).tolist())
     return unit * (waits + Fraction(at_arrival) * (1 - Fraction(8, 2**53)))
 
 
-def tardy_mean_busy_time(instance: Instance) -> Fraction:
+def tardy_mean_busy_time(instance: Instance, resource: Resource | None = None) -> Fraction:
     """Lower bound on the weighted tardiness: ``Σ w_i·(c_i − d_i)`` by `mean_busy_time`, or 0.
 
     Proof. The tardiness of a request is at least c_i − d_i; those without a deadline count 0 here,
@@ -162,7 +164,7 @@ def tardy_mean_busy_time(instance: Instance) -> Fraction:
     due = due_times(instance)
     with_one = instance.replace(weight=np.where(due == NO_DEADLINE, 0.0, instance.weight))
     small, unit = in_units(with_one, "weighted")
-    waits = unit * mean_busy_time(small, small.weight)
+    waits = unit * mean_busy_time(small, small.weight, resource)
     rows = zip(with_one.weight.tolist(), instance.arrival.tolist(), due.tolist(), strict=True)
     slack = sum((Fraction(repr(w)) * (d - a) for w, a, d in rows if w), Fraction())
     return max(Fraction(), waits - slack)

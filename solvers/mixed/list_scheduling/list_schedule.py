@@ -1,9 +1,10 @@
 """List scheduling with the future check, event-driven and compiled.
 
 At every round boundary, after completions and arrivals, scan the waiting requests in order of
-rank and start one iff at every future completion round the KV occupancy stays within M; at one
-that does not fit stop, or go on (skipping). Ranking by output length and stopping is MC-SF of
-arXiv 2502.07115, ranking by arrival its MC-Benchmark.
+rank and start one iff at every future completion round the KV occupancy stays within M, and the
+next round within the limits of the GPU on its requests and tokens (later rounds have no more of
+either); at one that does not fit stop, or go on (skipping). Ranking by output length and stopping
+is MC-SF of arXiv 2502.07115, ranking by arrival its MC-Benchmark.
 
 The work is per arrival, completion and wake-up, not per round: a request that does not fit now may
 fit by waiting alone, so after a scan the machine sleeps until the next arrival, the next
@@ -12,7 +13,7 @@ completion, or the first boundary at which a waiting request fits, whichever com
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ....models.errors import InputError
 from ....models.instance import Instance, IntArray
+from ....models.mixed.problem import limits
 from ....models.mixed.schedule import MixedSchedule
 from .future_check import (
     Running,
@@ -44,7 +46,13 @@ from .waiting_tree import (
     skip_subtree,
 )
 
-_NEVER = 2**62
+
+class Caps(NamedTuple):
+    """Limits as numbers: M, and of a round B requests and C tokens, below 2^62."""
+
+    M: int
+    B: int
+    C: int
 
 
 def list_schedule(
@@ -59,7 +67,8 @@ def list_schedule(
     Parameters
     ----------
     instance : Instance
-        What is to be scheduled (mixed batching; batch limits and batch times are not looked at).
+        What is to be scheduled (mixed batching; of the GPU, the KV capacity and the limits on a
+        round are looked at).
     rank : array_like of int or float, shape (n,)
         Priority: lower first; ties by arrival, then in the instance's order.
     skip : bool
@@ -91,11 +100,12 @@ def list_schedule(
     """
     ranks = _priorities(rank, instance.n)
     lengths = instance.output if planned is None else _planned_lengths(planned, instance)
-    M = instance.gpu.kv_capacity
+    M, most = instance.gpu.kv_capacity, limits(instance)
     columns = (instance.arrival, instance.prompt, instance.output)
     by_arrival = np.argsort(instance.arrival, kind="stable")
     by_rank = by_arrival[np.argsort(ranks[by_arrival], kind="stable")]
-    return MixedSchedule(list_starts(*columns, lengths, by_arrival, by_rank, M, skip))
+    caps = Caps(M, most.running, most.tokens)
+    return MixedSchedule(list_starts(*columns, lengths, by_arrival, by_rank, caps, skip))
 
 
 def _priorities(rank: ArrayLike, n: int) -> NDArray[Any]:
@@ -137,7 +147,7 @@ def list_starts(
     planned: IntArray,
     by_arrival: IntArray,
     by_rank: IntArray,
-    M: int,
+    caps: Caps,
     skip: bool,
 ) -> IntArray:
     """Return the starts of `list_schedule`, unchecked, for requests by arrival and by rank.
@@ -146,6 +156,7 @@ def list_starts(
     compile than all of the rest.
     """
     n = arrival.size
+    M, B, C = caps
     position = np.empty(n, np.int64)
     for rank in range(n):
         position[by_rank[rank]] = rank
@@ -160,39 +171,58 @@ def list_starts(
             i = by_arrival[arrived]
             enqueue(waiting, int(position[i]), int(prompt[i]), int(planned[i]))
             arrived += 1
-        p = _next_to_start(waiting, running, m, M, t, first, skip)
+        seats = B - running.count_from[0]
+        tokens = C - running.count_from[0]
+        p = _next_to_start(waiting, running, m, M, t, first, skip, seats, tokens)
         while p >= 0:
             i = by_rank[p]
             start[i] = t
+            seats -= 1
+            tokens -= prompt[i]
             dequeue(waiting, p)
             m = add(running, m, M, int(prompt[i]), int(planned[i]), int(output[i]), t)
-            p = _next_to_start(waiting, running, m, M, t, p + 1, skip)
+            p = _next_to_start(waiting, running, m, M, t, p + 1, skip, seats, tokens)
         event = next_completion(running, m)
         if arrived < n:
             event = min(event, int(arrival[by_arrival[arrived]]))
-        t = _wake_up(waiting, running, m, M, t, event, skip)
+        # In later rounds what runs counts a token each; only a completion makes a seat.
+        if seats > 0:
+            tokens = C - running.count_from[0]
+            t = _wake_up(waiting, running, m, M, t, event, skip, tokens)
+        else:
+            t = event
     return start
 
 
 @njit(cache=True)
 def _next_to_start(
-    waiting: Waiting, running: Running, m: int, M: int, t: int, rank: int, skip: bool
+    waiting: Waiting,
+    running: Running,
+    m: int,
+    M: int,
+    t: int,
+    rank: int,
+    skip: bool,
+    seats: int,
+    tokens: int,
 ) -> int:
     """Position of the next request to start at `t` in the scan that has reached `rank`, or −1.
 
-    What did not fit earlier in the scan does not fit after further starts either.
+    The next round has so many seats and tokens left. What did not fit earlier in the scan does not
+    fit after further starts either.
     """
-    if is_empty(waiting):
+    if is_empty(waiting) or seats <= 0:
         return -1
     size = waiting.prompt.size // 2
     if not skip:
         p = first_rank(waiting)
         head = size + p
-        return p if fits(running, m, M, waiting.prompt[head], waiting.planned[head], t) else -1
+        s = waiting.prompt[head]
+        return p if s <= tokens and fits(running, m, M, s, waiting.planned[head], t) else -1
     node = from_rank(waiting, rank)
     while node > 0:
         s = waiting.prompt[node]
-        if s == _NEVER or not fits(running, m, M, s, waiting.planned[node], t):
+        if s > tokens or not fits(running, m, M, s, waiting.planned[node], t):
             node = skip_subtree(node)
         elif node >= size:
             return node - size
@@ -203,20 +233,25 @@ def _next_to_start(
 
 @njit(cache=True)
 def _wake_up(
-    waiting: Waiting, running: Running, m: int, M: int, t: int, event: int, skip: bool
+    waiting: Waiting, running: Running, m: int, M: int, t: int, event: int, skip: bool, tokens: int
 ) -> int:
-    """Next boundary to scan at: the next event, or before it the first at which one may start."""
+    """Next boundary to scan at: the next event, or before it the first at which one may start.
+
+    Up to the next event a round has so many tokens left.
+    """
     if is_empty(waiting) or event <= t + 1:
         return event
     size = waiting.prompt.size // 2
     if not skip:
         head = size + first_rank(waiting)
+        if waiting.prompt[head] > tokens:
+            return event
         k = earliest_fit(running, m, M, waiting.prompt[head], waiting.planned[head], t + 1)
         return min(event, k)
     node = ROOT
     while node > 0 and event > t + 1:
         s, o = waiting.prompt[node], waiting.planned[node]
-        if s == _NEVER or not may_fit_within(running, m, M, s, o, t + 1, event - 1):
+        if s > tokens or not may_fit_within(running, m, M, s, o, t + 1, event - 1):
             node = skip_subtree(node)
         elif node >= size:
             event = min(event, earliest_fit(running, m, M, s, o, t + 1))

@@ -41,8 +41,8 @@ class Part(NamedTuple):
         Earliest start, s and o of each request.
     weight : ndarray of int64, shape (m,)
         Cost of one round of later start, ≥ 0.
-    fixed : ndarray of int64, shape (H + 1,)
-        KV tokens held by the fixed runs in each round; no run may end after round H.
+    fixed : ndarray of int64, shape (H + 1,) or (3, H + 1)
+        Profile of the fixed runs; no run may end after round H.
     M : int
         KV capacity.
     """
@@ -70,12 +70,12 @@ class Walk(NamedTuple):
         The best schedule seen.
     cost : ndarray of int64, shape (2,)
         ``Σ weight · start`` of `start` and of `best`.
-    kept : ndarray of int64, shape (⌈m / STRIDE⌉, H + 1)
-        Row c: the KV profile of the fixed runs and the first ``c · STRIDE`` of the order.
+    kept : ndarray of int64, shape (⌈m / STRIDE⌉, H + 1) or (⌈m / STRIDE⌉, 3, H + 1)
+        Entry c: the profile of the fixed runs and the first ``c · STRIDE`` of the order.
     valid : ndarray of int64, shape (1,)
         Rows of `kept` up to this one belong to the present order.
-    held : ndarray of int64, shape (H + 1,)
-        The KV profile of the candidate.
+    held : ndarray of int64, shape (H + 1,) or (3, H + 1)
+        The profile of the candidate.
     """
 
     order: IntArray
@@ -100,7 +100,7 @@ def begin(part: Part, order: IntArray, delay: IntArray | None = None) -> Walk | 
         fresh=np.zeros(m, np.int64),
         best=np.zeros(m, np.int64),
         cost=np.zeros(2, np.int64),
-        kept=np.tile(part.fixed, (rows, 1)),
+        kept=np.repeat(part.fixed[np.newaxis], rows, axis=0),
         valid=np.zeros(1, np.int64),
         held=part.fixed.copy(),
     )

@@ -1,10 +1,11 @@
 """Beam search over exact states, boundary by boundary, with widths that double.
 
 A state at round boundary t says which requests have started and when. Its successors start every
-set of waiting requests that fits (future check), up to `MOST_SETS`, the greedy set first; the most
-promising `width` of them go on to t + 1. Equal requests start in order of arrival, and of states
-with the same requests waiting and the same runs going on only the cheapest is kept: neither loses
-anything. What does is the width, so a search in which nothing was cut off is exhaustive.
+set of waiting requests that fits (future check, limits on a round), up to `MOST_SETS`, the greedy
+set first; the most promising `width` of them go on to t + 1. Equal requests start in order of
+arrival, and of states with the same requests waiting and the same runs going on only the cheapest
+is kept: neither loses anything. What does is the width, so a search in which nothing was cut off is
+exhaustive.
 
 **What is promising.** The starts so far, plus an estimate for what waits: the memory that the
 present runs leave free, at most a share κ of M, is poured into the waiting requests by KV area,
@@ -24,6 +25,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import FloatArray, Instance, IntArray
+from ....models.mixed.problem import limits
 from ...limits import Budget, Incumbent
 
 #: Waiting requests that may start from one state: one bit each, those of smallest KV area.
@@ -62,6 +64,8 @@ class Requests(NamedTuple):
         The equal request that arrived just before, −1 for none.
     M : int
         KV capacity.
+    B, C : int
+        Requests and tokens that a round may have.
     """
 
     release: IntArray
@@ -71,6 +75,8 @@ class Requests(NamedTuple):
     middle: FloatArray
     twin: IntArray
     M: int
+    B: int
+    C: int
 
 
 class Children(NamedTuple):
@@ -214,8 +220,9 @@ def _requests(instance: Instance) -> tuple[IntArray, Requests]:
     twin = np.arange(-1, instance.n - 1)
     same = (s[1:] == s[:-1]) & (o[1:] == o[:-1])
     twin[1:][~same] = -1
-    M = instance.gpu.kv_capacity
-    return order, Requests(a - a.min(), s, o, area, moment / area, twin, M)
+    M, most = instance.gpu.kv_capacity, limits(instance)
+    caps = (M, most.running, most.tokens)
+    return order, Requests(a - a.min(), s, o, area, moment / area, twin, *caps)
 
 
 def _successors(
@@ -285,13 +292,18 @@ def _expand(
         m = _candidates(requests, t, start, held, candidates)
         whole = whole and m < MOST_CANDIDATES
         depth, c, sets = 0, 0, 0
+        runs = _runs_on(requests, t, start)
+        tokens = runs
         started, value = np.uint64(0), values[position]
         while True:
             while c < m:  # take whatever fits
                 i = candidates[c]
                 twin = requests.twin[i]
-                if (twin < 0 or start[twin] != _WAITS) and _fits(requests, held, i):
+                room = runs < requests.B and tokens + requests.prompt[i] <= requests.C
+                if room and (twin < 0 or start[twin] != _WAITS) and _fits(requests, held, i):
                     _hold(requests, held, i, 1)
+                    runs += 1
+                    tokens += requests.prompt[i]
                     start[i] = t
                     started |= _ONE << np.uint64(c)
                     value += t
@@ -314,6 +326,8 @@ def _expand(
             c = chosen[depth]
             i = candidates[c]
             _hold(requests, held, i, -1)
+            runs -= 1
+            tokens -= requests.prompt[i]
             start[i] = _WAITS
             started ^= _ONE << np.uint64(c)
             value -= t
@@ -334,6 +348,16 @@ def _candidates(
             if m == MOST_CANDIDATES:
                 break
     return m
+
+
+@njit(cache=True, nogil=True)
+def _runs_on(requests: Requests, t: int, start: IntArray) -> int:
+    """Count what runs in round t + 1 already."""
+    count = 0
+    for i in range(start.size):
+        if start[i] != _WAITS and start[i] + requests.output[i] > t:
+            count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)

@@ -22,7 +22,7 @@ from ...limits import Budget, Incumbent
 from ...random_stream import Stream, below
 from .annealing import Part, anneal, begin
 from .place import place_in_order
-from .profile import add_run, remove_run
+from .profile import add_run, is_within, last_round, nothing_held, remove_run
 
 #: Ways to free a window: its requests, those of the lookahead behind it (0: the rest stays), and
 #: the temperature at the first step as a share of the mean output length.
@@ -62,7 +62,7 @@ class Neighbourhood:
         self.start = start - self.origin
         end = int((self.start + self.o).max())
         # Placing again may end later than before: by a quarter, or the change is given up.
-        self.held = np.zeros(end + end // 4 + 2 * int(self.o.max()) + 2, np.int64)
+        self.held = nothing_held(instance, end + end // 4 + 2 * int(self.o.max()) + 1)
         _add_all(np.arange(instance.n), self.s, self.o, self.start, self.held)
 
     @property
@@ -140,11 +140,11 @@ class Neighbourhood:
 
     def _fit(self, members: IntArray, start: IntArray, held: IntArray) -> bool:
         """Whether the profile has room for these runs."""
-        if int((start + self.o[members]).max()) >= held.size:
+        if int((start + self.o[members]).max()) > last_round(held):
             return False
         together = held.copy()
         _add_all(np.arange(start.size), self.s[members], self.o[members], start, together)
-        return int(together.max()) <= self.M
+        return is_within(together, self.M)
 
     def compact(self, budget: Budget, incumbent: Incumbent) -> None:
         """Place all requests again in the order of their starts, as long as that is better."""
@@ -175,7 +175,7 @@ class Neighbourhood:
         if ahead:
             weight[-(ahead // 2) :] += n_rest // (ahead // 2)
         release = np.maximum(self.release[window] - origin, 0)
-        return Part(release, s, o, weight, held[origin : end + 1].copy(), self.M), origin
+        return Part(release, s, o, weight, held[..., origin : end + 1].copy(), self.M), origin
 
     def _replace(
         self,

@@ -9,7 +9,7 @@ from ...limits import Budget, Incumbent
 from ...random_stream import Stream
 from .annealing import Part, Walk, anneal, begin
 from .polish import left_shift, polish_pairs
-from .profile import add_run
+from .profile import add_run, nothing_held
 
 #: Annealing steps per request in a run: few at first, and twice as many each `DOUBLE_AFTER` runs.
 STEPS_PER_REQUEST, MOST_STEPS_PER_REQUEST = 4_000, 16_000
@@ -72,7 +72,7 @@ def _whole(instance: Instance, start: IntArray) -> Part:
         prompt=instance.prompt.copy(),
         output=instance.output.copy(),
         weight=np.ones(instance.n, np.int64),
-        fixed=np.zeros(H + 1, np.int64),
+        fixed=nothing_held(instance, H),
         M=instance.gpu.kv_capacity,
     )
 

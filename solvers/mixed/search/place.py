@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 
 from ....models.instance import Instance, IntArray
-from .profile import NOWHERE, add_run, earliest_start
+from ....models.mixed.problem import is_limited, limits
+from .profile import NOWHERE, add_run, earliest_start, nothing_held
 
 #: Largest number of rounds for which a KV profile is kept (8 bytes each, a few copies).
 MOST_ROUNDS = 4_000_000
@@ -30,14 +31,24 @@ def place_all(instance: Instance, order: IntArray) -> IntArray | None:
     origin = int(instance.arrival.min())
     release = instance.arrival - origin
     last = int(release.max()) + 2 * int(instance.output.max())
-    rounds = last + 4 * -(-int(instance.volume.sum()) // instance.gpu.kv_capacity)
+    rounds = last + 4 * _rounds_of_work(instance)
     start = np.zeros(instance.n, dtype=np.int64)
     columns = (release, instance.prompt, instance.output, instance.gpu.kv_capacity)
     while rounds <= MOST_ROUNDS:
-        if place_in_order(order, *columns, np.zeros(rounds + 1, np.int64), start):
+        if place_in_order(order, *columns, nothing_held(instance, rounds), start):
             return start + origin
         rounds *= 2
     return None
+
+
+def _rounds_of_work(instance: Instance) -> int:
+    """Rounds that are as full as they may be with all requests, rounded up."""
+    area = -(-int(instance.volume.sum()) // instance.gpu.kv_capacity)
+    if not is_limited(instance):
+        return area
+    most, output = limits(instance), int(instance.output.sum())
+    tokens = output + int(instance.prompt.sum()) - instance.n
+    return max(area, -(-output // most.running), -(-tokens // most.tokens))
 
 
 @njit(cache=True, nogil=True)

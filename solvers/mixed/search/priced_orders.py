@@ -79,7 +79,7 @@ def _best_of_one(
             incumbent.offer(start)
 
     memory_price_bound(
-        instance.replace(gpu=Gpu(kv_capacity=room)),
+        instance.replace(gpu=Gpu(kv_capacity=room)),  # which limits on a round only tighten
         blocks=BLOCKS,
         steps=STEPS,
         keep_going=lambda _: not budget.is_spent,

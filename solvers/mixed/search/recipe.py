@@ -62,7 +62,7 @@ def improve_schedule(
     Parameters
     ----------
     instance : Instance
-        The instance (unit-time law, no batch limits).
+        The instance (unit-time law).
     schedule : MixedSchedule
         A feasible schedule of it. Aborted runs only cost: they are left out of the search.
     time_limit : float

@@ -17,7 +17,7 @@ from numba import njit
 from ....models.instance import Instance, IntArray
 from ...random_stream import Stream, random_stream, uniform
 from .polish import left_shift
-from .profile import add_run, earliest_start
+from .profile import NOWHERE, add_run, earliest_start, nothing_held
 
 #: What the search is called.
 SPACING = "spaced classes"
@@ -84,6 +84,7 @@ def spaced_schedule(
         return None
     entries = int(instance.output.sum()) + rounds
     search = _Search(
+        instance,
         classes,
         rounds,
         min(MOST_TRIED, TRIED_PER_REQUEST * instance.n, MOST_ENTRIES // entries),
@@ -91,7 +92,8 @@ def spaced_schedule(
     )
     search.first()
     search.improve(random_stream(seed))
-    return search.best_starts(instance)
+    start = search.best_starts(instance)
+    return None if bool((start == NOWHERE).any()) else start
 
 
 def are_few_classes(instance: Instance) -> bool:
@@ -128,11 +130,19 @@ class _Classes:
 class _Search:
     """The best numbers, and how many schedules may still be tried."""
 
-    def __init__(self, classes: _Classes, rounds: int, most: int, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        classes: _Classes,
+        rounds: int,
+        most: int,
+        stop: Callable[[], bool],
+    ) -> None:
         self.classes, self.most, self.stop = classes, most, stop
         self.least = min(most, LEAST_TRIED, LEAST_ENTRIES // rounds + 1)
         self.tried = 0
-        self.held = np.zeros(rounds, np.int64)
+        self.held = nothing_held(instance, rounds - 1)
+        self.empty = self.held.copy()
         self.start = np.zeros(classes.order.size, np.int64)
         self.total = FAR
         self.numbers = np.zeros((2, classes.output.size), np.int64)
@@ -179,7 +189,7 @@ class _Search:
     def _build(self, numbers: IntArray, limit: int) -> int:
         classes = self.classes
         columns = classes.first, classes.arrival, classes.prompt, classes.output
-        self.held[:] = 0
+        self.held[:] = self.empty
         return int(_place(*columns, classes.M, numbers, limit, self.held, self.start))
 
     def best_starts(self, instance: Instance) -> IntArray:

@@ -175,8 +175,8 @@ def test_what_the_forms_do_not_take_is_refused(tmp_path):
          "gpu.batch_time: mixed batching takes unit batch times, found the constant law; drop "
          "batch_time from 'instance'"),
         (lambda: build_model(SMALL.replace(gpu=limited)),
-         "gpu: mixed batching knows no batch limits; drop prompt_batch_requests, "
-         "token_batch_requests from 'instance'"),
+         "gpu: mixed batching knows no limits of separate batching and no KV blocks; drop "
+         "prompt_batch_requests, token_batch_requests from 'instance'"),
         (lambda: build_model(SMALL, formulation="best"),
          "formulation: expected one of dense, running-sum; found 'best'"),
         (lambda: build_model(SMALL, objective="best"),
