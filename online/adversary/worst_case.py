@@ -169,14 +169,14 @@ def find_worst_case(
 
 def _require_gpu_of(model: str, gpu: Gpu | None, vary_limits: bool) -> None:
     """Refuse limits on a round of mixed batching: a witness of it holds none but M."""
-    if model != "mixed":
+    if regime(model).rules.takes_limits:
         return
     limits = ("running_requests", "batch_tokens")
     found = [name for name in limits if gpu is not None and getattr(gpu, name) is not None]
     if found or vary_limits:
         name = f"gpu.{found[0]}" if found else "vary_limits"
         raise InputError(
-            f"{name}: worst cases of mixed batching are searched under the KV capacity alone; "
+            f"{name}: worst cases of {model} batching are searched under the KV capacity alone; "
             "leave it out, or take continuous batching"
         )
 

@@ -50,9 +50,9 @@ def begin(search: Search, known: MixedSchedule | None, options: Options) -> None
     if search.objective == "latency" and not search.proved:
         found = one_long_request(search.instance)
         if found is not None:
-            schedule = within_limits(search.instance, found.schedule)
-            if schedule is not None:
-                search.offer(schedule, ONE_LONG)
+            kept = within_limits(search.instance, found.schedule)
+            if kept is not None:
+                search.offer(kept, ONE_LONG)
             search.proved_bound(ONE_LONG, found.latency, CombinatorialBound(name=ONE_LONG))
     search.tell("combinatorial bounds")
 

@@ -25,8 +25,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ....models.instance import FloatArray, Instance, IntArray
-from ....models.mixed.problem import limits
 from ...limits import Budget, Incumbent
+from .beam_requests import Requests, requests_by_area
 
 #: Waiting requests that may start from one state: one bit each, those of smallest KV area.
 MOST_CANDIDATES = 64
@@ -49,34 +49,6 @@ _WAITS = -1
 _ONE = np.uint64(1)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _27, _30, _31 = np.uint64(27), np.uint64(30), np.uint64(31)
-
-
-class Requests(NamedTuple):
-    """The requests by (KV area, prompt, arrival), times from the first arrival on.
-
-    Attributes
-    ----------
-    release, prompt, output, area : ndarray of int64, shape (n,)
-        a, s, o and p of each request.
-    middle : ndarray of float64, shape (n,)
-        μ: mean time at which a run holds its tokens, from its start.
-    twin : ndarray of int64, shape (n,)
-        The equal request that arrived just before, −1 for none.
-    M : int
-        KV capacity.
-    B, C : int
-        Requests and tokens that a round may have.
-    """
-
-    release: IntArray
-    prompt: IntArray
-    output: IntArray
-    area: IntArray
-    middle: FloatArray
-    twin: IntArray
-    M: int
-    B: int
-    C: int
 
 
 class Children(NamedTuple):
@@ -166,7 +138,7 @@ def beam_search(
     limit : int
         Sum of starts of the schedule to improve on.
     """
-    order, requests = _requests(instance)
+    order, requests = requests_by_area(instance)
     n, origin = instance.n, int(instance.arrival.min())
     states, values = np.full((1, n), _WAITS, np.int64), np.zeros(1, np.int64)
     best, best_value = None, limit - n * origin
@@ -208,21 +180,6 @@ def _in_order(best: IntArray | None, order: IntArray, origin: int) -> IntArray |
     start = np.empty_like(best)
     start[order] = best + origin
     return start
-
-
-def _requests(instance: Instance) -> tuple[IntArray, Requests]:
-    """Return the order by (KV area, prompt, arrival), and the requests in it."""
-    order = np.lexsort((instance.arrival, instance.prompt, instance.volume))
-    s, o, a = instance.prompt[order], instance.output[order], instance.arrival[order]
-    area = instance.volume[order]
-    # Σ_j (j − ½)(s + j) = s·o²/2 + o(o + 1)(2o + 1)/6 − o(o + 1)/4.
-    moment = s * o * o / 2 + o * (o + 1) * (2 * o + 1) / 6 - o * (o + 1) / 4
-    twin = np.arange(-1, instance.n - 1)
-    same = (s[1:] == s[:-1]) & (o[1:] == o[:-1])
-    twin[1:][~same] = -1
-    M, most = instance.gpu.kv_capacity, limits(instance)
-    caps = (M, most.running, most.tokens)
-    return order, Requests(a - a.min(), s, o, area, moment / area, twin, *caps)
 
 
 def _successors(
