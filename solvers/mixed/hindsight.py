@@ -10,13 +10,15 @@ from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...models.instance import Instance
 from ...models.mixed.regime import MIXED as RULES
 from ...models.mixed.schedule import MixedSchedule
 from ..best_so_far import BestSoFar
 from ..certificates.mixed.combinatorial import CombinatorialBound
 from ..extendable import Extendable
-from ..machines import Machines
+from ..machines import FirstTokens, Machines
 from ..recipe import Options, Recipe
 from .bounds.combinatorial import all_bounds
 from .bounds.one_long_request import ONE_LONG, one_long_request
@@ -119,6 +121,18 @@ def _machines(instance: Instance) -> Machines:
     return Machines(instance.output, iter([instance.volume / instance.gpu.kv_capacity]))
 
 
+def _first_tokens(instance: Instance) -> FirstTokens:
+    """A round on s + 1 tokens of memory, then a token in each round."""
+    return FirstTokens(
+        alone=np.ones(instance.n, dtype=np.int64),
+        decode=instance.output - 1,
+        works=iter([(instance.prompt + 1) / instance.gpu.kv_capacity]),
+        most_between=instance.n,
+        shortest=1,
+        contiguous=True,
+    )
+
+
 MIXED = Recipe(
     rules=RULES,
     formulations=("dense", "running-sum"),
@@ -126,6 +140,7 @@ MIXED = Recipe(
     prove=_prove,
     parts=mixed_parts,
     machines=_machines,
+    first_tokens=_first_tokens,
     load=_load,
     compiled=_compiled,
     compile=_compile,
