@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..view import View
+from .plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +77,14 @@ class Observation:
     def overflows(self) -> bool:
         """Whether round t + 1 would exceed the capacity: then the policy must evict."""
         return self.kv_next_round > self.kv_capacity
+
+    def plan(self) -> Plan:
+        """Return the planned runs of what runs, for the future check of what may start.
+
+        It needs lengths: every running request is planned until its `planned` length.
+
+        See Also
+        --------
+        Plan.start : Plan one more request if it fits.
+        """
+        return Plan(self.kv_capacity, self.time, self.running)

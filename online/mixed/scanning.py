@@ -27,6 +27,7 @@ from ..options import require_truth
 from .attained import tokens_now
 from .decision import Decision
 from .observation import Observation, RequestView
+from .plan import Plan
 
 #: A number, or one per request.
 Numbers = TypeVar("Numbers", int, IntArray)
@@ -93,48 +94,14 @@ class ScanningPolicy(ABC):
         return list_schedule(instance, rank, skip=self.skip, planned=told.high)
 
 
-class Plan:
-    """Planned runs from round boundary `t` on: ``(KV tokens at t, planned completion)`` each.
-
-    Examples
-    --------
-    >>> plan = Plan(kv_capacity=9, t=0)
-    >>> plan.add(prompt=3, planned=4)
-    >>> plan.fits(prompt=1, planned=2), plan.fits(prompt=1, planned=4)
-    (True, False)
-    """
-
-    def __init__(self, kv_capacity: int, t: int, running: Iterable[RequestView] = ()) -> None:
-        self._M = kv_capacity
-        self._t = t
-        self._runs = [(view.size(t), view.start + view.planned) for view in running]  # type: ignore[operator]  # a running request has a start
-
-    def fits(self, prompt: int, planned: int) -> bool:
-        """Say whether all planned runs and one more fit at each of their completion rounds."""
-        runs = [*self._runs, (prompt, self._t + planned)]
-        return all(
-            sum(size + end - self._t for size, last in runs if last >= end) <= self._M
-            for end in {last for _, last in runs}
-        )
-
-    def add(self, prompt: int, planned: int) -> None:
-        """Plan a run that starts at `t`."""
-        self._runs.append((prompt, self._t + planned))
-
-    def add_running(self, size: int, completion: int) -> None:
-        """Plan a run that holds so many tokens at `t`."""
-        self._runs.append((size, completion))
-
-
 def scan_in_order(
     observation: Observation, order: Iterable[RequestView], *, skip: bool
 ) -> Decision:
     """Start requests in the given order while they pass the future check."""
-    plan = Plan(observation.kv_capacity, observation.time, observation.running)
+    plan = observation.plan()
     start = []
     for view in order:
-        if plan.fits(view.prompt, view.planned):
-            plan.add(view.prompt, view.planned)
+        if plan.start(view):
             start.append(view.index)
         elif not skip:
             break

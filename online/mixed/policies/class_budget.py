@@ -13,7 +13,8 @@ from ...lengths import PlanningPolicy
 from ...options import require_integer
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import Plan, evict_latest, volume
+from ..plan import Plan
+from ..scanning import evict_latest, volume
 
 #: Prompt and planned output, in tokens.
 RequestClass = tuple[int, int]

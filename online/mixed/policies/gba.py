@@ -11,7 +11,8 @@ from ...lengths import PlanningPolicy
 from ...protocol import RememberingPolicy, Run
 from ..decision import Decision
 from ..observation import Observation
-from ..scanning import Plan, evict_latest
+from ..plan import Plan
+from ..scanning import evict_latest
 from ..staggering import Stagger
 
 

@@ -12,7 +12,8 @@ from ...lengths import PlanningPolicy
 from ...options import require_integer
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import Plan, evict_latest
+from ..plan import Plan
+from ..scanning import evict_latest
 from .class_budget import RequestClass, largest_budget, request_class
 
 
