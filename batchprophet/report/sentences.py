@@ -272,7 +272,7 @@ def _service_proof(comparison: Comparison) -> str:
     best, bound = comparison.best_known, comparison.bound
     if bound is None or comparison.proved:
         beyond = "above" if comparison.maximised else "below"
-        value = _rounded(shown, best, 0)
+        value = _rounded(shown, best, 1 if comparison.maximised else -1)
         found = f"The optimum is proved: no schedule has a {name} {beyond} {value}{unit}."
     else:
         low, high = sorted((Fraction(best), Fraction(bound)))

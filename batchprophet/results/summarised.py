@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..models.errors import InputError
 from ..models.service import is_maximised
+from ..online.statistics.intervals import Interval
 from ..online.statistics.ratios import RatioFigures, ratio_figures
 from ..report.table import HINDSIGHT, JUDGED, ratio_text
 from .shown import Shown
@@ -55,12 +56,21 @@ class PolicySummary:
         """Return the worst of ratios: the greatest, or of what is maximised the least."""
         return figures.least if self.maximised else figures.greatest
 
+    def interval(self, figures: RatioFigures) -> Interval | None:
+        """Return the 95 % interval of a mean ratio, cut off at 1, which no ratio crosses."""
+        found = figures.mean_of_ratios_t
+        if found is None:
+            return None
+        if self.maximised:
+            return Interval(max(0.0, found.low), min(1.0, found.high))
+        return Interval(max(1.0, found.low), found.high)
+
     def cells(self) -> tuple[str, ...]:
         """Return the cells as text, one per entry of `Summarised.columns`."""
         finished = f"{self.finished} of {self.instances}"
         best, bound = self._texts(self.to_best), self._texts(self.to_bound)
-        interval = None if self.to_best is None else self.to_best.mean_of_ratios_t
-        ends = "" if interval is None else " to ".join(map(ratio_text, interval))
+        interval = None if self.to_best is None else self.interval(self.to_best)
+        ends = "" if interval is None else interval_text(interval)
         return (self.policy, finished, str(self.wins), best[0], ends, *best[1:], *bound)
 
     def _texts(self, figures: RatioFigures | None) -> tuple[str, str, str]:
@@ -84,7 +94,7 @@ class PolicySummary:
     def _figures_record(self, figures: RatioFigures | None) -> dict[str, Any] | None:
         if figures is None:
             return None
-        interval = figures.mean_of_ratios_t
+        interval = self.interval(figures)
         return {
             "instances": figures.count,
             "mean": figures.mean_of_ratios,
@@ -142,13 +152,13 @@ class Summarised(Shown):
             "policy": "the hindsight schedule knows the future; policies do not",
             "finished": "instances on which it finishes; the figures are over these",
             "wins": "instances on which no policy has a better value; ties count for each",
-            "mean / best": f"mean of {best}",
+            "mean/best": f"mean of {best}",
             "95 % interval": "of this mean by Student's t, the instances being a sample",
-            "median / best": f"median of {best}",
-            "worst / best": f"worst of {best}",
-            "mean / bound": f"mean of {proved}",
-            "median / bound": f"median of {proved}",
-            "worst / bound": f"worst of {proved}",
+            "median/best": f"median of {best}",
+            "worst/best": f"worst of {best}",
+            "mean/bound": f"mean of {proved}",
+            "median/bound": f"median of {proved}",
+            "worst/bound": f"worst of {proved}",
         }
 
     def rows(self) -> list[PolicySummary]:
@@ -243,7 +253,7 @@ class Summarised(Shown):
             cells: dict[str, Any] = {"model": self.model, "objective": self.objective_name}
             cells |= {key: record[key] for key in record if not key.startswith("ratio")}
             for end, figures in (("best", row.to_best), ("bound", row.to_bound)):
-                interval = None if figures is None else figures.mean_of_ratios_t
+                interval = None if figures is None else row.interval(figures)
                 cells |= {
                     f"mean_ratio_to_{end}": figures and figures.mean_of_ratios,
                     f"mean_ratio_to_{end}_low": interval and interval.low,
@@ -313,6 +323,17 @@ def summaries(compared: Sequence[Compared]) -> list[Summarised]:
     ]
 
 
+def interval_text(interval: Interval) -> str:
+    """Return an interval of ratios as text.
+
+    Examples
+    --------
+    >>> interval_text(Interval(1.0, 1.04551))
+    '1.000 to 1.046'
+    """
+    return f"{interval.low:.3f} to {interval.high:.3f}"
+
+
 def _values(compared: Compared) -> dict[str, Exact | None]:
     """Values by name; None where a policy does not finish. References are none."""
     comparison = compared.comparison
@@ -335,8 +356,8 @@ def _figures(pairs: Sequence[tuple[Exact, Exact]]) -> RatioFigures | None:
 
 
 def _best_sentence(row: PolicySummary, figures: RatioFigures, n: int) -> str:
-    interval = figures.mean_of_ratios_t
-    ends = "" if interval is None else f" (95 % interval {' to '.join(map(ratio_text, interval))})"
+    interval = row.interval(figures)
+    ends = "" if interval is None else f" (95 % interval {interval_text(interval)})"
     bound = row.to_bound
     far = "" if bound is None else f", and {ratio_text(bound.mean_of_ratios)} to the bound"
     return (

@@ -36,7 +36,7 @@ def test_the_mean_time_to_first_token_is_optimal_where_the_latency_is() -> None:
     assert [*found.columns()][1] == "mean ttft"
     assert found.rows()[0].cells()[:2] == ("hindsight (optimal)", "1.67")
     assert found.reading()[0] == (
-        "The optimum is proved: no schedule has a mean time to first token below 1.67 rounds."
+        "The optimum is proved: no schedule has a mean time to first token below 1.66 rounds."
     )
     record = found.to_record()
     assert record["objective"] == "ttft"
