@@ -76,8 +76,8 @@ def first_token_bound(
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=10), arrival=[0] * 10, prompt=[1] * 10,
     ...                     output=[4] * 10)
-    >>> first_token_bound(instance)  # mean latency of at least 8.2, less three rounds
-    Fraction(26, 5)
+    >>> first_token_bound(instance)  # mean latency of at least 8.4, less three rounds
+    Fraction(27, 5)
     """
     rules = recipe(model)
     rules.rules.require(instance)
