@@ -65,6 +65,8 @@ from .results.converted import Converted as Converted
 from .results.simulated import Simulated as Simulated
 from .results.solved import Solved as Solved
 from .results.studied import Studied as Studied
+from .results.summarised import Summarised as Summarised
+from .results.summarised import summarise as summarise
 from .solvers.certificates.certificate import Certificate as Certificate
 from .solvers.certificates.file import read_certificate as read_certificate
 from .solvers.certificates.file import write_certificate as write_certificate

@@ -19,10 +19,12 @@ from .models.objectives import MAXIMISED, OBJECTIVES, is_defined, with_latency_l
 from .models.regime import Schedule
 from .models.regimes import check as violations_of
 from .models.regimes import regime_of, schedule_value
+from .models.service import is_maximised, require_comparable
 from .results.checked import Checked, CheckedBound
 from .results.compared import Compared, ComparedBoth
 from .results.converted import Converted
-from .results.regimes import counterfactuals, goodput_of, slo_of
+from .results.goodput import goodput_of, limits_of
+from .results.regimes import counterfactuals, slo_of
 from .results.simulated import Simulated
 from .results.solved import Solved
 from .results.studied import Studied
@@ -310,8 +312,8 @@ def simulate(
     seed : int
         ≥ 0; the same seed gives the same schedule.
     slo : str, optional
-        Latency limits ``ttft=T,tpot=T`` for the goodput, in milliseconds (rounds under the unit
-        law); continuous batching.
+        Latency limits ``ttft=T,tpot=T`` for the goodput, in milliseconds (rounds or slots under
+        laws without seconds).
 
     Returns
     -------
@@ -367,7 +369,7 @@ def simulate(
         metrics=online.measure(loaded, schedule),
         seconds=seconds,
         account=online.breakdown(loaded, schedule),
-        goodput=goodput_of(loaded, schedule, limits),
+        goodput=None if limits is None else goodput_of(loaded, schedule, limits),
         changes=tuple(changes.get(name, ())),
     )
 
@@ -394,12 +396,16 @@ def compare(
         ``"a,b:key=value"``, or policies one by one; the built-in ones by default.
     model : {"mixed", "separate"}
         The batching regime; `compare_both` takes both.
-    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
-        What all are judged by.
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward", "p99", "ttft", "goodput"}
+        What all are judged by. By the last three (99th percentile of latency, mean time to first
+        token, number of requests within the limits of `slo`) the hindsight solve still minimises
+        the total latency; the best schedule known is the best of all in the table, and the bound
+        holds for every schedule.
     time_limit : float
         Seconds for the hindsight solve, ≥ 0, without compilation at first use.
     slo : str, optional
-        Latency limits ``ttft=T,tpot=T`` for a column of the goodput, as in `simulate`.
+        Latency limits ``ttft=T,tpot=T`` for a column of the goodput, as in `simulate`; the
+        objective "goodput" needs them.
     threads, seed, progress
         As in `batchprophet.online.evaluation.compare`.
 
@@ -431,6 +437,7 @@ def compare(
     require_model(model)
     require_seconds(time_limit)
     limits = slo_of(slo, model)
+    require_comparable(objective)
     loaded = load_for(model, instance)
     chosen = policy_specifications(policies, model)
     from .online import evaluation
@@ -449,11 +456,12 @@ def compare(
         time_limit=time_limit,
         threads=threads,
         seed=seed,
+        limits=None if limits is None else limits_of(loaded, limits),
         progress=progress,
     )
     from .online.regimes import regime
 
-    best_first = -1 if objective in MAXIMISED else 1
+    best_first = -1 if is_maximised(objective) else 1
     finished = sorted(
         (each for each in comparison.results if each.metrics is not None),
         key=lambda each: best_first * (comparison.ratio_to_best(each) or 0.0),
@@ -668,7 +676,7 @@ def check(
         violations=violations,
         values=values,
         bound=bound,
-        goodput=goodput_of(loaded, planned, limits) if complete else None,
+        goodput=goodput_of(loaded, planned, limits) if complete and limits is not None else None,
     )
 
 

@@ -12,9 +12,11 @@ from typing import Any
 from ..models.errors import BatchprophetError, DoesNotFinish
 from ..models.figures import Figures
 from ..models.instance import Instance, IntArray
-from ..models.objectives import MAXIMISED, Exact, evaluate, require_objective
+from ..models.latency_limits import LatencyLimits
+from ..models.objectives import MAXIMISED, Exact, evaluate
 from ..models.regime import Schedule
 from ..models.regimes import check, regime_of, schedule_value
+from ..models.service import SERVICE, is_maximised, require_comparable
 from ..models.shown import elided
 from ..solvers.hindsight import solve
 from ..solvers.progress import Progress
@@ -24,6 +26,7 @@ from .regime import LatencyBreakdown, OnlineRegime
 from .regimes import regime
 from .registry import policy_spec
 from .separate.policy import SeparatePolicy
+from .service import Service, require_limits, service_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,27 +93,31 @@ class Comparison:
     instance : Instance
         The instance.
     solution : Solution
-        The hindsight solution; its objective is the one that all are judged by.
+        The hindsight solution; its objective is the one that all are judged by, unless there is a
+        service objective.
     results : tuple of PolicyResult
         In the order in which the policies were named.
     references : tuple of Reference
         What is shown beside the policies though it does not keep the rules; never the best known.
+    service : Service or None
+        A service objective that all are judged by; the hindsight solution is of the total latency.
     """
 
     instance: Instance
     solution: Solution[Any]
     results: tuple[PolicyResult, ...]
     references: tuple[Reference, ...] = ()
-    _values: list[tuple[PolicyResult | Reference, Exact | None]] = field(
+    service: Service | None = None
+    _values: list[tuple[PolicyResult | Reference | Solution[Any], Exact | None]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
 
     def __repr__(self) -> str:
-        solution, names = self.solution, [result.policy for result in self.results]
-        bound = "none" if solution.bound is None else solution.bound
+        names = [result.policy for result in self.results]
+        bound = "none" if self.bound is None else self.bound
         return (
             f"Comparison({self.instance.name!r}, model={self.model!r}, "
-            f"hindsight {solution.objective_name}={solution.objective}, bound={bound},\n"
+            f"hindsight {self.objective_name}={self.hindsight_value}, bound={bound},\n"
             f"  policies={elided(names)})"
         )
 
@@ -119,6 +126,47 @@ class Comparison:
         """The regime: "mixed" or "separate"."""
         model: str = self.solution.schedule.model
         return model
+
+    @property
+    def objective_name(self) -> str:
+        """What all are judged by."""
+        return self.solution.objective_name if self.service is None else self.service.objective
+
+    @property
+    def maximised(self) -> bool:
+        """Whether more of it is better."""
+        return is_maximised(self.objective_name)
+
+    @property
+    def hindsight_value(self) -> Exact:
+        """Objective value of the hindsight schedule, exact."""
+        for known, value in self._values:
+            if known is self.solution and value is not None:
+                return value
+        found = self.solution.objective
+        if self.service is not None:
+            found = self.service.value(self.instance, self.solution.schedule)
+        self._values.append((self.solution, found))
+        return found
+
+    @property
+    def proved(self) -> bool:
+        """Whether the best known value is proved optimal."""
+        return self.bound == self.best_known
+
+    @property
+    def gap(self) -> float | None:
+        """``|best known − bound| / best known``; None without a bound, or at 0 ≠ bound."""
+        if self.bound is None:
+            return None
+        return 0.0 if self.proved else _gap(self.best_known, self.bound)
+
+    @property
+    def hindsight_gap(self) -> float | None:
+        """The same of the hindsight schedule alone."""
+        if self.service is None or self.hindsight_value == self.bound:
+            return self.solution.gap if self.service is None else 0.0
+        return _gap(self.hindsight_value, self.service.bound)
 
     def value(self, result: PolicyResult | Reference) -> Exact | None:
         """Objective value of a policy's schedule, exact; None if it does not finish.
@@ -135,9 +183,13 @@ class Comparison:
     def _computed(self, result: PolicyResult | Reference) -> Exact | None:
         objective = self.solution.objective_name
         if isinstance(result, Reference):
+            if self.service is not None:
+                return self.service.value_of_completions(self.instance, result.completion)
             return evaluate(self.instance, result.completion, objective)
         if result.schedule is None:
             return None
+        if self.service is not None:
+            return self.service.value(self.instance, result.schedule)
         return schedule_value(self.instance, result.schedule, objective)
 
     @property
@@ -152,39 +204,35 @@ class Comparison:
 
     @property
     def lower_bound(self) -> Exact | None:
-        """Proved lower bound on the optimum (for reward: the best known value)."""
-        return self.best_known if self._maximised else self.solution.bound
+        """Proved lower bound on the optimum (where it is maximised: the best known value)."""
+        return self.best_known if self.maximised else self.bound
 
     @property
     def bound(self) -> Exact | None:
-        """Proved bound on the optimum: from below, or for reward from above."""
-        return self.solution.bound
+        """Proved bound on the optimum: from below, or where it is maximised from above."""
+        return self.solution.bound if self.service is None else self.service.bound
 
     def ratio_to_best(self, result: PolicyResult | Reference) -> float | None:
-        """Value over the best known value: ≥ 1 for costs, ≤ 1 for reward.
+        """Value over the best known value: ≥ 1 for costs, ≤ 1 for reward and goodput.
 
         None if the policy does not finish, or the best known value is 0.
         """
         return _ratio(self.value(result), self.best_known)
 
     def ratio_to_bound(self, result: PolicyResult | Reference) -> float | None:
-        """Value over the proved bound: no smaller than the true ratio (for reward, no larger).
+        """Value over the proved bound: no smaller than the true ratio (if maximised, no larger).
 
         So for costs it is a certified upper bound on the policy's ratio on this instance, and for
-        reward a certified lower bound on its share of the optimum. None if the policy does not
-        finish, or the bound is 0 or missing.
+        reward and goodput a certified lower bound on its share of the optimum. None if the policy
+        does not finish, or the bound is 0 or missing.
         """
         return _ratio(self.value(result), self.bound)
 
-    @property
-    def _maximised(self) -> bool:
-        return self.solution.objective_name in MAXIMISED
-
     def _best(self) -> tuple[Exact, str]:
-        value, by = self.solution.objective, "hindsight"
+        value, by = self.hindsight_value, "hindsight"
         for result in self.results:
             other = self.value(result)
-            if other is not None and (other > value if self._maximised else other < value):
+            if other is not None and (other > value if self.maximised else other < value):
                 value, by = other, result.policy
         return value, by
 
@@ -198,6 +246,7 @@ def compare(
     time_limit: float = 60.0,
     threads: int | None = None,
     seed: int = 0,
+    limits: LatencyLimits | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Comparison:
     """Run policies, hand the best schedule to the hindsight solve, and put them side by side.
@@ -212,14 +261,17 @@ def compare(
         by default as well.
     model : {"mixed", "separate"}
         The batching regime.
-    objective : {"latency", "weighted", "tardiness", "makespan", "reward"}
-        What all are judged by.
+    objective : {"latency", "weighted", "tardiness", "makespan", "reward", "p99", "ttft", "goodput"}
+        What all are judged by. By the last three, service objectives, the hindsight solve still
+        minimises the total latency; what is proved of them is `Service.bound`.
     time_limit : float
         Seconds for the solve.
     threads : int, optional
         Threads for the solver; its own choice if left out.
     seed : int
         For policies and solver.
+    limits : LatencyLimits, optional
+        Latency limits for the goodput.
     progress : callable, optional
         Called with the solver's progress.
 
@@ -243,7 +295,9 @@ def compare(
     >>> [result.policy for result in comparison.results], comparison.solution.status
     (['mc-sf', 'mc-benchmark'], 'optimal')
     """
-    require_objective(objective)
+    require_comparable(objective)
+    require_limits(objective, limits)
+    solved = "latency" if objective in SERVICE else objective
     rules = regime(model)
     rules.require(instance)
     everything = [*rules.registry.by_default, *rules.references]
@@ -256,11 +310,11 @@ def compare(
     solution: Solution[Any] = solve(
         instance,
         model=model,
-        objective=objective,
+        objective=solved,
         time_limit=time_limit,
         threads=threads,
         seed=seed,
-        warm_start=_best_schedule(instance, results, objective),
+        warm_start=_best_schedule(instance, results, solved),
         progress=progress,
     )
     return Comparison(
@@ -268,6 +322,7 @@ def compare(
         solution=solution,
         results=results,
         references=tuple(_reference(rules, str(name), instance) for name in asked),
+        service=service_of(instance, objective, solution, limits) if objective in SERVICE else None,
     )
 
 
@@ -343,6 +398,10 @@ def _reference(rules: OnlineRegime, name: str, instance: Instance) -> Reference:
     return Reference(
         name=name, verdict="mixes: a reference", completion=completion, seconds=seconds
     )
+
+
+def _gap(value: Exact, bound: Exact) -> float | None:
+    return float(abs(Fraction(bound) / Fraction(value) - 1)) if value else None
 
 
 def _ratio(value: Exact | None, reference: Exact | None) -> float | None:

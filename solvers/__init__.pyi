@@ -3,6 +3,8 @@ from .constrained import Constrained as Constrained
 from .exported import Exported as Exported
 from .exported import exported as exported
 from .extended import solve_extended as solve_extended
+from .first_tokens import first_token_bound as first_token_bound
+from .goodput import goodput_bound as goodput_bound
 from .highs import HighsResult as HighsResult
 from .highs import Status as Status
 from .highs import solve_model as solve_model

@@ -24,3 +24,32 @@ class Machines(NamedTuple):
 
     alone: FloatArray | IntArray
     works: Iterator[FloatArray]
+
+
+class FirstTokens(NamedTuple):
+    """What a regime needs of its GPU until the first token of each request, and from there on.
+
+    Attributes
+    ----------
+    alone : ndarray of int64, shape (n,)
+        A lower bound on the time to first token of each request.
+    decode : ndarray of int64, shape (n,)
+        A lower bound on the time from its first token to its completion.
+    works : iterator of ndarray of float64, shape (n,)
+        For each machine of speed 1 what it has worked on each request by its first token, as in
+        `Machines`.
+    most_between : int
+        Most requests that at once have their first token and are not complete; n where there is no
+        such limit.
+    shortest : int
+        Least time of a batch that emits a first token.
+    contiguous : bool
+        Whether `decode` is exact, in every schedule.
+    """
+
+    alone: IntArray
+    decode: IntArray
+    works: Iterator[FloatArray]
+    most_between: int
+    shortest: int
+    contiguous: bool

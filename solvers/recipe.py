@@ -21,7 +21,7 @@ from .best_so_far import BestSoFar
 from .blocks import Parts, fall_apart, solve_blocks
 from .certificates.proof import RecomputedProof
 from .extendable import Extendable
-from .machines import Machines
+from .machines import FirstTokens, Machines
 from .progress import Progress
 from .relaxation import Relaxation
 from .solution import Solution
@@ -113,6 +113,8 @@ class Recipe(Generic[ScheduleType]):
         a search that has a schedule, on one thread: what another regime's relaxation asks for.
     machines : callable, optional
         ``machines(instance)``: the machines of which its schedules are schedules.
+    first_tokens : callable, optional
+        ``first_tokens(instance)``: the same until first tokens.
     load : callable
         Runs the engine on an instance for a moment, so that its code is compiled, or loaded.
     compiled : callable
@@ -138,6 +140,7 @@ class Recipe(Generic[ScheduleType]):
     relaxations: tuple[Relaxation, ...] = ()
     bounds: Callable[[BestSoFar[ScheduleType], Limits], Iterator[Bound]] | None = None
     machines: Callable[[Instance], Machines] | None = None
+    first_tokens: Callable[[Instance], FirstTokens] | None = None
     load: Callable[[Instance], None] = _nothing
     compiled: Callable[[], bool] = _always
     compile: Callable[[Instance | None, Callable[[], None]], None] = _nothing

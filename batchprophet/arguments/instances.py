@@ -10,6 +10,7 @@ from ..models.errors import InputError
 from ..models.files.instance_file import read_instance
 from ..models.instance import Instance
 from ..models.regimes import REGIMES, regime
+from ..models.shown import suggestion
 from .outputs import PathLike
 
 
@@ -18,7 +19,10 @@ def require_model(model: str, *, both: bool = False) -> None:
     known = [*REGIMES, *(["both"] if both else [])]
     if model not in known:
         *first, last = map(repr, known)
-        raise InputError(f"model: expected {', '.join(first)} or {last}, found {model!r}")
+        raise InputError(
+            f"model: expected {', '.join(first)} or {last}, found {model!r}"
+            f"{suggestion(model, known)}"
+        )
 
 
 def require_seconds(time_limit: float) -> None:

@@ -33,7 +33,7 @@ def split_policies(texts: Sequence[str]) -> list[str]:
     Raises
     ------
     InputError
-        If a part is empty, or options come before any policy.
+        If a part is empty, policies are separated by blanks, or options come before any policy.
 
     Examples
     --------
@@ -46,6 +46,11 @@ def split_policies(texts: Sequence[str]) -> list[str]:
         for part in (each.strip() for each in text.split(",")):
             if not part:
                 raise InputError(f"policies: expected names between commas, found {text!r}")
+            if len(part.split()) > 1 and "=" not in part:
+                raise InputError(
+                    f"policies: expected commas between policies, found {part!r}; did you mean "
+                    f"{','.join(part.split())}?"
+                )
             before, equals, _ = part.partition("=")
             if not equals or ":" in before:
                 own.append(part)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ..models.errors import InputError
+from ..models.shown import suggestion
 
 #: Keys, with what they limit.
 MEANINGS = {"ttft": "to the first token", "tpot": "per output token"}
@@ -62,7 +63,7 @@ def parse_slo(text: str) -> Slo:
         if key not in MEANINGS or key in values or not 0 < value < math.inf:
             raise InputError(
                 "slo: expected ttft=T,tpot=T or one of them, numbers above 0 in milliseconds "
-                f"(rounds under the unit law), found {part.strip()!r}"
+                f"(rounds under the unit law), found {part.strip()!r}{suggestion(key, MEANINGS)}"
             )
         values[key] = value
     return Slo(**values)

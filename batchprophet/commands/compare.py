@@ -17,7 +17,16 @@ from ..arguments.policies import (
 )
 from ..models.errors import InputError
 from . import console
-from .options import Json, ModelOrBoth, Objective, OutFolder, Seed, Slo, Threads, TimeLimit
+from .options import (
+    ComparedObjective,
+    Json,
+    ModelOrBoth,
+    OutFolder,
+    Seed,
+    Slo,
+    Threads,
+    TimeLimit,
+)
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
@@ -53,7 +62,7 @@ def compare(
         ),
     ] = None,
     model: ModelOrBoth = "mixed",
-    objective: Objective = "latency",
+    objective: ComparedObjective = "latency",
     time_limit: TimeLimit = 60.0,
     threads: Threads = None,
     seed: Seed = 0,
@@ -62,6 +71,9 @@ def compare(
         str | None,
         typer.Option(metavar="FORMAT", help="Print only tables: latex, markdown or csv."),
     ] = None,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="One table over all instances, in place of theirs.")
+    ] = False,
     out: OutFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -97,19 +109,24 @@ def compare(
                 raise KeyboardInterrupt
     finally:  # also when interrupted
         if done:
-            _show_comparisons(done, out, as_json, table)
+            _show_comparisons(done, out, as_json, table, summary=summary)
 
 
 def _require(model: str, objective: str, slo: str | None, table: str | None, as_json: bool) -> None:
     """Refuse options that are unknown, or do not go together."""
     from ..arguments.instances import require_model
-    from ..models.objectives import require_objective
+    from ..models.service import require_comparable
     from ..report.formats import require_format
     from ..results.regimes import slo_of
 
     require_model(model, both=True)
     slo_of(slo, model)
-    require_objective(objective)
+    require_comparable(objective)
+    if objective == "goodput" and slo is None:
+        raise InputError(
+            "slo: expected latency limits (--slo ttft=T,tpot=T) with --objective goodput, found "
+            "none"
+        )
     if model == "both" and objective != "latency":
         raise InputError(f"objective: expected latency with --model both, found {objective!r}")
     if table is not None:
@@ -138,16 +155,24 @@ def _compare(instance: Instance, model: str, **options: Any) -> list[Compared]:
 
 
 def _show_comparisons(
-    done: Sequence[Compared], out: Path | None, as_json: bool, table: str | None = None
+    done: Sequence[Compared],
+    out: Path | None,
+    as_json: bool,
+    table: str | None = None,
+    *,
+    summary: bool = False,
 ) -> None:
     from ..report.formats import formatted
-    from ..results.compared import save_comparisons
+    from ..results.compared import comparisons_record, save_comparisons
 
     if out is not None:
         report = save_comparisons(done, out, origin=_origin())
         console.note(f"wrote {report}")
     if as_json:
-        console.print_json({"comparisons": [each.to_record() for each in done]})
+        console.print_json(comparisons_record(done))
+        return
+    if summary:
+        _show_summaries(done, table)
         return
     if table is not None:
         print(formatted(done, table), end="")
@@ -156,6 +181,21 @@ def _show_comparisons(
         if position:
             print()
         console.print_comparison(each.instance.name, [*each.columns()], each.rows())
+        print("\n".join(each.reading()))
+
+
+def _show_summaries(done: Sequence[Compared], table: str | None) -> None:
+    from ..report.formats import formatted_summaries
+    from ..results.summarised import summaries
+
+    found = summaries(done)
+    if table is not None:
+        print(formatted_summaries(found, table), end="")
+        return
+    for position, each in enumerate(found):
+        if position:
+            print()
+        console.print_comparison(each.name, [*each.columns()], each.rows())
         print("\n".join(each.reading()))
 
 

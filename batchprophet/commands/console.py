@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..report.table import Row
+    from ..results.summarised import PolicySummary
     from ..solvers.progress import Progress
 
 #: Width of a table that goes to a file or a pipe, where lines need not fold.
@@ -48,7 +49,9 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
-def print_comparison(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def print_comparison(
+    title: str, columns: Sequence[str], rows: Sequence[Row | PolicySummary]
+) -> None:
     """Print the comparison table: hindsight on top, set apart by a rule."""
     from rich.text import Text
 

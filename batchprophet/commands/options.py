@@ -51,6 +51,13 @@ BatchLimit = Annotated[
 Objective = Annotated[
     str, typer.Option(metavar="NAME", help="latency, weighted, tardiness, makespan or reward.")
 ]
+ComparedObjective = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="latency, weighted, makespan, reward, p99, ttft, or goodput (with --slo).",
+    ),
+]
 Formulation = Annotated[
     str,
     typer.Option(
@@ -76,7 +83,7 @@ Slo = Annotated[
     str | None,
     typer.Option(
         metavar="ttft=T,tpot=T",
-        help="Latency limits in ms, for the goodput.",
+        help="Latency limits for the goodput, in ms (rounds or slots under laws without seconds).",
     ),
 ]
 Format = Annotated[str, typer.Option("--format", metavar="NAME", help="auto, or a format's name.")]

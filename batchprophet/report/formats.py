@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..models.csv_text import escape, write_csv
 from ..models.errors import InputError
-from ..models.shown import alternatives
+from ..models.files.writing import json_number
+from ..models.shown import alternatives, suggestion
 
 if TYPE_CHECKING:
     from ..results.compared import Compared
+    from ..results.summarised import Summarised
     from .table import Row
 
 #: What a table can be written as.
@@ -40,7 +42,9 @@ def require_format(name: str) -> None:
         As said.
     """
     if name not in FORMATS:
-        raise InputError(f"table: expected {alternatives(FORMATS)}, found {name!r}")
+        raise InputError(
+            f"table: expected {alternatives(FORMATS)}, found {name!r}{suggestion(name, FORMATS)}"
+        )
 
 
 def formatted(comparisons: Sequence[Compared], form: str) -> str:
@@ -82,6 +86,31 @@ def formatted(comparisons: Sequence[Compared], form: str) -> str:
     )
 
 
+def formatted_summaries(summaries: Sequence[Summarised], form: str) -> str:
+    """Return summaries of comparisons as one text, as `formatted` does comparisons.
+
+    Parameters
+    ----------
+    summaries : sequence of Summarised
+        At least one.
+    form : {"latex", "markdown", "csv"}
+        CSV has one table of all.
+
+    Raises
+    ------
+    InputError
+        If there is no such format.
+    """
+    require_format(form)
+    if form == "csv":
+        return _csv_of([record for each in summaries for record in each.records()])
+    write = _latex if form == "latex" else _markdown
+    return "\n".join(
+        write(each.name, [*each.columns()], [row.cells() for row in each.rows()])
+        for each in summaries
+    )
+
+
 def comparison_records(rows: Sequence[Row], *, instance: str, model: str) -> list[dict[str, Any]]:
     """Return one record a schedule, with all of its figures in the batch-time law's unit.
 
@@ -95,8 +124,9 @@ def comparison_records(rows: Sequence[Row], *, instance: str, model: str) -> lis
     Returns
     -------
     list of dict
-        Names instance, model, policy, verdict, ratio_to_best, ratio_to_bound, seconds, goodput
-        where limits are given, and the figures, which a policy that does not finish has not.
+        Names instance, model, policy, verdict, objective, value, ratio_to_best, ratio_to_bound,
+        seconds, goodput where limits are given, and the figures, which a policy that does not
+        finish has not.
     """
     made: list[dict[str, Any]] = []
     for row in rows:
@@ -105,6 +135,8 @@ def comparison_records(rows: Sequence[Row], *, instance: str, model: str) -> lis
             "model": model,
             "policy": row.policy,
             "verdict": row.verdict,
+            "objective": row.objective,
+            "value": json_number(row.exact),
             "ratio_to_best": row.ratio_to_best,
             "ratio_to_bound": row.ratio_to_bound,
             "seconds": row.seconds,
@@ -134,6 +166,10 @@ def _csv(comparisons: Sequence[Compared]) -> str:
             each.rows(), instance=each.instance.name, model=each.comparison.model
         )
     ]
+    return _csv_of(records)
+
+
+def _csv_of(records: Sequence[Mapping[str, Any]]) -> str:
     names = names_in(records)
     rows = [[_cell(record.get(name)) for name in names] for record in records]
     return write_csv([names, *rows])

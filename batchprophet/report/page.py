@@ -84,7 +84,12 @@ def render(compared: Sequence[Compared], origin: Origin) -> str:
     """
     sections = [_section(position, each) for position, each in enumerate(compared, start=1)]
     return filled(
-        __package__, "report.html", title=_title(compared), origin=origin, sections=sections
+        __package__,
+        "report.html",
+        title=_title(compared),
+        origin=origin,
+        sections=sections,
+        summaries=_summaries(compared),
     )
 
 
@@ -94,6 +99,22 @@ def _title(compared: Sequence[Compared]) -> str:
     if any(each.price is not None for each in compared):
         return "Hindsight and online policies, separate and mixed batching"
     return f"Hindsight and online policies on {len(compared)} instances"
+
+
+def _summaries(compared: Sequence[Compared]) -> list[dict[str, Any]]:
+    """Return a table for each regime that has several instances."""
+    from ..results.summarised import summaries
+
+    return [
+        {
+            "name": each.name,
+            "columns": each.columns(),
+            "reading": each.reading(),
+            "rows": [row.cells() for row in each.rows()],
+        }
+        for each in summaries(compared)
+        if len(each.compared) > 1
+    ]
 
 
 def _section(position: int, compared: Compared) -> dict[str, Any]:
@@ -114,6 +135,7 @@ def _section(position: int, compared: Compared) -> dict[str, Any]:
         "words": DRAWINGS[comparison.model],
         "evictions": any(hasattr(row.metrics, "evictions") for row in rows),
         "references": bool(comparison.references),
+        "maximised": comparison.maximised,
         "rows": [
             {"cells": row.cells(), "finished": row.metrics is not None, "top": i == 0}
             for i, row in enumerate(rows)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..models.batch_time import AffineTime, ConstantTime, UnitTime
 from ..models.figures import Figures
-from ..models.objectives import MAXIMISED
 from ..models.regime import Shown
 from ..models.regimes import regime
 from .table import HINDSIGHT, JUDGED, Row, number_text, percent, ratio_down, ratio_text, ratio_up
@@ -57,7 +57,7 @@ def reading(comparison: Comparison) -> list[str]:
     Nothing is claimed that is not proved: where the optimum is not known, ratios are intervals.
     """
     finished = [result for result in comparison.results if result.metrics is not None]
-    best_first = -1 if comparison.solution.objective_name in MAXIMISED else 1
+    best_first = -1 if comparison.maximised else 1
     finished.sort(key=lambda result: best_first * (comparison.ratio_to_best(result) or 0.0))
     sentences = [_proof(comparison)]
     ratios = [_ratio(comparison, result) for result in finished]
@@ -70,9 +70,11 @@ def reading(comparison: Comparison) -> list[str]:
     sentences += [
         f"{result.policy} {result.verdict}." for result in comparison.results if not result.metrics
     ]
-    name = JUDGED[comparison.solution.objective_name][0]
+    name = _phrase(comparison)
     for reference in comparison.references:
         value, best = number_text(comparison.value(reference)), comparison.ratio_to_best(reference)
+        if comparison.value(reference) is None:
+            continue
         sentences.append(
             f"{reference.name} is a reference, since its batches mix prompt and token jobs: {name} "
             f"{value}, {ratio_text(best)} times the best schedule known."
@@ -111,7 +113,7 @@ def changes_reading(changes: Mapping[str, Sequence[Counterfactual]]) -> list[str
     ]
 
 
-def tail_reading(bound: float | None, rows: Sequence[Row]) -> list[str]:
+def tail_reading(bound: float | None, rows: Sequence[Row], *, judged: bool = False) -> list[str]:
     """Return how long the longest waits are, and have to be, as a sentence.
 
     Parameters
@@ -120,6 +122,8 @@ def tail_reading(bound: float | None, rows: Sequence[Row]) -> list[str]:
         Lower bound on the 99th percentile of latency, in the instance's time unit.
     rows : sequence of Row
         The table; references, which break the regime's rules, are left out.
+    judged : bool
+        Whether the schedules are judged by it, so that the bound has been told.
     """
     kept = [(row.metrics.p99_latency, row) for row in rows if isinstance(row.metrics, Figures)]
     if bound is None or len(kept) < 2:
@@ -128,6 +132,8 @@ def tail_reading(bound: float | None, rows: Sequence[Row]) -> list[str]:
     per, unit = row.shown.per, row.shown.unit
     low = math.floor(10 * bound / per) / 10
     most = f", at most {ratio_up(least / bound)} times the least possible" if bound else ""
+    if judged:
+        return _who_pays(least, rows)
     return [
         f"No schedule has a 99th percentile of latency below {low:,.1f} {unit}; the least here is "
         f"{least / per:,.1f}, of {row.policy}{most}.",
@@ -228,26 +234,74 @@ def _time(length: int, unit: str) -> str:
 
 
 def _proof(comparison: Comparison) -> str:
+    if comparison.service is not None:
+        return _service_proof(comparison)
     solution = comparison.solution
-    maximised = solution.objective_name in MAXIMISED
     name = JUDGED[solution.objective_name][0]
-    shown = Shown("") if maximised else regime(comparison.model).shown_in(comparison.instance)
+    shown = _shown(comparison)
     unit = f" {shown.unit}" if shown.unit else ""
     value = _value(shown, solution.objective)
     if solution.status == "optimal":
-        beyond = "above" if maximised else "below"
+        beyond = "above" if comparison.maximised else "below"
         return f"The optimum is proved: no schedule has a {name} {beyond} {value}{unit}."
     if solution.bound is None or solution.gap is None:
         return (
             f"The best schedule found has a {name} of {value}{unit}; no "
-            f"{'upper' if maximised else 'lower'} bound on the optimum is known."
+            f"{'upper' if comparison.maximised else 'lower'} bound on the optimum is known."
         )
     ends = [_value(shown, solution.bound), value]
-    low, high = reversed(ends) if maximised else ends
+    low, high = reversed(ends) if comparison.maximised else ends
     return (
         f"The optimum is not known exactly: it lies between {low} and {high}{unit} of {name} "
         f"(gap {percent(solution.gap)})."
     )
+
+
+#: Service objectives in sentences.
+SERVICE_PHRASES = {
+    "p99": "99th percentile of latency",
+    "ttft": "mean time to first token",
+    "goodput": "number of requests within the limits",
+}
+
+
+def _service_proof(comparison: Comparison) -> str:
+    """What is proved of a service objective: the best schedule known is any of the table."""
+    name, shown = SERVICE_PHRASES[comparison.objective_name], _shown(comparison)
+    unit = f" {shown.unit}" if shown.unit else ""
+    best, bound = comparison.best_known, comparison.bound
+    if bound is None or comparison.proved:
+        beyond = "above" if comparison.maximised else "below"
+        value = _rounded(shown, best, 1 if comparison.maximised else -1)
+        found = f"The optimum is proved: no schedule has a {name} {beyond} {value}{unit}."
+    else:
+        low, high = sorted((Fraction(best), Fraction(bound)))
+        gap = "" if comparison.gap is None else f" (gap {percent(comparison.gap)})"
+        found = (
+            f"The least {name} is not known exactly: it lies between {_rounded(shown, low, -1)} "
+            f"and {_rounded(shown, high, 1)}{unit}{gap}."
+        )
+        found = found.replace("The least", "The largest") if comparison.maximised else found
+    if comparison.service is not None and comparison.service.solved:
+        return found
+    return (
+        f"{found} The best schedule known is that of {comparison.best_known_by}; the hindsight "
+        "schedule is made for the least total latency."
+    )
+
+
+def _shown(comparison: Comparison) -> Shown:
+    """The unit of what is judged."""
+    if comparison.maximised:
+        return Shown("")
+    return regime(comparison.model).shown_in(comparison.instance)
+
+
+def _rounded(shown: Shown, value: Exact, direction: int) -> str:
+    """Return a value with at most two decimals, rounded down, up or to the nearest."""
+    hundredths = Fraction(value) * 100 / shown.per
+    whole = (round, math.ceil, math.floor)[direction](hundredths)
+    return f"{whole / 100:,.2f}".removesuffix("00").removesuffix(".")
 
 
 def _value(shown: Shown, value: Exact) -> str:
@@ -257,10 +311,10 @@ def _value(shown: Shown, value: Exact) -> str:
 def _ratio(comparison: Comparison, result: PolicyResult) -> str:
     """Say how far a policy that finishes is from the optimum, as far as it is proved."""
     best, bound = comparison.ratio_to_best(result), comparison.ratio_to_bound(result)
-    name = JUDGED[comparison.solution.objective_name][0]
+    name = _phrase(comparison)
     if best is None:
         return f"without a ratio, since the best {name} known is 0"
-    if comparison.solution.status == "optimal":
+    if comparison.proved if comparison.service else comparison.solution.status == "optimal":
         if best == 1:
             return "with an optimal schedule"
         return f"at {ratio_text(best)} times the optimal {name}"
@@ -271,6 +325,12 @@ def _ratio(comparison: Comparison, result: PolicyResult) -> str:
         )
     low, high = sorted((best, bound))
     return f"certified to be between {ratio_down(low)} and {ratio_up(high)} times optimal"
+
+
+def _phrase(comparison: Comparison) -> str:
+    """Return what is judged, in a sentence."""
+    name = comparison.objective_name
+    return SERVICE_PHRASES.get(name) or JUDGED[name][0]
 
 
 def _spread(values: IntArray) -> str:

@@ -14,6 +14,7 @@ from ..models.figures import Figures
 from ..models.files.writing import json_number
 from ..models.objectives import MAXIMISED
 from ..models.regimes import regime, regime_of
+from ..models.service import is_maximised
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
@@ -36,6 +37,9 @@ JUDGED: Mapping[str, tuple[str, str]] = {
     ),
     "makespan": ("makespan", "completion of the last request, in the instance's time unit"),
     "reward": ("reward", "sum of the rewards of what is done in time"),
+    "p99": ("p99 latency", "99th percentile of latency, interpolated linearly"),
+    "ttft": ("mean ttft", "mean time to first token"),
+    "goodput": ("requests within limits", "number of requests that keep their latency limits"),
 }
 
 
@@ -57,7 +61,7 @@ def columns(limits: str | None = None, objective: str = "latency") -> Mapping[st
     judged, meaning = JUDGED[objective]
     bound, ratio = (
         ("upper", "the true share of the optimum is at least this")
-        if objective in MAXIMISED
+        if is_maximised(objective)
         else ("lower", "the true ratio to the optimum is at most this")
     )
     made = {
@@ -66,6 +70,8 @@ def columns(limits: str | None = None, objective: str = "latency") -> Mapping[st
         "mean": "mean latency",
         "p99": "99th percentile of latency",
     }
+    if objective == "p99":
+        del made["p99"]  # it is what they are judged by
     if limits is not None:
         made["goodput"] = f"share of the requests within {limits}"
     return made | {
@@ -101,6 +107,8 @@ class Row:
         Its figures; None where there are none, and `verdict` says why.
     value : str
         What it is judged by, by default the total latency, as text.
+    exact : int, Fraction or None
+        The same as a number, times in the batch-time law's unit.
     ratio_to_best, ratio_to_bound : float or None
         That value over that of the best known schedule, and over the bound.
     seconds : float
@@ -114,6 +122,8 @@ class Row:
         Requests within latency limits, where limits are given.
     limited : bool
         Whether the table has a column for it.
+    objective : str
+        What it is judged by.
     """
 
     policy: str
@@ -126,19 +136,27 @@ class Row:
     shown: Shown
     goodput: Goodput | None = None
     limited: bool = False
+    exact: Exact | None = None
+    objective: str = "latency"
 
     def cells(self) -> tuple[str, ...]:
         """Return the cells as text, one per entry of `columns`."""
         goodput = ("" if self.goodput is None else f"{self.goodput.share:.1%}",) * self.limited
         if self.metrics is None:
             verdict = self.verdict.partition(":")[0]
-            return (self.policy, verdict, "", "", *goodput, "", "", seconds_text(self.seconds))
+            blank = ("",) * (1 if self.objective == "p99" else 2)
+            return (self.policy, verdict, *blank, *goodput, "", "", seconds_text(self.seconds))
+        tail = (
+            ()
+            if self.objective == "p99"
+            else (f"{self.metrics.p99_latency / self.shown.per:,.1f}",)
+        )
         named = f"{self.policy} ({self.verdict})" if self.verdict else self.policy
         return (
             named,
             self.value,
             f"{self.metrics.mean_latency / self.shown.per:,.2f}",
-            f"{self.metrics.p99_latency / self.shown.per:,.1f}",
+            *tail,
             *goodput,
             ratio_text(self.ratio_to_best),
             ratio_text(self.ratio_to_bound),
@@ -153,7 +171,7 @@ def rows(comparison: Comparison) -> list[Row]:
     references, which break the regime's rules, last.
     """
     finished = [result for result in comparison.results if result.metrics is not None]
-    best_first = -1 if comparison.solution.objective_name in MAXIMISED else 1
+    best_first = -1 if comparison.maximised else 1
     finished.sort(key=lambda result: best_first * (comparison.value(result) or 0))
     others = [result for result in comparison.results if result.metrics is None]
     return [
@@ -190,16 +208,22 @@ def record(comparison: Comparison) -> dict[str, Any]:
         "model": comparison.model,
         "time_unit": comparison.instance.gpu.batch_time.time_unit,
         "requests": comparison.instance.n,
+        "objective": comparison.objective_name,
         "hindsight": {
-            "objective": json_number(solution.objective),
-            "lower_bound": json_number(solution.lower_bound),
-            "status": solution.status,
-            "gap": solution.gap,
+            "objective": json_number(comparison.hindsight_value),
+            "lower_bound": json_number(
+                comparison.hindsight_value if comparison.maximised else comparison.bound
+            ),
+            **({"upper_bound": json_number(comparison.bound)} if comparison.maximised else {}),
+            "status": "optimal" if comparison.hindsight_value == comparison.bound else "feasible",
+            "gap": comparison.hindsight_gap,
             "method": solution.method,
+            **({} if comparison.service is None else {"solved_for": _solved_record(solution)}),
             **_row_record(top),
         },
         "best_known": json_number(comparison.best_known),
         "best_known_by": comparison.best_known_by,
+        "best_known_status": "optimal" if comparison.proved else "feasible",
         "policies": [
             {
                 "policy": row.policy,
@@ -209,6 +233,17 @@ def record(comparison: Comparison) -> dict[str, Any]:
             }
             for row in policies
         ],
+    }
+
+
+def _solved_record(solution: Solution[Any]) -> dict[str, Any]:
+    """What the hindsight solve minimised, where the schedules are judged by something else."""
+    return {
+        "objective_name": solution.objective_name,
+        "objective": json_number(solution.objective),
+        "lower_bound": json_number(solution.lower_bound),
+        "status": solution.status,
+        "gap": solution.gap,
     }
 
 
@@ -289,7 +324,9 @@ def _value_text(comparison: Comparison, value: Exact | None) -> str:
     shown = _shown_in(comparison)
     if value is None:
         return ""
-    if shown.per == 1 or comparison.solution.objective_name in MAXIMISED:
+    if comparison.service is not None and not comparison.maximised:
+        return f"{float(value) / shown.per:,.2f}"
+    if shown.per == 1 or comparison.maximised:
         return number_text(value)
     return shown.text(value)
 
@@ -297,16 +334,30 @@ def _value_text(comparison: Comparison, value: Exact | None) -> str:
 def _hindsight_row(comparison: Comparison) -> Row:
     solution = comparison.solution
     metrics = measure_any(comparison.instance, solution.schedule)
+    value = comparison.hindsight_value
     return Row(
         policy=HINDSIGHT,
         metrics=metrics,
-        value=_value_text(comparison, solution.objective),
-        ratio_to_best=_ratio(solution.objective, comparison.best_known),
-        ratio_to_bound=_ratio(solution.objective, comparison.bound),
+        value=_value_text(comparison, value),
+        exact=value,
+        objective=comparison.objective_name,
+        ratio_to_best=_ratio(value, comparison.best_known),
+        ratio_to_bound=_ratio(value, comparison.bound),
         seconds=solution.seconds,
-        verdict=hindsight_verdict(solution),
+        verdict=_hindsight_verdict(comparison),
         shown=_shown_in(comparison),
     )
+
+
+def _hindsight_verdict(comparison: Comparison) -> str:
+    """How good the hindsight schedule is, or what it was made for if that is something else."""
+    service = comparison.service
+    if service is None:
+        return hindsight_verdict(comparison.solution)
+    if comparison.hindsight_value == comparison.bound:
+        return "optimal"
+    gap = comparison.hindsight_gap
+    return f"gap {percent(gap)}" if service.solved and gap is not None else "for latency"
 
 
 def _policy_row(comparison: Comparison, result: PolicyResult) -> Row:
@@ -314,6 +365,8 @@ def _policy_row(comparison: Comparison, result: PolicyResult) -> Row:
         policy=result.policy,
         metrics=result.metrics,
         value=_value_text(comparison, comparison.value(result)),
+        exact=comparison.value(result),
+        objective=comparison.objective_name,
         ratio_to_best=comparison.ratio_to_best(result),
         ratio_to_bound=comparison.ratio_to_bound(result),
         seconds=result.seconds,
@@ -334,6 +387,8 @@ def _reference_row(comparison: Comparison, reference: Reference) -> Row:
         policy=reference.name,
         metrics=metrics,
         value=_value_text(comparison, comparison.value(reference)),
+        exact=comparison.value(reference),
+        objective=comparison.objective_name,
         ratio_to_best=comparison.ratio_to_best(reference),
         ratio_to_bound=comparison.ratio_to_bound(reference),
         seconds=reference.seconds,
@@ -356,6 +411,7 @@ def _ratio(value: Exact, reference: Exact | None) -> float | None:
 
 def _row_record(row: Row) -> dict[str, Any]:
     return {
+        "value": json_number(row.exact),
         "ratio_to_best": row.ratio_to_best,
         "ratio_to_bound": row.ratio_to_bound,
         "seconds": row.seconds,

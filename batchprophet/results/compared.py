@@ -27,7 +27,8 @@ from ..report.sentences import (
 )
 from ..solvers.solution import Solution
 from .classes import ClassLatency, by_class
-from .regimes import goodput_of, speed_gap
+from .goodput import Goodput, goodput_of, limit_unit
+from .regimes import speed_gap
 from .scheduled import PathLike
 from .shown import Shown
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from ..online.evaluation import Comparison
     from ..online.separate.price import Price
     from ..report.page import Origin
-    from .goodput import Goodput
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -90,20 +90,20 @@ class Compared(Shown):
 
     def columns(self) -> Mapping[str, str]:
         """Return the headings of the table, with what each figure means."""
-        limits = None if self.slo is None else self.slo.text(self._unit)
-        return tables.columns(limits, self.solution.objective_name)
-
-    @property
-    def _unit(self) -> str:
-        return regime(self.comparison.model).shown_in(self.instance).unit
+        limits = None if self.slo is None else self.slo.text(limit_unit(self.instance).unit)
+        return tables.columns(limits, self.comparison.objective_name)
 
     def goodputs(self) -> dict[str, Goodput]:
-        """Return the goodput of every schedule by name; empty without limits."""
-        found = {
+        """Return the goodput of every schedule by name.
+
+        Empty without limits, and where requests are rejected.
+        """
+        if self.slo is None or self.solution.objective_name in MAXIMISED:
+            return {}
+        return {
             name: goodput_of(self.instance, schedule, self.slo)
             for name, schedule in self.schedules().items()
         }
-        return {name: each for name, each in found.items() if each is not None}
 
     def classes(self) -> dict[str, list[ClassLatency]]:
         """Return the latencies by class of every schedule by name, the worst class first.
@@ -152,7 +152,9 @@ class Compared(Shown):
         return [
             *([] if self.price is None else price_reading(self.price)),
             *reading(self.comparison),
-            *tail_reading(self.tail_bound, self.rows()),
+            *tail_reading(
+                self.tail_bound, self.rows(), judged=self.comparison.objective_name == "p99"
+            ),
             *class_reading(self.classes(), regime(self.comparison.model).shown_in(self.instance)),
             *speed_reading(self.speed_equivalent_gap),
             *changes_reading(self.changes),
@@ -285,9 +287,9 @@ def save_comparisons(
     compared : sequence of Compared
         At least one.
     folder : path-like
-        Made if it does not exist. It gets ``report.html``, ``comparison.json`` (the tables) and,
-        for each instance, ``instance.json`` and ``solution.json``, numbered from 1 where there
-        are several.
+        Made if it does not exist. It gets ``report.html``, ``comparison.json`` (the tables; of
+        several instances their summary, too) and, for each instance, ``instance.json`` and
+        ``solution.json``, numbered from 1 where there are several.
     origin : Origin, optional
         What made the report; this version, today and "Python" by default.
 
@@ -305,9 +307,19 @@ def save_comparisons(
     for each, number in zip(compared, _numbers(len(compared)), strict=True):
         write_instance(each.instance, target / f"instance{number}.json")
         write_json(each.solution.to_record(), target / f"solution{number}.json")
-    write_json({"comparisons": [each.to_record() for each in compared]}, target / "comparison.json")
+    write_json(comparisons_record(compared), target / "comparison.json")
     write_atomically(target / "report.html", page.encode())
     return target / "report.html"
+
+
+def comparisons_record(compared: Sequence[Compared]) -> dict[str, Any]:
+    """Return comparisons as one object, with a summary for each regime where they are several."""
+    from .summarised import summaries
+
+    record: dict[str, Any] = {"comparisons": [each.to_record() for each in compared]}
+    if len({each.comparison.model for each in compared}) < len(compared):
+        record["summaries"] = [each.to_record() for each in summaries(compared)]
+    return record
 
 
 def comparison_files(count: int) -> list[str]:

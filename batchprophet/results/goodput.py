@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..arguments.slo import Slo
-from ..models.continuous.metrics import goodput
+from ..models.latency_limits import LatencyLimits, within_limits
+from ..models.regime import Shown
 from ..models.regimes import regime_of
 
 if TYPE_CHECKING:
-    from ..models.continuous.schedule import ContinuousSchedule
     from ..models.instance import Instance
+    from ..models.regime import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,22 +25,25 @@ class Goodput:
     slo : Slo
         The limits.
     unit : str
-        Their unit: "ms" or "rounds".
+        Their unit: "ms", "rounds" or "slots".
     share : float
         Share of the requests that keep them.
     rate : float
-        As many requests per second (per round under the unit law), from the first arrival to the
-        makespan.
+        As many requests per second (per round or slot under laws without seconds), from the first
+        arrival to the makespan.
+    requests : int
+        How many they are.
     """
 
     slo: Slo
     unit: str
     share: float
     rate: float
+    requests: int
 
     def text(self) -> str:
         """Return the goodput in words."""
-        per = "s" if self.unit == "ms" else "round"
+        per = "s" if self.unit == "ms" else self.unit.removesuffix("s")
         return (
             f"{self.share:.1%} of the requests within {self.slo.text(self.unit)} "
             f"({self.rate:,.3f}/{per})"
@@ -49,11 +53,37 @@ class Goodput:
         """Return the goodput as it stands in JSON; null for no limit."""
         limits = {key: getattr(self.slo, key) for key in ("ttft", "tpot")}
         given = {key: value if value < math.inf else None for key, value in limits.items()}
-        return given | {"unit": self.unit, "share": self.share, "requests_per_unit": self.rate}
+        figures = {"share": self.share, "requests_per_unit": self.rate, "requests": self.requests}
+        return given | {"unit": self.unit} | figures
 
 
-def goodput_of(instance: Instance, schedule: ContinuousSchedule, slo: Slo) -> Goodput:
-    """Return the goodput of a schedule that serves all requests.
+def limit_unit(instance: Instance) -> Shown:
+    """Return the unit of latency limits: milliseconds under an affine law, else the law's own."""
+    unit = instance.gpu.batch_time.time_unit
+    return Shown("ms", 1000) if unit == "microsecond" else Shown(f"{unit}s")
+
+
+def limits_of(instance: Instance, slo: Slo) -> LatencyLimits:
+    """Return latency limits in the batch-time law's unit.
+
+    Examples
+    --------
+    >>> from batchprophet.models.batch_time import AffineTime
+    >>> from batchprophet.models.instance import Gpu, Instance
+    >>> gpu = Gpu(kv_capacity=9, batch_time=AffineTime(c0=9, c1=0, c2=0, c3=0))
+    >>> instance = Instance(gpu=gpu, arrival=[0], prompt=[3], output=[1])
+    >>> limits_of(instance, Slo(ttft=500))
+    LatencyLimits(ttft=500000, tpot=inf)
+    """
+    per = limit_unit(instance).per
+    return LatencyLimits(ttft=slo.ttft * per, tpot=slo.tpot * per)
+
+
+def goodput_of(instance: Instance, schedule: Schedule, slo: Slo) -> Goodput:
+    """Return the goodput of a schedule of any regime that serves all requests.
+
+    The first token is there when the prompt has been read: under mixed batching a round after the
+    start of the run that is not evicted.
 
     Examples
     --------
@@ -65,8 +95,14 @@ def goodput_of(instance: Instance, schedule: ContinuousSchedule, slo: Slo) -> Go
     >>> goodput_of(instance, schedule, Slo(ttft=1)).text()
     '50.0% of the requests within 1 rounds to the first token (0.500/round)'
     """
-    shown = regime_of(schedule).shown_in(instance)
-    share = goodput(instance, schedule, ttft=slo.ttft * shown.per, tpot=slo.tpot * shown.per)
-    span = int(schedule.completion(instance).max()) - int(instance.arrival.min())
-    seconds = span / 10**6 if shown.unit == "ms" else float(span)
-    return Goodput(slo=slo, unit=shown.unit, share=share, rate=share * instance.n / seconds)
+    times = regime_of(schedule).service_times(instance, schedule)
+    good = int(within_limits(instance, times, limits_of(instance, slo)).sum())
+    span = int(times.completion.max()) - int(instance.arrival.min())
+    unit = limit_unit(instance).unit
+    return Goodput(
+        slo=slo,
+        unit=unit,
+        share=good / instance.n,
+        rate=good / (span / 10**6 if unit == "ms" else span),
+        requests=good,
+    )

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from ..arguments.slo import Slo
     from ..models.instance import Instance
     from ..online.continuous.counterfactuals import Counterfactual
-    from .goodput import Goodput
 
 #: Output tokens up to which policies are played again on other GPUs.
 MOST_TOKENS = 2 * 10**6
@@ -28,8 +27,6 @@ class More:
     speed_gap : callable
         ``speed_gap(instance, schedule, bound)``: by how much a faster GPU closes the gap, as
         1/f − 1; None where no speed does.
-    goodput : callable
-        ``goodput(instance, schedule, slo)``.
     counterfactuals : callable
         ``counterfactuals(instance, policy, seed)``: the policy on GPUs with one thing changed.
     played_again : str
@@ -37,7 +34,6 @@ class More:
     """
 
     speed_gap: Callable[[Instance, Any, float], float | None]
-    goodput: Callable[[Instance, Any, Slo], Goodput]
     counterfactuals: Callable[[Instance, str, int], list[Counterfactual]]
     played_again: str
 
@@ -46,12 +42,6 @@ def _speed_gap(instance: Instance, schedule: Any, bound: float) -> float | None:
     from ..solvers.continuous.speed_gap import speed_equivalent_gap
 
     return speed_equivalent_gap(instance, schedule, bound)
-
-
-def _goodput(instance: Instance, schedule: Any, slo: Slo) -> Goodput:
-    from .goodput import goodput_of
-
-    return goodput_of(instance, schedule, slo)
 
 
 def _counterfactuals(instance: Instance, policy: str, seed: int) -> list[Counterfactual]:
@@ -65,7 +55,6 @@ MORE: Mapping[str, More] = MappingProxyType(
     {
         "continuous": More(
             speed_gap=_speed_gap,
-            goodput=_goodput,
             counterfactuals=_counterfactuals,
             played_again="vllm",
         )
@@ -87,25 +76,20 @@ def speed_gap(instance: Instance, solution: Any) -> float | None:
 
 
 def slo_of(text: str | None, model: str) -> Slo | None:
-    """Parse latency limits, which only some regimes take.
+    """Parse latency limits, which only one regime at a time takes.
 
     Raises
     ------
     InputError
-        If they cannot be parsed, or the regime takes none.
+        If they cannot be parsed, or two regimes are compared.
     """
     from ..arguments.slo import parse_slo
 
     if text is None:
         return None
-    if model not in MORE:
-        raise InputError(f"slo: takes --model {' or '.join(MORE)}, found {model!r}")
+    if model == "both":
+        raise InputError("slo: expected one regime, found --model both")
     return parse_slo(text)
-
-
-def goodput_of(instance: Instance, schedule: Any, slo: Slo | None) -> Goodput | None:
-    """Return the goodput of a schedule under limits; None without limits."""
-    return None if slo is None else MORE[schedule.model].goodput(instance, schedule, slo)
 
 
 def counterfactuals(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..batch_time import AffineTime
 from ..figures import Figures, ServiceTimes, latency_figures
 from ..instance import Instance
+from ..latency_limits import LatencyLimits, within_limits
 from .schedule import ContinuousSchedule
 from .timeline import Timeline
 
@@ -222,11 +223,8 @@ def goodput(
     >>> goodput(instance, schedule, ttft=1)
     0.5
     """
-    time = schedule.timeline(instance)
-    good = time.first_token - instance.arrival <= ttft
-    many = instance.output >= 2
-    good[many] &= time_per_output_token(instance, time) <= tpot
-    return float(good.mean())
+    limits = LatencyLimits(ttft=ttft, tpot=tpot)
+    return float(within_limits(instance, service_times(instance, schedule), limits).mean())
 
 
 def _token_time(time: Timeline) -> float:

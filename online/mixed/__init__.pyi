@@ -3,6 +3,7 @@ from .decision import Decision as Decision
 from .non_clairvoyant import NonClairvoyantOptimum as NonClairvoyantOptimum
 from .observation import Observation as Observation
 from .observation import RequestView as RequestView
+from .plan import Plan as Plan
 from .policy import REGISTRY as REGISTRY
 from .policy import Policy as Policy
 from .policy import built_in_policies as built_in_policies

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..view import View
+from .plan import NextRound, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,44 +29,6 @@ class RequestView(View):
         """KV tokens held in round `t`, ``s + (t − start)``, of a running request."""
         assert self.start is not None
         return self.prompt + t - self.start
-
-
-@dataclass(slots=True)
-class NextRound:
-    """Requests and tokens of a round while it is filled, under the limits that it has.
-
-    What starts now is alone in being counted by its prompt, and in the next round only: a later
-    round has no more requests and no more tokens, unless others start.
-
-    Attributes
-    ----------
-    most_requests, most_tokens : int or None
-        B and C; None for no limit.
-    requests, tokens : int
-        What is in it.
-
-    Examples
-    --------
-    >>> filled = NextRound(most_requests=2, most_tokens=4)
-    >>> filled.add(3), filled.takes(2), filled.takes(1)
-    (None, False, True)
-    """
-
-    most_requests: int | None = None
-    most_tokens: int | None = None
-    requests: int = 0
-    tokens: int = 0
-
-    def takes(self, tokens: int) -> bool:
-        """Say whether one more job fits: the prompt of a start, or 1 of what runs on."""
-        return (self.most_requests is None or self.requests < self.most_requests) and (
-            self.most_tokens is None or self.tokens + tokens <= self.most_tokens
-        )
-
-    def add(self, tokens: int) -> None:
-        """Put a job in."""
-        self.requests += 1
-        self.tokens += tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +95,14 @@ class Observation:
     def overflows(self) -> bool:
         """Whether round t + 1 would exceed the capacity: then the policy must evict."""
         return self.kv_next_round > self.kv_capacity
+
+    def plan(self) -> Plan:
+        """Return the planned runs of what runs, for the future check of what may start.
+
+        It needs lengths: every running request is planned until its `planned` length.
+
+        See Also
+        --------
+        Plan.start : Plan one more request if it fits.
+        """
+        return Plan(self.kv_capacity, self.time, self.running, into=self.next_round)

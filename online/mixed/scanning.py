@@ -28,7 +28,8 @@ from ..lengths import PLANNING_KINDS, Told, require_lengths
 from ..options import require_truth
 from .attained import tokens_now
 from .decision import Decision
-from .observation import NextRound, Observation, RequestView
+from .observation import Observation, RequestView
+from .plan import Plan
 
 #: A number, or one per request.
 Numbers = TypeVar("Numbers", int, IntArray)
@@ -95,84 +96,14 @@ class ScanningPolicy(ABC):
         return list_schedule(instance, rank, skip=self.skip, planned=told.high)
 
 
-class Plan:
-    """Planned runs from round boundary `t` on: ``(KV tokens at t, planned completion)`` each.
-
-    Parameters
-    ----------
-    kv_capacity : int
-        M, in tokens.
-    t : int
-        The round boundary.
-    running : iterable of RequestView, optional
-        What runs on.
-    into : NextRound, optional
-        The next round with what runs on in it; by default one without limits. What is added goes
-        into it.
-
-    Examples
-    --------
-    >>> plan = Plan(kv_capacity=9, t=0)
-    >>> plan.add(prompt=3, planned=4)
-    >>> plan.fits(prompt=1, planned=2), plan.fits(prompt=1, planned=4)
-    (True, False)
-    """
-
-    def __init__(
-        self,
-        kv_capacity: int,
-        t: int,
-        running: Iterable[RequestView] = (),
-        *,
-        into: NextRound | None = None,
-    ) -> None:
-        self._M = kv_capacity
-        self._t = t
-        self._round = NextRound() if into is None else into
-        self._runs = [(view.size(t), view.start + view.planned) for view in running]  # type: ignore[operator]  # a running request has a start
-
-    def fits(self, prompt: int, planned: int) -> bool:
-        """Say whether a run may start: within the limits of the next round, and of M later on."""
-        return self._round.takes(prompt) and self.holds(prompt, planned)
-
-    def holds(self, size: int, rounds: int) -> bool:
-        """Say whether all planned runs and one more fit at each of their completion rounds."""
-        runs = [*self._runs, (size, self._t + rounds)]
-        return all(
-            sum(size + end - self._t for size, last in runs if last >= end) <= self._M
-            for end in {last for _, last in runs}
-        )
-
-    def add(self, prompt: int, planned: int) -> None:
-        """Plan a run that starts at `t`."""
-        self._runs.append((prompt, self._t + planned))
-        self._round.add(prompt)
-
-    def add_running(self, size: int, completion: int) -> None:
-        """Plan a run that holds so many tokens at `t`."""
-        self._runs.append((size, completion))
-        self._round.add(1)
-
-
-def plan_of(observation: Observation) -> Plan:
-    """Return the plan in which all that runs goes on, under the limits of the GPU."""
-    return Plan(
-        observation.kv_capacity,
-        observation.time,
-        observation.running,
-        into=observation.next_round,
-    )
-
-
 def scan_in_order(
     observation: Observation, order: Iterable[RequestView], *, skip: bool
 ) -> Decision:
     """Start requests in the given order while they pass the future check."""
-    plan = plan_of(observation)
+    plan = observation.plan()
     start = []
     for view in order:
-        if plan.fits(view.prompt, view.planned):
-            plan.add(view.prompt, view.planned)
+        if plan.start(view):
             start.append(view.index)
         elif not skip:
             break

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from .observation import Observation, RequestView
-from .scanning import Plan, volume
+from .plan import Plan
+from .scanning import volume
 
 
 class Stagger:

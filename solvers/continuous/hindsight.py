@@ -14,7 +14,7 @@ from ...models.instance import Instance
 from ...models.objectives import latest_completion
 from ..best_so_far import BestSoFar
 from ..extendable import Extendable
-from ..machines import Machines
+from ..machines import FirstTokens, Machines
 from ..recipe import Bound, Options, Recipe
 from ..stages import Limits
 from .bounds.simple import simple_bounds
@@ -162,6 +162,12 @@ def _machines(instance: Instance) -> Machines:
     return machines(instance)
 
 
+def _first_tokens(instance: Instance) -> FirstTokens:
+    from .bounds.workloads import first_tokens
+
+    return first_tokens(instance)
+
+
 CONTINUOUS = Recipe(
     rules=RULES,
     formulations=("batch-sequence",),
@@ -170,6 +176,7 @@ CONTINUOUS = Recipe(
     parts=continuous_parts,
     bounds=_bounds,
     machines=_machines,
+    first_tokens=_first_tokens,
     prepare=_prepare,
     load=_load,
     compiled=_compiled,

@@ -10,6 +10,8 @@ from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...models.instance import Instance
 from ...models.mixed.problem import is_limited
 from ...models.mixed.regime import MIXED as RULES
@@ -17,7 +19,7 @@ from ...models.mixed.schedule import MixedSchedule
 from ..best_so_far import BestSoFar
 from ..certificates.mixed.combinatorial import CombinatorialBound
 from ..extendable import Extendable
-from ..machines import Machines
+from ..machines import FirstTokens, Machines
 from ..recipe import Options, Recipe
 from .bounds.combinatorial import all_bounds, round_limits
 from .bounds.fluid_machine import kv_memory
@@ -128,6 +130,18 @@ def _machines(instance: Instance) -> Machines:
     return Machines(instance.output, works)
 
 
+def _first_tokens(instance: Instance) -> FirstTokens:
+    """A round on s + 1 tokens of memory, then a token in each round."""
+    return FirstTokens(
+        alone=np.ones(instance.n, dtype=np.int64),
+        decode=instance.output - 1,
+        works=iter([(instance.prompt + 1) / instance.gpu.kv_capacity]),
+        most_between=instance.n,
+        shortest=1,
+        contiguous=True,
+    )
+
+
 MIXED = Recipe(
     rules=RULES,
     formulations=("dense", "running-sum"),
@@ -135,6 +149,7 @@ MIXED = Recipe(
     prove=_prove,
     parts=mixed_parts,
     machines=_machines,
+    first_tokens=_first_tokens,
     load=_load,
     compiled=_compiled,
     compile=_compile,

@@ -25,7 +25,7 @@ from ..recipe import Options, Recipe
 from ..relaxation import Relaxation
 from .bounds.combinatorial import simple_bounds
 from .bounds.waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
-from .bounds.workloads import machines
+from .bounds.workloads import first_tokens, machines
 from .engine import improve_and_prove
 from .parts import separate_parts
 from .search.list_encodings import list_encodings
@@ -216,6 +216,7 @@ SEPARATE = Recipe(
     parts=separate_parts,
     relaxations=RELAXATIONS,
     machines=machines,
+    first_tokens=first_tokens,
     load=_load,
     compiled=_compiled,
     compile=_compile,

@@ -74,11 +74,25 @@ def test_limits_in_words():
     assert Slo(ttft=500.0).text("ms") == "500 ms to the first token"
 
 
-@pytest.mark.parametrize("command", ["simulate", "compare"])
-def test_other_regimes_take_no_limits(command, path, capsys):
-    words = [command, path, *(["--policy", "mc-sf"] if command == "simulate" else [])]
-    assert run([*words, "--model", "separate", "--slo", "ttft=5"]) == 2
-    assert "slo: takes --model continuous, found 'separate'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("model", "policy", "unit"), [("mixed", "mc-sf", "rounds"), ("separate", "prefill-first", "ms")]
+)
+def test_every_regime_takes_limits(model, policy, unit, instance):
+    gpu = bp.Gpu(kv_capacity=400, batch_time=instance.gpu.batch_time)
+    taken = bp.Instance(
+        gpu=bp.Gpu(kv_capacity=400) if model == "mixed" else gpu,
+        arrival=instance.arrival, prompt=instance.prompt, output=instance.output,
+    )  # fmt: skip
+    goodput = bp.simulate(taken, policy, model=model, slo="ttft=40,tpot=0.5").goodput
+    assert goodput.unit == unit
+    alone = int((taken.output == 1).sum())
+    assert goodput.requests <= alone  # no batch is shorter
+    assert bp.simulate(taken, policy, model=model, slo="ttft=1e9").goodput.share == 1
+
+
+def test_two_regimes_at_once_take_no_limits(path, capsys):
+    assert run(["compare", path, "--model", "both", "--slo", "ttft=5"]) == 2
+    assert capsys.readouterr().err == "batchprophet: slo: expected one regime, found --model both\n"
 
 
 def test_check_shows_the_goodput_of_a_feasible_schedule_only(instance, path, tmp_path, capsys):

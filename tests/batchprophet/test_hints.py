@@ -40,6 +40,20 @@ def small(tmp_path: Path) -> str:
         (["simulate", "SMALL", "--policy", "mc-sf:skp=true"], "; did you mean skip?"),
         (["make", "arrival-model-3", "--out", "OUT"], "; did you mean arrival-model-2?"),
         (["make", "arrival-model-1", "--set", "kv_capcity=3", "--out", "OUT"], "kv_capacity?"),
+        (
+            ["compare", "SMALL", "--policies", "mc-sf vllm"],
+            "policies: expected commas between policies, found 'mc-sf vllm'; did you mean "
+            "mc-sf,vllm?",
+        ),
+        (["compare", "SMALL", "--objective", "p9"], "found 'p9'; did you mean p99?"),
+        (["compare", "SMALL", "--regime", "seperate"], "; did you mean separate?"),
+        (["compare", "SMALL", "--table", "mardown"], "; did you mean markdown?"),
+        (["compare", "SMALL", "--slo", "tttf=3"], "found 'tttf=3'; did you mean ttft?"),
+        (
+            ["compare", "SMALL", "--objective", "goodput"],
+            "slo: expected latency limits (--slo ttft=T,tpot=T) with --objective goodput, found "
+            "none",
+        ),
     ],
 )
 def test_a_message_says_what_was_meant(

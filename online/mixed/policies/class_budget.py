@@ -13,7 +13,7 @@ from ...lengths import PlanningPolicy
 from ...options import require_integer
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import evict_latest, plan_of, volume
+from ..scanning import evict_latest, volume
 
 #: Prompt and planned output, in tokens.
 RequestClass = tuple[int, int]
@@ -85,7 +85,7 @@ class ClassBudget(PlanningPolicy):
             return evict_latest(observation)
         here = (*observation.running, *observation.waiting)
         budget = self.budget or largest_budget(observation.kv_capacity, map(request_class, here))
-        plan = plan_of(observation)
+        plan = observation.plan()
         started: Counter[RequestClass] = Counter()
         start = []
         for view in observation.waiting:

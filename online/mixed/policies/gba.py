@@ -11,7 +11,7 @@ from ...lengths import PlanningPolicy
 from ...protocol import RememberingPolicy, Run
 from ..decision import Decision
 from ..observation import Observation
-from ..scanning import evict_latest, plan_of
+from ..scanning import evict_latest
 from ..staggering import Stagger
 
 
@@ -81,7 +81,7 @@ class GbaRun(Run[Observation, Decision]):
         if observation.overflows:
             return evict_latest(observation)
         self._stagger = self._stagger or Stagger(observation.kv_capacity)
-        plan = plan_of(observation)
+        plan = observation.plan()
         order = sorted(observation.waiting, key=lambda view: length_class(view.planned))
         start = self._stagger.scan(
             observation, plan, order, lambda view: view.planned, idle=not observation.running

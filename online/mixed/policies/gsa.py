@@ -12,7 +12,7 @@ from ...options import require_integer
 from ...protocol import RememberingPolicy, Run
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import Plan
+from ..plan import Plan
 from ..staggering import Stagger
 
 

@@ -14,7 +14,8 @@ from ....models.mixed.schedule import MixedSchedule
 from ...lengths import PLANNING_KINDS, Told, require_lengths
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import Plan, ScanningPolicy, evict_latest, scan_in_order
+from ..plan import Plan
+from ..scanning import ScanningPolicy, evict_latest, scan_in_order
 from .mc_sf import McSf
 from .shortest_total import ShortestTotal
 from .smallest_volume import SmallestVolume

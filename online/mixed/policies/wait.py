@@ -12,7 +12,7 @@ from ...lengths import PlanningPolicy
 from ...options import require_integer
 from ..decision import Decision
 from ..observation import Observation, RequestView
-from ..scanning import evict_latest, plan_of
+from ..scanning import evict_latest
 from .class_budget import RequestClass, largest_budget, request_class
 
 
@@ -85,7 +85,7 @@ class Wait(PlanningPolicy):
         enough = [view for views in classes.values() if len(views) >= n for view in views[:n]]
         if not enough and not observation.running:
             enough = list(observation.waiting)
-        plan = plan_of(observation)
+        plan = observation.plan()
         start = []
         for view in enough:
             if plan.fits(view.prompt, view.planned):

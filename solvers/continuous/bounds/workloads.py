@@ -28,7 +28,7 @@ from ....models.durations import Durations, batch_durations
 from ....models.instance import FloatArray, Instance, IntArray
 from ...certificates.clock import Clock
 from ...certificates.continuous.simple import own_times
-from ...machines import Machines
+from ...machines import FirstTokens, Machines
 
 #: Weights of seats, tokens and KV memory.
 MIXES = tuple((p / 4, c / 4, (4 - p - c) / 4) for p in range(5) for c in range(5 - p))
@@ -49,6 +49,46 @@ def machines(instance: Instance) -> Machines:
     law, most = batch_durations(instance), limits(instance)
     alone = np.array(own_times(instance, Clock(None)), dtype=np.int64)
     return Machines(alone, _works(instance, law, most))
+
+
+def first_tokens(instance: Instance) -> FirstTokens:
+    """Return what prompts take: the works above of their chunks alone.
+
+    Nothing limits how many requests have a first token and wait, for caches can be dropped.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> gpu = Gpu(kv_capacity=10, running_requests=4, batch_tokens=2)
+    >>> instance = Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> found = first_tokens(instance)
+    >>> found.alone.tolist(), found.decode.tolist()  # two chunks, then a round for each token
+    ([2, 1], [3, 1])
+    >>> [w.round(3).tolist() for w in found.works][4]  # by tokens: 3/2, 1/2
+    [1.5, 0.5]
+    """
+    law, most = batch_durations(instance), limits(instance)
+    whole = np.array(own_times(instance, Clock(None)), dtype=np.int64)
+    chunks = -(-instance.prompt // most.tokens)
+    least = min(law.prompt, law.token)
+    alone = -(-(chunks * least + law.per_prompt_token * instance.prompt) // law.divisor)
+    return FirstTokens(
+        alone=alone,
+        decode=whole - alone,
+        works=_prompt_works(instance, law, most),
+        most_between=instance.n,
+        shortest=int(alone.min()),
+        contiguous=False,
+    )
+
+
+def _prompt_works(instance: Instance, law: Durations, most: Limits) -> Iterator[FloatArray]:
+    s, least = instance.prompt, min(law.prompt, law.token)
+    chunks, blocks = -(-s // most.tokens), -(-s // most.block)
+    for seats, tokens, memory in MIXES:
+        share = seats * chunks / most.running + tokens * s / most.tokens
+        share = share + memory * blocks / most.blocks
+        yield (least * share + float(law.per_prompt_token) * s) / law.divisor
 
 
 def _works(instance: Instance, law: Durations, most: Limits) -> Iterator[FloatArray]:

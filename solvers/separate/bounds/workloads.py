@@ -30,7 +30,7 @@ import numpy as np
 from ....models.durations import Durations, batch_durations
 from ....models.instance import ARITHMETIC_LIMIT, FloatArray, Instance
 from ....models.separate.problem import time_alone
-from ...machines import Machines
+from ...machines import FirstTokens, Machines
 
 #: Weights of places, tokens and KV that are tried.
 MIXES = tuple(
@@ -101,6 +101,46 @@ def machines(instance: Instance) -> Machines:
     [4.0, 1.0]
     """
     return Machines(time_alone(instance), _works_in_time_units(instance))
+
+
+def first_tokens(instance: Instance) -> FirstTokens:
+    """Return what prompts take: the shares above of the prompt batch alone.
+
+    A request holds ``s_i + 1`` tokens or more at the end of each batch from its prompt batch on,
+    the one that completes it included, so that at the end of none do more requests than fit.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> gpu = Gpu(kv_capacity=9, prompt_batch_requests=1, token_batch_requests=1)
+    >>> instance = Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 1])
+    >>> found = first_tokens(instance)
+    >>> found.decode.tolist(), found.most_between
+    ([3, 0], 2)
+    >>> [w.round(3).tolist() for w in found.works][-1]
+    [1.0, 1.0]
+    """
+    law = batch_durations(instance)
+    prompts = law.prompt_batch(instance.prompt)
+    held = np.cumsum(np.sort(instance.prompt + 1))
+    return FirstTokens(
+        alone=prompts,
+        decode=time_alone(instance) - prompts,
+        works=_prompt_works(instance, law),
+        most_between=int(np.searchsorted(held, instance.gpu.kv_capacity, side="right")),
+        shortest=int(prompts.min()),
+        contiguous=False,
+    )
+
+
+def _prompt_works(instance: Instance, law: Durations) -> Iterator[FloatArray]:
+    gpu, s = instance.gpu, instance.prompt
+    own = law.per_prompt_token * s.astype(np.float64)
+    by_place = law.prompt / gpu.prompt_batch_requests if gpu.prompt_batch_requests else 0.0
+    by_token = law.prompt / gpu.prompt_batch_tokens if gpu.prompt_batch_tokens else 0.0
+    kv = law.prompt_batch(s) * ((s + 1) / gpu.kv_capacity)
+    for p, c, k in ((float(x) for x in mix) for mix in MIXES):
+        yield (p * by_place + c * by_token * s + (p + c) * own) / law.divisor + k * kv
 
 
 def _works_in_time_units(instance: Instance) -> Iterator[FloatArray]:

@@ -55,7 +55,9 @@ def test_the_milp_is_brute_force(seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2000, 2300))
 def test_the_milp_is_brute_force_on_many(seed):
-    agrees(tiny_continuous(seed, most_requests=2, most_prompt=3), OBJECTIVES[seed % len(OBJECTIVES)])
+    agrees(
+        tiny_continuous(seed, most_requests=2, most_prompt=3), OBJECTIVES[seed % len(OBJECTIVES)]
+    )
 
 
 def test_names_and_files(tmp_path):

@@ -163,7 +163,9 @@ def check_solve(instance, objective):
 def test_the_solve_finds_the_optimum_of_brute_force(kind):
     """The engine proves the relaxation, the MILP the rest."""
     for seed in range(100, 104):
-        check_solve(of_kind(kind, seed), OBJECTIVES[seed % len(OBJECTIVES)] if kind == "any" else "latency")
+        check_solve(
+            of_kind(kind, seed), OBJECTIVES[seed % len(OBJECTIVES)] if kind == "any" else "latency"
+        )
 
 
 @pytest.mark.slow
