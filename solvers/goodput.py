@@ -33,7 +33,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ..models.instance import Instance, IntArray
-from ..models.service import LatencyLimits
+from ..models.latency_limits import LatencyLimits
 from .first_tokens import whole_works
 from .machines import FirstTokens
 from .regimes import recipe
@@ -121,7 +121,8 @@ def _longest_decode(
         return None
     # A quotient is within the limit as a float: the product is raised by more than its rounding.
     most = np.minimum(limits.tpot * (instance.output - 1) * (1 + 2.0**-40), 2.0**61)
-    return np.floor(most).astype(np.int64)
+    longest: IntArray = np.floor(most).astype(np.int64)
+    return longest
 
 
 def _whole(limit: float) -> int:

@@ -296,7 +296,7 @@ def test_sorted_f_enumerates_correctly():
             for chosen in itertools.combinations(range(instance.n), size)
             if all(sum(s[i] + t for i in chosen if o[i] >= t) <= M for t in range(1, M))
         ]
-        best = _best_set(views, M)
+        best = _best_set(views, Observation(0, M, tuple(views), ()))
         assert sum(view.planned for view in best) / len(best) ** 2 == min(values)
 
 
