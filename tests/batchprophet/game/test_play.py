@@ -18,7 +18,7 @@ from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
 
 @pytest.fixture(scope="module")
 def game():
-    return bp.play(time_limit=60)
+    return bp.play(model="mixed", time_limit=60)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_every_level_has_a_proved_optimum_and_schedules_that_the_checker_accepts
     assert game.summary() == "7 levels, all with a proved optimum"
     assert [each["best"]["value"] for each in records] == [16, 27, 26, 27, 105, 128, 30]
     assert len({each["key"] for each in records}) == len(records)
-    for level, record in zip(built_in_levels(), records, strict=True):
+    for level, record in zip(built_in_levels("mixed"), records, strict=True):
         assert record["best"]["bound"] == record["best"]["value"]
         assert len(record["policies"]) + len(record["unfinished"]) == 8
         for each in (record["best"], *record["policies"]):
