@@ -60,6 +60,17 @@ def _batches_of_a_kind(instance: Instance, schedule: Schedule) -> dict[str, Any]
     return {"batches": batches}
 
 
+def _continuous_gpu(instance: Instance) -> dict[str, Any]:
+    names = ("running_requests", "batch_tokens", "kv_block", "chunked_prefill")
+    limits = {name: getattr(instance.gpu, name) for name in names}
+    return {"law": _law(instance), "limits": limits}
+
+
+def _batches(instance: Instance, schedule: Schedule) -> dict[str, Any]:
+    none: dict[str, list[Any]] = {"prefill": [], "decode": [], "preempt": []}
+    return {"batches": [none | batch for batch in _record(schedule)["batches"]]}
+
+
 def _record(schedule: Schedule) -> dict[str, Any]:
     return regime_of(schedule).to_record(schedule)
 
@@ -69,5 +80,6 @@ PLAYABLE: Mapping[str, Playable] = MappingProxyType(
     {
         "mixed": Playable(gpu=_no_more, schedule=_starts),
         "separate": Playable(gpu=_separate_gpu, schedule=_batches_of_a_kind),
+        "continuous": Playable(gpu=_continuous_gpu, schedule=_batches),
     }
 )

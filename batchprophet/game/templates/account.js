@@ -4,7 +4,7 @@
    The rules of a regime say which moves there are. `refusal`, `after` and `again` take one; `plan`,
    `follows` and `completions` read schedules; `search` finds the least that is still in reach. */
 
-const REGIMES = { mixed: MIXED, separate: SEPARATE };
+const REGIMES = { mixed: MIXED, separate: SEPARATE, continuous: CONTINUOUS };
 
 /* Keys of requests: letters, the identifier itself where it is one. */
 function keysOf(level) {

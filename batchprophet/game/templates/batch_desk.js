@@ -154,7 +154,7 @@ const BATCH_DESK = {
     fill("waiting", waiting.map(i => this.waitingCard(i)), play.over ? "All are done." : "No prompt waits.");
     const cards = running.map(i => {
       const { prompt, output } = level.requests[i], inside = draft.decode.includes(i);
-      const small = `${inside ? "in the next batch" : "rests"}; holds ${count(state.cache[i], "KV token")}`;
+      const small = `${inside ? "in the next batch" : draft.preempt.includes(i) ? "dropped" : "rests"}; holds ${count(state.cache[i], "KV token")}`;
       return card(i, { inside, fits: true, text: `token ${state.tokens[i] + 1} of ${hidden ? "?" : output}, prompt ${prompt}`, small, more: this.dropButton(i) });
     });
     fill("running", cards, "Nothing runs.");

@@ -9,8 +9,14 @@
    The bound: each request left takes at least its time alone; and until k of them are completed,
    some batches must have run, with at least the work of the k smallest. */
 
-/* How much work a search may take, and most requests left that it takes: about a second. */
-const MOST_WORK = 1.5e5, MOST_SEARCHED = 9;
+/* How much work a search may take: about a second. Of more requests, or of longer prompts that may
+   be read in chunks, it would hardly see the beginning. */
+const MOST_WORK = 6e4, MOST_SEARCHED = 9, MOST_CHUNKED = 40;
+
+function workFor(rules, level, state) {
+  const left = rules.select(level, i => state.done[i] === null);
+  return left.length > MOST_SEARCHED || rules.chunkable(level, state, left) > MOST_CHUNKED ? 0 : MOST_WORK;
+}
 
 /* All sets of some members but the empty one, large ones first. */
 function* subsets(members) {
@@ -87,11 +93,10 @@ function ruled(rules, level, state) {
 
 /* { value, bound, batches, proved, work }: as the search of mixed batching, with the batches of
    the best schedule from the level's start on. */
-function batchSearch(rules, level, state, { floor = -Infinity, most = MOST_WORK } = {}) {
+function batchSearch(rules, level, state, { floor = -Infinity, most = workFor(rules, level, state) } = {}) {
   const best = ruled(rules, level, state), least = Math.max(floor, boundOf(rules, level, state));
-  const left = rules.select(level, i => state.done[i] === null).length;
   const answer = (value, bound, batches, work) => ({ value, bound, batches, proved: bound === value, work });
-  if (best.value <= least || left > MOST_SEARCHED) return answer(best.value, Math.min(best.value, least), best.batches, 0);
+  if (best.value <= least || most === 0) return answer(best.value, Math.min(best.value, least), best.batches, 0);
   const heap = new Heap(), seen = new Map(), root = { state, bound: least, depth: 0, from: null, batch: null };
   let top = best.value, winner = null, work = 0;
   heap.push(root);
@@ -99,9 +104,9 @@ function batchSearch(rules, level, state, { floor = -Infinity, most = MOST_WORK 
     const node = heap.pop();
     if (node.bound >= top) break;
     if (node.beaten) continue;
-    if (work >= most) return answer(top, Math.max(least, node.bound), batchesOf(winner, state) || best.batches, work);
     for (const batch of rules.choices(level, node.state)) {
-      work++;
+      if (work++ >= most) return answer(top, Math.max(least, node.bound), batchesOf(winner, state) || best.batches, work);
+      if (!batch) continue;
       const after = ran(rules, level, node.state, batch), bound = Math.max(node.bound, boundOf(rules, level, after));
       if (bound >= top) continue;
       const made = { state: after, bound, depth: node.depth + 1, from: node, batch, paid: paidOf(level, after) };
@@ -130,3 +135,4 @@ function batchesOf(node, state) {
 }
 
 SEPARATE.search = (level, state, options) => batchSearch(SEPARATE, level, state, options);
+CONTINUOUS.search = (level, state, options) => batchSearch(CONTINUOUS, level, state, options);

@@ -7,7 +7,7 @@ const $ = id => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /* What is said and shown by regime; those with batches share most of it. */
-const DESKS = { mixed: MIXED_DESK, separate: BATCH_DESK };
+const DESKS = { mixed: MIXED_DESK, separate: BATCH_DESK, continuous: CONTINUOUS_DESK };
 const NAMES = { mixed: "Mixed batching", separate: "Separate batching", continuous: "Continuous batching" };
 
 let play = null, number = 0, ghost = null, kept = load(), replaying = null;
@@ -415,14 +415,19 @@ function runReplay() {
 /* Keys, and buttons. */
 const COMMANDS = {
   ArrowRight: event => go(event.shiftKey), ArrowLeft: undo, Backspace: undo, "?": hint, Home: () => begin(number, play.knows),
-  ".": () => { if (play.rules.byBatches) BATCH_DESK.wait(); },
+  ".": () => { if (play.rules.byBatches) desk().wait(); },
 };
+
+/* Sizes of the chunk that was touched last. */
+const DRAFTING = { "+": () => desk().resize(1), "-": () => desk().resize(-1) };
 
 document.addEventListener("keydown", event => {
   if (!$("keys").checked || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.target.closest("select, input[type=range], [contenteditable]")) return;
   const i = play.level.requests.findIndex((_, k) => event.key.toLowerCase() === keysOf(play.level)[k]);
-  if (COMMANDS[event.key]) COMMANDS[event.key](event);
+  if (play.level.regime === "continuous" && !play.over && DRAFTING[event.key]) DRAFTING[event.key]();
+  else if (play.level.regime === "continuous" && !play.over && event.shiftKey && i >= 0 && play.state.cache[i]) desk().drop(i);
+  else if (COMMANDS[event.key]) COMMANDS[event.key](event);
   else if (i >= 0 && !play.over) press(i);
   else return;
   event.preventDefault();
@@ -430,7 +435,7 @@ document.addEventListener("keydown", event => {
 
 $("next").addEventListener("click", () => go(false));
 $("on").addEventListener("click", () => go(true));
-$("wait").addEventListener("click", () => BATCH_DESK.wait());
+$("wait").addEventListener("click", () => desk().wait());
 $("undo").addEventListener("click", undo);
 $("hint").addEventListener("click", hint);
 for (const button of ["restart", "again"]) {

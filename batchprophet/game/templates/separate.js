@@ -94,20 +94,23 @@ const SEPARATE = {
     return tokens.decode.length ? tokens : { what: "wait" };
   },
 
-  /* All batches from a state, in which requests still to come may be: { start, prefill, decode }. */
+  /* All batches from a state, in which requests still to come may be; null for what is refused. */
   *choices(level, state) {
     const fits = move => !this.excess(level, move) && !this.overflow(level, state, move);
     const running = this.running(level, state);
     for (const decode of subsets(running)) {
       const move = { prefill: [], decode, preempt: [] };
-      if (fits(move)) yield { start: state.t, ...move };
+      yield fits(move) ? { start: state.t, ...move } : null;
     }
     const left = this.select(level, i => state.done[i] === null && !state.ready[i]);
     for (const members of subsets(left)) {
       const move = { prefill: members.map(i => [i, level.requests[i].prompt]), decode: [], preempt: [] };
-      if (fits(move)) yield { start: Math.max(state.t, ...members.map(i => level.requests[i].arrival)), ...move };
+      yield fits(move) ? { start: Math.max(state.t, ...members.map(i => level.requests[i].arrival)), ...move } : null;
     }
   },
+
+  /* Prompt tokens that may be read in chunks: none. */
+  chunkable: () => 0,
 
   /* Time alone from a state on. */
   alone(level, state, i) {

@@ -13,6 +13,7 @@ FILES = (
     "mixed_search.js",
     "batches.js",
     "separate.js",
+    "continuous.js",
     "batch_search.js",
     "account.js",
 )

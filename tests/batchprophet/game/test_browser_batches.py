@@ -53,6 +53,79 @@ def follow_plan(page):
         page.click("#next")
 
 
+def put_together(page):
+    """Put the next batch of the best plan together: caches to drop, tokens, then each chunk."""
+    move = page.evaluate("play.rules.next(play.level, play.state, play.value(0).plan).move")
+    if move["what"] == "wait":
+        page.click("#wait")
+        return
+    for i in page.evaluate("draft.decode"):
+        if i not in move["decode"]:
+            page.click(f'#running [data-request="{i}"]')
+    for i in move["preempt"]:
+        page.click(f'#desk li:has([data-request="{i}"]) .drop')
+    for i in set(move["decode"]) - set(page.evaluate("draft.decode")):
+        page.click(f'#running [data-request="{i}"]')
+    for i, tokens in move["prefill"]:
+        page.click(f'#desk [data-request="{i}"]')
+        for _ in range(page.evaluate(f"draft.prefill.find(([j]) => j === {i})[1]") - tokens):
+            page.press("-", 189)
+    page.click("#next")
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_continuous_levels_are_won_by_the_optimum_s_batches(page, number):
+    page.click("#regimes li:nth-child(3) button")
+    page.click(f"#levels li:nth-child({number + 1}) button")
+    assert page.evaluate("play.level.regime") == "continuous"
+    for _ in range(30):
+        if not page.evaluate("play.over"):
+            put_together(page)
+    assert page.evaluate("play.over")
+    assert page.evaluate("$('verdict').innerText").startswith("Optimal!")
+    assert page.evaluate("play.total() === play.level.best.value")
+    assert "No move of yours" in account(page)
+    assert page.evaluate("$('goal').innerText").startswith("The proved optimum is ")
+
+
+def test_a_continuous_game_by_keys_with_chunks_and_a_dropped_cache(page):
+    page.evaluate(f"begin({FIRST['continuous']})")
+    letter(page, "a")
+    assert said(page) == (
+        "Next batch: prompt of A: 16 ms, KV at its end 3 of 20, 3 of 4 tokens in the batch."
+    )
+    page.press("-", 189)
+    assert "prompt of A (2 tokens): 14 ms" in said(page)
+    letter(page, "b")
+    page.press("+", 187)
+    assert said(page) == (
+        "The chunk of B stays as it is. The prompt of B has 2 tokens left, not 3."
+    )
+    page.press(*RIGHT)
+    assert said(page).startswith("The batch has run, 0 to 18 ms. C arrives. This batch costs ")
+    assert page.evaluate("$('waiting').innerText").startswith("A prompt: 1 left")
+    page.evaluate(
+        "document.body.dispatchEvent("
+        "new KeyboardEvent('keydown', { key: 'B', shiftKey: true, bubbles: true }))"
+    )
+    assert page.evaluate("draft.preempt") == [1]
+    letter(page, "b")
+    page.press(*RIGHT)
+    assert "costs nothing" not in said(page)
+    assert page.evaluate("play.state.tokens[1]") == 2
+    page.evaluate(f"begin({FIRST['continuous'] + 4}, 'prompts')")
+    assert "output ?" in page.evaluate("$('waiting').innerText")
+    assert page.evaluate("$('coach').hidden")
+
+
+def test_a_level_that_is_not_proved_says_so(page):
+    page.evaluate(f"begin({FIRST['continuous'] + 4})")
+    assert "the optimum is between" in page.evaluate("$('goal').innerText").lower()
+    page.evaluate("begin(number, 'all')")
+    page.press("?", 191)
+    assert "the best found" in said(page)
+
+
 @pytest.mark.parametrize("number", range(5))
 def test_separate_levels_are_won_by_the_optimum_s_batches(page, number):
     page.click("#regimes li:nth-child(2) button")
