@@ -221,7 +221,7 @@ function renderLevels() {
   }));
   buttons($("levels"), group.map((level, k) => {
     const best = record(level, level.knows), won = wonAt(level), position = LEVELS.indexOf(level);
-    const state = best === undefined ? "not played" : won ? `${num(best)}: optimal` : `${num(best)}, optimum ${num(level.best.value)}`;
+    const state = best === undefined ? "not played" : won ? `${num(best)}: optimal` : `${num(best)}, ${level.best.value === level.best.bound ? "optimum" : "best known"} ${num(level.best.value)}`;
     return made("button", { type: "button", "aria-current": position === number ? "true" : null, onclick: () => begin(position) },
       `${k + 1}`, made("b", {}, won ? " ✓" : ""), made("span", {}, ` ${level.title}`), made("small", {}, state));
   }));

@@ -3,12 +3,23 @@
 import pytest
 
 import batchprophet as bp
+from batchprophet.game.game import Game
 from tests.browser import Browser
+
+#: Seconds by regime: one level of continuous batching takes all that it gets.
+SECONDS = {"mixed": 60, "separate": 60, "continuous": 12}
 
 
 @pytest.fixture(scope="package")
-def file(tmp_path_factory):
-    return bp.play(time_limit=60).save(tmp_path_factory.mktemp("play") / "play.html")
+def games():
+    """The levels of each regime, solved."""
+    return {model: bp.play(model=model, time_limit=limit) for model, limit in SECONDS.items()}
+
+
+@pytest.fixture(scope="package")
+def file(games, tmp_path_factory):
+    game = Game(levels=tuple(level for each in games.values() for level in each.levels))
+    return game.save(tmp_path_factory.mktemp("play") / "play.html")
 
 
 @pytest.fixture(scope="package")

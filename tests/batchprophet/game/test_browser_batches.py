@@ -202,7 +202,7 @@ def test_a_hidden_future_is_nowhere_on_the_page(page, regime):
 def test_nothing_is_cut_off_and_all_can_be_read_and_pressed(page, regime, size):
     dark = size[0] < 500
     page.screen(*size, mobile=size[0] < 500, dark=dark)
-    page.evaluate(f"begin({FIRST[regime] + 3})")
+    page.evaluate(f"begin({FIRST[regime] + 2})")
     page.evaluate("press(0); go(false); press(play.rules.waiting(play.level, play.state)[0])")
     for _ in range(2):
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
