@@ -142,13 +142,13 @@ def level_of(instance: Instance, model: str = "mixed") -> Level:
             f"play: expected at most {MOST_REQUESTS} requests, which one can start by hand, found "
             f"{instance.n:,} in {instance.name!r}"
         )
-    law = durations(instance.gpu.batch_time)
-    end = int(instance.arrival.max()) + int(regime(model).time_alone(instance).sum())
-    if instance.n * end * law.divisor >= EXACT:
+    alone = int(regime(model).time_alone(instance).sum())
+    latency = instance.n * (int(instance.arrival.max()) + alone)
+    work = alone * durations(instance.gpu.batch_time).divisor
+    if max(latency, work) >= EXACT:
         raise InputError(
             "play: expected times that a page can count, below 2^53 in all, found "
-            f"{instance.n} × {end * law.divisor} in {instance.name!r}; "
-            "let requests arrive from 0 on"
+            f"{max(latency, work)} in {instance.name!r}; let requests arrive from 0 on"
         )
     lesson = f"{instance.n} requests, {instance.gpu.kv_capacity:,} KV tokens."
     return Level(title=instance.name, lesson=lesson, knows="all", regime=model, instance=instance)

@@ -52,8 +52,8 @@ const CONTINUOUS_DESK = {
   sizeButtons(i) {
     const { level, state } = play, has = draft.prefill.some(([j]) => j === i), step = this.step();
     const sizes = has && level.limits.chunked_prefill ? [
-      made("button", { type: "button", "aria-label": `${id(i)}: a smaller chunk`, onclick: () => this.resize(-step, i) }, "−"),
-      made("button", { type: "button", "aria-label": `${id(i)}: a larger chunk`, onclick: () => this.resize(step, i) }, "+"),
+      made("button", { type: "button", "data-focus": `less-${i}`, "data-of": String(i), "aria-label": `${id(i)}: a smaller chunk`, onclick: () => this.resize(-step, i) }, "−"),
+      made("button", { type: "button", "data-focus": `more-${i}`, "data-of": String(i), "aria-label": `${id(i)}: a larger chunk`, onclick: () => this.resize(step, i) }, "+"),
     ] : [];
     const drops = state.cache[i] ? [this.dropButton(i)] : [];
     return sizes.length + drops.length ? made("span", { class: "sizes" }, ...sizes, ...drops) : null;
@@ -61,6 +61,6 @@ const CONTINUOUS_DESK = {
 
   dropButton(i) {
     const gone = draft.preempt.includes(i), shows = count(play.state.cache[i], "KV token");
-    return made("button", { type: "button", class: "drop", "aria-pressed": String(gone), "aria-label": `Drop the cache of ${id(i)}: ${shows}`, onclick: () => this.drop(i) }, gone ? "dropped" : "drop");
+    return made("button", { type: "button", class: "drop", "data-focus": `drop-${i}`, "data-of": String(i), "aria-pressed": String(gone), "aria-label": `Drop the cache of ${id(i)}: ${shows}`, onclick: () => this.drop(i) }, gone ? "dropped" : "drop");
   },
 };

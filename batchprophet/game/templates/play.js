@@ -178,10 +178,10 @@ function render() {
   const waiting = rules.waiting(level, state);
   $("clock").replaceChildren(...desk().clock());
   renderPicture();
-  const focused = document.activeElement && document.activeElement.dataset.request;
+  const { focus, of } = (document.activeElement && document.activeElement.dataset) || {};
   desk().renderDesk(waiting);
-  if (focused !== undefined) {
-    const same = document.querySelector(`#desk [data-request="${focused}"]`) || $("waiting").querySelector("button") || $("next");
+  if (focus !== undefined) {
+    const same = document.querySelector(`#desk [data-focus="${focus}"]`) || document.querySelector(`#desk [data-request="${of}"]`) || $("waiting").querySelector("button") || $("next");
     same.focus({ preventScroll: true });
   }
   const later = knows === "all" ? level.requests.map((_, i) => i).filter(i => level.requests[i].arrival > state.t) : [];
@@ -248,7 +248,7 @@ function card(i, { fits, inside, text, small, ghosts = false, more = null }) {
   const look = () => { ghost = i; renderPicture(); }, leave = () => { if (ghost === i) { ghost = null; renderPicture(); } };
   const looks = ghosts ? { onpointerenter: look, onpointerleave: leave, onfocus: look, onblur: leave } : {};
   return made("li", {}, made("button", {
-    type: "button", "data-request": String(i), "data-fits": fits ? "yes" : "no", "aria-keyshortcuts": keys[i] || null,
+    type: "button", "data-request": String(i), "data-focus": `card-${i}`, "data-of": String(i), "data-fits": fits ? "yes" : "no", "aria-keyshortcuts": keys[i] || null,
     "aria-pressed": inside === undefined ? null : String(inside), onclick: () => press(i), ...looks,
   }, svg, made("span", {}, made("b", {}, id(i)), " ", ...(key ? [key, " "] : []), text, made("small", { class: fits ? null : "no" }, small))), more);
 }
@@ -311,6 +311,9 @@ function renderLadder(total) {
     ...level.unfinished.map(name => made("tr", {}, made("th", { scope: "row" }, name), made("td", {}, "does not finish"), made("td", {}, ""))));
 }
 
+/* Whether no account is kept: evictions undo moves. */
+const uncounted = () => play.hidden && !play.rules.byBatches;
+
 /* Work out what each move cost, without a long pause, and then say it. */
 function renderAccount(total) {
   const game = play;
@@ -320,8 +323,8 @@ function renderAccount(total) {
   const step = j => {
     if (game !== play || !play.over) return;
     const until = performance.now() + 50;
-    while (!game.hidden && j < game.moves.length && performance.now() < until) game.cost(j++);
-    if (!game.hidden && j < game.moves.length) { setTimeout(step, 0, j); return; }
+    while (!uncounted() && j < game.moves.length && performance.now() < until) game.cost(j++);
+    if (!uncounted() && j < game.moves.length) { setTimeout(step, 0, j); return; }
     $("account").removeAttribute("aria-busy");
     showAccount(total);
   };
@@ -332,7 +335,7 @@ function renderAccount(total) {
 function showAccount(total) {
   const lost = total - play.level.best.value;
   $("where").textContent = lost > 0 ? `Where the ${spell(lost)} went` : "Where nothing was lost";
-  if (play.hidden) {
+  if (uncounted()) {
     $("account").replaceChildren(made("p", {}, "Where output lengths are hidden, evictions undo moves, and no account by moves is kept. Play the level with more knowledge to see one."));
     return;
   }

@@ -60,6 +60,7 @@ class Case:
     schedule: Any
     rules: dict[str, set[str]]
     own: set[str] = field(default_factory=set)
+    most_requests: int = 3  # that exhaustive search takes quickly
 
 
 SEPARATE = Case(
@@ -101,6 +102,7 @@ CONTINUOUS = Case(
         "seats": {"running-requests"},
         "kv": {"kv-capacity"},
     },
+    most_requests=2,
 )
 
 CASES = [pytest.param(each, id=each.name) for each in (SEPARATE, CONTINUOUS)]
@@ -236,7 +238,7 @@ FROM_THE_START = """({ level, most }) => {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_least_total_latency_is_that_of_exhaustive_search(case):
-    drawn = [case.tiny(seed) for seed in range(400, 520)]
+    drawn = [case.tiny(seed, most_requests=case.most_requests) for seed in range(400, 460)]
     searched = 0
     found = run(FROM_THE_START, [{"level": level(each, regime=case.name)} for each in drawn])
     for instance, each in zip(drawn, found, strict=True):
@@ -246,12 +248,12 @@ def test_the_least_total_latency_is_that_of_exhaustive_search(case):
         assert check(instance, schedule) == []
         assert schedule_value(instance, schedule) == each["value"]
         searched += each["work"] > 0
-    assert searched > 30
+    assert searched > 8
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_search_that_runs_out_of_work_says_so_and_its_bound_holds(case):
-    drawn = [case.tiny(seed, most_requests=4) for seed in range(600, 640)]
+    drawn = [case.tiny(seed, most_requests=case.most_requests + 1) for seed in range(600, 620)]
     short = 0
     exact = run(FROM_THE_START, [{"level": level(each, regime=case.name)} for each in drawn])
     for most in (0, 10, 60):
@@ -260,7 +262,7 @@ def test_a_search_that_runs_out_of_work_says_so_and_its_bound_holds(case):
             assert each["bound"] <= full["value"] <= each["value"]
             assert each["proved"] == (each["bound"] == each["value"])
             short += not each["proved"]
-    assert short > 20
+    assert short > 5
 
 
 ACCOUNT = """({ level, seed }) => {
@@ -283,7 +285,7 @@ ACCOUNT = """({ level, seed }) => {
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_moves_cost_adds_up_to_the_distance_from_the_optimum(case):
-    drawn = [case.tiny(seed) for seed in range(700, 780)]
+    drawn = [case.tiny(seed, most_requests=case.most_requests) for seed in range(700, 740)]
     best = [case.brute_force(each)[0] for each in drawn]
     jobs = [
         {"level": level(each, value=value, regime=case.name), "seed": k + 1}
@@ -296,7 +298,7 @@ def test_what_moves_cost_adds_up_to_the_distance_from_the_optimum(case):
         assert [low for low, _ in each["costs"]] == each["changes"]
         assert each["whole"]["low"] == each["whole"]["high"] == each["total"] - value
         lost += each["total"] > value
-    assert lost > 20
+    assert lost > 8
 
 
 def test_every_regime_of_the_package_is_among_the_cases():

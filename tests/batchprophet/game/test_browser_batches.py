@@ -241,3 +241,15 @@ def test_the_picture_has_a_table_and_the_hint_is_the_plan_s_batch(page, regime):
     assert page.evaluate("$('picture').getAttribute('aria-label')").startswith("KV cache at ")
     assert page.evaluate("document.querySelector('#running button').ariaPressed") == "true"
     assert page.complaints() == []
+
+
+def test_focus_stays_where_a_cache_is_dropped_or_a_chunk_sized(page):
+    page.evaluate(f"begin({FIRST['continuous']})")
+    page.evaluate("press(0); document.querySelector('[data-focus=\"less-0\"]').focus()")
+    page.press("Enter", 13)
+    assert page.evaluate("draft.prefill") == [[0, 2]]
+    assert page.evaluate("document.activeElement.dataset.focus") == "less-0"
+    page.evaluate("go(false); document.querySelector('[data-focus=\"drop-0\"]').focus()")
+    page.press("Enter", 13)
+    assert page.evaluate("draft.preempt") == [0]
+    assert page.evaluate("document.activeElement.dataset.focus") == "drop-0"
