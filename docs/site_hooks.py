@@ -186,7 +186,7 @@ def first_sentence(module: str) -> str:
 
 
 def game_page() -> str:
-    """Make the page to play with, its optima proved now: one level takes all the time that it gets."""
+    """Make the page to play with, solved now: one level takes all the time that it gets."""
     import batchprophet as bp
 
     return bp.play(time_limit=30).html(command="batchprophet play")
