@@ -15,14 +15,23 @@ Level = Annotated[
     Path | None,
     typer.Argument(
         metavar="[INSTANCE]",
-        help="An instance.json of mixed batching, at most 40 requests; the built-in levels by "
-        "default.",
+        help="An instance.json, at most 40 requests; the built-in levels by default.",
+    ),
+]
+Regime = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "--regime",
+        metavar="mixed|separate|continuous",
+        help="Batching regime: of INSTANCE, mixed by default; or of the levels, all by default.",
     ),
 ]
 
 
 def play(
     instance: Level = None,
+    model: Regime = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Write the page here.")] = Path(
         "play.html"
     ),
@@ -43,7 +52,12 @@ def play(
     require_outputs([("--out", out)], [("INSTANCE", instance)])
     with console.live_progress("play") as progress:
         game = api.play(
-            instance, time_limit=time_limit, threads=threads, seed=seed, progress=progress
+            instance,
+            model=model,
+            time_limit=time_limit,
+            threads=threads,
+            seed=seed,
+            progress=progress,
         )
     game.save(out, command=console.command_line())
     print(f"wrote {out}: {game.summary()}; open it in a browser, it needs no network")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..arguments.instances import load_for, located, require_seconds
+from ..arguments.instances import load_for, located, require_model, require_seconds
 from ..arguments.outputs import PathLike
 from ..models.instance import Instance
 from .game import Game
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def play(
     instance: Instance | PathLike | None = None,
     *,
+    model: str | None = None,
     time_limit: float = 30.0,
     threads: int | None = None,
     seed: int = 0,
@@ -29,8 +30,11 @@ def play(
     Parameters
     ----------
     instance : Instance or path-like, optional
-        An instance of mixed batching of at most 40 requests, or its file; by default the levels
-        that come with the package.
+        An instance of at most 40 requests, or its file; by default the levels that come with the
+        package.
+    model : {"mixed", "separate", "continuous"}, optional
+        The batching regime: of the instance, mixed by default; or the one whose levels are wanted,
+        all by default.
     time_limit : float
         Seconds for the hindsight solves of all levels together, ≥ 0. A level whose optimum is not
         proved by then shows an interval.
@@ -56,22 +60,32 @@ def play(
     Game('1 level, its optimum proved')
     """
     require_seconds(time_limit)
-    levels = built_in_levels() if instance is None else [_level(instance)]
+    if model is not None:
+        require_model(model)
+    levels = built_in_levels(model) if instance is None else [_level(instance, model or "mixed")]
     from .. import api
 
-    solved, until = [], time.monotonic() + time_limit
-    for position, level in enumerate(levels):
-        left = max(0.0, until - time.monotonic()) if position else time_limit
+    solved, left, compiled = [], time_limit, set[str]()
+    for level in levels:
+        began = time.monotonic()
         compared = api.compare(
-            level.instance, time_limit=left, threads=threads, seed=seed, progress=progress
+            level.instance,
+            model=level.regime,
+            time_limit=left,
+            threads=threads,
+            seed=seed,
+            progress=progress,
         )
-        if not position:  # compilation at first use is not counted
-            until = time.monotonic() + time_limit - compared.solution.seconds
+        spent = time.monotonic() - began
+        if level.regime not in compiled:  # compilation at first use is not counted
+            compiled.add(level.regime)
+            spent = compared.solution.seconds
+        left = max(0.0, left - spent)
         solved.append(SolvedLevel(level=level, comparison=compared.comparison))
     return Game(levels=tuple(solved))
 
 
-def _level(instance: Instance | PathLike) -> Level:
-    loaded = load_for("mixed", instance)
+def _level(instance: Instance | PathLike, model: str) -> Level:
+    loaded = load_for(model, instance)
     with located(instance):
-        return level_of(loaded)
+        return level_of(loaded, model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,17 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..models.durations import durations
 from ..models.errors import InputError
-from ..models.instance import Gpu, Instance
-from ..models.mixed.problem import is_limited
-from ..models.regimes import regime_of
+from ..models.files.gpu import read_gpu
+from ..models.instance import Instance
+from ..models.regimes import regime
+from .regimes import PLAYABLE
 
 if TYPE_CHECKING:
-    from ..models.regime import Schedule
     from ..online.evaluation import Comparison
 
 #: Most requests of a level: more do not fit a screen, and take too long by hand.
 MOST_REQUESTS = 40
+
+#: JavaScript counts exactly below this.
+EXACT = 2**53
 
 #: What the player knows, from all to least.
 KNOWS = ("all", "arrived", "prompts")
@@ -39,14 +44,28 @@ class Level:
     knows : {"all", "arrived", "prompts"}
         What the player sees at first: all requests, those that have arrived, or these without
         their output lengths.
+    regime : str
+        The batching regime in which it is played.
     instance : Instance
-        Its requests under mixed batching.
+        Its requests and its GPU.
     """
 
     title: str
     lesson: str
     knows: str
+    regime: str
     instance: Instance
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what the rules in the page have of it: regime, GPU and requests."""
+        instance = self.instance
+        columns = (instance.arrival, instance.prompt, instance.output)
+        requests = [
+            {"id": instance.request_id(i), "arrival": a, "prompt": s, "output": o}
+            for i, (a, s, o) in enumerate(zip(*(c.tolist() for c in columns), strict=True))
+        ]
+        gpu = {"capacity": instance.gpu.kv_capacity, **PLAYABLE[self.regime].gpu(instance)}
+        return {"regime": self.regime, **gpu, "requests": requests}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +77,7 @@ class SolvedLevel:
     level : Level
         The level.
     comparison : Comparison
-        Hindsight and policies on its instance, under mixed batching.
+        Hindsight and policies on its instance, in its regime.
     """
 
     level: Level
@@ -67,23 +86,24 @@ class SolvedLevel:
     def to_record(self) -> dict[str, Any]:
         """Return what the page has of this level."""
         instance, solution = self.level.instance, self.comparison.solution
-        columns = (instance.arrival, instance.prompt, instance.output)
-        requests = [
-            {"id": instance.request_id(i), "arrival": a, "prompt": s, "output": o}
-            for i, (a, s, o) in enumerate(zip(*(c.tolist() for c in columns), strict=True))
-        ]
-        record = {"capacity": instance.gpu.kv_capacity, "requests": requests}
-        best = {"value": int(solution.objective), "bound": int(solution.bound or 0)}
+        schedule = PLAYABLE[self.level.regime].schedule
+        record = self.level.to_record()
+        best = {"value": int(solution.objective), "bound": math.ceil(solution.bound or 0)}
+        shown = regime(self.level.regime).shown_in(instance)
         return {
             "key": hashlib.sha256(json.dumps(record).encode()).hexdigest()[:12],
-            "regime": self.comparison.model,
             "title": self.level.title,
             "lesson": self.level.lesson,
             "knows": self.level.knows,
+            "time": {"unit": shown.unit, "per": shown.per},
             **record,
-            "best": best | {"method": solution.method, **_runs(solution.schedule)},
+            "best": best | {"method": solution.method, **schedule(instance, solution.schedule)},
             "policies": [
-                {"name": each.policy, "value": each.metrics.total_latency, **_runs(each.schedule)}
+                {
+                    "name": each.policy,
+                    "value": each.metrics.total_latency,
+                    **schedule(instance, each.schedule),
+                }
                 for each in self.comparison.results
                 if each.metrics is not None and each.schedule is not None
             ],
@@ -91,59 +111,66 @@ class SolvedLevel:
         }
 
 
-def _runs(schedule: Schedule) -> dict[str, Any]:
-    record = regime_of(schedule).to_record(schedule)
-    lost = [[run["request"], run["start"], run["end"]] for run in record.get("evicted", [])]
-    return {"start": record["start"], "lost": lost}
+def built_in_levels(model: str | None = None) -> list[Level]:
+    """Return the levels that come with the package, from easy to hard, by regime.
 
-
-def built_in_levels() -> list[Level]:
-    """Return the levels that come with the package, from easy to hard.
+    Parameters
+    ----------
+    model : str, optional
+        Only those of this regime.
 
     Examples
     --------
-    >>> [level.instance.n for level in built_in_levels()]
+    >>> [level.instance.n for level in built_in_levels("mixed")]
     [4, 6, 7, 6, 10, 12, 8]
     """
     text = resources.files(__package__).joinpath("data", "levels.json").read_text("utf-8")
-    return [_level(record) for record in json.loads(text)["levels"]]
+    records = json.loads(text)["levels"]
+    return [_level(record) for record in records if model in (None, record["regime"])]
 
 
-def level_of(instance: Instance) -> Level:
-    """Return the level of a user's instance.
+def level_of(instance: Instance, model: str = "mixed") -> Level:
+    """Return the level of a user's instance in a regime.
 
     Raises
     ------
     InputError
-        If it has more than `MOST_REQUESTS` requests, or limits on a round that may bind.
+        If it has more than `MOST_REQUESTS` requests, limits that the page has no rules for, or
+        times that it cannot count exactly.
     """
-    if is_limited(instance):
-        limits = ("running_requests", "batch_tokens")
-        names = ", ".join(name for name in limits if getattr(instance.gpu, name) is not None)
-        raise InputError(
-            "play: the page has the KV capacity as its only rule, and no limits on the requests "
-            f"or tokens of a round; drop {names} from {instance.name!r}"
-        )
+    PLAYABLE[model].require(instance)
     if instance.n > MOST_REQUESTS:
         raise InputError(
             f"play: expected at most {MOST_REQUESTS} requests, which one can start by hand, found "
             f"{instance.n:,} in {instance.name!r}"
         )
+    alone = int(regime(model).time_alone(instance).sum())
+    latency = instance.n * (int(instance.arrival.max()) + alone)
+    work = alone * durations(instance.gpu.batch_time).divisor
+    if max(latency, work) >= EXACT:
+        raise InputError(
+            "play: expected times that a page can count, below 2^53 in all, found "
+            f"{max(latency, work)} in {instance.name!r}; let requests arrive from 0 on"
+        )
     lesson = f"{instance.n} requests, {instance.gpu.kv_capacity:,} KV tokens."
-    return Level(title=instance.name, lesson=lesson, knows="all", instance=instance)
+    return Level(title=instance.name, lesson=lesson, knows="all", regime=model, instance=instance)
 
 
 def _level(record: dict[str, Any]) -> Level:
     drawn = next(make for key, make in _SOURCES.items() if key in record)(record)
     named = drawn.replace(id=string.ascii_uppercase[: drawn.n], name=record["title"])
     return Level(
-        title=record["title"], lesson=record["lesson"], knows=record["knows"], instance=named
+        title=record["title"],
+        lesson=record["lesson"],
+        knows=record["knows"],
+        regime=record["regime"],
+        instance=named,
     )
 
 
 def _of_rows(record: dict[str, Any]) -> Instance:
     arrival, prompt, output = np.array(record["requests"], dtype=np.int64).T
-    gpu = Gpu(kv_capacity=record["kv_capacity"])
+    gpu = read_gpu("gpu", record["gpu"])
     return Instance(gpu=gpu, arrival=arrival, prompt=prompt, output=output)
 
 

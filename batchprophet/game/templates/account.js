@@ -1,5 +1,10 @@
 "use strict";
-/* A game in play: its states, and what each move cost. No code here knows of a page. */
+/* A game in play: its states, and what each move cost. No code here knows of a page.
+
+   The rules of a regime say which moves there are. `refusal`, `after` and `again` take one; `plan`,
+   `follows` and `completions` read schedules; `search` finds the least that is still in reach. */
+
+const REGIMES = { mixed: MIXED, separate: SEPARATE, continuous: CONTINUOUS };
 
 /* Keys of requests: letters, the identifier itself where it is one. */
 function keysOf(level) {
@@ -17,56 +22,46 @@ class Play {
     this.hidden = knows === "prompts";
     this.states = [this.rules.first(level)];
     this.moves = [];
-    const { value, bound, start } = level.best;
-    this.values = [{ value, bound, start, proved: value === bound }];
+    const { value, bound } = level.best;
+    this.values = [{ value, bound, plan: this.rules.plan(level.best), proved: value === bound }];
     this.hints = 0;
     this.peeked = false; // whether the player went back after seeing what was hidden
   }
 
   get state() { return this.states[this.states.length - 1]; }
   get over() { return this.rules.decided(this.level, this.state, this.hidden); }
-  refusal(i) { return this.rules.refusal(this.level, this.state, i, this.hidden); }
+  refusal(move) { return this.rules.refusal(this.level, this.state, move, this.hidden); }
 
-  /* Start a request: null, or why it is refused. */
-  begin(i) {
-    const refused = this.refusal(i);
-    if (refused) return refused;
-    const after = this.rules.begin(this.level, this.state, i, this.hidden);
-    this.add({ what: "start", i, t: this.state.t, first: true }, after);
-    return null;
-  }
-
-  /* One round later; returns what happened. A move is undone from its `first` part on. */
-  round(first = true) {
-    const happened = this.rules.advance(this.level, this.state, this.hidden);
-    this.add({ what: "next", t: this.state.t, first, ...happened, state: undefined }, happened.state);
+  /* Make a move that the rules allow; returns what happened. A move is undone from its `first`
+     part on. */
+  make(move, first = true) {
+    const { state, ...happened } = this.rules.after(this.level, this.state, move, this.hidden);
+    this.moves.push({ ...move, t: this.state.t, first, ...happened });
+    this.states.push(state);
     return happened;
   }
 
-  /* On to the next arrival, completion or eviction. */
-  event() {
-    let happened = this.round();
+  /* The same move again and again, until a request arrives, is completed or is evicted. */
+  repeat(move) {
+    let happened = this.make(move), next = move;
     while (!this.over && ![happened.arrived, happened.completed, happened.evicted].some(each => each.length)) {
-      happened = this.round(false);
+      next = this.rules.again(this.level, this.state, next, this.hidden);
+      if (!next) break;
+      happened = this.make(next, false);
     }
     return happened;
   }
 
   /* To the end, when nothing is left to decide. */
   finish() {
-    while (this.state.t < this.rules.end(this.level, this.state)) this.round(false);
-  }
-
-  add(move, state) {
-    this.moves.push(move);
-    this.states.push(state);
+    while (this.state.t < this.rules.end(this.level, this.state)) this.make({ what: "next" }, false);
   }
 
   /* The move that an undo would take back, or null: what has been seen cannot be unseen. */
   undoable() {
     const move = this.moves.findLast(each => each.first);
     if (!move) return null;
-    const shown = this.knows !== "all" && this.moves.slice(this.moves.indexOf(move)).some(each => each.what === "next");
+    const shown = this.knows !== "all" && this.moves.slice(this.moves.indexOf(move)).some(each => each.what !== "start");
     return shown && !this.over ? null : move;
   }
 
@@ -81,10 +76,14 @@ class Play {
   value(j) {
     for (let m = this.values.length; m <= j; m++) {
       const before = this.values[m - 1], move = this.moves[m - 1], state = this.states[m];
-      this.values[m] = this.rules.follows(before.start, move, state) ? before
-        : this.rules.search(this.level, state, { floor: before.bound });
+      this.values[m] = this.rules.follows(before.plan, move, state) ? before : this.found(state, before.bound);
     }
     return this.values[j];
+  }
+
+  found(state, floor) {
+    const { value, bound, proved, ...schedule } = this.rules.search(this.level, state, { floor });
+    return { value, bound, proved, plan: this.rules.plan(schedule) };
   }
 
   /* What the moves from j (counted from 0) up to m cost: between `low` and `high`, and `changes`
@@ -92,7 +91,8 @@ class Play {
   cost(j, m = j + 1) {
     const before = this.value(j), after = this.value(m);
     const low = Math.max(0, after.bound - before.value), high = Math.max(0, after.value - before.bound);
-    const changes = after.start.map((k, i) => [i, k - before.start[i]]).filter(([, later]) => later !== 0);
+    const ends = this.rules.completions(this.level, before.plan);
+    const changes = this.rules.completions(this.level, after.plan).map((end, i) => [i, end - ends[i]]).filter(([, later]) => later !== 0);
     return { low, high: before === after ? 0 : high, changes: changes.sort((a, b) => b[1] - a[1]), after };
   }
 

@@ -1,10 +1,15 @@
 "use strict";
-/* The picture of a schedule: KV wedges over rounds, and below them a row for each request. */
+/* The picture of a schedule: KV tokens over time, what the GPU does, and a row for each request.
+
+   What there is to draw comes from a regime's desk, in the same form for all: columns of time
+   [a, b] with the tokens that each request holds in it; bars by request, of kinds "run", "read"
+   (a prompt), "rest" (it holds its cache and gets nothing) and "lost"; until when each waits; batches of the
+   GPU; and ghosts, what the next move would hold. */
 
 const NS = "http://www.w3.org/2000/svg";
 /* Colours of Okabe and Ito; a second round of them is hatched. Identifiers are always written, too. */
 const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2"];
-const LEFT = 40, RIGHT = 10, TOP = 20, AXIS = 20;
+const LEFT = 40, RIGHT = 10, TOP = 20, AXIS = 20, STRIP = 20;
 
 const colourOf = i => COLOURS[i % COLOURS.length];
 const inkOn = i => (i % COLOURS.length === 6 ? "#ffffff" : "#1b1f23");
@@ -30,52 +35,45 @@ function patterns(parent) {
   hatch("hatch-lost", "transparent", "#d55e00");
 }
 
-/* Runs of a schedule as [start, end, request, lost], in the order in which they are stacked. */
-function runsOf(level, start, lost) {
-  const runs = lost.map(([i, k, end]) => [k, end, i, true]);
-  start.forEach((k, i) => { if (k !== null) runs.push([k, k + level.requests[i].output, i, false]); });
-  return runs.sort((a, b) => a[0] - b[0] || a[2] - b[2]);
-}
-
 /* A round number so that a span has few ticks. */
 function tickStep(span, most) {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, span / most)));
   return [1, 2, 5, 10].map(k => k * power).find(step => span / step <= most);
 }
 
-/* Outline of a request's tokens above others in rounds a + 1 … b, as points. */
-function outline(X, Y, low, high, a, b) {
-  const points = [];
-  for (let r = a + 1; r <= b; r++) points.push([X(r - 1), Y(high[r])], [X(r), Y(high[r])]);
-  for (let r = b; r > a; r--) points.push([X(r), Y(low[r])], [X(r - 1), Y(low[r])]);
+/* Outline of pieces { a, b, low, high } that follow each other, as points. */
+function outline(X, Y, pieces) {
+  const points = pieces.flatMap(({ a, b, high }) => [[X(a), Y(high)], [X(b), Y(high)]]);
+  for (const { a, b, low } of [...pieces].reverse()) points.push([X(b), Y(low)], [X(a), Y(low)]);
   return points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
 }
 
-/* Draw `view` = { start, lost, t, origin, until, knows, ghost, label } of a level into an svg. */
+/* Draw `view` = { state, desk, t, origin, until, per, knows, ghost, over, label } of a level into an svg. */
 function draw(svg, level, view) {
   svg.replaceChildren();
-  const { start, lost, t, origin, until, knows = "all" } = view;
+  const { t, origin, until, knows = "all" } = view, drawing = view.desk.drawing(level, view.state, view);
   const W = Math.max(280, Math.round(svg.clientWidth || 640)), M = level.capacity;
   const shown = level.requests.map((_, i) => i).filter(i => knows === "all" || level.requests[i].arrival <= t);
   const tall = W < 500 ? 170 : 230, step = shown.length <= 14 ? 15 : 10;
-  const rows = TOP + tall + 10, H = rows + (view.rows === false ? -8 : shown.length * step) + AXIS;
+  const strip = TOP + tall + 10, rows = strip + (drawing.batches ? STRIP : 0), H = rows + shown.length * step + AXIS;
   const X = time => LEFT + (W - LEFT - RIGHT) * (time - origin) / (until - origin);
   const most = 1.18 * M, Y = tokens => TOP + tall - tall * Math.min(tokens, most) / most;
   svg.setAttribute("viewBox", `0 0 ${W} ${H}`);
   svg.setAttribute("height", H);
   svg.setAttribute("aria-label", view.label);
-  drawAxes(svg, { X, Y, M, origin, until, W, H, bottom: TOP + tall });
-  const held = drawWedges(svg, level, { X, Y, runs: runsOf(level, start, lost), view });
+  drawAxes(svg, { X, Y, M, origin, until, W, H, bottom: TOP + tall, per: view.per || 1 });
+  drawColumns(svg, level, { X, Y, t, until, columns: drawing.columns });
   node("line", { x1: LEFT, x2: W - RIGHT, y1: Y(M), y2: Y(M), stroke: "var(--text)", "stroke-dasharray": "6 3", "stroke-width": 1.5 }, svg);
-  if (view.ghost != null) drawGhost(svg, level, { X, Y, M, held, i: view.ghost, t, hidden: knows === "prompts" });
-  if (view.rows !== false) drawRows(svg, level, { X, shown, step, rows, view });
+  for (const each of drawing.ghosts) drawGhost(svg, { X, Y, M, ...each });
+  if (drawing.batches) drawBatches(svg, { X, y: strip, t, until, batches: drawing.batches });
+  drawRows(svg, level, { X, shown, step, rows, t, until, drawing });
   if (t <= until) {
     node("line", { x1: X(t), x2: X(t), y1: TOP - 4, y2: H - AXIS, stroke: "var(--mark)", "stroke-width": 2 }, svg);
     node("text", { x: Math.min(Math.max(X(t), LEFT + 12), W - 22), y: TOP - 8, "text-anchor": "middle", class: "now" }, svg, view.over ? "end" : "now");
   }
 }
 
-function drawAxes(svg, { X, Y, M, origin, until, W, H, bottom }) {
+function drawAxes(svg, { X, Y, M, origin, until, W, H, bottom, per }) {
   const step = tickStep(M, 4);
   for (let v = 0; v <= M; v += step) {
     if (M - v >= step / 2 || v === M) node("text", { x: LEFT - 5, y: Y(v) + 4, "text-anchor": "end", class: v === M ? "" : "small" }, svg, v);
@@ -83,72 +81,77 @@ function drawAxes(svg, { X, Y, M, origin, until, W, H, bottom }) {
   }
   if (M % step) node("text", { x: LEFT - 5, y: Y(M) + 4, "text-anchor": "end" }, svg, M);
   node("text", { x: W - RIGHT, y: Y(M) - 4, "text-anchor": "end", class: "small" }, svg, `capacity: ${M.toLocaleString("en")} KV tokens`);
-  const every = tickStep(until - origin, W < 500 ? 8 : 16);
+  const every = tickStep((until - origin) / per, W < 500 ? 8 : 16) * per;
   for (let time = Math.ceil(origin / every) * every; time <= until; time += every) {
     node("line", { x1: X(time), x2: X(time), y1: bottom, y2: H - AXIS, stroke: "var(--line)" }, svg);
-    node("text", { x: X(time), y: H - 6, "text-anchor": "middle", class: "small" }, svg, time);
+    node("text", { x: X(time), y: H - 6, "text-anchor": "middle", class: "small" }, svg, time / per);
   }
 }
 
-/* Draw runs on top of each other; return the tokens held in each round. */
-function drawWedges(svg, level, { X, Y, runs, view }) {
-  const held = {}, { t, knows, until } = view;
-  for (const [k, end, i, lost] of runs) {
-    const low = {}, high = {}, last = knows === "prompts" && !lost ? Math.min(end, t + 1) : end;
-    for (let r = k + 1; r <= last; r++) {
-      low[r] = held[r] || 0;
-      high[r] = held[r] = low[r] + level.requests[i].prompt + r - k;
+/* Draw what requests hold on top of each other, one shape for each run of a request. */
+function drawColumns(svg, level, { X, Y, t, until, columns }) {
+  const runs = new Map();
+  for (const { a, b, parts } of columns) {
+    let low = 0;
+    for (const { key, i, lost, tokens } of parts) {
+      if (!runs.has(key)) runs.set(key, { i, lost, pieces: [] });
+      runs.get(key).pieces.push({ a, b, low, high: low + tokens });
+      low += tokens;
     }
-    const wedge = (a, b, faded) => {
-      if (b <= a) return;
-      const style = { fill: lost ? "url(#hatch-lost)" : fillOf(i), stroke: lost ? "var(--lost)" : "var(--page)", "stroke-width": 1 };
-      node("polygon", { points: outline(X, Y, low, high, a, b), class: faded ? "planned" : "", ...style }, svg);
-    };
-    const seen = Math.min(last, Math.max(k, t));
-    wedge(k, seen, false);
-    wedge(seen, Math.min(last, until), true);
-    if (!lost) label(svg, X, Y, low, high, { k, last, i, t, id: level.requests[i].id });
   }
-  return held;
-}
-
-/* Write a request's identifier where its wedge is thick enough. */
-function label(svg, X, Y, low, high, { k, last, i, t, id }) {
-  const r = Math.max(k + 1, last - Math.floor((last - k) / 3));
-  if (last <= k || Y(low[r]) - Y(high[r]) < 12 || X(r) - X(r - 1) < 5) return;
-  const style = r > t ? "fill:var(--text);stroke:var(--page)" : `fill:${inkOn(i)};stroke:${colourOf(i)}`;
-  node("text", { x: (X(r - 1) + X(r)) / 2, y: (Y(low[r]) + Y(high[r])) / 2 + 4, "text-anchor": "middle", class: "id", style }, svg, id);
-}
-
-/* Show what a request would hold if it started now, and where this is too much. */
-function drawGhost(svg, level, { X, Y, M, held, i, t, hidden }) {
-  const { prompt, output } = level.requests[i], low = {}, high = {}, over = {};
-  const last = t + (hidden ? 1 : output);
-  for (let r = t + 1; r <= last; r++) {
-    low[r] = held[r] || 0;
-    high[r] = low[r] + prompt + r - t;
-    over[r] = Math.max(M, low[r]);
-  }
-  node("polygon", { points: outline(X, Y, low, high, t, last), class: "ghost", stroke: colourOf(i) }, svg);
-  for (let r = t + 1; r <= last; r++) {
-    if (high[r] > M) node("polygon", { points: outline(X, Y, over, high, r - 1, r), fill: "url(#hatch-lost)", stroke: "var(--lost)" }, svg);
+  for (const { i, lost, pieces } of runs.values()) {
+    const seen = pieces.filter(each => each.b <= t), planned = pieces.filter(each => each.b > t && each.a < until);
+    const style = { fill: lost ? "url(#hatch-lost)" : fillOf(i), stroke: lost ? "var(--lost)" : "var(--page)", "stroke-width": 1 };
+    if (seen.length) node("polygon", { points: outline(X, Y, seen), ...style }, svg);
+    if (planned.length) node("polygon", { points: outline(X, Y, planned), class: "planned", ...style }, svg);
+    if (!lost) label(svg, X, Y, pieces, i, t, level.requests[i].id);
   }
 }
 
-function drawRows(svg, level, { X, shown, step, rows, view }) {
-  const { start, lost, t, until, knows } = view, thick = step - 4;
+/* Write a request's identifier where its shape is thick enough. */
+function label(svg, X, Y, pieces, i, t, id) {
+  const { a, b, low, high } = pieces[Math.max(0, pieces.length - 1 - Math.floor(pieces.length / 3))];
+  if (Y(low) - Y(high) < 12 || X(b) - X(a) < 5) return;
+  const style = b > t ? "fill:var(--text);stroke:var(--page)" : `fill:${inkOn(i)};stroke:${colourOf(i)}`;
+  node("text", { x: (X(a) + X(b)) / 2, y: (Y(low) + Y(high)) / 2 + 4, "text-anchor": "middle", class: "id", style }, svg, id);
+}
+
+/* Show what a request would hold, and where this is too much. */
+function drawGhost(svg, { X, Y, M, i, pieces }) {
+  node("polygon", { points: outline(X, Y, pieces), class: "ghost", stroke: colourOf(i) }, svg);
+  for (const { a, b, low, high } of pieces) {
+    if (high > M) node("polygon", { points: outline(X, Y, [{ a, b, low: Math.max(M, low), high }]), fill: "url(#hatch-lost)", stroke: "var(--lost)" }, svg);
+  }
+}
+
+/* What the GPU does: prompts (P), tokens (T) or both. */
+function drawBatches(svg, { X, y, t, until, batches }) {
+  node("text", { x: LEFT - 6, y: y + 12, "text-anchor": "end", class: "small" }, svg, "GPU");
+  for (const { a, b, prompts, tokens } of batches.filter(each => each.a < until)) {
+    const kind = `${prompts ? "prompts" : ""} ${tokens ? "tokens" : ""}${b > t ? " planned" : ""}`, wide = X(Math.min(b, until)) - X(a);
+    node("rect", { x: X(a) + 0.5, width: Math.max(1, wide - 1), y, height: STRIP - 5, class: `batch ${kind}` }, svg);
+    const text = `${prompts ? "P" : ""}${tokens ? "T" : ""}`;
+    if (wide > 8 * text.length + 2) node("text", { x: X(a) + wide / 2, y: y + 11, "text-anchor": "middle", class: "tiny" }, svg, text);
+  }
+}
+
+function drawRows(svg, level, { X, shown, step, rows, t, until, drawing }) {
+  const thick = step - 4;
   shown.forEach((i, position) => {
-    const { arrival, output, id } = level.requests[i], y = rows + position * step;
-    const bar = (a, b, attributes) => { if (b > a) node("rect", { x: X(a), width: X(Math.min(b, until)) - X(a), y, height: thick, ...attributes }, svg); };
-    node("text", { x: LEFT - 6, y: y + thick - 1, "text-anchor": "end", class: step < 12 ? "tiny" : "small" }, svg, id);
-    const k = start[i], waits = k === null ? Math.max(arrival, t) : k;
-    if (waits > arrival) node("rect", { x: X(arrival), width: X(Math.min(waits, until)) - X(arrival), y: y + thick / 2 - 1.5, height: 3, fill: "var(--waiting)" }, svg);
-    else if (k === null) node("circle", { cx: X(arrival), cy: y + thick / 2, r: 3, fill: "none", stroke: "var(--quiet)" }, svg);
-    for (const [j, a, b] of lost) if (j === i) bar(a, b, { fill: "url(#hatch-lost)", stroke: "var(--lost)" });
-    if (k === null) return;
-    const end = k + output, seen = Math.min(end, Math.max(k, t));
-    bar(k, seen, { fill: fillOf(i) });
-    if (knows !== "prompts") bar(seen, end, { fill: fillOf(i), class: "planned" });
+    const y = rows + position * step, [from, to, still] = drawing.waits[i];
+    const bar = (a, b, attributes, high = thick) => {
+      if (b > a && a < until) node("rect", { x: X(a), width: X(Math.min(b, until)) - X(a), y: y + (thick - high) / 2, height: high, ...attributes }, svg);
+    };
+    node("text", { x: LEFT - 6, y: y + thick - 1, "text-anchor": "end", class: step < 12 ? "tiny" : "small" }, svg, level.requests[i].id);
+    if (to > from) bar(from, to, { fill: "var(--waiting)" }, 3);
+    else if (still) node("circle", { cx: X(from), cy: y + thick / 2, r: 3, fill: "none", stroke: "var(--quiet)" }, svg);
+    for (const { a, b, kind } of drawing.bars[i]) {
+      if (kind === "lost") { bar(a, b, { fill: "url(#hatch-lost)", stroke: "var(--lost)" }); continue; }
+      if (kind === "rest") { bar(a, b, { fill: "var(--waiting)" }, 3); continue; }
+      const edge = kind === "read" ? { stroke: "var(--text)", "stroke-width": 1.5 } : {}, seen = Math.min(b, Math.max(a, t));
+      bar(a, seen, { fill: fillOf(i), ...edge });
+      bar(seen, b, { fill: fillOf(i), class: "planned", ...edge });
+    }
   });
 }
 
@@ -159,8 +162,8 @@ function silhouette(svg, level, i, hidden) {
   const x = r => 1 + 42 * r / longest, y = tokens => 31 - 30 * tokens / level.capacity;
   svg.setAttribute("viewBox", "0 0 44 32");
   svg.setAttribute("aria-hidden", "true");
-  const low = {}, high = {}, last = hidden ? 1 : output;
-  for (let r = 1; r <= last; r++) { low[r] = 0; high[r] = prompt + r; }
+  const pieces = [];
+  for (let r = 1; r <= (hidden ? 1 : output); r++) pieces.push({ a: r - 1, b: r, low: 0, high: prompt + r });
   node("rect", { x: 0.5, y: 0.5, width: 43, height: 31, fill: "none", stroke: "var(--line)" }, svg);
-  node("polygon", { points: outline(x, y, low, high, 0, last), fill: fillOf(i) }, svg);
+  node("polygon", { points: outline(x, y, pieces), fill: fillOf(i) }, svg);
 }

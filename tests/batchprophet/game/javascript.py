@@ -5,8 +5,18 @@ import shutil
 import subprocess
 from importlib import resources
 
+from batchprophet.game.level import Level
+
 #: Files of the game that know of no page, in the order in which the page has them.
-FILES = ("rules.js", "search.js", "account.js")
+FILES = (
+    "mixed.js",
+    "mixed_search.js",
+    "batches.js",
+    "separate.js",
+    "continuous.js",
+    "batch_search.js",
+    "account.js",
+)
 
 NODE = shutil.which("node")
 
@@ -33,15 +43,9 @@ def run(function: str, jobs: list) -> list:
     return json.loads(done.stdout)
 
 
-def level(instance, value=0):
+def level(instance, value=0, regime="mixed"):
     """Return an instance as a level of the page, with an optimum if it is known."""
-    columns = zip(
-        *(c.tolist() for c in (instance.arrival, instance.prompt, instance.output)), strict=True
-    )
-    requests = [
-        {"id": str(i), "arrival": a, "prompt": s, "output": o}
-        for i, (a, s, o) in enumerate(columns)
-    ]
-    best = {"value": value, "bound": value, "start": [-1] * instance.n}
-    capacity = instance.gpu.kv_capacity
-    return {"regime": "mixed", "capacity": capacity, "requests": requests, "best": best}
+    made = Level(title="", lesson="", knows="all", regime=regime, instance=instance)
+    requests = range(instance.n)
+    best = {"value": value, "bound": value, "start": [-1 for _ in requests], "batches": []}
+    return {**made.to_record(), "best": best}

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import batchprophet as bp
-from tests.browser import Browser, program
+from tests.browser import program
 
 pytestmark = pytest.mark.skipif(program() is None, reason="needs Chromium")
 
@@ -16,27 +16,6 @@ pytestmark = pytest.mark.skipif(program() is None, reason="needs Chromium")
 SIZES = [(1280, 800), (390, 844), (360, 740)]
 
 RIGHT, LEFT, BACK, HOME = ("ArrowRight", 39), ("ArrowLeft", 37), ("Backspace", 8), ("Home", 36)
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    return bp.play(time_limit=60).save(tmp_path_factory.mktemp("play") / "play.html")
-
-
-@pytest.fixture(scope="module")
-def browser(file):
-    with Browser() as page:
-        page.screen(1280, 800)
-        page.open(file)
-        yield page
-
-
-@pytest.fixture
-def page(browser):
-    browser.screen(1280, 800)
-    browser.evaluate("kept = {}; store(); $('knows').value = 'all'; begin(0)")
-    browser.evaluate("for (const id of ['costs', 'keys']) $(id).checked = true")
-    return browser
 
 
 def said(page):
@@ -120,7 +99,8 @@ def shortest_first(page):
     """Play by keys: of the waiting requests that fit, the one with the shortest output."""
     while not page.evaluate("play.over"):
         name = page.evaluate(
-            "(play.rules.waiting(play.level, play.state).filter(i => !play.refusal(i))"
+            "(play.rules.waiting(play.level, play.state)"
+            ".filter(i => !play.refusal({ what: 'start', i }))"
             ".sort((a, b) => play.level.requests[a].output - play.level.requests[b].output)"
             ".map(id))[0] || null"
         )
@@ -279,16 +259,17 @@ def test_nothing_is_cut_off_and_all_text_can_be_read(page, size, dark):
     page.screen(*size, mobile=size[0] < 500, dark=dark)
     for number in (0, 5):
         page.evaluate(f"begin({number})")
-        page.evaluate("start(play.rules.waiting(play.level, play.state)[0])")
+        page.evaluate("press(play.rules.waiting(play.level, play.state)[0])")
         for each in page.evaluate("play.rules.waiting(play.level, play.state)"):
-            page.evaluate(f"start({each})")
+            page.evaluate(f"press({each})")
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         assert page.evaluate(OUTSIDE) == []
         contrast = page.evaluate(CONTRAST)
         assert min(contrast.values()) >= 4.5, contrast
         page.evaluate(
             "while (!play.over) { const i = play.rules.waiting(play.level, play.state)"
-            ".find(i => !play.refusal(i)); if (i === undefined) go(true); else start(i); }"
+            ".find(i => !play.refusal({ what: 'start', i }));"
+            " if (i === undefined) go(true); else press(i); }"
         )
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         assert page.evaluate(OUTSIDE) == []
@@ -299,11 +280,12 @@ def test_nothing_is_cut_off_and_all_text_can_be_read(page, size, dark):
 @pytest.mark.parametrize("size", SIZES)
 def test_what_is_pressed_on_a_phone_is_large_enough(page, size):
     page.screen(*size, mobile=size[0] < 500)
-    pressed = "#bar button, #waiting button, #levels button"
+    pressed = "#bar button:not([hidden]), #waiting button, #levels button"
     heights = f"[...document.querySelectorAll('{pressed}')].map(e => e.offsetHeight)"
     assert min(page.evaluate(heights)) >= 44
     bar = page.evaluate(
-        "[...document.querySelectorAll('#bar button')].map(e => e.getBoundingClientRect().top)"
+        "[...document.querySelectorAll('#bar button:not([hidden])')]"
+        ".map(e => e.getBoundingClientRect().top)"
     )
     assert max(bar) - min(bar) < 5  # one row
 
@@ -353,7 +335,8 @@ def test_a_level_that_is_too_large_to_search_shows_intervals(browser, tmp_path):
     assert "the optimum is between" in browser.evaluate("$('goal').innerText").lower()
     browser.evaluate(
         "while (!play.over) { const i = play.rules.waiting(play.level, play.state)"
-        ".find(i => !play.refusal(i)); if (i === undefined) go(true); else start(i); }"
+        ".find(i => !play.refusal({ what: 'start', i }));"
+        " if (i === undefined) go(true); else press(i); }"
     )
     assert "times optimal" in browser.evaluate("$('summary').innerText")
     assert "lower bound" in browser.evaluate("$('ladder').innerText")

@@ -8,17 +8,18 @@ import re
 import pytest
 
 import batchprophet as bp
-from batchprophet.cli import run
+from batchprophet.cli import run as run_command
 from batchprophet.game.level import MOST_REQUESTS, built_in_levels, level_of
 from batchprophet.models.batch_time import ConstantTime
 from batchprophet.models.mixed.feasibility import check_mixed
 from batchprophet.models.mixed.metrics import measure
 from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
+from tests.batchprophet.game.javascript import NODE, run
 
 
 @pytest.fixture(scope="module")
-def game():
-    return bp.play(time_limit=60)
+def game(games):
+    return games["mixed"]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_every_level_has_a_proved_optimum_and_schedules_that_the_checker_accepts
     assert game.summary() == "7 levels, all with a proved optimum"
     assert [each["best"]["value"] for each in records] == [16, 27, 26, 27, 105, 128, 30]
     assert len({each["key"] for each in records}) == len(records)
-    for level, record in zip(built_in_levels(), records, strict=True):
+    for level, record in zip(built_in_levels("mixed"), records, strict=True):
         assert record["best"]["bound"] == record["best"]["value"]
         assert len(record["policies"]) + len(record["unfinished"]) == 8
         for each in (record["best"], *record["policies"]):
@@ -60,6 +61,59 @@ def test_the_levels_grow_and_greedy_rules_are_wrong_where_they_should_be(game):
     assert all(first_come)
     none_best = [min(p.values()) > best for p, best in zip(policies, optimum, strict=True)]
     assert none_best == [False, False, False, True, True, True, True]
+
+
+#: Levels of which the optimum is proved, and those in which no policy finds it.
+PROVED = {"separate": [1, 2, 3, 4, 5], "continuous": [1, 2, 3, 4]}
+SURPRISING = {"separate": [2, 4, 5], "continuous": [3, 5]}
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
+@pytest.mark.parametrize("model", sorted(PROVED))
+def test_levels_with_batches_have_optima_and_schedules_that_the_page_can_play(games, model):
+    records = games[model].to_record()["levels"]
+    assert len(records) == len({each["key"] for each in records}) == 5
+    best = [each["best"] for each in records]
+    proved = [k + 1 for k, each in enumerate(best) if each["bound"] == each["value"]]
+    assert proved == PROVED[model]
+    least = [min(policy["value"] for policy in each["policies"]) for each in records]
+    pairs = zip(least, best, strict=True)
+    assert [k + 1 for k, (p, b) in enumerate(pairs) if p > b["value"]] == SURPRISING[model]
+    assert records[-1]["knows"] == "arrived"
+    for record in records:
+        jobs = [
+            {"level": record, "batches": each["batches"]}
+            for each in (record["best"], *record["policies"])
+        ]
+        totals = [each["value"] for each in (record["best"], *record["policies"])]
+        assert run(PLAYED, jobs) == totals
+
+
+#: The page's rules refuse nothing in the package's schedules, and count the same.
+PLAYED = """({ level, batches }) => {
+  const rules = REGIMES[level.regime];
+  return rules.latency(level, rules.played(level, batches));
+}"""
+
+
+@pytest.mark.parametrize("model", ["separate", "continuous"])
+def test_an_instance_of_any_regime_becomes_a_level(model, tmp_path, capsys, small):
+    bp.write_instance(small, tmp_path / "small.json")
+    out = tmp_path / "play.html"
+    words = ["play", str(tmp_path / "small.json"), "--regime", model, "--out", str(out)]
+    assert run_command(words) == 0
+    assert "1 level, its optimum proved" in capsys.readouterr().out
+    (record,) = data_of(out.read_text("utf-8"))["levels"]
+    assert record["regime"] == model
+    assert record["law"]["divisor"] == 1
+    with pytest.raises(bp.InputError, match="model: expected 'mixed', 'separate' or 'continuous'"):
+        bp.play(small, model="both")
+
+
+def test_times_that_a_page_cannot_count_are_refused():
+    far = bp.Instance(gpu=bp.Gpu(kv_capacity=9), arrival=[2**53], prompt=[1], output=[1])
+    with pytest.raises(bp.InputError, match=r"times that a page can count, below 2\^53"):
+        level_of(far)
 
 
 def test_the_page_needs_nothing_else_and_is_the_same_every_time(small):
@@ -92,7 +146,9 @@ def test_too_many_requests_are_refused():
 def test_the_command_writes_one_page_and_says_how_to_open_it(tmp_path, capsys, small):
     bp.write_instance(small, tmp_path / "small.json")
     out = tmp_path / "play.html"
-    assert run(["play", str(tmp_path / "small.json"), "--out", str(out), "--seed", "1"]) == 0
+    assert (
+        run_command(["play", str(tmp_path / "small.json"), "--out", str(out), "--seed", "1"]) == 0
+    )
     said = capsys.readouterr().out
     assert said == (
         f"wrote {out}: 1 level, its optimum proved; open it in a browser, it needs no network\n"
@@ -120,7 +176,7 @@ def test_bad_input_is_one_line_and_exit_code_2(wrong, tmp_path, capsys, small):
         out = path
     elif wrong == "folder":
         out = tmp_path / "none" / "play.html"
-    assert run(["play", str(path), "--out", str(out)]) == 2
+    assert run_command(["play", str(path), "--out", str(out)]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert len(said.err.splitlines()) == 1

@@ -19,9 +19,11 @@ RANDOM_GAME = """({ level, knows, seed }) => {
   const random = n => { seed = (seed * 48271) % 2147483647; return seed % n; };
   const play = new Play(level, knows), tried = [];
   while (!play.over) {
-    if (random(3) === 0) { play.round(); continue; }
-    const i = random(level.requests.length), before = play.state;
-    tried.push([before.t, i, before.start, play.begin(i)]);
+    if (random(3) === 0) { play.make({ what: "next" }); continue; }
+    const i = random(level.requests.length), { t, start } = play.state;
+    const refused = play.refusal({ what: "start", i });
+    tried.push([t, i, start, refused]);
+    if (!refused) play.make({ what: "start", i });
   }
   const waited = play.rules.latency(level, play.state, play.state.t);
   play.finish();
@@ -160,9 +162,9 @@ def test_fits_is_the_first_boundary_that_the_checker_accepts():
 def test_undo_gives_the_state_before_and_hides_what_was_seen():
     script = """({ level, knows }) => {
       const play = new Play(level, knows), seen = [];
-      play.begin(play.rules.waiting(level, play.state)[0]);
+      play.make({ what: "start", i: play.rules.waiting(level, play.state)[0] });
       seen.push(play.undoable().what);
-      play.round();
+      play.make({ what: "next" });
       seen.push(play.undoable() && play.undoable().what);
       if (play.undoable()) { play.undo(); play.undo(); }
       seen.push(play.states.length, play.state.start.every(k => k === null));

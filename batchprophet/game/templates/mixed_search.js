@@ -23,7 +23,7 @@ const MOST_LEFT = 30;
 
 /* How much work a search may take: up to 12 requests are nearly always searched to the end, in
    about a second at most; more hardly ever are, and little work gives nearly the same bound. */
-const workFor = left => (left <= 12 ? 1e6 : 5e3);
+const workOf = left => (left <= 12 ? 1e6 : 5e3);
 
 /* KV tokens that the started requests hold in the rounds after the state's time. */
 function heldAfter(level, state) {
@@ -126,7 +126,7 @@ function everySet(level, able, held, found, position = 0, chosen = []) {
    a lower bound on that of all, its starts, whether both are equal, and the work that it took.
 
    `floor` is a lower bound that is known already; a schedule of that value ends the search. */
-function search(level, state, { floor = -Infinity, most = workFor(unstarted(state).length) } = {}) {
+function search(level, state, { floor = -Infinity, most = workOf(unstarted(state).length) } = {}) {
   const left = unstarted(state), best = goodSchedule(level, state);
   const fixed = latencyOf(level, state.start.map(k => k ?? 0)), held = heldAfter(level, state);
   const byVolume = left.map(i => level.requests[i]).sort((a, b) => volume(a) - volume(b));

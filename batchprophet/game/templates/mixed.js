@@ -1,6 +1,6 @@
 "use strict";
-/* The rules of the game, one object for each batching regime; no code here knows of a page. Its
-   `search`, the least total latency still in reach, is in search.js.
+/* The rules of mixed batching. No code here knows of a page; its `search`, the least total latency
+   still in reach, is in mixed_search.js.
 
    A level: { regime, capacity, requests: [{ id, arrival, prompt, output }, …] }.
    A state: { t, start: [k or null for each request], lost: [[request, start, end], …] }.
@@ -11,6 +11,8 @@
 
 const MIXED = {
   name: "mixed",
+  knows: ["all", "arrived", "prompts"],
+  byBatches: false,
 
   /* The state before the first move: the boundary at which the first request arrives. */
   first(level) {
@@ -43,8 +45,22 @@ const MIXED = {
     return level.requests.map((_, i) => i).filter(i => test(level.requests[i], state.start[i]));
   },
 
+  /* A move: { what: "start", i } or { what: "next" }, one round later. */
+  refusal(level, state, move, hidden = false) {
+    return move.what === "start" ? this.startRefusal(level, state, move.i, hidden) : null;
+  },
+  after(level, state, move, hidden = false) {
+    if (move.what === "next") return this.advance(level, state, hidden);
+    return { state: this.begin(level, state, move.i, hidden), arrived: [], completed: [], evicted: [] };
+  },
+
+  /* A round is followed by the next one. */
+  again(level, state, move) {
+    return move;
+  },
+
   /* Why a request cannot start now, or null: { why, round, held, over }. */
-  refusal(level, state, i, hidden = false) {
+  startRefusal(level, state, i, hidden = false) {
     const request = level.requests[i];
     if (request === undefined) return { why: "unknown" };
     if (state.start[i] !== null) return { why: "started", at: state.start[i] };
@@ -72,7 +88,7 @@ const MIXED = {
 
   /* The state after starting a request; an Error where the rules refuse it. */
   begin(level, state, i, hidden = false) {
-    const refused = this.refusal(level, state, i, hidden);
+    const refused = this.startRefusal(level, state, i, hidden);
     if (refused) throw new Error(`request ${i} cannot start at ${state.t}: ${refused.why}`);
     return { ...state, start: state.start.map((k, j) => (j === i ? state.t : k)) };
   },
@@ -101,6 +117,14 @@ const MIXED = {
     return !hidden || this.completed(level, state).length === level.requests.length;
   },
 
+  /* What a record of a schedule, or a found one, plans: starts. When it completes each request. */
+  plan(found) {
+    return found.start;
+  },
+  completions(level, plan) {
+    return plan.map((k, i) => k + level.requests[i].output);
+  },
+
   /* Whether a schedule `plan` goes on from the state after a move as it did from that before. */
   follows(plan, move, after) {
     if (move.what === "start") return plan[move.i] === move.t;
@@ -121,5 +145,3 @@ const MIXED = {
     }, 0);
   },
 };
-
-const REGIMES = { mixed: MIXED };
