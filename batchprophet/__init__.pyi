@@ -70,6 +70,7 @@ from .solvers.certificates.file import write_certificate as write_certificate
 from .solvers.certificates.verification import Verification as Verification
 from .solvers.progress import Progress as Progress
 from .solvers.solution import Solution as Solution
+from . import teach as teach
 from .versions import show_versions as show_versions
 
 __version__: str

@@ -1,0 +1,1 @@
+"""The checks of each notebook's exercises; `grading` says which module is of which notebook."""
