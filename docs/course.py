@@ -14,11 +14,13 @@ import copy
 import html
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import networkx as nx
 from latex2mathml.converter import convert
 from markdown import Markdown
 from pygments import highlight
@@ -26,6 +28,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 import batchprophet as bp
+from batchprophet.pictures import palette
+from batchprophet.pictures.svg import to_svg
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -70,6 +74,60 @@ def made(path: Path) -> dict[str, str]:
     return {"student": student(path), "slides": slides(path), "handout": handout(path)}
 
 
+def dependences() -> str:
+    """Return a picture of which notebook builds on which, as an ``<svg>`` element."""
+    paths = notebook_paths()
+    graph: Any = nx.DiGraph((before, path) for path in paths for before in needs(path))
+    graph.add_nodes_from(paths)
+    assert nx.is_directed_acyclic_graph(graph)
+    column = {
+        path: x for x, layer in enumerate(nx.topological_generations(graph)) for path in layer
+    }
+    place: dict[Path, tuple[int, int]] = {}
+    for path in paths:  # beside the first notebook that it builds on, or in a row of its own
+        rows = {y for _, y in place.values()}
+        first = place[needs(path)[0]][1] if needs(path) else max(rows, default=-1) + 1
+        found = [(column[path], y) for y in range(first, len(paths) * 2)]
+        place[path] = next(each for each in found if _free(each, place, needs(path)))
+    height = max(y for _, y in place.values()) + 1
+    figure = palette.picture(7.2, 0.2 + 0.62 * height)
+    ax = figure.add_subplot()
+    for before, after in graph.edges:
+        (x0, y0), (x1, y1) = place[before], place[after]
+        arrow = {"arrowstyle": "->", "color": palette.INK}
+        ax.annotate("", xy=(x1 - 0.42, y1), xytext=(x0 + 0.42, y0), arrowprops=arrow)
+    for path in paths:
+        words = "\n".join(textwrap.wrap(f"{int(path.name[:2])} {title(path)}", 22))
+        box = {"boxstyle": "round,pad=0.4", "facecolor": "none", "edgecolor": palette.WAITING}
+        ax.text(
+            *place[path], words, ha="center", va="center", fontsize=palette.TINY,
+            color=palette.INK, bbox=box,
+        )  # fmt: skip
+    ax.set_xlim(-0.55, max(column.values()) + 0.55)
+    ax.set_ylim(height - 0.5, -0.5)
+    ax.axis("off")
+    words = "; ".join(
+        f"{int(path.name[:2])} builds on "
+        + (", ".join(str(int(each.name[:2])) for each in needs(path)) or "none")
+        for path in paths
+    )
+    return to_svg(figure, name="course", description=f"What builds on what. {words}.")
+
+
+def _free(
+    here: tuple[int, int], place: dict[Path, tuple[int, int]], before: list[Path]
+) -> bool:
+    """Whether a box may stand somewhere: no other one does, and no arrow runs through a box."""
+    arrows = [(place[each], here) for each in before]
+    arrows += [(place[a], place[b]) for b in place for a in needs(b)]
+    boxes = [*place.values(), here]
+    return here not in place.values() and not any(
+        x0 < x < x1 and abs(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) < 0.45
+        for (x0, y0), (x1, y1) in arrows
+        for x, y in boxes
+    )
+
+
 # Students' notebooks.
 
 
@@ -85,6 +143,7 @@ def student(path: Path) -> str:
         if "## Exercises" in cell.source:
             cells += answer_cells(path)
     notebook.cells = cells
+    notebook.metadata.pop("widgets", None)
     nbformat.validate(notebook)
     return str(nbformat.writes(notebook)) + "\n"
 
@@ -194,7 +253,8 @@ def slides(path: Path) -> str:
     body = "\n".join(
         f'<section class="{"both" if words and code else "one"}"><h2>{to_html(name)[3:-4]}</h2>'
         f'<div class="words">{words}</div><div class="code">{code}</div>'
-        f"<footer>{html.escape(title(path))} · {number} / {len(made)}</footer></section>"
+        f'<footer>{html.escape(title(path))} <button data-step="-1">‹</button>'
+        f'{number} / {len(made)}<button data-step="1">›</button></footer></section>'
         for number, (name, words, code) in enumerate(made, start=1)
     )
     return page(title(path), "slides", body, (STYLES / "slides.js").read_text("utf-8"))

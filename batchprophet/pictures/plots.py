@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from ..models.errors import InputError
 from . import palette
 from .account import draw_account
 from .axes import MOST_BINS, TIME_UNITS, figure_of, format_time, given_or_new, time_label
+from .charts import tell_apart
 from .regimes import DRAWINGS, starts
 from .shapes import name_wedges
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Up to here a Gantt chart has one row per request; beyond, it shows how many run and wait.
 MOST_ROWS = 1200
+#: Up to here rows have the ids of their requests.
+MOST_NAMES = 30
 #: Up to here rows have gaps between them; beyond, they would only shimmer.
 MOST_SEPARATE_ROWS = 150
 
@@ -267,6 +270,7 @@ def waiting(
             else {"color": colour, "linestyle": dash, "linewidth": 1.6}
         )
         ax.plot(x, share, drawstyle="steps-post", label=palette.writable(name), **style)
+    tell_apart(ax)
     ax.set_ylim(0, 1.02)
     ax.set_xlim(left=0)
     ax.grid(color=palette.INK, alpha=0.12, linewidth=0.6)
@@ -291,9 +295,11 @@ def _draw_rows(ax: Axes, instance: Instance, schedule: Schedule, order: IntArray
     ax.set_ylim(instance.n - 0.4, -0.6)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     palette.dress(ax, x_label=time_label(instance), y_label=label)
-    if instance.n <= 15:
+    if instance.n <= MOST_NAMES:
         names = [_name(instance, int(i)) for i in order]
         ax.set_yticks(range(instance.n), names, parse_math=False)
+        if instance.n > MOST_NAMES // 2:
+            ax.tick_params(axis="y", labelsize=palette.TINY)
         ax.set_ylabel("")
     if instance.n <= DRAWINGS[schedule.model].most_wedges:
         _mark_rows(ax, order)
@@ -301,13 +307,12 @@ def _draw_rows(ax: Axes, instance: Instance, schedule: Schedule, order: IntArray
 
 def _mark_rows(ax: Axes, order: IntArray) -> None:
     """Mark rows with the colours of their requests, left of the axis."""
-    for row, i in enumerate(order):
-        ax.add_artist(
-            Rectangle(
-                (-0.012, row - 0.4), 0.008, 0.8, transform=ax.get_yaxis_transform(),
-                facecolor=palette.of_request(int(i)), linewidth=0, clip_on=False,
-            )  # fmt: skip
-        )
+    lines = [[(-0.008, row - 0.4), (-0.008, row + 0.4)] for row in range(order.size)]
+    marks = LineCollection(
+        lines, colors=[palette.of_request(int(i)) for i in order], linewidths=5.0,
+        capstyle="butt", transform=ax.get_yaxis_transform(), clip_on=False,
+    )  # fmt: skip
+    ax.add_collection(marks, autolim=False)
     ax.tick_params(axis="y", length=0, pad=8)
 
 

@@ -100,7 +100,7 @@ def exercises(notebook: str | None = None) -> dict[str, str]:
 
 
 def _load(notebook: str) -> None:
-    import_module(f"{__package__}.exercises.{NOTEBOOKS[notebook]}")
+    import_module(f"{__package__}.judges.{NOTEBOOKS[notebook]}")
 
 
 def _find(key: str) -> Exercise:
