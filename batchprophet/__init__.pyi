@@ -1,3 +1,4 @@
+from . import teach as teach
 from .api import check as check
 from .api import compare as compare
 from .api import compare_both as compare_both
@@ -70,7 +71,6 @@ from .solvers.certificates.file import write_certificate as write_certificate
 from .solvers.certificates.verification import Verification as Verification
 from .solvers.progress import Progress as Progress
 from .solvers.solution import Solution as Solution
-from . import teach as teach
 from .versions import show_versions as show_versions
 
 __version__: str

@@ -64,7 +64,9 @@ def title(path: Path) -> str:
 
 def needs(path: Path) -> list[Path]:
     """The notebooks that one builds on: those that its first cell links after "What you need"."""
-    found = re.search(r"\*\*What you need\.\*\*(.*?)(\n\n|$)", read(path).cells[0].source, re.DOTALL)
+    found = re.search(
+        r"\*\*What you need\.\*\*(.*?)(\n\n|$)", read(path).cells[0].source, re.DOTALL
+    )
     assert found, f"{path.name} does not say what it needs"
     return [NOTEBOOKS / name for name in re.findall(r"\]\((\d\d_\w+\.ipynb)\)", found[1])]
 
@@ -114,9 +116,7 @@ def dependences() -> str:
     return to_svg(figure, name="course", description=f"What builds on what. {words}.")
 
 
-def _free(
-    here: tuple[int, int], place: dict[Path, tuple[int, int]], before: list[Path]
-) -> bool:
+def _free(here: tuple[int, int], place: dict[Path, tuple[int, int]], before: list[Path]) -> bool:
     """Whether a box may stand somewhere: no other one does, and no arrow runs through a box."""
     arrows = [(place[each], here) for each in before]
     arrows += [(place[a], place[b]) for b in place for a in needs(b)]
@@ -166,8 +166,7 @@ def answer_cells(path: Path) -> list[Any]:
     cells = []
     for key, asks in bp.teach.exercises(number).items():
         cell = nbformat.v4.new_code_cell(
-            f"# Exercise {int(key[3:])}: {asks}.\nanswer = ...\n"
-            f'bp.teach.check("{key}", answer)'
+            f'# Exercise {int(key[3:])}: {asks}.\nanswer = ...\nbp.teach.check("{key}", answer)'
         )
         cell.id = f"answer-{key.replace('.', '-')}"
         cell.metadata["tags"] = ["answer"]
@@ -207,7 +206,9 @@ def code_html(cell: Any) -> str:
         data = output.get("data", {})
         if "image/png" in data:
             encoded = base64.b64encode(base64.b64decode(data["image/png"])).decode()
-            parts.append(f'<img alt="Picture drawn by the code" src="data:image/png;base64,{encoded}">')
+            parts.append(
+                f'<img alt="Picture drawn by the code" src="data:image/png;base64,{encoded}">'
+            )
         elif "application/vnd.jupyter.widget-view+json" not in data:
             text += output.get("text") or data.get("text/plain", "") + "\n"
     if text.strip():
@@ -223,7 +224,7 @@ def page(name: str, kind: str, body: str, script: str = "") -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(name)}</title>\n<style>\n{colours}\n{style}</style>\n</head>\n"
-        f'<body>\n{body}\n{f"<script>{script}</script>" if script else ""}\n</body>\n</html>\n'
+        f"<body>\n{body}\n{f'<script>{script}</script>' if script else ''}\n</body>\n</html>\n"
     )
 
 

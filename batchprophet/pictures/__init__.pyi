@@ -6,6 +6,7 @@ from .charts import lines as lines
 from .charts import log_lines as log_lines
 from .charts import mean_and_worst as mean_and_worst
 from .charts import scatter as scatter
+from .charts import trade_offs as trade_offs
 from .panels import last_completion as last_completion
 from .panels import shared_order as shared_order
 from .plots import gantt as gantt

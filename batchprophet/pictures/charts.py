@@ -257,9 +257,7 @@ def dots(values: Mapping[str, ArrayLike], *, label: str) -> Picture:
     for row, own in enumerate(values.values()):
         own = np.asarray(own, dtype=np.float64)
         ax.scatter(own, np.full(own.shape, row), color=palette.PROMPT, alpha=0.5, s=30)
-    ax.set_yticks(
-        range(len(values)), [palette.writable(name) for name in values], parse_math=False
-    )
+    ax.set_yticks(range(len(values)), [palette.writable(name) for name in values], parse_math=False)
     ax.set_ylim(len(values) - 0.5, -0.5)
     palette.dress(ax, x_label=label, y_label="")
     return figure
@@ -404,4 +402,44 @@ def mean_and_worst(rows: Sequence[tuple[str, float, float]], *, label: str) -> P
     ax.set_yticks(range(len(rows)), [palette.writable(row[0]) for row in rows], parse_math=False)
     ax.invert_yaxis()
     palette.dress(ax, x_label=f"{label}: mean (dot), worst (bar)", y_label="")
+    return figure
+
+
+def trade_offs(
+    curves: Mapping[str, Sequence[tuple[float, float, float]]], *, x_label: str, y_label: str
+) -> Picture:
+    """Draw points with their intervals, joined to curves over a logarithmic abscissa.
+
+    Parameters
+    ----------
+    curves : mapping of str to sequence of (float, float, float)
+        By name: abscissa (positive), mean, and half of the interval around it (0 for none).
+    x_label, y_label : str
+        What the axes show, with units.
+
+    Returns
+    -------
+    Picture
+        The picture.
+
+    Examples
+    --------
+    >>> figure = trade_offs({"K = 1": [(1, 1.2, 0.1), (10, 1.1, 0.1)]}, x_label="ms", y_label="ratio")
+    >>> figure.axes[0].get_xscale()
+    'log'
+    """
+    figure = palette.picture(7.2, 3.6)
+    ax = figure.add_subplot()
+    for (name, points), (colour, dash) in zip(curves.items(), palette.LINES, strict=False):
+        x, mean, half = np.array(sorted(points), dtype=np.float64).T
+        ax.plot(
+            x, mean, color=colour, linestyle=dash, marker="o", markersize=4,
+            label=palette.writable(name),
+        )  # fmt: skip
+        ax.vlines(x, mean - half, mean + half, color=colour, linewidth=1.0, alpha=0.7)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.grid(color=palette.INK, alpha=0.12, linewidth=0.6)
+    palette.dress(ax, x_label=x_label, y_label=y_label)
+    palette.legend(ax, columns=5)
     return figure

@@ -94,7 +94,7 @@ def kv(
     Up to `MOST_WEDGES` runs, each run is a wedge that grows by one token a round (or a batch that
     serves it), stacked on those that started before it. It has the colour of its request, which is
     the same in every picture, and its id where there is room. Beyond, only the total is drawn, with
-    the least and the most of each bin (light and dark) where there are more than `MOST_BINS` rounds.
+    the least and the most of each bin (light and dark) beyond `MOST_BINS` rounds.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Pictures of integer programs: fractional starts, conflicts, the GPU's network, the closing gap."""
+"""Pictures of integer programs: fractional starts, conflicts, paths of the GPU, closing gaps."""
 
 from __future__ import annotations
 

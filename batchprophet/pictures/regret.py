@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 MOST_PARTS = 8
 
 #: What actions that are answers mean.
-ANSWERS = {"True": "accepted where hindsight would not", "False": "rejected where hindsight would not"}
+ANSWERS = {
+    "True": "accepted where hindsight would not",
+    "False": "rejected where hindsight would not",
+}
 
 
 def regret_curves(study: RegretStudy) -> Figure:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Columns of a line of feedback.
-WIDTH = 96
+WIDTH = 92
 
 #: Whether an answer is right, and what to say of it.
 Verdict = tuple[bool, str]

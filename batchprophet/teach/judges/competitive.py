@@ -45,8 +45,8 @@ def worst_round(answer: Any) -> Verdict:
     mine = burst_at(int(found))
     if found == M - 8:
         return wrong(
-            f"That is the round of the proof, with a ratio of {mine:.3f}. Good enough for the order "
-            "of growth, but not the worst: try all rounds."
+            f"That is the round of the proof, with a ratio of {mine:.3f}. Good enough for the "
+            "order of growth, but not the worst: try all rounds."
         )
     if mine < worst - 1e-9:
         return wrong(
@@ -147,6 +147,6 @@ def worst_case_of_vllm(answer: Any) -> Verdict:
             f"{BAD}: let what is evicted be nearly done."
         )
     return right(
-        f"{ratio:.3f} times the optimum, with {run.metrics.evictions} evictions: the pattern is lost "
-        "work, not a long request in the way. A rule with the future check never evicts."
+        f"{ratio:.3f} times the optimum, with {run.metrics.evictions} evictions: the pattern is "
+        "lost work, not a long request in the way. A rule with the future check never evicts."
     )

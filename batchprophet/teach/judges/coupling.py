@@ -87,7 +87,9 @@ def first_compensations(answer: Any) -> Verdict:
     )
 
 
-@exercise("05.2", asks="two numbers, the residual and the smallest compensation with the fluid value")
+@exercise(
+    "05.2", asks="two numbers, the residual and the smallest compensation with the fluid value"
+)
 def fluid_potential(answer: Any) -> Verdict:
     """Judge the account of the selector with the fluid value as the potential."""
     residual, least = listed(answer, 2)

@@ -69,7 +69,9 @@ def point_between_edges_and_clique(answer: Any) -> Verdict:
     )
 
 
-@exercise("03.2", asks="two numbers, how far the bound with cliques is from the optimum at M = 8, 10")
+@exercise(
+    "03.2", asks="two numbers, how far the bound with cliques is from the optimum at M = 8, 10"
+)
 def distance_of_the_clique_bound(answer: Any) -> Verdict:
     """Judge two distances by the bounds after all rounds of cliques."""
     found = listed(answer, 2)

@@ -34,7 +34,9 @@ def densities_with_short_prompts(answer: Any) -> Verdict:
                 f"Type {j}: not {value:g}. Its work is a prompt's share of a batch, 1/8 slot, and "
                 "its token jobs' shares, 1/16 slot each; its density is reward over work."
             )
-    return right("The order is the same, and type 1, whose work was mostly its prompt, leads by more.")
+    return right(
+        "The order is the same, and type 1, whose work was mostly its prompt, leads by more."
+    )
 
 
 def most_served(arrivals: list[int]) -> int:

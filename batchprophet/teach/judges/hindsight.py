@@ -49,7 +49,10 @@ def makespan_model(answer: Any) -> Verdict:
         if not near(found, wanted, 1e-6):
             requests = list(
                 zip(
-                    tried.arrival.tolist(), tried.prompt.tolist(), tried.output.tolist(), strict=True
+                    tried.arrival.tolist(),
+                    tried.prompt.tolist(),
+                    tried.output.tolist(),
+                    strict=True,
                 )
             )
             hint = (
@@ -97,7 +100,9 @@ def missing_shares(answer: Any) -> Verdict:
                 f"For n = {size} the share {share:.4f} is another one than that of the LP bound "
                 "(solve_model with relax=True) and the optimum (bp.solve) of the same requests."
             )
-    return right("It grows with n: there is more to average out, and slices of more requests to use.")
+    return right(
+        "It grows with n: there is more to average out, and slices of more requests to use."
+    )
 
 
 #: Statements of the fourth exercise, by letter, with what is to be said of each.

@@ -57,8 +57,8 @@ def outputs_for_which_prompt_first_is_better(answer: Any) -> Verdict:
         if (o not in found) and prompt_first < tokens_first:
             return wrong(f"Look again at o_b = {o}: by how much is a later, and b earlier?")
     return right(
-        "Prompt-first makes a wait for a whole prompt batch, and b earlier by the tokens of a only: "
-        "with one request that waits and one that decodes it never pays."
+        "Prompt-first makes a wait for a whole prompt batch, and b earlier by the tokens of a "
+        "only: with one request that waits and one that decodes it never pays."
     )
 
 
@@ -98,8 +98,8 @@ def separate_and_mixed(answer: Any) -> Verdict:
         )
     if separate != optimal(plain, model="separate"):
         return wrong(
-            f"{separate:g} is not the optimum of separate batching. The GPU is Gpu(kv_capacity=14), "
-            "without limits and with batches of one slot."
+            f"{separate:g} is not the optimum of separate batching. The GPU is "
+            "Gpu(kv_capacity=14), without limits and with batches of one slot."
         )
     if mixed != optimal(plain):
         return wrong(f"{mixed:g} is not the optimum of mixed batching of the same instance.")

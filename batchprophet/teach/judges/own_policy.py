@@ -183,9 +183,7 @@ def least_without_waiting(instance: Instance) -> int:
             chosen = tuple(i for place, i in enumerate(here) if bits >> place & 1)
             runs = [*alive, *((s[i], o[i], t) for i in chosen)]
             others = (i for i in here if i not in chosen)
-            if fits(runs, t, M) and not any(
-                fits([*runs, (s[i], o[i], t)], t, M) for i in others
-            ):
+            if fits(runs, t, M) and not any(fits([*runs, (s[i], o[i], t)], t, M) for i in others):
                 yield chosen
 
     return least(min(a), (), frozenset(range(instance.n)))

@@ -23,9 +23,7 @@ def window(start: int = 60, round_ms: float = 50) -> Instance:
     """Return thirty requests of the notebook's trace."""
     with tempfile.TemporaryDirectory() as folder:
         path = trace_like(Path(folder) / "trace.csv")
-        return convert(
-            path, start=start, count=30, round_ms=round_ms, kv_capacity=16_384
-        ).instance
+        return convert(path, start=start, count=30, round_ms=round_ms, kv_capacity=16_384).instance
 
 
 @cache
@@ -34,7 +32,9 @@ def total(policy: str, start: int = 60, round_ms: float = 50) -> int:
     return int(simulate(window(start, round_ms), policy).metrics.total_latency)
 
 
-@exercise("08.1", asks="four ratios, mc-benchmark over mc-sf in the windows from 30, 120, 180, 240 s")
+@exercise(
+    "08.1", asks="four ratios, mc-benchmark over mc-sf in the windows from 30, 120, 180, 240 s"
+)
 def ratios_of_windows(answer: Any) -> Verdict:
     """Judge the ratios of two policies in four windows."""
     for start, ratio in zip(STARTS, listed(answer, len(STARTS)), strict=True):
@@ -74,7 +74,9 @@ def seconds_with_shorter_rounds(answer: Any) -> Verdict:
     )
 
 
-@exercise("08.3", asks="one ratio, the total latency with an error of 0.5 over that with exact lengths")
+@exercise(
+    "08.3", asks="one ratio, the total latency with an error of 0.5 over that with exact lengths"
+)
 def cost_of_predictions(answer: Any) -> Verdict:
     """Judge what predictions cost on the window."""
     found = number(answer)

@@ -23,8 +23,8 @@ def tokens_held_at_once(answer: Any) -> Verdict:
     if not near(found, CAPACITY, 0.05):
         return wrong(f"Not {found:g}. Read the sentences that begin with “Seen”.")
     return right(
-        "Near what the server really has, and more than you said: several replicas, a prefix cache, "
-        "or more memory. So the audit explains nothing, and claims nothing."
+        "Near what the server really has, and more than you said: several replicas, a prefix "
+        "cache, or more memory. So the audit explains nothing, and claims nothing."
     )
 
 
@@ -36,12 +36,12 @@ def fitted_memory(answer: Any) -> Verdict:
         return wrong("That is the true one, which the fit does not know. What does it find?")
     if not near(found, CAPACITY, 0.01):
         return wrong(
-            f"{found:g} is far from what the server has. Is kv_capacity left out of the limits, and "
-            "nothing else? Then look at `assumed`."
+            f"{found:g} is far from what the server has. Is kv_capacity left out of the limits, "
+            "and nothing else? Then look at `assumed`."
         )
     return right(
-        f"It misses by {abs(found / CAPACITY - 1):.2%}. The fit needs a log in which memory is full "
-        "at some time; otherwise only a least capacity is said."
+        f"It misses by {abs(found / CAPACITY - 1):.2%}. The fit needs a log in which memory is "
+        "full at some time; otherwise only a least capacity is said."
     )
 
 
@@ -61,6 +61,6 @@ def audit_of_a_wrong_law(answer: Any) -> Verdict:
     if answer.explained:
         return wrong("It explains the log: are all four numbers of the law doubled?")
     return right(
-        "The simulated requests take far longer than the logged ones, so the model does not explain "
-        "the log, and `ratio` is None: no interval is claimed from a law that is wrong."
+        "The simulated requests take far longer than the logged ones, so the model does not "
+        "explain the log, and `ratio` is None: no interval is claimed from a law that is wrong."
     )
