@@ -424,7 +424,8 @@ def trade_offs(
 
     Examples
     --------
-    >>> figure = trade_offs({"K = 1": [(1, 1.2, 0.1), (10, 1.1, 0.1)]}, x_label="ms", y_label="ratio")
+    >>> points = [(1, 1.2, 0.1), (10, 1.1, 0.1)]
+    >>> figure = trade_offs({"K = 1": points}, x_label="ms", y_label="ratio")
     >>> figure.axes[0].get_xscale()
     'log'
     """

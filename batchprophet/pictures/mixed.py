@@ -53,13 +53,18 @@ def draw_counts(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
     axes.draw_counts(ax, instance, *counts(instance, schedule, bins=MOST_BINS))
 
 
+def has_wedges(instance: Instance, schedule: MixedSchedule) -> bool:
+    """Whether every run is a wedge of its own in the KV picture."""
+    span = int(schedule.completion(instance).max()) - int(instance.arrival.min())
+    return instance.n + len(schedule.evicted) <= MOST_WEDGES and span <= MOST_BINS
+
+
 def draw_kv(ax: Axes, instance: Instance, schedule: MixedSchedule) -> list[Wedge]:
     """Draw the KV tokens held: a wedge per run if there are few, else the total.
 
     Returns the wedges, which may be given the ids of their requests.
     """
-    span = int(schedule.completion(instance).max()) - int(instance.arrival.min())
-    if instance.n + len(schedule.evicted) <= MOST_WEDGES and span <= MOST_BINS:
+    if has_wedges(instance, schedule):
         drawn = stacked(instance, schedule)
         wedges(ax, drawn)
         return drawn

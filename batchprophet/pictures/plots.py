@@ -301,7 +301,8 @@ def _draw_rows(ax: Axes, instance: Instance, schedule: Schedule, order: IntArray
         if instance.n > MOST_NAMES // 2:
             ax.tick_params(axis="y", labelsize=palette.TINY)
         ax.set_ylabel("")
-    if instance.n <= DRAWINGS[schedule.model].most_wedges:
+    has_wedges = DRAWINGS[schedule.model].wedges
+    if has_wedges is not None and has_wedges(instance, schedule):
         _mark_rows(ax, order)
 
 

@@ -25,8 +25,8 @@ class Drawing:
         When each request is served, shape (n,): the end of its wait.
     rows, counts, kv : callable
         One row per request, counts of those that wait and run, and the KV tokens held.
-    most_wedges : int
-        Up to this many requests have a wedge and a colour of their own in the KV picture.
+    wedges : callable or None
+        Whether the KV picture has a wedge for each request, in the request's colour.
     modes : callable or None
         What the GPU does over time, where it has modes.
     seats : callable or None
@@ -41,7 +41,7 @@ class Drawing:
     rows: Callable[..., None]
     counts: Callable[..., None]
     kv: Callable[..., list[Wedge]]
-    most_wedges: int = 0
+    wedges: Callable[[Instance, Any], bool] | None = None
     modes: Callable[..., None] | None = None
     seats: Callable[..., None] | None = None
     account: tuple[Heading, ...] = ()
@@ -58,7 +58,7 @@ DRAWINGS: dict[str, Drawing] = {
         rows=mixed.draw_rows,
         counts=mixed.draw_counts,
         kv=mixed.draw_kv,
-        most_wedges=mixed.MOST_WEDGES,
+        wedges=mixed.has_wedges,
         served="final start",
         rows_are="dark for its prompt round, light for its token rounds, hatched for work lost to "
         "an eviction",
@@ -68,7 +68,7 @@ DRAWINGS: dict[str, Drawing] = {
         rows=separate.draw_rows,
         counts=separate.draw_counts,
         kv=separate.draw_kv,
-        most_wedges=separate.MOST_WEDGES,
+        wedges=separate.has_wedges,
         modes=separate.draw_modes,
         account=separate.ACCOUNT,
         served="the start of the prompt batch",

@@ -102,13 +102,18 @@ def draw_counts(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> Non
     axes.draw_counts(ax, instance, edges, running, queued)
 
 
+def has_wedges(instance: Instance, schedule: SeparateSchedule) -> bool:
+    """Whether every request is a wedge of its own in the KV picture."""
+    return instance.n <= MOST_WEDGES and len(schedule.batches) <= MOST_BINS
+
+
 def draw_kv(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> list[Wedge]:
     """Draw the KV tokens held: a wedge per request if there are few, else the total.
 
     Returns the wedges, which may be given the ids of their requests.
     """
     time = timeline(instance, schedule)
-    if instance.n <= MOST_WEDGES and time.start.size <= MOST_BINS:
+    if has_wedges(instance, schedule):
         drawn = stacked(instance, time)
         wedges(ax, drawn)
         return drawn

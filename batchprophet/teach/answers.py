@@ -46,7 +46,7 @@ def names(answer: Any, known: Collection[str]) -> set[str]:
     if not isinstance(answer, Iterable) or isinstance(answer, (bytes, Mapping)):
         raise Unread(f"{_short(answer)}, which is no list of names")
     found = list(answer)
-    strange = [each for each in found if each not in known]
+    strange = [each for each in found if not isinstance(each, str) or each not in known]
     if strange:
         raise Unread(f"{_short(strange[0])}, which is none of {', '.join(sorted(known))}")
     return set(found)

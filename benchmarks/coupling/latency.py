@@ -178,7 +178,6 @@ def draw(lines: list[tuple[object, ...]], path: Path) -> None:
     ).savefig(path, dpi=110, facecolor="white")
 
 
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, nargs="+", default=[1, 2])

@@ -230,6 +230,5 @@ def draw(ratios: dict[str, list[float]], times: dict[str, list[float]], path: Pa
     ).savefig(path, dpi=110, facecolor="white")
 
 
-
 if __name__ == "__main__":
     main()
