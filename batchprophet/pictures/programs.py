@@ -63,8 +63,9 @@ def fractional_starts(
         edgecolors=palette.INK,
         linewidths=0.4,
     )
-    ax.set_yticks(sorted({i for i, _ in shown}))
-    ax.invert_yaxis()
+    requests = sorted({i for i, _ in shown})
+    ax.set_yticks(requests)
+    ax.set_ylim(requests[-1] + 0.6, requests[0] - 0.6)
     palette.dress(ax, x_label="start t (area of the dot: x)", y_label="request")
     if name:
         palette.title(ax, name)

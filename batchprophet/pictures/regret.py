@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 MOST_PARTS = 8
 
 #: What actions that are answers mean.
-ANSWERS = {
-    "True": "accepted where hindsight would not",
-    "False": "rejected where hindsight would not",
-}
+ANSWERS = {"True": "accepted against hindsight", "False": "rejected against hindsight"}
 
 
 def regret_curves(study: RegretStudy) -> Figure:

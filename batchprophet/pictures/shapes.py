@@ -92,8 +92,9 @@ def name_wedges(ax: Axes, drawn: Sequence[Wedge], names: Sequence[str]) -> None:
     assert figure is not None
     place = ax.get_position()
     right, top = ax.get_xlim()[1] - ax.get_xlim()[0], ax.get_ylim()[1]
+    # The layout, which is made when the picture is drawn, leaves axes wider than they are now.
     per_inch = (
-        right / (figure.get_figwidth() * place.width),
+        right / (figure.get_figwidth() * place.width * 1.15),
         top / (figure.get_figheight() * place.height),
     )
     for each in drawn:
