@@ -348,7 +348,7 @@ def files_of(path: Path, up: str) -> str:
 
 def course_list() -> str:
     """List the notebooks by the first paragraph of each, and say what each builds on."""
-    lines = ["", course.dependences(), ""]
+    lines = ["", f'<div class="course-order">{course.dependences()}</div>', ""]
     for number, path in enumerate(notebook_paths(), start=1):
         first = course.read(path).cells[0].source
         learn = re.search(r"\*\*What you will learn\.\*\*(.*?)(\n\n|$)", first, re.DOTALL)

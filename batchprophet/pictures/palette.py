@@ -45,6 +45,9 @@ TEXT = 9.0
 SMALL = 8.0
 TINY = 7.0
 
+#: Signs beyond Latin letters that the font has.
+SIGNS = "√−≤≥ατωλ"
+
 
 class Picture(Figure):
     """A matplotlib figure that belongs to no window, and that a notebook shows by itself."""
@@ -132,6 +135,7 @@ def writable(name: str, *, most: int = 30) -> str:
     >>> writable("mc-sf:skip=true"), writable("日本"), writable("a" * 40, most=5)
     ('mc-sf:skip=true', '??', 'aaaa…')
     """
-    letters = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in name)
+    known = (c.isprintable() and (ord(c) < 0x250 or c in SIGNS) for c in name)
+    letters = "".join(c if drawn else "?" for c, drawn in zip(name, known, strict=True))
     shown = letters if len(letters) <= most else f"{letters[: most - 1]}…"
     return f" {shown}" if shown.startswith("_") else shown  # legends hide names with "_" in front

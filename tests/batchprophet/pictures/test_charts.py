@@ -32,10 +32,10 @@ def test_curves_that_coincide_are_told_apart_and_others_left_alone():
     curves = {"a": one, "b": [3.0, 3.0, 3.0], "c": one, "d": one}
     (ax,) = pictures.lines([1, 2, 3], curves, x_label="x", y_label="y").axes
     a, b, c, d = ax.lines
-    assert a.get_linewidth() == b.get_linewidth() < c.get_linewidth() < d.get_linewidth()
-    assert a.get_zorder() == b.get_zorder() > c.get_zorder() > d.get_zorder()
-    assert a.get_alpha() is b.get_alpha() is None
-    assert c.get_alpha() < 1
+    assert a.get_linewidth() > c.get_linewidth() > d.get_linewidth() == b.get_linewidth()
+    assert a.get_zorder() < c.get_zorder() < d.get_zorder() == b.get_zorder()
+    assert d.get_alpha() is b.get_alpha() is None
+    assert a.get_alpha() == c.get_alpha() < 1
 
 
 def test_names_of_one_number_share_a_line():
