@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ALONE := $(VENV)/.alone
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all lint types docs notebooks clean
+.PHONY: demo test test-all lint types docs notebooks course clean
 
 demo: $(ALONE)
 	$(BIN)/batchprophet demo
@@ -27,6 +27,10 @@ docs: $(READY)
 # Notebooks executed in place, from the first to the last; their outputs are committed.
 notebooks: $(READY)
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+
+# Students' notebooks (no solutions, a checked cell for each answer), slides and hand-outs.
+course: $(READY)
+	$(BIN)/python docs/course.py build/course
 
 # Checked as users get it: a regular install, from another folder.
 types: $(READY)

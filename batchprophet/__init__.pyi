@@ -1,3 +1,4 @@
+from . import teach as teach
 from .api import check as check
 from .api import compare as compare
 from .api import compare_both as compare_both

@@ -2,8 +2,9 @@
 
 - `on_startup`: lays the package's sources out as one tree, where the reference is read from.
 - `on_config`: puts notebooks, and pages that the navigation does not name, where they belong.
-- `on_files`: adds a page for each notebook (its committed outputs, not executed again), the
-  command line's help, the list of modules, and the page to play with.
+- `on_files`: adds a page for each notebook (its committed outputs, not executed again), what
+  `course` makes of it to be downloaded, the command line's help, the list of modules, and the page
+  to play with.
 - `on_page_markdown`: lists the notebooks on the course's first page, links pages by their titles,
   and sets subscripts as such.
 - `on_page_content`: turns TeX into MathML, so that pages need nothing from the network; lets each
@@ -14,20 +15,20 @@ from __future__ import annotations
 
 import ast
 import base64
-import html
+import io
 import re
 import shutil
 import tomllib
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from latex2mathml.converter import convert
+import course
+from course import notebook_paths
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = ROOT / "notebooks"
 SOURCES = ROOT / "build" / "sources"
 
 #: The page to play with, as it is in the site.
@@ -67,6 +68,7 @@ def on_files(files: Any, config: Any) -> Any:
     }
     for path in notebook_paths():
         made |= notebook_page(path)
+    made |= downloads()
     for uri, content in made.items():
         files.append(File.generated(config, uri, content=content))
     return files
@@ -84,13 +86,6 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
     """Replace each formula by MathML."""
-
-    def mathml(found: re.Match[str]) -> str:
-        tex = html.unescape(found["tex"]).strip()
-        tex = tex.replace("{aligned}", "{split}")  # the converter's name for it
-        block = tex.startswith(r"\[")
-        return convert(tex[2:-2].strip(), display="block" if block else "inline")
-
     if page.file.src_uri in ("reference/python.md", "reference/milp.md"):  # docstrings come as HTML
         parts = re.split(r"(<(pre|code)\b.*?</\2>|<[^>]+>)", page_html, flags=re.DOTALL)
         page_html = "".join(
@@ -99,8 +94,7 @@ def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
             if position % 3 < 2 and part
         ).replace("path - like", "path-like")  # griffe reads a subtraction
     page_html = re.sub(r"<td.*?</td>", lambda cell: cell[0].replace("\\|", "|"), page_html)
-    pattern = r'<(?P<tag>span|div) class="arithmatex">(?P<tex>.*?)</(?P=tag)>'
-    return enlargeable(re.sub(pattern, mathml, page_html, flags=re.DOTALL))
+    return enlargeable(course.mathml(page_html))
 
 
 def enlargeable(page_html: str) -> str:
@@ -223,18 +217,34 @@ def python_page() -> str:
         "import batchprophet as bp",
         "```",
         "",
-        "Every name below is `bp.NAME`. What the command line does are the functions of",
-        "`batchprophet.api`.",
+        "Every name below is `bp.NAME`, or `bp.teach.NAME`. What the command line does are the",
+        "functions of `batchprophet.api`.",
         "",
     ]
     by_module: dict[str, list[str]] = {}
     for node in stub.body:
         if isinstance(node, ast.ImportFrom):
-            by_module.setdefault(str(node.module), []).extend(each.name for each in node.names)
+            names = [each.name for each in node.names]
+            if node.module is None:  # rooms that are public by their own names
+                for name in names:
+                    by_module |= room_names(name)
+            else:
+                by_module.setdefault(node.module, []).extend(names)
     for module in sorted(by_module, key=lambda m: (m != "verbs", m)):
         for name in sorted(by_module[module]):
             lines += [f"::: batchprophet.{module}.{name}", ""]
     return "\n".join(lines)
+
+
+def room_names(room: str) -> dict[str, list[str]]:
+    """Public names of a room of the package, by the modules that define them."""
+    stub = ast.parse((ROOT / "batchprophet" / room / "__init__.pyi").read_text("utf-8"))
+    found: dict[str, list[str]] = {}
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom):
+            module = found.setdefault(f"{room}.{node.module}", [])
+            module.extend(each.name for each in node.names)
+    return found
 
 
 #: What builds, solves and reads back the MILPs.
@@ -306,20 +316,47 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def notebook_paths() -> list[Path]:
-    """All notebooks, in order."""
-    return sorted(NOTEBOOKS.glob("*.ipynb"))
+def downloads() -> dict[str, str | bytes]:
+    """The course's files, by their places in the site, and an archive for a class."""
+    made: dict[str, str | bytes] = {}
+    for path in notebook_paths():
+        for kind, content in course.made(path).items():
+            made[f"course/{kind}/{path.stem}.{course.KINDS[kind]}"] = content
+        made[f"course/teacher/{path.name}"] = path.read_text("utf-8")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in sorted(made.items()):
+            if name.startswith(("course/student/", "course/handout/")):
+                entry = zipfile.ZipInfo(name.removeprefix("course/"))  # of no date: the same bytes
+                file.writestr(entry, content, zipfile.ZIP_DEFLATED)
+    return made | {"course/class.zip": archive.getvalue()}
+
+
+def files_of(path: Path, up: str) -> str:
+    """Links to what is made of a notebook."""
+    stem = path.stem
+    return " · ".join(
+        f"[{words}]({up}course/{kind}/{stem}.{ending})"
+        for words, kind, ending in (
+            ("student notebook", "student", "ipynb"),
+            ("with solutions", "teacher", "ipynb"),
+            ("slides", "slides", "html"),
+            ("hand-out", "handout", "html"),
+        )
+    )
 
 
 def course_list() -> str:
-    """List the notebooks by the first paragraph of each."""
-    lines = [""]
+    """List the notebooks by the first paragraph of each, and say what each builds on."""
+    lines = ["", f'<div class="course-order">{course.dependences()}</div>', ""]
     for number, path in enumerate(notebook_paths(), start=1):
-        first = nbformat.read(path, as_version=4).cells[0].source
-        title = first.splitlines()[0].removeprefix("# ")
+        first = course.read(path).cells[0].source
         learn = re.search(r"\*\*What you will learn\.\*\*(.*?)(\n\n|$)", first, re.DOTALL)
         says = " ".join(learn[1].split()) if learn else ""
-        lines += [f"{number}. [{title}]({path.stem}.md). {says}", ""]
+        lines += [f"{number}. [{course.title(path)}]({path.stem}.md). {says}", ""]
+        before = [str(int(each.name[:2])) for each in course.needs(path)]
+        after = f"Builds on {' and '.join(before)}. " if before else "Builds on none. "
+        lines += [f"    {after}{files_of(path, '../')}", ""]
     return "\n".join(lines)
 
 
@@ -327,9 +364,13 @@ def notebook_page(path: Path) -> dict[str, str | bytes]:
     """Turn a notebook into a page and its pictures, by their places in the site."""
     made: dict[str, str | bytes] = {}
     lines: list[str] = []
-    for number, each in enumerate(nbformat.read(path, as_version=4).cells):
+    for number, each in enumerate(course.read(path).cells):
         if each.cell_type == "markdown":
-            lines += [markdown_cell(each.source), ""]
+            text = markdown_cell(each.source)
+            if number == 0:
+                heading, _, rest = text.partition("\n")
+                text = f"{heading}\n\n*To run or to print:* {files_of(path, '../')}\n{rest}"
+            lines += [text, ""]
             continue
         if not each.source.strip() or "install" in each.metadata.get("tags", []):
             continue

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -201,6 +202,22 @@ def test_pictures_open(site):
     assert shown == sum(len(re.findall(r'<a class="picture" href="[^"]+\.png"', p)) for p in pages)
 
 
+def test_the_course_is_there_to_be_downloaded(site):
+    page = (site / "notebooks/02_hindsight_optimum.html").read_text("utf-8")
+    for kind, ending in (
+        ("student", "ipynb"),
+        ("teacher", "ipynb"),
+        ("slides", "html"),
+        ("handout", "html"),
+    ):
+        assert f"../course/{kind}/02_hindsight_optimum.{ending}" in page
+        assert len(list((site / "course" / kind).iterdir())) == 11
+    with zipfile.ZipFile(site / "course/class.zip") as archive:
+        assert len(archive.namelist()) == 22
+    course = (site / "notebooks/index.html").read_text("utf-8")
+    assert "6 builds on 5, 4" in course  # the picture, in words
+
+
 def test_the_reference_has_every_public_name_and_command(site):
     import typer
 
@@ -208,7 +225,7 @@ def test_the_reference_has_every_public_name_and_command(site):
     from batchprophet.cli import app
 
     python = (site / "reference" / "python.html").read_text("utf-8")
-    for name in set(bp.__all__) - {"__version__"}:
+    for name in set(bp.__all__) - {"__version__", "teach"} | set(bp.teach.__all__):
         assert re.search(rf'id="batchprophet\.[\w.]*\.{name}"', python), name
     line = (site / "reference" / "command-line.html").read_text("utf-8")
     for name in typer.main.get_command(app).commands:
@@ -221,7 +238,8 @@ def test_search_works_in_pages_opened_from_the_file_system(site):
     declared, _, index = (site / "search/search_index.js").read_text("utf-8").partition("=")
     assert declared.strip() == "var __index"
     assert {page["location"] for page in json.loads(index)["docs"]} >= {"tutorial.html"}
-    for path in set(site.rglob("*.html")) - {site / "game.html"}:  # a page without search
+    alone = {site / "game.html", *(site / "course").rglob("*.html")}  # pages without search
+    for path in set(site.rglob("*.html")) - alone:
         (shim,) = re.findall(r'<script src="([^"]*iframe-worker[^"]*)"', path.read_text("utf-8"))
         if path.name != "404.html":
             assert (path.parent / shim).resolve() == (site / "assets/iframe-worker.js").resolve()

@@ -5,6 +5,7 @@ import re
 import nbformat
 import pytest
 
+import batchprophet as bp
 from tests.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -69,6 +70,7 @@ def test_notebook_has_all_its_parts(path):
     first, *_ = read(path).cells
     assert first.source.startswith("# ")
     assert "**What you will learn.**" in first.source
+    assert "**What you need.**" in first.source
     assert "| symbol | meaning |" in first.source
     text = prose(path)
     for part in ("## By hand", "## Exercises", "**References.**"):
@@ -86,6 +88,35 @@ def test_every_exercise_has_a_hidden_solution_that_was_run(path):
     assert len(hidden) == len(solutions)
     assert all(cell.metadata["jupyter"]["source_hidden"] for cell in hidden)
     assert all(cell.outputs for cell in hidden)
+
+
+@each_notebook
+def test_every_solution_was_checked_and_found_right(path):
+    hidden = [cell for cell in code_cells(path) if is_solution(cell)]
+    for key, cell in zip(bp.teach.exercises(path.name[:2]), hidden, strict=True):
+        assert cell.source.splitlines()[-1].startswith(f'bp.teach.check("{key}", ')
+        shown = cell.outputs[-1].data["text/plain"]
+        assert shown.startswith(f"{key}: right. "), shown
+
+
+@each_notebook
+def test_what_a_notebook_needs_comes_before_it(path):
+    needed = re.search(r"\*\*What you need\.\*\*(.*?)\n\n", read(path).cells[0].source, re.DOTALL)
+    before = re.findall(r"\]\((\d\d)_\w+\.ipynb\)", needed[1])
+    assert all(number < path.name[:2] for number in before)
+    assert before or "Nothing of this course" in needed[1]
+
+
+@each_notebook
+def test_pictures_are_drawn_by_the_package(path):
+    # What draws is documented and tested; a notebook says what is drawn.
+    for cell in code_cells(path):
+        assert not re.findall(r"\bax\.(?!get)\w+\(|\bplt\.", cell.source), cell.source
+
+
+@each_notebook
+def test_a_request_holds_a_wedge_whatever_the_page(path):
+    assert not re.findall(r"\bramps?\b", prose(path))
 
 
 @each_notebook

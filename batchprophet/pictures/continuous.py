@@ -15,7 +15,7 @@ from .account import Heading
 from .axes import MOST_BINS
 from .bins import bin_edges, mean_count
 from .kv_profiles import busy_time, kv_bins, kv_steps
-from .shapes import bars, envelope
+from .shapes import Wedge, bars, envelope
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +79,7 @@ def draw_modes(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> No
     below: FloatArray = np.zeros(edges.size - 1)
     for kind, colour, label in (
         (prompts & ~jobs, palette.PROMPT, "prompts only"),
-        (prompts & jobs, palette.WEDGES[2], "prompts and tokens"),
+        (prompts & jobs, palette.BOTH, "prompts and tokens"),
         (jobs & ~prompts, palette.TOKENS, "tokens only"),
     ):
         share = busy_time(time.start[kind], time.end[kind], edges) / np.diff(edges)
@@ -125,7 +125,7 @@ def draw_counts(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> N
     axes.draw_counts(ax, instance, edges, running, waiting)
 
 
-def draw_kv(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> None:
+def draw_kv(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> list[Wedge]:
     """Draw the KV tokens held, least and most where batches share a bin."""
     time = schedule.timeline(instance)
     edges, low, high = kv_bins(time, MOST_BINS)
@@ -133,6 +133,7 @@ def draw_kv(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> None:
         edges, low = kv_steps(time)
         high = low
     envelope(ax, edges, low, high)
+    return []
 
 
 def draw_seats(ax: Axes, instance: Instance, schedule: ContinuousSchedule) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from . import axes, palette
 from .axes import MOST_BINS
 from .mixed_profiles import counts, kv_envelope
-from .shapes import bars, envelope, wedge
+from .shapes import Wedge, bars, envelope, wedges
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,24 +53,36 @@ def draw_counts(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
     axes.draw_counts(ax, instance, *counts(instance, schedule, bins=MOST_BINS))
 
 
-def draw_kv(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
-    """Draw the KV tokens held: a wedge per run if there are few, else the total."""
+def has_wedges(instance: Instance, schedule: MixedSchedule) -> bool:
+    """Whether every run is a wedge of its own in the KV picture."""
     span = int(schedule.completion(instance).max()) - int(instance.arrival.min())
-    if instance.n + len(schedule.evicted) <= MOST_WEDGES and span <= MOST_BINS:
-        _draw_wedges(ax, instance, schedule)
-    else:
-        envelope(ax, *kv_envelope(instance, schedule, bins=MOST_BINS))
+    return instance.n + len(schedule.evicted) <= MOST_WEDGES and span <= MOST_BINS
 
 
-def _draw_wedges(ax: Axes, instance: Instance, schedule: MixedSchedule) -> None:
+def draw_kv(ax: Axes, instance: Instance, schedule: MixedSchedule) -> list[Wedge]:
+    """Draw the KV tokens held: a wedge per run if there are few, else the total.
+
+    Returns the wedges, which may be given the ids of their requests.
+    """
+    if has_wedges(instance, schedule):
+        drawn = stacked(instance, schedule)
+        wedges(ax, drawn)
+        return drawn
+    envelope(ax, *kv_envelope(instance, schedule, bins=MOST_BINS))
+    return []
+
+
+def stacked(instance: Instance, schedule: MixedSchedule) -> list[Wedge]:
     """Stack the runs by start: round r spans the time from r − 1 to r."""
     final = zip(schedule.start.tolist(), schedule.completion(instance).tolist(), strict=True)
     runs = [(k, end, i, False) for i, (k, end) in enumerate(final)]
     runs += [(run.start, run.end, run.request, True) for run in schedule.evicted]
     origin = min(k for k, _, _, _ in runs)
     held = np.zeros(max(end for _, end, _, _ in runs) - origin, dtype=np.int64)
-    for position, (k, end, i, lost) in enumerate(sorted(runs)):
+    drawn = []
+    for k, end, i, lost in sorted(runs):
         rounds = slice(k - origin, end - origin)
         below = held[rounds].copy()
         held[rounds] += int(instance.prompt[i]) + np.arange(1, end - k + 1)
-        wedge(ax, np.arange(k, end + 1), below, held[rounds], None if lost else position)
+        drawn.append(Wedge(i, np.arange(k, end + 1), below, held[rounds].copy(), lost))
+    return drawn

@@ -28,8 +28,11 @@ TOKENS = "#56b4e9"
 LOST = "#d55e00"
 #: A request that holds KV while batches leave it out: between waiting and served.
 PAUSED = "#e69f00"
-#: Neighbouring requests in a stack of KV wedges.
-WEDGES = ("#56b4e9", "#0072b2", "#cc79a7", "#009e73")
+#: Batches of both prompts and token jobs.
+BOTH = "#cc79a7"
+#: Requests by number, the same in all pictures and pages: hues that stand for nothing else, of the
+#: "muted" scheme of P. Tol (*Colour schemes*, SRON technical note, 2021). Ids are written as well.
+REQUESTS = ("#44aa99", "#cc6677", "#ddcc77", "#882255", "#117733", "#aa4499", "#999933")
 #: One line per policy: colour and dash change together.
 LINES = tuple(
     (colour, dash)
@@ -40,6 +43,10 @@ LINES = tuple(
 #: Font sizes in points.
 TEXT = 9.0
 SMALL = 8.0
+TINY = 7.0
+
+#: Signs beyond Latin letters that the font has.
+SIGNS = "√−≤≥ατωλ"
 
 
 class Picture(Figure):
@@ -91,6 +98,35 @@ def title(ax: Axes, name: str) -> None:
     )
 
 
+def of_request(i: int) -> str:
+    """Return the colour of a request, by its number in the instance.
+
+    Examples
+    --------
+    >>> of_request(0) == of_request(7), of_request(0) == of_request(1)
+    (True, False)
+    """
+    return REQUESTS[i % len(REQUESTS)]
+
+
+def ink_on(colour: str) -> str:
+    """Return black or white, whichever is read better on a colour, whatever the page's ink is.
+
+    Examples
+    --------
+    >>> ink_on("#ddcc77"), ink_on("#882255")
+    ('#000000', '#ffffff')
+    """
+    red, green, blue = (_linear(int(colour[k : k + 2], 16) / 255) for k in (1, 3, 5))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#000000" if luminance > 0.179 else "#ffffff"
+
+
+def _linear(value: float) -> float:
+    """Intensity of an sRGB component, as WCAG 2 defines it."""
+    return float(value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4)
+
+
 def writable(name: str, *, most: int = 30) -> str:
     """Return a name as every picture can write it: short, and in letters that the font has.
 
@@ -99,6 +135,7 @@ def writable(name: str, *, most: int = 30) -> str:
     >>> writable("mc-sf:skip=true"), writable("日本"), writable("a" * 40, most=5)
     ('mc-sf:skip=true', '??', 'aaaa…')
     """
-    letters = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in name)
+    known = (c.isprintable() and (ord(c) < 0x250 or c in SIGNS) for c in name)
+    letters = "".join(c if drawn else "?" for c, drawn in zip(name, known, strict=True))
     shown = letters if len(letters) <= most else f"{letters[: most - 1]}…"
     return f" {shown}" if shown.startswith("_") else shown  # legends hide names with "_" in front

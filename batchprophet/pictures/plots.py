@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -17,7 +18,9 @@ from ..models.errors import InputError
 from . import palette
 from .account import draw_account
 from .axes import MOST_BINS, TIME_UNITS, figure_of, format_time, given_or_new, time_label
+from .charts import tell_apart
 from .regimes import DRAWINGS, starts
+from .shapes import name_wedges
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Up to here a Gantt chart has one row per request; beyond, it shows how many run and wait.
 MOST_ROWS = 1200
+#: Up to here rows have the ids of their requests.
+MOST_NAMES = 30
 #: Up to here rows have gaps between them; beyond, they would only shimmer.
 MOST_SEPARATE_ROWS = 150
 
@@ -42,7 +47,8 @@ def gantt(
 ) -> Figure:
     """Draw when each request waits and runs.
 
-    One row per request: a thin line from its arrival to its final start, a dark prompt round,
+    One row per request, marked with its colour on the left where there are few: a thin line from
+    its arrival to its final start, a dark prompt round,
     light token rounds, and hatched runs that an eviction lost. Under separate batching: a dark
     prompt batch, light token batches, and a thin line of another colour where batches leave it
     out. With more than `MOST_ROWS` requests: how many run and wait, over time.
@@ -86,8 +92,9 @@ def kv(
     """Draw the KV tokens held in each round or batch, under the capacity line.
 
     Up to `MOST_WEDGES` runs, each run is a wedge that grows by one token a round (or a batch that
-    serves it), stacked on those that started before it. Beyond, only the total is drawn, with the
-    least and the most of each bin (light and dark) where there are more than `MOST_BINS` rounds.
+    serves it), stacked on those that started before it. It has the colour of its request, which is
+    the same in every picture, and its id where there is room. Beyond, only the total is drawn, with
+    the least and the most of each bin (light and dark) beyond `MOST_BINS` rounds.
 
     Parameters
     ----------
@@ -101,7 +108,7 @@ def kv(
     """
     ax = given_or_new(ax, height=2.6)
     M = instance.gpu.kv_capacity
-    DRAWINGS[schedule.model].kv(ax, instance, schedule)
+    drawn = DRAWINGS[schedule.model].kv(ax, instance, schedule)
     ax.axhline(M, color=palette.INK, linewidth=1.4, linestyle=(0, (6, 2)))
     ax.annotate(
         f"capacity M = {M:,}",
@@ -119,6 +126,8 @@ def kv(
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     palette.dress(ax, x_label=time_label(instance), y_label="KV tokens held")
+    if drawn:
+        name_wedges(ax, drawn, [_name(instance, i) for i in range(instance.n)])
     return figure_of(ax)
 
 
@@ -261,6 +270,7 @@ def waiting(
             else {"color": colour, "linestyle": dash, "linewidth": 1.6}
         )
         ax.plot(x, share, drawstyle="steps-post", label=palette.writable(name), **style)
+    tell_apart(ax)
     ax.set_ylim(0, 1.02)
     ax.set_xlim(left=0)
     ax.grid(color=palette.INK, alpha=0.12, linewidth=0.6)
@@ -285,10 +295,31 @@ def _draw_rows(ax: Axes, instance: Instance, schedule: Schedule, order: IntArray
     ax.set_ylim(instance.n - 0.4, -0.6)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     palette.dress(ax, x_label=time_label(instance), y_label=label)
-    if instance.n <= 15:
-        names = [palette.writable(instance.request_id(int(i)), most=12) for i in order]
+    if instance.n <= MOST_NAMES:
+        names = [_name(instance, int(i)) for i in order]
         ax.set_yticks(range(instance.n), names, parse_math=False)
+        if instance.n > MOST_NAMES // 2:
+            ax.tick_params(axis="y", labelsize=palette.TINY)
         ax.set_ylabel("")
+    has_wedges = DRAWINGS[schedule.model].wedges
+    if has_wedges is not None and has_wedges(instance, schedule):
+        _mark_rows(ax, order)
+
+
+def _mark_rows(ax: Axes, order: IntArray) -> None:
+    """Mark rows with the colours of their requests, left of the axis."""
+    lines = [[(-0.008, row - 0.4), (-0.008, row + 0.4)] for row in range(order.size)]
+    marks = LineCollection(
+        lines, colors=[palette.of_request(int(i)) for i in order], linewidths=5.0,
+        capstyle="butt", transform=ax.get_yaxis_transform(), clip_on=False,
+    )  # fmt: skip
+    ax.add_collection(marks, autolim=False)
+    ax.tick_params(axis="y", length=0, pad=8)
+
+
+def _name(instance: Instance, i: int) -> str:
+    """A request's id, as pictures write it."""
+    return palette.writable(instance.request_id(i), most=12)
 
 
 def _distribution(values: IntArray) -> tuple[FloatArray, FloatArray]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import continuous, mixed, separate
 from .account import Heading
+from .shapes import Wedge
 
 if TYPE_CHECKING:
     from ..models.instance import Instance, IntArray
@@ -24,6 +25,8 @@ class Drawing:
         When each request is served, shape (n,): the end of its wait.
     rows, counts, kv : callable
         One row per request, counts of those that wait and run, and the KV tokens held.
+    wedges : callable or None
+        Whether the KV picture has a wedge for each request, in the request's colour.
     modes : callable or None
         What the GPU does over time, where it has modes.
     seats : callable or None
@@ -37,7 +40,8 @@ class Drawing:
     starts: Callable[[Instance, Any], IntArray]
     rows: Callable[..., None]
     counts: Callable[..., None]
-    kv: Callable[..., None]
+    kv: Callable[..., list[Wedge]]
+    wedges: Callable[[Instance, Any], bool] | None = None
     modes: Callable[..., None] | None = None
     seats: Callable[..., None] | None = None
     account: tuple[Heading, ...] = ()
@@ -54,6 +58,7 @@ DRAWINGS: dict[str, Drawing] = {
         rows=mixed.draw_rows,
         counts=mixed.draw_counts,
         kv=mixed.draw_kv,
+        wedges=mixed.has_wedges,
         served="final start",
         rows_are="dark for its prompt round, light for its token rounds, hatched for work lost to "
         "an eviction",
@@ -63,6 +68,7 @@ DRAWINGS: dict[str, Drawing] = {
         rows=separate.draw_rows,
         counts=separate.draw_counts,
         kv=separate.draw_kv,
+        wedges=separate.has_wedges,
         modes=separate.draw_modes,
         account=separate.ACCOUNT,
         served="the start of the prompt batch",

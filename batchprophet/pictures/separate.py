@@ -17,7 +17,7 @@ from .axes import MOST_BINS
 from .bins import bin_edges, mean_count
 from .kv_profiles import kv_bins, kv_steps
 from .separate_profiles import mode_shares, service
-from .shapes import bars, envelope, wedge
+from .shapes import Wedge, bars, envelope, wedges
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,25 +102,36 @@ def draw_counts(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> Non
     axes.draw_counts(ax, instance, edges, running, queued)
 
 
-def draw_kv(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> None:
-    """Draw the KV tokens held: a wedge per request if there are few, else the total."""
+def has_wedges(instance: Instance, schedule: SeparateSchedule) -> bool:
+    """Whether every request is a wedge of its own in the KV picture."""
+    return instance.n <= MOST_WEDGES and len(schedule.batches) <= MOST_BINS
+
+
+def draw_kv(ax: Axes, instance: Instance, schedule: SeparateSchedule) -> list[Wedge]:
+    """Draw the KV tokens held: a wedge per request if there are few, else the total.
+
+    Returns the wedges, which may be given the ids of their requests.
+    """
     time = timeline(instance, schedule)
-    if instance.n <= MOST_WEDGES and time.start.size <= MOST_BINS:
-        _draw_wedges(ax, instance, time)
-        return
+    if has_wedges(instance, schedule):
+        drawn = stacked(instance, time)
+        wedges(ax, drawn)
+        return drawn
     edges, low, high = kv_bins(time, MOST_BINS)
     if 2 * time.start.size <= MOST_BINS:
         edges, low = kv_steps(time)
         high = low
     envelope(ax, edges, low, high)
+    return []
 
 
-def _draw_wedges(ax: Axes, instance: Instance, time: Timeline) -> None:
+def stacked(instance: Instance, time: Timeline) -> list[Wedge]:
     """Stack the requests by their prompt batches; each holds its tokens until the next batch."""
     held = np.zeros(time.start.size, dtype=np.int64)
     edges = np.append(time.start, time.end[-1])
     # A request is held from the start of its prompt batch to the end of its last batch.
-    for position, i in enumerate(np.lexsort((np.arange(instance.n), time.prompt_start)).tolist()):
+    drawn = []
+    for i in np.lexsort((np.arange(instance.n), time.prompt_start)).tolist():
         own = time.batch[time.member == i]
         first, last = int(own[0]), int(own[-1])
         span = slice(first, last + 1)
@@ -129,7 +140,8 @@ def _draw_wedges(ax: Axes, instance: Instance, time: Timeline) -> None:
         held[span] += tokens
         steps = edges[first : last + 2].copy()
         steps[-1] = time.end[last]
-        wedge(ax, steps, below, held[span], position)
+        drawn.append(Wedge(i, steps, below, held[span].copy()))
+    return drawn
 
 
 #: Where requests' time goes: field of the account, colour, hatch, label.

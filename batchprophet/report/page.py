@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 #: Width of a picture in inches: narrow, so that text stays legible where a phone shrinks it.
 WIDTH = 5.0
 
+#: Width of curves that many schedules share, where the screen has room for it.
+BROAD = 11.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
@@ -163,15 +166,20 @@ def _changes(compared: Compared) -> dict[str, Any] | None:
 
 
 def _waiting_svg(position: int, instance: Instance, schedules: Mapping[str, Schedule]) -> Markup:
-    picture = palette.picture(WIDTH, 2.4 + 0.15 * (len(schedules) // 2))
-    plots.waiting(instance, schedules, ax=picture.add_subplot())
+    """Waiting times twice, of which the page shows one: that which fits the screen."""
     shown = regime_of(next(iter(schedules.values()))).shown_in(instance)
     medians = ", ".join(
         f"{name} {np.median(starts(instance, schedule) - instance.arrival) / shown.per:,.0f}"
         for name, schedule in schedules.items()
     )
     description = f"Distribution of waiting times. Median waiting time in {shown.unit}: {medians}."
-    return Markup(to_svg(picture, name=f"waiting-{position}", description=description))
+    drawn = []
+    for kind, width, height in (("narrow", WIDTH, 2.4), ("broad", BROAD, 3.2)):
+        picture = palette.picture(width, height + 0.15 * (len(schedules) // 2))
+        plots.waiting(instance, schedules, ax=picture.add_subplot())
+        svg = to_svg(picture, name=f"waiting-{kind}-{position}", description=description)
+        drawn.append(f'<div class="{kind}">{svg}</div>')
+    return Markup("\n".join(drawn))
 
 
 def _tail_svg(position: int, compared: Compared) -> Markup:

@@ -30,6 +30,7 @@ from batchprophet.models.families import make_instance
 from batchprophet.models.mixed import MixedSchedule
 from batchprophet.online import session
 from batchprophet.online.mixed import REGISTRY, Decision, Observation, Policy, make_policy, simulate
+from batchprophet.pictures import trade_offs
 from batchprophet.solvers import solve
 from batchprophet.solvers.mixed import load_compiled_code
 
@@ -165,24 +166,16 @@ def show(lines: list[tuple[object, ...]]) -> None:
 
 def draw(lines: list[tuple[object, ...]], path: Path) -> None:
     """Ratio against the time per decision, one curve per number of samples."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
-
     curves: dict[int, list[tuple[float, float, float]]] = defaultdict(list)
     for _, policy, _, mean, half, _, _, median in lines:
         options = dict(part.split("=") for part in str(policy).partition(":")[2].split(","))
         if "samples" in options:
             curves[int(options["samples"])].append((float(median), float(mean), float(half)))
-    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
-    for samples, points in sorted(curves.items()):
-        x, y, half = zip(*sorted(points), strict=True)
-        axes.errorbar(x, y, yerr=half, marker="o", capsize=2, label=f"K = {samples}")
-    axes.set(xscale="log", xlabel="median CPU time per decision, ms", ylabel="latency / best known")
-    axes.legend(title="futures")
-    axes.grid(alpha=0.3)
-    figure.savefig(path)
+    trade_offs(
+        {f"K = {samples}": points for samples, points in sorted(curves.items())},
+        x_label="median CPU time per decision (ms), by the number K of futures",
+        y_label="latency / best known",
+    ).savefig(path, dpi=110, facecolor="white")
 
 
 def main() -> None:

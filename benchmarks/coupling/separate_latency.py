@@ -36,6 +36,7 @@ from batchprophet.online.separate import (
 )
 from batchprophet.online.separate.policies import Bayes, BayesRun
 from batchprophet.online.separate.policy import REGISTRY, SeparatePolicy, make_policy, session
+from batchprophet.pictures import trade_offs
 from batchprophet.solvers import solve
 from batchprophet.solvers.separate import load_compiled_code
 
@@ -218,23 +219,15 @@ def main() -> None:
 
 def draw(ratios: dict[str, list[float]], times: dict[str, list[float]], path: Path) -> None:
     """Ratio against the time per decision, one curve per number of samples."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
     curves = defaultdict(list)
     for spec, r in ratios.items():
         samples = dict(part.split("=") for part in spec.partition(":")[2].split(","))["samples"]
-        curves[int(samples)].append((statistics.median(times[spec]), float(np.mean(r))))
-    for samples, points in sorted(curves.items()):
-        x, y = zip(*sorted(points), strict=True)
-        axes.plot(x, y, marker="o", label=f"K = {samples}")
-    axes.set(xscale="log", xlabel="median CPU time per decision, ms", ylabel="latency / best known")
-    axes.legend(title="futures")
-    axes.grid(alpha=0.3)
-    figure.savefig(path)
+        curves[int(samples)].append((statistics.median(times[spec]), float(np.mean(r)), 0.0))
+    trade_offs(
+        {f"K = {samples}": points for samples, points in sorted(curves.items())},
+        x_label="median CPU time per decision (ms), by the number K of futures",
+        y_label="latency / best known",
+    ).savefig(path, dpi=110, facecolor="white")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """The hindsight optimum of mixed batching in CP-SAT: exact formulations, total latency.
 
 A request is an interval of fixed size o_i whose start S_i ∈ [a_i, L_i] is an integer variable; its
-KV occupancy is a ramp, s_i + 1 tokens in its first round and s_i + o_i in its last. Cumulative
-constraints know constant demands only, so the ramp is said in one of these ways, all exact:
+KV occupancy is a wedge, s_i + 1 tokens in its first round and s_i + o_i in its last. Cumulative
+constraints know constant demands only, so the wedge is said in one of these ways, all exact:
 
 steps
     o_i intervals of one round, the j-th at S_i + j − 1 with demand s_i + j, in one cumulative
     constraint of capacity M.
 layers
     One interval of o_i rounds with demand s_i + 1, and for j = 2 … o_i one of demand 1 over the
-    rounds j … o_i of the run: stacked, they are the ramp. One cumulative constraint of capacity M.
+    rounds j … o_i of the run: stacked, they are the wedge. One cumulative constraint of capacity M.
 completions
     Memory is checked where it is largest, at completions (model/mixed.md §3). For each ordered pair
     i ≠ j exactly one of three literals holds: i is done before C_j, starts at C_j or later, or
@@ -103,7 +103,7 @@ def read(start: list[cp_model.IntVar], value: Value) -> MixedSchedule:
 
 
 def _add_steps(model: _Model) -> None:
-    """Ramp as unit intervals: the j-th round of the run has demand s_i + j."""
+    """Wedge as unit intervals: the j-th round of the run has demand s_i + j."""
     intervals, demands = [], []
     for i, (s, o) in enumerate(zip(model.prompt, model.output, strict=True)):
         for j in range(1, o + 1):
@@ -114,7 +114,7 @@ def _add_steps(model: _Model) -> None:
 
 
 def _add_layers(model: _Model) -> None:
-    """Ramp as a stack: s_i + 1 tokens all through, one token more from each round on."""
+    """Wedge as a stack: s_i + 1 tokens all through, one token more from each round on."""
     intervals, demands = [], []
     for i, (s, o) in enumerate(zip(model.prompt, model.output, strict=True)):
         for j in range(1, o + 1):

@@ -42,7 +42,7 @@ def test_tiny_instances_are_solved_to_the_optimum(objective, formulation):
 
 def test_serial_list_scheduling_over_all_orders_misses_the_optimum():
     # A false friend: no order of these six, scheduled serially, is better than 45; waiting on
-    # purpose shrinks a ramp at another's completion and gives 44.
+    # purpose shrinks a wedge at another's completion and gives 44.
     instance = Instance(
         gpu=Gpu(kv_capacity=12), arrival=[0] * 6, prompt=[1, 1, 1, 1, 2, 1],
         output=[3, 1, 10, 4, 8, 4],

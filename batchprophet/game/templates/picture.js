@@ -7,12 +7,13 @@
    GPU; and ghosts, what the next move would hold. */
 
 const NS = "http://www.w3.org/2000/svg";
-/* Colours of Okabe and Ito; a second round of them is hatched. Identifiers are always written, too. */
-const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2"];
+/* Colours of requests as in all pictures (batchprophet/pictures/palette.py); a second round of them is
+   hatched. Identifiers are always written, too. */
+const COLOURS = ["#44aa99", "#cc6677", "#ddcc77", "#882255", "#117733", "#aa4499", "#999933"];
 const LEFT = 40, RIGHT = 10, TOP = 20, AXIS = 20, STRIP = 20;
 
 const colourOf = i => COLOURS[i % COLOURS.length];
-const inkOn = i => (i % COLOURS.length === 6 ? "#ffffff" : "#1b1f23");
+const inkOn = i => ([3, 4, 5].includes(i % COLOURS.length) ? "#ffffff" : "#1b1f23");
 const fillOf = i => (i < COLOURS.length ? colourOf(i) : `url(#hatch-${i % COLOURS.length})`);
 
 function node(name, attributes, parent, text) {

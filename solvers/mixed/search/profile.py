@@ -117,7 +117,7 @@ def earliest_start(held: IntArray, M: int, s: int, o: int, k: int) -> int:
     """First start ≥ k of a request (s, o) whose rounds all stay within M, or `NOWHERE`.
 
     Rounds are scanned from the last to the first. One that would hold too much leaves two ways
-    out: to start no earlier than it, or so late that the ramp is small enough there,
+    out: to start no earlier than it, or so late that the wedge is small enough there,
     ``k ≥ held[t] + s + t − M``. The scan goes on from the sooner of the two, and does not look
     again at the rounds after t that it has seen: a later start holds less in them.
     """

@@ -14,7 +14,9 @@ from batchprophet.models.batch_time import ConstantTime
 from batchprophet.models.mixed.feasibility import check_mixed
 from batchprophet.models.mixed.metrics import measure
 from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
+from batchprophet.pictures import palette
 from tests.batchprophet.game.javascript import NODE, run
+from tests.paths import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +192,12 @@ def test_bad_input_is_one_line_and_exit_code_2(wrong, tmp_path, capsys, small):
     }
     assert expected[wrong] in said.err
     assert not (tmp_path / "play.html").exists()
+
+
+def test_requests_have_the_colours_that_they_have_in_all_pictures():
+    source = (ROOT / "batchprophet/game/templates/picture.js").read_text("utf-8")
+    listed = re.search(r"const COLOURS = \[(.*?)\];", source)[1]
+    assert tuple(re.findall(r"#[0-9a-f]{6}", listed)) == palette.REQUESTS
+    whites = json.loads(re.search(r"const inkOn = i => \((\[.*?\])", source)[1])
+    dark = [palette.ink_on(colour) == "#ffffff" for colour in palette.REQUESTS]
+    assert whites == [i for i, each in enumerate(dark) if each]

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from batchprophet.models.instance import Gpu, Instance
@@ -124,7 +125,31 @@ def test_capacity_line_is_drawn_and_labelled() -> None:
     instance = random_instance(12, seed=1)
     (ax,) = plots.kv(instance, one_by_one(instance)).axes
     assert [float(line.get_ydata()[0]) for line in ax.lines] == [40.0]
-    assert [text.get_text() for text in ax.texts] == ["capacity M = 40"]
+    first, *ids = [text.get_text() for text in ax.texts]
+    assert first == "capacity M = 40"
+    assert set(ids) <= {instance.request_id(i) for i in range(instance.n)}
+
+
+def test_a_request_has_one_colour_and_its_id_in_every_picture() -> None:
+    # Two schedules stack the same requests in another order: colours go with requests.
+    instance = Instance(
+        gpu=Gpu(kv_capacity=40), arrival=[0] * 3, prompt=[9, 8, 7], output=[9, 8, 7],
+        id=["a", "b", "c"],
+    )  # fmt: skip
+    for starts in ([0, 9, 17], [15, 7, 0]):
+        schedule = MixedSchedule(starts)
+        (ax,) = plots.kv(instance, schedule).axes
+        by_start = sorted(range(3), key=lambda i: starts[i])
+        colours = [to_hex(patch.get_facecolor()) for patch in ax.patches]
+        assert colours == [palette.of_request(i) for i in by_start]
+        _, *ids = ax.texts
+        assert [text.get_text() for text in ids] == [instance.request_id(i) for i in by_start]
+        for text, patch in zip(ids, ax.patches, strict=True):
+            assert patch.get_path().contains_point(text.get_position())
+        (rows,) = plots.gantt(instance, schedule).axes
+        marks = [to_hex(colour) for colour in rows.collections[0].get_colors()]
+        assert marks == colours
+    assert not {palette.PROMPT, palette.TOKENS, palette.LOST} & set(palette.REQUESTS)
 
 
 def test_waiting_curve_is_the_distribution_function() -> None:

@@ -367,7 +367,7 @@ def test_smaller_requests_may_have_to_start_later():
 
 
 def test_list_schedules_may_all_miss_the_optimum():
-    # Every list schedule costs 45 or more; delaying a start shrinks its ramp elsewhere: 44.
+    # Every list schedule costs 45 or more; delaying a start shrinks its wedge elsewhere: 44.
     instance = Instance(
         gpu=Gpu(kv_capacity=12),
         arrival=[0] * 6,
