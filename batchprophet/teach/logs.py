@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..api import make, simulate
 from ..arguments.outputs import PathLike
+from ..models.continuous.schedule import ContinuousSchedule
 from ..models.instance import Instance
 
 #: The first moment of the trace.
@@ -79,6 +80,7 @@ def write_log(path: PathLike, instance: Instance, policy: str = "vllm") -> Path:
     ['first_token_ts', 'input_toks', 'last_token_ts']
     """
     schedule = simulate(instance, policy, model="continuous").schedule
+    assert isinstance(schedule, ContinuousSchedule)
     time = schedule.timeline(instance)
     columns = (
         instance.arrival, time.first_token, time.completion, instance.prompt, instance.output

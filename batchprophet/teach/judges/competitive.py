@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ...api import check, simulate
-from ...models.instance import Gpu, Instance
+from ...models.instance import Gpu
 from ...models.mixed.schedule import MixedSchedule
 from ...online.mixed import play_sqrt_adversary
 from ..answers import instance as read_instance
 from ..answers import near, number
+from ..runs import figures, instance_of
 from ..verdict import Verdict, exercise, right, wrong
 from .optimum import optimal
 
@@ -26,8 +27,8 @@ BAD = 1.5
 @cache
 def burst_at(r: int) -> float:
     """Return the ratio of MC-SF, at least, if the burst comes at round `r`."""
-    made = Instance(
-        gpu=Gpu(kv_capacity=M), arrival=[0] + [r] * (M // 2), prompt=[1] * (M // 2 + 1),
+    made = instance_of(
+        Gpu(kv_capacity=M), arrival=[0] + [r] * (M // 2), prompt=[1] * (M // 2 + 1),
         output=[M - 1] + [1] * (M // 2),
     )  # fmt: skip
     cost = simulate(made, "mc-sf").metrics.total_latency
@@ -121,8 +122,8 @@ def narrow_requests(answer: Any) -> Verdict:
 def _wide_and_narrow(wide: int, narrow: int) -> tuple[int, float]:
     """Return MC-SF's total latency, and the optimum."""
     n = wide + narrow
-    made = Instance(
-        gpu=Gpu(kv_capacity=40), arrival=[0] * n, prompt=[39] * wide + [1] * narrow,
+    made = instance_of(
+        Gpu(kv_capacity=40), arrival=[0] * n, prompt=[39] * wide + [1] * narrow,
         output=[1] * wide + [2] * narrow,
     )  # fmt: skip
     return int(simulate(made, "mc-sf").metrics.total_latency), optimal(made)
@@ -134,9 +135,9 @@ def worst_case_of_vllm(answer: Any) -> Verdict:
     made = read_instance(answer)
     if made.n != 4 or made.gpu.kv_capacity != 9:
         return wrong(f"Four requests with M = 9, not {made.n} with M = {made.gpu.kv_capacity}.")
-    run, best = simulate(made, "vllm"), optimal(made)
-    ratio = run.metrics.total_latency / best
-    if not run.metrics.evictions:
+    run, best = figures(made, "vllm"), optimal(made)
+    ratio = run.total_latency / best
+    if not run.evictions:
         return wrong(
             f"vllm evicts nobody on it, and has {ratio:.3f} times the optimum. It admits what fits "
             "in the next round: let several start that grow past M together."
@@ -147,6 +148,6 @@ def worst_case_of_vllm(answer: Any) -> Verdict:
             f"{BAD}: let what is evicted be nearly done."
         )
     return right(
-        f"{ratio:.3f} times the optimum, with {run.metrics.evictions} evictions: the pattern is "
+        f"{ratio:.3f} times the optimum, with {run.evictions} evictions: the pattern is "
         "lost work, not a long request in the way. A rule with the future check never evicts."
     )

@@ -14,6 +14,7 @@ from ...models.mixed.milp import build_model, latest_starts
 from ...solvers import solve_model
 from ...solvers.mixed.bounds import violated_cliques
 from ..answers import listed, near, number
+from ..runs import instance_of, optimum_of
 from ..verdict import Verdict, exercise, right, wrong
 from .optimum import eight, optimal
 
@@ -24,7 +25,7 @@ MOST_ROUNDS = 20
 def three(kv_capacity: int) -> Instance:
     """Return the three equal requests by hand, with some KV capacity."""
     gpu = Gpu(kv_capacity=kv_capacity)
-    return Instance(gpu=gpu, arrival=[0] * 3, prompt=[2] * 3, output=[2] * 3)
+    return instance_of(gpu, arrival=[0] * 3, prompt=[2] * 3, output=[2] * 3)
 
 
 @cache
@@ -42,7 +43,7 @@ def clique_bound(kv_capacity: int) -> float:
             break
         for clique in found:
             model.cuts.add(sum(model.x[start] for start in clique) <= 1)
-    return float(relaxed.objective)
+    return optimum_of(model, relax=True)
 
 
 @exercise("03.1", asks="three numbers, a point (x_1, x_2, x_3) on the triangle")
@@ -95,12 +96,12 @@ def gain_of_an_earlier_horizon(answer: Any) -> Verdict:
     found = number(answer)
     instance = eight()
     low, high = (
-        solve_model(build_model(instance, latest=latest_starts(instance, value=z)), relax=True)
+        optimum_of(build_model(instance, latest=latest_starts(instance, value=z)), relax=True)
         for z in (130, 112)
     )
-    if near(found, high.objective):
+    if near(found, high):
         return wrong("That is the bound itself; by how much has it risen?")
-    if not near(found, high.objective - low.objective):
+    if not near(found, high - low):
         return wrong(
             "The two bounds differ by another amount. Build the model with latest=latest_starts("
             "instance, value=…), once for each value, and relax it."
@@ -127,7 +128,7 @@ def cover(answer: Any) -> Verdict:
     for t in covered.ROUNDS:
         if running := [(i, k) for i, k in covered.x if k < t <= k + 2]:
             covered.cuts.add(sum(covered.x[each] for each in running) <= 2)
-    if not near(bound, solve_model(covered, relax=True).objective):
+    if not near(bound, optimum_of(covered, relax=True)):
         return wrong(
             f"The cut is right, and the bound is not {bound:g}. Add it for the runs of every round "
             "of the model, and keep all starts that an optimal schedule may have."

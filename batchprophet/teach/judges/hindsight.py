@@ -11,11 +11,12 @@ from ...models.instance import Gpu, Instance
 from ...models.mixed.milp import build_model
 from ...solvers import solve_model
 from ..answers import listed, names, near, number
+from ..runs import instance_of, optimum_of
 from ..verdict import Unread, Verdict, exercise, right, wrong
 from .optimum import TWO, eight, judge_total, optimal
 
 #: The two requests by hand, and a third one.
-THREE = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2, 0], prompt=[3, 1, 2], output=[4, 2, 2])
+THREE = instance_of(Gpu(kv_capacity=9), arrival=[0, 2, 0], prompt=[3, 1, 2], output=[4, 2, 2])
 
 #: Sizes of the third exercise.
 SIZES = range(3, 9)
@@ -82,7 +83,7 @@ def _value_of(
         found = solve_model(model)
     except (BatchprophetError, ValueError, RuntimeError, AttributeError, TypeError) as error:
         return f"The model cannot be solved ({type(error).__name__}: {error})."
-    return found.objective
+    return "The model has no solution." if found.objective is None else found.objective
 
 
 @exercise("02.3", asks="six shares, 1 − LP bound / optimum for n = 3, …, 8")
@@ -92,7 +93,7 @@ def missing_shares(answer: Any) -> Verdict:
     larger = eight()
     for size, share in zip(SIZES, shares, strict=True):
         part = larger.take(range(size))
-        wanted = 1 - solve_model(build_model(part), relax=True).objective / optimal(part)
+        wanted = 1 - optimum_of(build_model(part), relax=True) / optimal(part)
         if near(share, 100 * wanted) and not near(share, wanted):
             return wrong("Shares are between 0 and 1; these look like percentages.")
         if not near(share, wanted):

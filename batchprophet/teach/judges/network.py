@@ -8,8 +8,10 @@ from typing import Any
 from ...api import simulate
 from ...models.batch_time import ConstantTime
 from ...models.instance import Gpu, Instance
+from ...models.separate.schedule import SeparateSchedule
 from ...models.separate.timeline import timeline
 from ..answers import listed, number
+from ..runs import instance_of
 from ..verdict import Unread, Verdict, exercise, right, wrong
 from .optimum import optimal
 
@@ -23,7 +25,7 @@ def pair(output: int) -> Instance:
         kv_capacity=20, prompt_batch_requests=2, token_batch_requests=3,
         batch_time=ConstantTime(prompt=3, token=1),
     )  # fmt: skip
-    return Instance(gpu=gpu, arrival=[0, 2], prompt=[2, 2], output=[3, output], id=["a", "b"])
+    return instance_of(gpu, arrival=[0, 2], prompt=[2, 2], output=[3, output], id=["a", "b"])
 
 
 def four(tau_P: int = 3) -> Instance:
@@ -32,8 +34,8 @@ def four(tau_P: int = 3) -> Instance:
         kv_capacity=14, prompt_batch_requests=2, token_batch_requests=3,
         batch_time=ConstantTime(prompt=tau_P, token=1),
     )  # fmt: skip
-    return Instance(
-        name="four", gpu=gpu, arrival=[0, 1, 2, 4], prompt=[3, 1, 2, 1], output=[3, 4, 2, 3]
+    return instance_of(
+        gpu, name="four", arrival=[0, 1, 2, 4], prompt=[3, 1, 2, 1], output=[3, 4, 2, 3]
     )
 
 
@@ -115,6 +117,7 @@ def most_tokens_held(answer: Any) -> Verdict:
     found = number(answer)
     instance = four()
     schedule = simulate(instance, "decode-first", model="separate").schedule
+    assert isinstance(schedule, SeparateSchedule)
     time = timeline(instance, schedule)
     if found == int(time.kept.max()) != int(time.held.max()):
         return wrong(

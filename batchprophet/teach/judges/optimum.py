@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ...api import make, solve
 from ...models.instance import Gpu, Instance
+from ..runs import instance_of
 from ..verdict import Verdict, right, wrong
 
 #: The four requests of the first notebook: a long one, and three short ones that come later.
-FOUR = Instance(
+FOUR = instance_of(
+    Gpu(kv_capacity=12),
     name="four requests",
-    gpu=Gpu(kv_capacity=12),
     arrival=[0, 1, 1, 2],
     prompt=[4, 1, 2, 1],
     output=[6, 3, 4, 2],
@@ -17,7 +18,7 @@ FOUR = Instance(
 )
 
 #: The two requests by hand of the second notebook.
-TWO = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+TWO = instance_of(Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
 
 
 def eight() -> Instance:

@@ -16,6 +16,7 @@ from ...online import check_policy
 from ...online.mixed import Decision, Observation, RequestView
 from ..answers import instance as read_instance
 from ..answers import number
+from ..runs import figures, starts
 from ..verdict import Unread, Verdict, exercise, right, wrong
 from .optimum import optimal
 
@@ -96,18 +97,18 @@ def stops_at_the_first(answer: Any) -> Verdict:
     _require_policy(answer)
     for instance in tested():
         try:
-            starts = simulate(instance, answer).schedule.start.tolist()
+            begun = starts(instance, answer)
         except BatchprophetError as error:
             return wrong(f"It cannot be simulated: {error}")
-        wanted = simulate(instance, ByScore(stop=True)).schedule.start.tolist()
-        if starts == wanted:
+        wanted = starts(instance, ByScore(stop=True))
+        if begun == wanted:
             continue
-        if starts == simulate(instance, ByScore()).schedule.start.tolist():
+        if begun == starts(instance, ByScore()):
             return wrong("It still skips: a request that does not fit must end the loop.")
-        i = next(i for i, (k, w) in enumerate(zip(starts, wanted, strict=True)) if k != w)
+        i = next(i for i, (k, w) in enumerate(zip(begun, wanted, strict=True)) if k != w)
         return wrong(
             f"On {instance.name}, seed {tested().index(instance)}, request {i} starts at "
-            f"{starts[i]}, and not when the first that does not fit ends each round's starts."
+            f"{begun[i]}, and not when the first that does not fit ends each round's starts."
         )
     if fault := _first_fault(answer):
         return wrong(f"The conformance suite finds {fault}")
@@ -126,7 +127,7 @@ def knows_no_lengths(answer: Any) -> Verdict:
         return wrong(f"It may be told lengths: its length_kinds are {kinds}, and not ('none',).")
     if fault := _first_fault(answer):
         return wrong(f"The conformance suite finds {fault}")
-    evictions = sum(simulate(each, answer).metrics.evictions for each in tested())
+    evictions = sum(figures(each, answer).evictions for each in tested())
     if not evictions:
         return wrong(
             "It conforms, and never evicts: it leaves so much room that nothing overflows. Start "
@@ -171,11 +172,12 @@ def least_without_waiting(instance: Instance) -> int:
             return 0
         alive = [run for run in running if run[2] + run[1] > t]
         here = [i for i in sorted(waiting) if a[i] <= t]
-        return min(
+        values: list[int] = [
             sum(t + o[i] - a[i] for i in chosen)
             + least(t + 1, (*alive, *((s[i], o[i], t) for i in chosen)), waiting - set(chosen))
             for chosen in maximal(t, alive, here)
-        )
+        ]
+        return min(values)
 
     def maximal(t: int, alive: list[Run], here: list[int]) -> Iterator[tuple[int, ...]]:
         """Sets of requests to start that leave out none that would still fit."""
