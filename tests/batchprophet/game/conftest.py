@@ -7,7 +7,7 @@ from batchprophet.game.game import Game
 from tests.browser import Browser
 
 #: Seconds by regime: one level of continuous batching takes all that it gets.
-SECONDS = {"mixed": 60, "separate": 60, "continuous": 12}
+SECONDS = {"mixed": 120, "separate": 120, "continuous": 20}
 
 
 @pytest.fixture(scope="package")
@@ -31,8 +31,10 @@ def browser(file):
 
 
 @pytest.fixture
-def page(browser):
+def page(browser, file):
     browser.screen(1280, 800)
+    if browser.evaluate("location.href") != file.as_uri():  # a test has opened a page of its own
+        browser.open(file)
     browser.evaluate("kept = {}; store(); $('knows').value = 'all'; begin(0)")
     browser.evaluate("for (const id of ['costs', 'keys']) $(id).checked = true")
     return browser
