@@ -94,7 +94,8 @@ def test_text_and_values_mean_the_same():
         (
             "arrival-model-1",
             {"m": 3},
-            "arrival-model-1: expected settings among n, kv_capacity; found 'm'",
+            "arrival-model-1: expected settings among n, kv_capacity, running_requests, "
+            "batch_tokens; found 'm'",
         ),
         *[
             (
