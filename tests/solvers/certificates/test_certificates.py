@@ -523,8 +523,8 @@ WHOLE = "expected an integer from 0 to 2^62, found"
         (document(proof={"kind": "combinatorial", "name": "intuition"}),
          "proof.name: expected one of starts at arrival; KV area, shortest remaining first; KV "
          "area, mean busy time; running requests, shortest remaining first; running requests, mean "
-         "busy time; token budget, shortest remaining first; token budget, mean busy time; one long "
-         "request; KV area from each arrival on; running requests from each arrival on; token "
+         "busy time; token budget, shortest remaining first; token budget, mean busy time; one "
+         "long request; KV area from each arrival on; running requests from each arrival on; token "
          "budget from each arrival on; KV area, fractional knapsack; running requests, fractional "
          "knapsack; token budget, fractional knapsack, found 'intuition'"),
         (document(proof={"kind": "memory-prices", "scale": 3, "boundaries": [0, 1], "prices": [1]}),
