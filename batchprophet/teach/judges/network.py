@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...api import simulate
 from ...models.batch_time import ConstantTime
 from ...models.instance import Gpu, Instance
-from ...models.separate.schedule import SeparateSchedule
 from ...models.separate.timeline import timeline
 from ..answers import listed, number
 from ..runs import instance_of
 from ..verdict import Unread, Verdict, exercise, right, wrong
 from .optimum import optimal
+
+if TYPE_CHECKING:
+    from ...models.separate.schedule import SeparateSchedule
 
 #: Output lengths and prompt-batch times of the first two exercises.
 OUTPUTS, TIMES = range(1, 7), range(1, 6)
@@ -117,8 +119,7 @@ def most_tokens_held(answer: Any) -> Verdict:
     found = number(answer)
     instance = four()
     schedule = simulate(instance, "decode-first", model="separate").schedule
-    assert isinstance(schedule, SeparateSchedule)
-    time = timeline(instance, schedule)
+    time = timeline(instance, cast("SeparateSchedule", schedule))
     if found == int(time.kept.max()) != int(time.held.max()):
         return wrong(
             "That is what is held after a batch, when the requests that complete in it have gone. "

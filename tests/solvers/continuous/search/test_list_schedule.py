@@ -17,6 +17,7 @@ from batchprophet.solvers.continuous.search.list_schedule import (
     unlimited,
 )
 from batchprophet.solvers.continuous.search.recipe import Search
+from batchprophet.solvers.continuous.search.runs import ALL_TIME
 from batchprophet.solvers.random_stream import random_stream
 from batchprophet.solvers.stages import Limits
 
@@ -151,7 +152,16 @@ def test_annealing_keeps_the_best_rule():
     rule = Rule(np.arange(instance.n), np.full(4, 9), np.full(4, 9), 5000, instance.n)
     smallest = rule._replace(prompt_tokens=np.array([1]))
     landscape = annealing.Landscape(
-        numbers, np.ones(instance.n), 0.0, 5000, instance.n, ring_size(numbers, smallest), 9, 20, 1
+        numbers,
+        np.ones(instance.n),
+        ALL_TIME,
+        0.0,
+        5000,
+        instance.n,
+        ring_size(numbers, smallest),
+        9,
+        20,
+        1,
     )
     nothing = no_batches()
     state = annealing.begin(landscape, rule, nothing)
