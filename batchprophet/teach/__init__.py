@@ -4,8 +4,8 @@ Examples
 --------
 >>> import batchprophet as bp
 >>> bp.teach.check("02.1", 7)
-02.1: not yet. The total latency of 7 is below the proved bound: no schedule has it. Is every
-request counted, from its arrival to its last token?
+02.1: not yet. The total latency of 7 is below the proved bound: no schedule has it. Is
+every request counted, from its arrival to its last token?
 """
 
 import lazy_loader

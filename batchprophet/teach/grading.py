@@ -52,8 +52,8 @@ def check(exercise: str, answer: object = ...) -> Feedback:
     Examples
     --------
     >>> check("07.3")
-    07.3: not yet. No answer so far; expected the largest number of narrow requests beside four wide
-    ones.
+    07.3: not yet. No answer so far; expected the largest number of narrow requests beside four
+    wide ones.
     >>> check("07.3", "many")
     07.3: not yet. Expected the largest number of narrow requests beside four wide ones; found
     'many', which is no number.

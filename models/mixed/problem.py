@@ -74,7 +74,9 @@ def without_limits(instance: Instance) -> Instance:
     --------
     >>> from batchprophet.models.instance import Gpu
     >>> gpu = Gpu(kv_capacity=9, running_requests=1)
-    >>> without_limits(Instance(gpu=gpu, arrival=[0], prompt=[3], output=[4])).gpu.running_requests
+    >>> two = Instance(gpu=gpu, arrival=[0, 0], prompt=[3, 1], output=[4, 2])
+    >>> print(without_limits(two).gpu.running_requests)
+    None
     """
     if not is_limited(instance):
         return instance

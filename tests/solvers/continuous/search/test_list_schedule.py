@@ -152,17 +152,9 @@ def test_annealing_keeps_the_best_rule():
     rule = Rule(np.arange(instance.n), np.full(4, 9), np.full(4, 9), 5000, instance.n)
     smallest = rule._replace(prompt_tokens=np.array([1]))
     landscape = annealing.Landscape(
-        numbers,
-        np.ones(instance.n),
-        ALL_TIME,
-        0.0,
-        5000,
-        instance.n,
-        ring_size(numbers, smallest),
-        9,
-        20,
-        1,
-    )
+        numbers, np.ones(instance.n), ALL_TIME, 0.0, 5000, instance.n,
+        ring_size(numbers, smallest), 9, 20, 1,
+    )  # fmt: skip
     nothing = no_batches()
     state = annealing.begin(landscape, rule, nothing)
     annealing.anneal(landscape, state, random_stream(1), nothing, 500, 1e4, 10.0)
