@@ -53,7 +53,7 @@ def divided(seed):
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_blocks_that_just_do_not_overlap_have_the_optimum_of_the_whole(objective):
     tried = 0
-    for seed in range(17 if objective == "tardiness" else 90):  # brute force prunes less there
+    for seed in range(17 if objective == "tardiness" else 50):  # brute force prunes less there
         found = divided(seed)
         if found is None:
             continue
@@ -63,7 +63,7 @@ def test_blocks_that_just_do_not_overlap_have_the_optimum_of_the_whole(objective
         values = [brute_force_continuous(instance.take(each), objective)[0] for each in groups]
         assert best == (max(values) if objective == "makespan" else sum(values)), seed
         tried += 1
-    assert tried > (5 if objective == "tardiness" else 25)
+    assert tried > (5 if objective == "tardiness" else 12)
 
 
 def test_an_optimal_schedule_ends_within_the_work_after_the_last_arrival():

@@ -356,6 +356,7 @@ def test_a_certificate_of_separate_batching_can_be_submitted(tmp_path):
 # ---------------------------------------------------------------- quick proofs, and records' age
 
 
+@pytest.mark.slow
 def test_a_quick_proof_stands_in_for_one_that_takes_long(own, capsys):
     record = own.record(CERTIFIED)
     instance = own.entry(CERTIFIED).instance()

@@ -26,6 +26,11 @@ from tests.solvers.continuous.search.test_list_schedule import random_instance, 
 from tests.tiny_continuous import random_continuous, tiny_continuous
 
 
+#: Seeds; most of them in the long run only.
+LATER = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(100, 300)]
+SEEDS = [*range(100), *LATER]
+
+
 def whole(instance):
     """The instance under a law in whole microseconds, so that no batch time is rounded."""
     law = instance.gpu.batch_time
@@ -44,7 +49,7 @@ def cost_of(instance, schedule, objective):
     return float(weight @ late) + last * int(completion.max())
 
 
-@pytest.mark.parametrize("seed", range(300))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_all_that_it_finds_is_feasible_and_costs_what_it_says(seed):
     rng = np.random.default_rng(seed)
     instance = whole(random_instance(rng))
@@ -126,7 +131,7 @@ def put_chain(numbers, charged, runs, i, s, before, ends, firsts):
     return cost
 
 
-@pytest.mark.parametrize("seed", range(300))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_the_best_place_is_the_best_of_all(seed):
     # All are there from the beginning: where the GPU idles, a later batch may be delayed less.
     # Two seeds of three allow for drops after any token.
@@ -217,7 +222,7 @@ def best_found(instance, seed, work):
     return int((best[-1].completion(instance) - instance.arrival).sum())
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", [*range(15), *LATER[:45]])
 def test_tiny_optima_are_found_and_never_undercut(seed):
     instance = tiny_continuous(seed, most_requests=3)
     assert best_found(instance, seed, 100) >= brute_force_continuous(instance)[0]
