@@ -25,7 +25,6 @@ from tests.brute_force_continuous import brute_force_continuous
 from tests.solvers.continuous.search.test_list_schedule import random_instance, random_rule
 from tests.tiny_continuous import random_continuous, tiny_continuous
 
-
 #: Seeds; most of them in the long run only.
 LATER = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(100, 300)]
 SEEDS = [*range(100), *LATER]
