@@ -203,6 +203,7 @@ def test_the_most_tokens_are_counted_before_they_are_released():
     assert "just before" in check("04.4", int(time.kept.max())).message
 
 
+@pytest.mark.slow
 def test_regret_grows_with_the_horizon_where_memory_binds():
     assert check("06.4", 3233.1 / 857.1)
     assert "√T" in check("06.4", 2).message
