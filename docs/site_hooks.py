@@ -31,8 +31,9 @@ from mkdocs.structure.files import File
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "build" / "sources"
 
-#: The page to play with, as it is in the site.
+#: The page to play with, and the archive for a class, as they are in the site.
 GAME = "game.html"
+ARCHIVE = "course/class.zip"
 
 
 def on_startup(command: str, dirty: bool) -> None:
@@ -77,7 +78,10 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Add the list of notebooks, and the way to the game; link pages by their titles."""
     if page.file.src_uri == "notebooks/index.md":
-        markdown += course_list()
+        archive = f"[one archive](../{ARCHIVE})"
+        markdown = (
+            markdown.replace(f"one archive, `{ARCHIVE}` of the site,", archive) + course_list()
+        )
     if page.file.src_uri == "how-to/play.md":
         markdown = markdown.replace("![", f"[**Play it here.**](../{GAME})\n\n![", 1)
     markdown = named_pages(markdown, up="../" * page.file.src_uri.count("/"))
@@ -329,7 +333,7 @@ def downloads() -> dict[str, str | bytes]:
             if name.startswith(("course/student/", "course/handout/")):
                 entry = zipfile.ZipInfo(name.removeprefix("course/"))  # of no date: the same bytes
                 file.writestr(entry, content, zipfile.ZIP_DEFLATED)
-    return made | {"course/class.zip": archive.getvalue()}
+    return made | {ARCHIVE: archive.getvalue()}
 
 
 def files_of(path: Path, up: str) -> str:

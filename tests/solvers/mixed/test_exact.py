@@ -1,6 +1,7 @@
 """The exact method: proofs against exhaustive search, and what it promises about limits."""
 
 import numpy as np
+import pytest
 
 from batchprophet.models.families import make_instance
 from batchprophet.models.mixed.feasibility import check_mixed
@@ -61,6 +62,7 @@ def test_threads_that_share_the_states_agree_with_brute_force(monkeypatch):
     assert shared.count(3) > 30
 
 
+@pytest.mark.slow
 def test_dominance_drops_states_and_no_optimum(monkeypatch):
     # Where no state is called needless the same bound takes more states.
     instance = make_instance("arrival-model-1", seed=100, settings={"n": 10})

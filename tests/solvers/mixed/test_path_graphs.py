@@ -35,9 +35,10 @@ def priced(instance, work):
     return schedule, configuration_prices(instance, schedule, work_limit=work)
 
 
-def test_tiny_instances_agree_with_brute_force():
+@pytest.mark.parametrize("count", [60, pytest.param(250, marks=pytest.mark.slow)])
+def test_tiny_instances_agree_with_brute_force(count):
     rng = np.random.default_rng(0)
-    for trial in range(250):
+    for trial in range(count):
         n = int(rng.integers(1, 7))
         instance = random_instance(rng, n, capacity=(4, 14), last_arrival=int(rng.integers(0, 9)))
         best, _ = brute_force(instance)
