@@ -26,6 +26,7 @@ from markdown import Markdown
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
+from subscripts import indexed, with_subscripts
 
 import batchprophet as bp
 from batchprophet.pictures import palette
@@ -182,7 +183,8 @@ def to_html(source: str) -> str:
     source = re.sub(r"\[([^\]]+)\]\(\d\d_\w+\.ipynb\)", r"\1", source)
     arithmatex = {"pymdownx.arithmatex": {"generic": True}}
     extensions = ["tables", "pymdownx.arithmatex", "pymdownx.superfences"]
-    return mathml(Markdown(extensions=extensions, extension_configs=arithmatex).convert(source))
+    converter = Markdown(extensions=extensions, extension_configs=arithmatex)
+    return mathml(converter.convert(with_subscripts(source)))
 
 
 def mathml(page_html: str) -> str:
@@ -271,7 +273,8 @@ def handout(path: Path) -> str:
         parts.append(to_html(cell.source))
         if "## Exercises" in cell.source:
             for key, asks in bp.teach.exercises(path.name[:2]).items():
-                parts.append(f'<div class="answer"><b>{int(key[3:])}</b> {html.escape(asks)}</div>')
+                said = indexed(html.escape(asks))
+                parts.append(f'<div class="answer"><b>{int(key[3:])}</b> {said}</div>')
     number = int(path.name[:2])
     head = f'<p class="head">batchprophet, notebook {number}<span>Name:</span></p>'
     return page(title(path), "handout", head + "\n".join(parts))

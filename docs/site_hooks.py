@@ -20,13 +20,13 @@ import re
 import shutil
 import tomllib
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import course
 from course import notebook_paths
 from mkdocs.structure.files import File
+from subscripts import indexed, prose, with_subscripts
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "build" / "sources"
@@ -85,7 +85,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     if page.file.src_uri == "how-to/play.md":
         markdown = markdown.replace("![", f"[**Play it here.**](../{GAME})\n\n![", 1)
     markdown = named_pages(markdown, up="../" * page.file.src_uri.count("/"))
-    return prose(markdown, indexed, besides=r"\]\([^)\n]*\)|<[^>\n]+>|^::: .*?$")
+    return with_subscripts(markdown)
 
 
 def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
@@ -107,13 +107,6 @@ def enlargeable(page_html: str) -> str:
     return re.sub(picture, r'<a class="picture" href="\g<file>">\g<0></a>', page_html)
 
 
-def prose(markdown: str, change: Callable[[str], str], besides: str = "(?!)") -> str:
-    """Change a text outside of code, formulas and whatever else matches `besides`."""
-    kept = rf"(^ *```.*?^ *```$|^(?: {{4}}|\t)[^\n]*$|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$|{besides})"
-    parts = re.split(kept, markdown, flags=re.DOTALL | re.MULTILINE)
-    return "".join(part if position % 2 else change(part) for position, part in enumerate(parts))
-
-
 def named_pages(markdown: str, up: str) -> str:
     """Link pages by their titles where a text names their files."""
 
@@ -129,30 +122,6 @@ def named_pages(markdown: str, up: str) -> str:
     names = rf"{link}|(?<!\]\()(?<![\w/-])(?:docs/)?{file}"
     unquoted = re.sub(r"`(docs/[\w/-]+\.md)`", r"\1", markdown)
     return prose(unquoted, lambda part: re.sub(names, titled, part))
-
-
-#: A symbol with a subscript: one letter (with its accent), or a word that has subscripts.
-INDEXED = re.compile(
-    r"(?<![\w.])(?P<base>(?:\w|max|min|rc|deadline|penalty|accepted)[\u0300-\u036f]?)"
-    r"_(?P<index>\{(?:[^{}]|\{[^{}]*\})*\}|[^\W_]+)"
-)
-RAISED = re.compile(r"(?<=[\w)])\^(?P<power>\{[^{}]*\}|[−-]?[\d.]*\d|[a-zα-ω](?!\w))")
-
-
-def indexed(text: str) -> str:
-    """Set subscripts and superscripts that are written as in TeX: x_{i,t}, T^0.5."""
-
-    def lowered(found: re.Match[str]) -> str:
-        index = indexed(without_braces(found["index"])).replace("< ", "&lt; ")
-        return f"{found['base']}<sub>{index}</sub>"
-
-    raised = RAISED.sub(lambda found: f"<sup>{without_braces(found['power'])}</sup>", text)
-    return INDEXED.sub(lowered, raised)
-
-
-def without_braces(text: str) -> str:
-    """Return what one pair of braces around a text holds, or the text if there are none."""
-    return text[1:-1] if text.startswith("{") else text
 
 
 def lay_out_sources() -> None:
