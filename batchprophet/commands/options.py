@@ -55,7 +55,7 @@ ComparedObjective = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="latency, weighted, makespan, reward, p99, ttft, or goodput (with --slo).",
+        help="latency, weighted, tardiness, makespan, reward, p99, ttft, or goodput (with --slo).",
     ),
 ]
 Formulation = Annotated[

@@ -73,7 +73,7 @@ class World:
 
     def solve(self, steps: int, fixed: int, stream: Stream) -> None:
         """Anneal from the list on, the first `fixed` in their places."""
-        mean = self.cost / max(1, self.scene.arrival.size)
+        mean = max(1.0, self.cost / max(1, self.scene.arrival.size))
         heat = (HEAT[0] * mean, HEAT[1] * mean)
         self.order, self.most, self.wave, _ = anneal(
             self.scene, self.order, self.most, self.wave, fixed, steps, heat, stream

@@ -134,7 +134,8 @@ def cost_of(scene: Scene, order: IntArray, most: int, wave: int, admitted: IntAr
                 break
             plan_line(i, s, o, tokens, unread, base, last, batch, per)
             active[k] = i
-            wait = waits(active, k + 1, last, base, kv, block, batch)
+            if k > 0:  # alone it fits, whatever half a block is reckoned for it
+                wait = waits(active, k + 1, last, base, kv, block, batch)
             if wait > 0:
                 break
             inside[i] = True

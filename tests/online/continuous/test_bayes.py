@@ -13,6 +13,7 @@ from batchprophet.online.continuous.conformance import random_instance
 from batchprophet.online.continuous.hindsight import make_world
 from batchprophet.online.continuous.hindsight_kernels import anneal, best_of, cost_of
 from batchprophet.online.continuous.observation import ContinuousObservation, ContinuousView
+from batchprophet.online.continuous.policies.bayes import Bayes
 from batchprophet.online.continuous.simulator import simulate_continuous
 from batchprophet.online.coupling.futures import Future
 from batchprophet.solvers.random_stream import random_stream
@@ -197,3 +198,17 @@ def test_it_is_close_to_the_best_of_the_told_and_far_below_vllm():
         assert ratios[-1] * best < 0.8 * vllm
     assert np.mean(ratios) < 1.01
     assert np.mean(blind) < 0.9
+
+
+def test_a_block_that_is_never_half_full_keeps_nobody_out():
+    # Reckoned with half a block beside it, a request that just fits would never run alone.
+    gpu = Gpu(
+        kv_capacity=8, kv_block=3, chunked_prefill=False,
+        batch_time=AffineTime(c0=0.01, c1=0.1, c2=0.3, c3=0.01),
+    )  # fmt: skip
+    instance = Instance(
+        gpu=gpu, arrival=[387, 184, 0, 79, 0], prompt=[2, 4, 2, 1, 2], output=[1, 1, 4, 6, 1]
+    )
+    for lengths in ("exact", "none"):
+        schedule = simulate_continuous(instance, Bayes(lengths=lengths))
+        assert check_continuous(instance, schedule) == []
