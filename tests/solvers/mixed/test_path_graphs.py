@@ -142,7 +142,7 @@ def test_equal_requests():
     assert prove_by_paths(instance, schedule, prices).bound == brute_force(instance)[0]
 
 
-@pytest.mark.parametrize("seed", [100, 101, 104])
+@pytest.mark.parametrize("seed", [100, pytest.param(101, marks=pytest.mark.slow), 104])
 def test_twelve_requests_of_the_published_laws(seed):
     instance = make_instance("arrival-model-2", seed=seed, settings={"n": 12})
     schedule, prices = priced(instance, 20_000)

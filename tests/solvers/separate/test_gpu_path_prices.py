@@ -144,7 +144,7 @@ def test_what_is_too_large_or_affine_is_left_out():
     assert not has_class_bound(affine, 10)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_the_engine_bounds_40_requests_with_it(threads):
     instance = make_instance("separate-random", seed=100, settings={"n": 40})
     solution = solve(instance, model="separate", time_limit=20.0, threads=threads)
