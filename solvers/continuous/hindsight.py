@@ -94,6 +94,8 @@ def _prove(search: Search, options: Options) -> None:
         work = options.work_limit
         nodes = None if work is None else work // UNITS_PER_NODE
         try_milp(search, replace(options, work_limit=nodes))
+        if work is None and not search.proved and search.seconds_left > 0:  # it was too large
+            improve_and_prove(search, options)
 
 
 def _bounds(search: Search, limits: Limits) -> Iterator[Bound]:

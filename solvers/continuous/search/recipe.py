@@ -60,7 +60,7 @@ def weights(instance: Instance, objective: str) -> tuple[FloatArray, float, Floa
         return np.full(instance.n, 1e-3 / instance.n), 1.0, ALL_TIME
     if objective == "latency":
         return np.ones(instance.n), 0.0, ALL_TIME
-    chosen = instance.weight if objective == "weighted" else instance.reward
+    chosen = instance.reward if objective == "reward" else instance.weight
     largest = float(chosen.max())
     due = due_times(instance).astype(np.float64) if objective == "tardiness" else ALL_TIME
     return chosen / (largest if largest > 0 else 1.0), 0.0, due

@@ -8,6 +8,7 @@ import pytest
 
 from batchprophet.models.batch_time import AffineTime, UnitTime
 from batchprophet.models.instance import Gpu, Instance
+from batchprophet.models.objectives import evaluate
 from batchprophet.models.regimes import check
 from batchprophet.online.continuous.simulator import simulate_continuous
 from batchprophet.solvers import solve
@@ -46,6 +47,24 @@ def cost_of(instance, schedule, objective):
     completion = schedule.completion(instance)
     late = np.maximum(0, completion - due) if objective == "tardiness" else completion
     return float(weight @ late) + last * int(completion.max())
+
+
+@pytest.mark.parametrize("objective", ["latency", "weighted", "tardiness"])
+def test_what_is_searched_for_is_the_objective(objective):
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        instance = random_instance(rng)
+        instance = instance.replace(
+            weight=rng.integers(1, 5, instance.n) / 2, reward=rng.integers(1, 9, instance.n),
+            deadline=instance.arrival + rng.integers(0, 50, instance.n),
+        )  # fmt: skip
+        schedule = list_schedule(compiled_instance(instance), random_rule(rng, instance.n))
+        value = float(evaluate(instance, schedule.completion(instance), objective))
+        cost = cost_of(instance, schedule, objective)
+        if objective == "latency":
+            assert cost == value + instance.arrival.sum()
+        else:
+            assert cost * instance.weight.max() == pytest.approx(value)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
