@@ -43,3 +43,19 @@ def tiny_limited_instance(seed, most_requests=5):
         deadline=None,
         horizon=max(instance.horizon, earliest),
     )
+
+
+def crowd(model):
+    """A hundred and twenty short requests on a GPU that is too small for them."""
+    rng = np.random.default_rng(1)
+    gpus = {
+        "mixed": Gpu(kv_capacity=60),
+        "separate": Gpu(kv_capacity=60, prompt_batch_requests=2, token_batch_requests=4),
+        "continuous": Gpu(kv_capacity=60, running_requests=4, batch_tokens=24),
+    }
+    return Instance(
+        gpu=gpus[model],
+        arrival=rng.integers(0, 90, 120),
+        prompt=rng.integers(1, 12, 120),
+        output=rng.integers(1, 12, 120),
+    )

@@ -17,7 +17,7 @@ from batchprophet.solvers.goodput import _largest_set, goodput_bound
 from tests.brute_force import brute_force
 from tests.every_schedule import every_continuous, every_mixed, every_separate
 from tests.tiny_continuous import random_continuous, tiny_continuous
-from tests.tiny_instances import tiny_instance
+from tests.tiny_instances import crowd, tiny_instance
 from tests.tiny_separate import random_schedule, tiny_separate
 
 
@@ -105,18 +105,8 @@ def test_no_random_schedule_is_beyond(model, draw, play):
 
 @pytest.mark.parametrize("model", ["mixed", "separate", "continuous"])
 def test_no_policy_is_beyond(model):
-    rules, rng = online(model), np.random.default_rng(1)
-    gpus = {
-        "mixed": Gpu(kv_capacity=60),
-        "separate": Gpu(kv_capacity=60, prompt_batch_requests=2, token_batch_requests=4),
-        "continuous": Gpu(kv_capacity=60, running_requests=4, batch_tokens=24),
-    }
-    instance = Instance(
-        gpu=gpus[model],
-        arrival=rng.integers(0, 90, 120),
-        prompt=rng.integers(1, 12, 120),
-        output=rng.integers(1, 12, 120),
-    )
+    rules = online(model)
+    instance = crowd(model)
     bound = first_token_bound(instance, model=model)
     goals = [LatencyLimits(ttft=t, tpot=p) for t in (3, 20, np.inf) for p in (1, 2.5, np.inf)]
     most = [goodput_bound(instance, limits, model=model) for limits in goals]

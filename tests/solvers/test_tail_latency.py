@@ -1,7 +1,6 @@
 """Bounds on percentiles of latency: below every schedule, in every regime."""
 
 from functools import partial
-from itertools import product
 
 import numpy as np
 import pytest
@@ -11,30 +10,18 @@ from batchprophet.models.instance import Gpu, Instance
 from batchprophet.models.regimes import check
 from batchprophet.online.regimes import regime
 from batchprophet.solvers.tail_latency import _first_arrivals, _longest_wait, tail_latency_bound
+from tests.every_schedule import every_mixed
 from tests.tiny_continuous import random_continuous, tiny_continuous
-from tests.tiny_instances import tiny_instance
+from tests.tiny_instances import crowd, tiny_instance
 from tests.tiny_separate import random_schedule, tiny_separate
 
 PERCENTS = (0, 30, 50, 75, 99, 100)
 
 
-def every_latency(instance):
-    """The latencies of each feasible mixed schedule that ends by the serial one's end."""
-    M = instance.gpu.kv_capacity
-    a, s, o = (x.tolist() for x in (instance.arrival, instance.prompt, instance.output))
-    end = max(a) + sum(o)
-    for start in product(*(range(a_i, end - o_i + 1) for a_i, o_i in zip(a, o, strict=True))):
-        held = np.zeros(end + 1, dtype=int)
-        for k, s_i, o_i in zip(start, s, o, strict=True):
-            held[k + 1 : k + o_i + 1] += s_i + np.arange(1, o_i + 1)
-        if held.max() <= M:
-            yield np.array(start) + o - np.array(a)
-
-
 @pytest.mark.parametrize("seed", range(60))
 def test_no_mixed_schedule_is_below(seed):
     instance = tiny_instance(seed, most_requests=3)
-    found = np.array(list(every_latency(instance)))
+    found = np.array([completion - instance.arrival for _, completion in every_mixed(instance)])
     for percent in PERCENTS:
         bound = tail_latency_bound(instance, percent=percent)
         assert bound <= np.percentile(found, percent, axis=1).min()
@@ -64,18 +51,8 @@ def test_no_random_schedule_is_below(model, draw, play):
 
 @pytest.mark.parametrize("model", ["mixed", "separate", "continuous"])
 def test_no_policy_is_below(model):
-    rules, rng = regime(model), np.random.default_rng(1)
-    gpus = {
-        "mixed": Gpu(kv_capacity=60),
-        "separate": Gpu(kv_capacity=60, prompt_batch_requests=2, token_batch_requests=4),
-        "continuous": Gpu(kv_capacity=60, running_requests=4, batch_tokens=24),
-    }
-    instance = Instance(
-        gpu=gpus[model],
-        arrival=rng.integers(0, 90, 120),
-        prompt=rng.integers(1, 12, 120),
-        output=rng.integers(1, 12, 120),
-    )
+    rules = regime(model)
+    instance = crowd(model)
     bounds = [tail_latency_bound(instance, model=model, percent=p) for p in PERCENTS]
     least = np.full(len(PERCENTS), np.inf)
     for policy in ("smallest-volume", "prefill-first" if model == "separate" else "vllm"):
