@@ -281,6 +281,20 @@ def is_defined(instance: Instance, objective: str) -> bool:
     return objective not in needed or needed[objective] is not None
 
 
+def require_defined(instance: Instance, objective: str) -> None:
+    """Refuse an instance that has not what an objective needs.
+
+    Raises
+    ------
+    InputError
+        As said: a horizon for the reward, deadlines for the tardiness.
+    """
+    if objective == "reward":
+        latest_completion(instance)
+    if objective == "tardiness":
+        due_times(instance)
+
+
 def evaluate(instance: Instance, completion: IntArray, objective: str = "latency") -> Exact:
     """Value of a schedule's completions under a named objective, in exact arithmetic.
 

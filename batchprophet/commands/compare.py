@@ -78,7 +78,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare policies with the hindsight optimum."""
-    from ..arguments.instances import load_for
+    from ..arguments.instances import load_for, located
+    from ..models.objectives import require_defined
 
     _require(model, objective, slo, table, as_json)
     if out is not None:
@@ -88,6 +89,9 @@ def compare(
     chosen = policy_specifications(listed, model)
     refuse_policies_as_instances(instances)
     loaded = [load_for(model, path) for path in instances]
+    for path, each in zip(instances, loaded, strict=True):
+        with located(path):
+            require_defined(each, objective)
     done: list[Compared] = []
     try:
         for position, each in enumerate(loaded, start=1):

@@ -759,3 +759,13 @@ def test_interrupt_is_one_line_or_a_result(tmp_path: Path) -> None:
     else:
         assert process.returncode == 0
         assert "objective" in out
+
+
+def test_compare_refuses_what_an_objective_lacks_before_it_solves(fails, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    made = bp.make("arrival-model-1", settings={"n": 3})
+    bp.write_instance(bp.with_latency_limit(made, 3), first)
+    bp.write_instance(made, second)
+    line = fails("compare", first, second, "--objective", "tardiness", "--summary")
+    assert line.startswith(f"{second}: deadline: the tardiness needs deadlines")
+    assert fails("compare", second, "--objective", "reward").startswith(f"{second}: horizon: ")
