@@ -95,20 +95,23 @@ def dependences() -> str:
     height = max(y for _, y in place.values()) + 1
     figure = palette.picture(7.2, 0.2 + 0.62 * height)
     ax = figure.add_subplot()
-    for before, after in graph.edges:
-        (x0, y0), (x1, y1) = place[before], place[after]
-        arrow = {"arrowstyle": "->", "color": palette.INK}
-        ax.annotate("", xy=(x1 - 0.42, y1), xytext=(x0 + 0.42, y0), arrowprops=arrow)
+    boxes = {}
     for path in paths:
         words = "\n".join(textwrap.wrap(f"{int(path.name[:2])} {title(path)}", 22))
         box = {"boxstyle": "round,pad=0.4", "facecolor": "none", "edgecolor": palette.WAITING}
-        ax.text(
+        boxes[path] = ax.text(
             *place[path], words, ha="center", va="center", fontsize=palette.TINY,
             color=palette.INK, bbox=box,
         )  # fmt: skip
     ax.set_xlim(-0.55, max(column.values()) + 0.55)
     ax.set_ylim(height - 0.5, -0.5)
     ax.axis("off")
+    for before, after in graph.edges:  # from box to box: each is cut off where it enters one
+        ends = {"patchA": boxes[before].get_bbox_patch(), "patchB": boxes[after].get_bbox_patch()}
+        bend = -0.15 if place[after][1] - place[before][1] > 1 else 0  # around what lies between
+        arrow = {"arrowstyle": "->", "color": palette.INK, "shrinkA": 0, "shrinkB": 0, **ends}
+        arrow["connectionstyle"] = f"arc3,rad={bend}"
+        ax.annotate("", xy=place[after], xytext=place[before], arrowprops=arrow)
     words = "; ".join(
         f"{int(path.name[:2])} builds on "
         + (", ".join(str(int(each.name[:2])) for each in needs(path)) or "none")
