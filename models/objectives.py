@@ -277,8 +277,11 @@ def is_defined(instance: Instance, objective: str) -> bool:
     >>> [name for name in OBJECTIVES if is_defined(instance, name)]
     ['latency', 'weighted', 'makespan']
     """
-    needed = {"reward": instance.horizon, "tardiness": instance.deadline}
-    return objective not in needed or needed[objective] is not None
+    try:
+        require_defined(instance, objective)
+    except InputError:
+        return False
+    return True
 
 
 def require_defined(instance: Instance, objective: str) -> None:
