@@ -90,12 +90,23 @@ class Budget:
 class Incumbent:
     """The best schedule so far; reports each better one.
 
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    schedule : MixedSchedule
+        A feasible schedule.
+    found : callable or None
+        Called with each better schedule and its value.
+    cost : callable, optional
+        What completions, shape (n,), cost; the total latency by default.
+
     Attributes
     ----------
     schedule : MixedSchedule
         The best schedule.
-    latency : int
-        Its total latency.
+    value : int
+        What it costs.
     """
 
     def __init__(
@@ -103,18 +114,26 @@ class Incumbent:
         instance: Instance,
         schedule: MixedSchedule,
         found: Callable[[MixedSchedule, int], None] | None,
+        cost: Callable[[IntArray], int] | None = None,
     ) -> None:
+        self._output, self._cost = instance.output, cost
         self._base = int((instance.output - instance.arrival).sum())
         self._found = found
         self.schedule = schedule
-        self.latency = self._base + int(schedule.start.sum())
+        self.value = self.value_of(schedule.start)
+
+    def value_of(self, start: IntArray) -> int:
+        """Return what starts cost."""
+        if self._cost is None:
+            return self._base + int(start.sum())
+        return self._cost(start + self._output)
 
     def offer(self, start: IntArray) -> bool:
         """Take the starts of a feasible schedule if they are better; return whether they are."""
-        latency = self._base + int(start.sum())
-        if latency >= self.latency:
+        value = self.value_of(start)
+        if value >= self.value:
             return False
-        self.schedule, self.latency = MixedSchedule(start), latency
+        self.schedule, self.value = MixedSchedule(start), value
         if self._found is not None:
-            self._found(self.schedule, latency)
+            self._found(self.schedule, value)
         return True

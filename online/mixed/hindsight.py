@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...models.instance import IntArray
-from ...solvers.mixed.search.annealing import Part, Walk, anneal, begin
+from ...solvers.mixed.search.annealing import Walk, anneal, begin, waiting_part
 from ...solvers.mixed.search.profile import add_run, last_round, longer
 from ...solvers.random_stream import Stream
 
@@ -68,7 +68,7 @@ class World:
         weight = np.ones(self.who.size, np.int64)
         walk: Walk | None = None
         while walk is None:
-            part = Part(self.release, self.prompt, self.output, weight, self.fixed, self.M)
+            part = waiting_part(self.release, self.prompt, self.output, weight, self.fixed, self.M)
             walk = begin(part, order)
             if walk is None:
                 self.fixed = longer(self.fixed, last_round(self.fixed) + 1)

@@ -1,4 +1,8 @@
-"""The engine for the total latency: schedules on one thread, bounds and proofs on another.
+"""The engine: schedules on one thread, bounds and proofs on another.
+
+It is for sums over completions (`completion_costs`): the total latency, weighted completion,
+tardiness, and the reward that is lost. Path graphs, and what bounds large instances, are for the
+total latency alone.
 
 Schedules obey limits on a round. Bounds and proofs are of the relaxation without such limits, whose
 optimum is no larger: they stay valid, and may not meet the best schedule (`within_limits`).
@@ -17,7 +21,7 @@ from functools import partial
 from ...models.instance import Instance
 from ...models.mixed.problem import is_limited, without_limits
 from ...models.mixed.schedule import MixedSchedule
-from ...models.objectives import total_latency
+from ...models.objectives import total_latency, value_step
 from ..best_so_far import BestSoFar
 from ..certificates.mixed.configuration_prices import ConfigurationPriceProof
 from ..certificates.mixed.exhaustive_search import ExhaustiveSearch
@@ -31,6 +35,7 @@ from ..workers import Found, Mailbox
 from .bounds import configuration
 from .bounds.knapsack_prices import knapsack_price_bound
 from .bounds.memory_prices import memory_price_bound
+from .completion_costs import CompletionCosts, completion_costs, steps_of, value_of
 from .exact import proof
 from .path_graphs import sublimation
 from .path_graphs.warm_up import compile_paths, paths_are_compiled
@@ -137,6 +142,8 @@ def improve_and_prove(
 def has_configurations(search: BestSoFar[MixedSchedule]) -> bool:
     """Whether the instance is of a size for configuration prices; there must be a schedule."""
     assert search.schedule is not None
+    if completion_costs(search.instance, search.objective) is None:
+        return False
     last_round = int(search.schedule.completion(search.instance).max())
     return configuration.is_applicable(search.instance, last_round)
 
@@ -167,6 +174,13 @@ class _Engine:
         return self.driver.mailbox
 
     @property
+    def costs(self) -> CompletionCosts | None:
+        """What completions cost; None for the total latency of any size."""
+        if self.search.objective == "latency":
+            return None
+        return completion_costs(self.search.instance, self.search.objective)
+
+    @property
     def small(self) -> bool:
         """Whether the optimum is sought."""
         return self.search.instance.n <= MOST_EXHAUSTED
@@ -193,6 +207,8 @@ class _Engine:
         """Yield what proves bounds, as far as the size of the instance allows."""
         if has_configurations(self.search):
             yield from self._by_configurations()
+            return
+        if self.search.objective != "latency":
             return
         for blocks, steps in self.parameters.memory_prices[: 1 if self.driver.by_work else None]:
             yield Stage(MEMORY_PRICES, partial(self.price_memory, blocks, steps))
@@ -230,6 +246,8 @@ class _Engine:
         return self.parameters.pricing_seconds * instance.n * horizon
 
     def _has_path_graphs(self) -> bool:
+        if self.search.objective != "latency":
+            return False
         return self.paths and sublimation.is_applicable(self.search.instance)
 
     def improve(self, limits: Limits) -> None:
@@ -237,6 +255,7 @@ class _Engine:
         improve_schedule(
             self.search.instance,
             self.mailbox.best(),
+            costs=self.costs,
             time_limit=limits.seconds,
             work_limit=limits.steps(per_unit=PLACEMENTS_PER_UNIT),
             seed=self.seed,
@@ -281,14 +300,15 @@ class _Engine:
         self.prices = configuration.configuration_prices(
             self.relaxed,
             self.mailbox.best(),
+            costs=self.costs,
             begin=self.prices,
             time_limit=limits.seconds,
             work_limit=limits.steps(units=UNITS_PER_PRICE_STEP),
             stop=limits.stop,
         )
-        table = price_table(self.relaxed, self.prices)
-        bound = self.prices.bound, ConfigurationPriceProof(table=table)
-        self.mailbox.put(Found(CONFIGURATIONS, bound=bound))
+        value = value_of(self.relaxed, self.search.objective, self.prices.bound)
+        proof = ConfigurationPriceProof(table=self._table())
+        self.mailbox.put(Found(CONFIGURATIONS, bound=(value, proof)))
 
     def search_states(self, limits: Limits) -> None:
         """Search states exhaustively."""
@@ -299,6 +319,7 @@ class _Engine:
             self.relaxed,
             self.mailbox.best(),
             self.prices,
+            costs=self.costs,
             bound=0 if by_work else self._bound(),
             time_limit=limits.seconds,
             work_limit=limits.work,
@@ -334,13 +355,17 @@ class _Engine:
 
     def _table(self) -> PriceTable:
         assert self.prices is not None
-        return price_table(self.relaxed, self.prices)
+        return price_table(self.relaxed, self.prices, self.search.objective)
 
     def _bound(self) -> int:
-        """Return a bound of what is searched; those by limits on a round are not."""
-        if is_limited(self.search.instance):
+        """Return the fewest steps that a schedule costs, by a bound of what is searched.
+
+        Bounds by limits on a round are of something else.
+        """
+        known, objective = self.search.bound, self.search.objective
+        if is_limited(self.search.instance) or known is None:
             return 0
-        return math.ceil(self.search.bound or 0)
+        return math.ceil(steps_of(self.search.instance, objective, Fraction(known)))
 
     def _hand_in(
         self,
@@ -350,5 +375,9 @@ class _Engine:
         schedule: MixedSchedule,
         bound: int,
     ) -> None:
+        """Hand in a schedule and a bound in steps."""
+        objective = self.search.objective
         kept = within_limits(self.search.instance, schedule)
-        self.mailbox.put(Found(by, kept, (bound, kind(value=bound, table=table))))
+        value = value_of(self.relaxed, objective, bound)
+        claim = kind(value=int(value / value_step(self.relaxed, objective)), table=table)
+        self.mailbox.put(Found(by, kept, (value, claim)))

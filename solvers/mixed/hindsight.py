@@ -60,9 +60,9 @@ def begin(search: Search, known: MixedSchedule | None, options: Options) -> None
 
 
 def _prove(search: Search, options: Options) -> None:
-    """Run the engine for the total latency, the MILP for the rest and where a form is asked for."""
+    """Run the engine for sums over completions, the MILP for the rest and where a form is named."""
     work_limit, threads, seed = options.work_limit, options.threads, options.seed
-    if options.ask_for_milp:
+    if options.formulation != "auto" or options.objective == "makespan":
         _milp().try_milp(search, options)
         return
     if search.seconds_left == 0:

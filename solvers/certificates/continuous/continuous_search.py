@@ -10,7 +10,7 @@ from ....models.errors import InputError
 from ....models.instance import Instance
 from ....models.objectives import Exact
 from ..clock import Clock
-from ..one_by_one import require_none_below
+from ..one_by_one import require_none_better
 from ..strict import integer, integers, require_keys
 
 #: Most cells of time, and highest prices, times the scale.
@@ -98,7 +98,7 @@ of total latency 7, below the value 8 of the proof
         found = least_below(
             self.value, instance, self.scale, self.cell, (prices[0], prices[1]), clock
         )
-        require_none_below(self.value, found)
+        require_none_better(self.value, found)
         return self.value
 
     def to_record(self) -> dict[str, Any]:

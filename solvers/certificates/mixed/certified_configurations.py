@@ -11,10 +11,12 @@ the KV tokens that these members hold in the round in which j completes.
 **The bound.** Let ``U_t(w, r) ≥ 0`` be prices, 0 after a last round T, and let C_t be what runs in
 round t. Each price that a request pays in a round is earned by that round, so any schedule costs
 
-    Σ_i (c_i − a_i) = Σ_i [ k_i + o_i − a_i + Σ_j U_{k_i+j}(s_i + j, o_i − j) ] − Σ_t U_t·C_t
-                    ≥ Σ_i min_{k ≥ a_i} [ … ] − Σ_t σ_t,      σ_t = max { U_t·C : C configuration }.
+    Σ_i cost_i(c_i) = Σ_i [ cost_i(k_i + o_i) + Σ_j U_{k_i+j}(s_i + j, o_i − j) ] − Σ_t U_t·C_t
+                    ≥ Σ_i min_{k ≥ a_i} [ … ] − Σ_t σ_t,      σ_t = max { U_t·C : C configuration },
 
-**The minimum over all k.** A start at ``k ≥ T`` pays no price, so its cost grows with k: no start
+with the objective's costs of completions (`certified_costs`; ``c − a_i`` for the total latency).
+
+**The minimum over all k.** A start at ``k ≥ T`` pays no price, and no cost falls with k: no start
 after ``max(a_i, T)`` is cheaper than the one there.
 
 **The maximum over all configurations.** Add members by falling r. Adding (w, r) to c members of
@@ -39,6 +41,7 @@ from numba import njit
 from ....models.errors import InputError
 from ....models.instance import Instance, IntArray
 from ..clock import Clock
+from .certified_costs import costs_of
 
 _LIMIT = 2**62
 
@@ -51,18 +54,21 @@ MOST_UNLIMITED = 2**22
 
 def certified_value(
     instance: Instance,
+    objective: str = "latency",
     *,
     scale: int,
     types: Sequence[tuple[int, int]],
     price: IntArray,
     clock: Clock | None = None,
 ) -> Fraction:
-    """Lower bound on the total latency that the prices prove, exactly.
+    """Bound on the optimum that the prices prove, exactly: for the reward an upper bound.
 
     Parameters
     ----------
     instance : Instance
         The instance (mixed batching).
+    objective : {"latency", "weighted", "tardiness", "reward"}
+        The objective.
     scale : int
         ≥ 1.
     types : sequence of (int, int), length K
@@ -75,13 +81,14 @@ def certified_value(
     Returns
     -------
     Fraction
-        A bound with a denominator that divides `scale`; an integer objective may be rounded up to
-        the next integer.
+        For the total latency of a denominator that divides `scale`; it may be rounded up to the
+        next integer.
 
     Raises
     ------
     InputError
-        If M is too large for the dynamic program, or the shapes disagree.
+        If M is too large for the dynamic program, the shapes disagree, or the instance lacks what
+        the objective needs.
     OutOfTime
         If the clock runs out.
 
@@ -103,20 +110,22 @@ def certified_value(
     round's memory row replaced by the convex hull of the configurations.
     """
     clock = clock or Clock(None)
-    priced = PricedTypes(instance, scale=scale, types=types, price=price)
+    priced = PricedTypes(instance, objective, scale=scale, types=types, price=price)
     total = 0
     for i in range(instance.n):
         total += min(priced.start_costs(i, clock))
     for t in range(1, priced.last + 1):
         total -= priced.heaviest(t, clock)
-    return Fraction(total, scale)
+    return priced.costs.value(total)
 
 
 class PricedTypes:
-    """Prices as start costs and as weights of configurations, all times `scale`.
+    """Prices as start costs and as weights of configurations, in the units of `costs`.
 
     Attributes
     ----------
+    costs : Costs
+        What completions cost.
     last : int
         T, the last priced round.
     size, to_go : list of int, length K
@@ -128,6 +137,7 @@ class PricedTypes:
     def __init__(
         self,
         instance: Instance,
+        objective: str = "latency",
         *,
         scale: int,
         types: Sequence[tuple[int, int]],
@@ -141,7 +151,7 @@ class PricedTypes:
                 f"kv_capacity: configuration prices are for (M/2 + 1)·(M + 1) ≤ {LARGEST_TABLE}, "
                 f"found M = {M}"
             )
-        self.scale, self.M, self.last = scale, M, int(price.shape[0]) - 1
+        self.costs, self.M, self.last = costs_of(instance, objective, scale), M, len(price) - 1
         self.arrival: list[int] = instance.arrival.tolist()
         self.prompt: list[int] = instance.prompt.tolist()
         self.output: list[int] = instance.output.tolist()
@@ -154,7 +164,8 @@ class PricedTypes:
         self._of_peak: dict[int, list[int]] = defaultdict(list)
         for column, q in enumerate(kept):
             self._of_peak[sum(types[q])].append(column)
-        self.exact_in_64_bits = self._fits(int(price.max(initial=0)))
+        larger = self.costs.units // scale
+        self.exact_in_64_bits = self._fits(larger * int(price.max(initial=0)))
         self.price: Any = np.ascontiguousarray(price[:, kept])
         self._best: Any = np.empty((M // 2 + 1, M + 1), dtype=np.int64)
         if not self.exact_in_64_bits:
@@ -164,11 +175,13 @@ class PricedTypes:
                     f"found {self.price.size}"
                 )
             self.price, self._best = self.price.astype(object), self._best.tolist()
+        self.price = larger * self.price
 
     def _fits(self, largest: int) -> bool:
         """Whether no result below can reach 2^62, with all prices at most `largest`."""
         o = max(self.output)
-        cost = self.scale * (self.last + o) + o * largest
+        last = max(self.last, *self.arrival) + o
+        cost = max(cost.at(last) for cost in self.costs.each) + o * largest
         return max(cost, (self.M // 2 + 1) * largest) < _LIMIT
 
     def rounds_of(self, i: int) -> list[tuple[int, int]]:
@@ -179,9 +192,9 @@ class PricedTypes:
 
     def start_costs(self, i: int, clock: Clock) -> list[int]:
         """Cost of request i for each start ``k = a_i … max(a_i, T)``."""
-        a, o = self.arrival[i], self.output[i]
-        costs: Any = np.arange(max(0, self.last - a) + 1, dtype=self.price.dtype)
-        costs = self.scale * (costs + o)
+        a, o, cost = self.arrival[i], self.output[i], self.costs.each[i]
+        completions = range(a + o, max(a, self.last) + o + 1)
+        costs: Any = np.array([cost.at(c) for c in completions], dtype=self.price.dtype)
         for j, column in self.rounds_of(i):
             clock.check()
             paid = self.price[a + j :, column]

@@ -11,6 +11,7 @@ from ....models.objectives import Exact
 from ..clock import Clock
 from ..strict import require_keys
 from .certified_configurations import certified_value
+from .certified_costs import OBJECTIVES
 from .price_table import PriceTable
 
 
@@ -36,13 +37,18 @@ class ConfigurationPriceProof:
 
     kind: ClassVar[str] = "configuration-prices"
     model: ClassVar[str] = "mixed"
-    objectives: ClassVar[tuple[str, ...]] = ("latency",)
+    objectives: ClassVar[tuple[str, ...]] = OBJECTIVES
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
         """Recompute the bound."""
         table = self.table
         return certified_value(
-            instance, scale=table.scale, types=table.types, price=table.price, clock=clock
+            instance,
+            objective,
+            scale=table.scale,
+            types=table.types,
+            price=table.price,
+            clock=clock,
         )
 
     def to_record(self) -> dict[str, Any]:

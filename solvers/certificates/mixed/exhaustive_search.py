@@ -1,4 +1,4 @@
-"""Proofs by exhaustive search: no schedule costs less than a value."""
+"""Proofs by exhaustive search: no schedule is better than a value."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ....models.instance import Instance
-from ....models.objectives import Exact
+from ....models.objectives import Exact, value_step
 from ..clock import Clock
-from ..one_by_one import require_none_below
+from ..one_by_one import require_none_better
 from ..strict import integer, require_keys
-from .layer_search import MOST_REQUESTS, WAITING, least_below
+from .certified_costs import OBJECTIVES
+from .layer_search import MOST_REQUESTS, WAITING, better_than
 from .price_table import PriceTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExhaustiveSearch:
-    """The claim that no schedule has a total latency below `value`, and prices to search by.
+    """The claim that no schedule is better than `value`, and prices to search by.
 
     Parameters
     ----------
     value : int
-        ≥ 0.
+        ≥ 0, in steps of the objective (`models.objectives.value_step`): rounds for the total
+        latency, elsewhere the largest number that divides all weights, or all rewards.
     table : PriceTable
         Any prices: the closer the bound that they prove, the shorter the search.
 
@@ -45,18 +47,21 @@ of total latency 7, below the value 8 of the proof
 
     kind: ClassVar[str] = "exhaustive-search"
     model: ClassVar[str] = "mixed"
-    objectives: ClassVar[tuple[str, ...]] = ("latency",)
+    objectives: ClassVar[tuple[str, ...]] = OBJECTIVES
 
     def bound(self, instance: Instance, objective: str, clock: Clock) -> Exact:
-        """Return the value if an exhaustive search finds no schedule below it.
+        """Return the value if an exhaustive search finds no better schedule.
 
         Raises
         ------
         Contradicted
-            If it finds one: then nothing is proved, whatever its latency.
+            If it finds one: then nothing is proved, whatever its value.
         """
-        require_none_below(self.value, least_below(self.value, instance, self.table, clock))
-        return self.value
+        found = better_than(self.value, instance, self.table, clock, objective)
+        value = self.value * value_step(instance, objective)
+        value = int(value) if value.denominator == 1 else value
+        require_none_better(value, found, objective)
+        return value
 
     @staticmethod
     def takes(instance: Instance) -> bool:

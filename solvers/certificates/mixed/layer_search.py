@@ -1,24 +1,31 @@
-"""Is there a schedule of smaller latency than a value? An exhaustive search, round by round.
+"""Is there a schedule of smaller cost than a value? An exhaustive search, round by round.
 
 **What a schedule costs.** With start costs rc_i(k) and slacks σ_t of prices (see
 `certified_configurations`) and ``LB = Σ_i min_k rc_i(k) − Σ_t σ_t``, each schedule costs
 exactly
 
-    scale·latency = LB + Σ_i (rc_i(k_i) − min rc_i) + Σ_t (σ_t − U_t·C_t),
+    Σ_i cost_i(c_i) = LB + Σ_i (rc_i(k_i) − min rc_i) + Σ_t (σ_t − U_t·C_t),
 
-and all terms are ≥ 0. A schedule of latency below V has an excess over LB of at most
-``scale·(V − 1) − LB``, the *budget*. Nobody in it starts after ``K = max(T, last arrival) +
-budget/scale``: from there on each round of delay costs a whole round.
+and all terms are ≥ 0. A schedule of cost below V has an excess over LB of at most V less a step of
+the objective less LB, the *budget*.
+
+**Horizon.** Nothing need start after ``a_max + Σ o − o_i`` (`certified_costs`), and a request whose
+cost rises for ever starts after T only where that is within the budget. A request whose cost ends
+at a fixed one may be left to the end, after everything else, at that cost: it is *left out*. Then
+it has no other start from which it would be late.
 
 **States.** At a boundary t a schedule under construction is described by the rounds that each
 request has yet to go: none, some, or all of them (it waits). What happens next depends on nothing
 else, so of equal states the one of least excess is kept. From a state every set of waiting
 requests that fits is started. A state is dropped if its excess so far, plus for each request that
-waits the least ``rc_i(k) − min rc_i`` over the k > t at which it fits beside what runs now, is
-beyond the budget: what runs now only leaves less room as others join.
+waits the least ``rc_i(k) − min rc_i`` over the k > t at which it fits beside what runs now, or of
+being left out, is beyond the budget: what runs now only leaves less room as others join.
 
-**Equal requests.** Of two requests with equal s and o, the one that arrives later starts no
-earlier: exchanging two starts that do changes neither the tokens held nor the total.
+**Equal requests.** Let two requests have equal s, o, rate and fixed cost, and let j arrive no
+earlier than i and be due no earlier; where there is a fixed cost, at the same time. Then j starts
+no earlier than i: exchanging two starts that do changes neither the tokens held nor raises the
+cost, since ``cost_i − cost_j`` does not fall with time; of two such requests the one left out is j.
+(Each exchange raises Σ rank·start over the order of arrival, so exchanging comes to an end.)
 
 No code is shared with `solvers.mixed.exact`; there states are dropped by more reasons, so the
 search here takes longer than the one that found the value.
@@ -33,10 +40,12 @@ from numba import njit
 
 from ....models.errors import InputError
 from ....models.instance import Instance, IntArray
+from ....models.objectives import MAXIMISED, Exact, evaluate, value_step
 from ..clock import Clock
 from ..equal_states import States, cheapest_of_equals, require_room
-from ..one_by_one import latency_one_by_one
+from ..one_by_one import completions_one_by_one
 from .certified_configurations import PricedTypes
+from .certified_costs import Costs, last_completion
 from .price_table import PriceTable
 
 #: A state has a byte per request: `WAITING`, or the rounds that it has yet to go.
@@ -61,15 +70,20 @@ class Terms(NamedTuple):
     prompt, output : ndarray of int64, shape (n,)
         s and o.
     start : ndarray of int64, shape (n, K + 1)
-        ``rc_i(k) − min rc_i`` for a start at ``origin + k``; `FAR` before the arrival and at K.
+        ``rc_i(k) − min rc_i`` for a start at ``origin + k``; `FAR` before the arrival, at K, and
+        where the request had better be left out.
     later : ndarray of int64, shape (n, K + 1)
-        Its minimum over all starts from k on.
+        The minimum of that over all starts from k on, and of leaving it out.
+    left_out : ndarray of int64, shape (n,)
+        What leaving it out costs; `FAR` where it must complete.
+    gone : ndarray of int64, shape (n,)
+        From this boundary on it can only be left out; K where it must complete.
     earned : ndarray of int64, shape (n, K + 1, longest output)
         Price of request i in its round j, for round ``origin + t``: ``earned[i, t, j − 1]``.
     slack : ndarray of int64, shape (K + 1,)
         σ of round ``origin + t``.
     elder : ndarray of int64, shape (n,)
-        The last request before i of the same s and o, −1 for none.
+        The last request before i that i may not overtake, −1 for none.
     M : int
         KV capacity.
     """
@@ -78,6 +92,8 @@ class Terms(NamedTuple):
     output: IntArray
     start: IntArray
     later: IntArray
+    left_out: IntArray
+    gone: IntArray
     earned: IntArray
     slack: IntArray
     elder: IntArray
@@ -115,13 +131,15 @@ class Room(NamedTuple):
     gain: IntArray
 
 
-def least_below(value: int, instance: Instance, table: PriceTable, clock: Clock) -> int | None:
-    """Return the latency of some schedule below `value`, or None if there is none.
+def better_than(
+    value: int, instance: Instance, table: PriceTable, clock: Clock, objective: str = "latency"
+) -> Exact | None:
+    """Return the objective of some schedule better than `value`, or None if there is none.
 
     Parameters
     ----------
     value : int
-        V ≥ 0.
+        V ≥ 0, in steps of the objective.
     instance : Instance
         The instance (mixed batching), of at most `MOST_REQUESTS` requests with outputs below
         `WAITING`.
@@ -129,6 +147,8 @@ def least_below(value: int, instance: Instance, table: PriceTable, clock: Clock)
         Any prices ≥ 0 that keep the costs within 64 bits.
     clock : Clock
         Asked between slices of the work.
+    objective : {"latency", "weighted", "tardiness", "reward"}
+        The objective.
 
     Raises
     ------
@@ -142,8 +162,8 @@ def least_below(value: int, instance: Instance, table: PriceTable, clock: Clock)
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
     >>> table = PriceTable(scale=1, types=(), price=np.zeros((1, 0)))
-    >>> least_below(7, instance, table, Clock(None))
-    >>> least_below(8, instance, table, Clock(None))
+    >>> better_than(7, instance, table, Clock(None))
+    >>> better_than(8, instance, table, Clock(None))
     7
     """
     n, longest = instance.n, int(instance.output.max())
@@ -152,27 +172,44 @@ def least_below(value: int, instance: Instance, table: PriceTable, clock: Clock)
             f"proof: exhaustive search is for at most {MOST_REQUESTS} requests with outputs below "
             f"{WAITING}, found {n} with outputs up to {longest}"
         )
-    one_by_one = latency_one_by_one(instance.arrival.tolist(), instance.output.tolist())
-    if one_by_one < value:
+    step = value_step(instance, objective)
+    completion = completions_one_by_one(instance.arrival.tolist(), instance.output.tolist())
+    one_by_one = evaluate(instance, np.array(completion), objective)
+    better = one_by_one > value * step if objective in MAXIMISED else one_by_one < value * step
+    if better:
         return one_by_one
-    terms, budget = _terms(value, instance, table, clock)
-    if budget < 0:
+    next_better = (value + 1 if objective in MAXIMISED else value - 1) * step
+    instance = instance.take(np.argsort(instance.arrival, kind="stable"))
+    priced = PricedTypes(
+        instance, objective, scale=table.scale, types=table.types, price=table.price
+    )
+    cost = priced.costs.total(next_better)
+    if cost < 0:
+        return None
+    terms, budget = _terms(int(cost), instance, priced, clock)
+    if terms is None:
         return None
     found = _search(terms, budget, clock)
-    return None if found is None else value - 1 - (budget - found) // table.scale
+    return None if found is None else _plain(priced.costs.value(int(cost) - budget + found))
 
 
-def _terms(value: int, instance: Instance, table: PriceTable, clock: Clock) -> tuple[Terms, int]:
-    """Terms and budget; no table is made where the budget is negative."""
-    instance = instance.take(np.argsort(instance.arrival, kind="stable"))
-    priced = PricedTypes(instance, scale=table.scale, types=table.types, price=table.price)
+def _plain(value: Exact) -> Exact:
+    return int(value) if value == int(value) else value
+
+
+def _terms(
+    cost: int, instance: Instance, priced: PricedTypes, clock: Clock
+) -> tuple[Terms | None, int]:
+    """Terms, and the budget of schedules of a cost; no table is made where it is negative."""
     costs = [priced.start_costs(i, clock) for i in range(instance.n)]
     slack = [0] + [priced.heaviest(t, clock) for t in range(1, priced.last + 1)]
     least = [min(each) for each in costs]
-    budget = table.scale * (value - 1) - sum(least) + sum(slack)
+    budget = cost - sum(least) + sum(slack)
+    if budget < 0:
+        return None, budget
     origin = int(instance.arrival[0])
-    K = max(priced.last, int(instance.arrival[-1])) + max(0, budget) // table.scale + 1 - origin
     longest = int(instance.output.max())
+    K = _horizon(instance, priced, least, budget) - origin
     if (K + 1) * instance.n * longest > LARGEST_TABLE:
         raise InputError(
             f"proof: exhaustive search is for at most {LARGEST_TABLE} costs (requests × rounds × "
@@ -180,16 +217,23 @@ def _terms(value: int, instance: Instance, table: PriceTable, clock: Clock) -> t
         )
     # Every number of the search is a sum of at most n + 1 costs of starts, the slack of a round
     # and the budget.
-    dearest = table.scale * (K + longest) + longest * int(table.price.max(initial=0))
+    dearest = max(each.at(origin + K + longest) for each in priced.costs.each)
+    dearest += longest * int(priced.price.max(initial=0))
     if max(dearest, budget, *slack) >= FAR:
         raise InputError(f"proof: exhaustive search is for costs below {FAR}, found larger prices")
     start = np.full((instance.n, K + 1), FAR, dtype=np.int64)
+    left_out, gone = np.full(instance.n, FAR), np.full(instance.n, K)
     for i, (a, o) in enumerate(zip(instance.arrival.tolist(), priced.output, strict=True)):
-        delays = np.arange(K - (a - origin), dtype=np.int64)
-        start[i, a - origin : K] = table.scale * (delays + o)
-        start[i, a - origin : a - origin + len(costs[i])] = costs[i]
-        start[i, a - origin : K] -= least[i]
+        own = priced.costs.each[i]
+        for k in range(a, origin + K):
+            paid = costs[i][k - a] if k - a < len(costs[i]) else own.at(k + o)
+            start[i, k - origin] = paid - least[i]
+        if own.at_last is not None:
+            left_out[i] = own.at_last - least[i]
+            gone[i] = min(K, max(0, own.last_start(o) + 1 - origin))
+            start[i, gone[i] :] = FAR
     later = np.minimum.accumulate(start[:, ::-1], axis=1)[:, ::-1]
+    later = np.minimum(later, left_out[:, None])
     slacks = np.zeros(K + 1, dtype=np.int64)
     shifted = slack[origin : origin + K + 1]
     slacks[: len(shifted)] = shifted
@@ -198,12 +242,26 @@ def _terms(value: int, instance: Instance, table: PriceTable, clock: Clock) -> t
         output=instance.output,
         start=start,
         later=np.ascontiguousarray(later),
+        left_out=left_out,
+        gone=gone,
         earned=_earned(instance, priced, origin, K),
         slack=slacks,
-        elder=np.array(_elders(instance)),
+        elder=np.array(_elders(instance, priced.costs)),
         M=instance.gpu.kv_capacity,
     )
     return terms, budget - sum(slack[: origin + 1])
+
+
+def _horizon(instance: Instance, priced: PricedTypes, least: list[int], budget: int) -> int:
+    """First boundary at which, and after which, nothing need start nor is priced."""
+    horizon = int(instance.arrival[-1])
+    for own, o, at_least in zip(priced.costs.each, priced.output, least, strict=True):
+        if own.at_last is not None:
+            horizon = max(horizon, own.last_start(o) + 1)
+        else:
+            beyond = own.due - o + max(0, budget + at_least - own.fixed) // own.rate + 1
+            horizon = max(horizon, beyond)
+    return max(priced.last, min(horizon, last_completion(instance)) + 1)
 
 
 def _earned(instance: Instance, priced: PricedTypes, origin: int, K: int) -> IntArray:
@@ -216,10 +274,24 @@ def _earned(instance: Instance, priced: PricedTypes, origin: int, K: int) -> Int
     return earned
 
 
-def _elders(instance: Instance) -> list[int]:
-    kinds = list(zip(instance.prompt.tolist(), instance.output.tolist(), strict=True))
+def _elders(instance: Instance, costs: Costs) -> list[int]:
+    """For each request the last before it, in order of arrival, that it may not overtake."""
+    kinds = [
+        (s, o, cost.rate, cost.fixed, cost.due if cost.fixed else 0)
+        for s, o, cost in zip(
+            instance.prompt.tolist(), instance.output.tolist(), costs.each, strict=True
+        )
+    ]
     return [
-        max((j for j in range(i) if kinds[j] == kinds[i]), default=-1) for i in range(instance.n)
+        max(
+            (
+                j
+                for j in range(i)
+                if kinds[j] == kinds[i] and costs.each[j].due <= costs.each[i].due
+            ),
+            default=-1,
+        )
+        for i in range(instance.n)
     ]
 
 
@@ -398,12 +470,15 @@ def _close(
     least, waiting = cost, 0
     for i in range(state.size):
         if state[i] == WAITING:
-            waiting += 1
+            waiting += t + 1 < terms.gone[i]
             least += _cheapest_fit(terms, held, i, t)
             if least > budget:
                 return count
     if waiting == 0:
         total = cost + _slack_to_come(terms, t + 2, state)
+        for i in range(state.size):
+            if state[i] == WAITING:
+                total += terms.left_out[i]
         if total <= budget:
             found[0] = total
         return count
@@ -417,8 +492,8 @@ def _close(
 
 @njit(cache=True, nogil=True)
 def _cheapest_fit(terms: Terms, held: IntArray, i: int, t: int) -> int:
-    """Least cost of request i over the starts after t at which it fits beside what is held."""
-    least, k = FAR, t + 1
+    """Least cost of request i over the starts after t that fit beside what is held, or left out."""
+    least, k = terms.left_out[i], t + 1
     while terms.later[i, k] < least:
         if terms.start[i, k] < least and _fits(terms, held, i, k - t):
             least = terms.start[i, k]
@@ -433,6 +508,8 @@ def _slack_to_come(terms: Terms, first: int, state: States) -> int:
     for t in range(first, terms.slack.size):
         total += terms.slack[t]
     for i in range(state.size):
+        if state[i] == WAITING:
+            continue
         done = terms.output[i] - state[i]
         for u in range(1, state[i]):
             if first + u - 1 < terms.slack.size:

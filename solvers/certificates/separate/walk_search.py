@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ....models.instance import Instance
 from ....models.objectives import Exact
 from ..clock import Clock
-from ..one_by_one import require_none_below
+from ..one_by_one import require_none_better
 from ..strict import integer
 from .state_search import least_below
 from .walk_prices import WalkPriceProof
@@ -56,7 +56,7 @@ of total latency 3, below the value 4 of the proof
         Contradicted
             If it finds one: then nothing is proved, whatever its latency.
         """
-        require_none_below(self.value, least_below(self.value, instance, self.walk, clock))
+        require_none_better(self.value, least_below(self.value, instance, self.walk, clock))
         return self.value
 
     def to_record(self) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """The configuration bound: prices on types of running requests, found by the volume algorithm.
 
 **Validity.** Let ``U_t(w, r) ≥ 0`` be the price of having a request of type (w, r) (see
-`column_types`) in the batch of round t, and C_t the types that a schedule has there. Then
+`column_types`) in the batch of round t, and C_t the types that a schedule has there. Whatever the
+completions cost (`completion_costs`; for the total latency ``cost_i(c) = c − a_i``),
 
-    Σ_i (c_i − a_i) = Σ_i [ c_i − a_i + Σ_{rounds t of i} U_t(its type) ] − Σ_t U_t·C_t
-                    ≥ Σ_i min_{k ≥ a_i} [ k + o_i − a_i + Σ_{j=1..o_i} U_{k+j}(s_i + j, o_i − j) ]
+    Σ_i cost_i(c_i) = Σ_i [ cost_i(c_i) + Σ_{rounds t of i} U_t(its type) ] − Σ_t U_t·C_t
+                    ≥ Σ_i min_{k ≥ a_i} [ cost_i(k + o_i) + Σ_{j=1..o_i} U_{k+j}(s_i + j, o_i − j) ]
                       − Σ_t max { U_t·C : C a configuration },
 
 since C_t is feasible in every schedule. Prices are 0 after the last priced round, so the minimum
@@ -21,8 +22,8 @@ Where the volume algorithm ends it is stuck: started again from its prices it ga
 prices handed back are improved by adaptive steps (see `ascent.adaptive`) that leave them and
 return, ever shorter, to the average of where they were.
 
-Prices are integers in units of ``1 / SCALE`` rounds and everything is summed in integers, so each
-iterate's bound is exact.
+Prices and costs are integers in the units of the costs, ``1 / SCALE`` rounds for the total latency,
+and everything is summed in integers, so each iterate's bound is exact.
 """
 
 from __future__ import annotations
@@ -39,12 +40,11 @@ from ....models.instance import FloatArray, Instance, IntArray
 from ....models.mixed.schedule import MixedSchedule
 from ...ascent.adaptive import AdaptiveAscent, rounded
 from ...ascent.volume import StepFactor
+from ..completion_costs import FINEST_SCALE as SCALE
+from ..completion_costs import CompletionCosts, completion_costs, cost_at
 from .column_types import ColumnTypes, column_types, first_rounds
 from .configuration_pricing import heaviest_configuration, workspace
 from .fluid_prices import fluid_prices
-
-#: Prices are multiples of 1 / SCALE.
-SCALE = 2**20
 
 #: Rounds per block, from coarse to fine.
 STAGES = (16, 8, 4, 2, 1)
@@ -65,7 +65,8 @@ SMALLEST_FACTOR = 0.0005
 #: Steps without improvement after which the step factor shrinks, and to what part of it.
 PATIENCE, SHORTER = 20, 0.8
 
-#: Length of the first and of the last adaptive step, in rounds; most steps from one to the other.
+#: Length of the first and of the last adaptive step, in what a round is worth; most steps from one
+#: to the other.
 FIRST_LENGTH, LAST_LENGTH = 0.1, 0.001
 ADAPTIVE_STEPS = 8000
 
@@ -84,17 +85,21 @@ class ConfigurationPrices:
     Attributes
     ----------
     price : ndarray of int64, shape (T + 1, K)
-        ``price[t]`` are the prices of the types in round t, in units of ``1 / SCALE``; row 0 is
+        ``price[t]`` are the prices of the types in round t, in units of ``1 / scale``; row 0 is
         not used, and after round T all prices are 0.
     bound : Fraction
-        The bound on the total latency that they prove, exact.
+        The bound on the cost of all completions that they prove, in steps of the objective
+        (rounds, for the total latency), exact.
     iterations : int
         Steps taken.
+    scale : int
+        That of the costs.
     """
 
     price: IntArray
     bound: Fraction
     iterations: int
+    scale: int = SCALE
 
 
 def is_applicable(instance: Instance, last_round: int) -> bool:
@@ -107,13 +112,14 @@ def configuration_prices(
     instance: Instance,
     schedule: MixedSchedule,
     *,
+    costs: CompletionCosts | None = None,
     begin: ConfigurationPrices | None = None,
     time_limit: float | None = None,
     work_limit: int | None = None,
     stop: Callable[[], bool] | None = None,
     found: Callable[[Fraction], None] | None = None,
 ) -> ConfigurationPrices:
-    """Find prices that prove a large lower bound on the total latency.
+    """Find prices that prove a large lower bound on what completions cost.
 
     Parameters
     ----------
@@ -122,8 +128,10 @@ def configuration_prices(
     schedule : MixedSchedule
         A feasible schedule: its value is what the steps aim at, its last completion the last
         round that is priced.
+    costs : CompletionCosts, optional
+        What completions cost; the total latency by default.
     begin : ConfigurationPrices, optional
-        Prices of this instance to improve, by adaptive steps.
+        Prices of this instance and these costs to improve, by adaptive steps.
     time_limit : float, optional
         Seconds.
     work_limit : int, optional
@@ -147,7 +155,7 @@ def configuration_prices(
     (True, True)
     """
     limits = _Limits(time_limit, work_limit, stop)
-    search = _Volume(instance, schedule, begin)
+    search = _Volume(instance, schedule, costs or completion_costs(instance, "latency"), begin)
     if begin is not None:
         search.leave_and_return(limits, found)
         return search.prices()
@@ -194,14 +202,20 @@ class _Volume:
     """The volume algorithm on block prices."""
 
     def __init__(
-        self, instance: Instance, schedule: MixedSchedule, begin: ConfigurationPrices | None
+        self,
+        instance: Instance,
+        schedule: MixedSchedule,
+        costs: CompletionCosts,
+        begin: ConfigurationPrices | None,
     ) -> None:
         completion = schedule.completion(instance)
         coarsest = STAGES[0] if begin is None else STAGES[-1]
         self.instance = instance
         self.types = column_types(instance)
         self.first_rounds = first_rounds(instance, self.types)
-        self.goal = int((completion - instance.arrival).sum()) * SCALE
+        self.costs = costs
+        self.per_round = costs.per_round(instance.output)
+        self.goal = costs.of(completion)
         self.last_round = -(-int(completion.max()) // coarsest) * coarsest
         if begin is not None:
             self.last_round = begin.price.shape[0] - 1
@@ -214,7 +228,7 @@ class _Volume:
         """Take the fluid machine's memory prices, ``U_t(w, r) = u_t·w``, unless zero is better."""
         boundaries = np.arange(self.last_round // self.rounds + 2) * self.rounds
         per_token = fluid_prices(self.instance, boundaries)
-        prices = np.floor(SCALE * per_token)[:, None] * self.types.size[None, :]
+        prices = np.floor(self.per_round * per_token)[:, None] * self.types.size[None, :]
         self._drop_unpayable(prices)
         candidates = (prices.astype(np.int64), np.zeros(prices.shape, dtype=np.int64))
         slope = np.empty(prices.shape)
@@ -265,7 +279,7 @@ class _Volume:
         """Take adaptive steps from long to short; keep the best of their points and averages."""
         slope, ignored = np.zeros(self.best.shape), np.empty(self.best.shape)
         self.bound = self._evaluate(self.best, slope)
-        ascent = AdaptiveAscent(self.best / SCALE)
+        ascent = AdaptiveAscent(self.best / self.per_round)
         while (
             ascent.steps < ADAPTIVE_STEPS
             and self.bound < self.goal
@@ -273,9 +287,9 @@ class _Volume:
         ):
             part = max(limits.part_used(), ascent.steps / ADAPTIVE_STEPS)
             ascent.step(slope, FIRST_LENGTH * (LAST_LENGTH / FIRST_LENGTH) ** part)
-            self._offer(rounded(ascent.point, SCALE), slope, found)
+            self._offer(rounded(ascent.point, self.per_round), slope, found)
             if ascent.steps % LOOK_AFTER == 0:
-                self._offer(rounded(ascent.centre, SCALE), ignored, found)
+                self._offer(rounded(ascent.centre, self.per_round), ignored, found)
         self.iterations += ascent.steps
 
     def _offer(
@@ -290,19 +304,22 @@ class _Volume:
     def _better(self, bound: int, found: Callable[[Fraction], None] | None) -> None:
         self.bound = bound
         if found is not None:
-            found(Fraction(bound, SCALE))
+            found(Fraction(bound, self.costs.scale))
 
     def _evaluate(self, price: IntArray, slope: FloatArray) -> int:
         columns = (self.instance.arrival, self.instance.output)
         M = self.instance.gpu.kv_capacity
-        return int(_evaluate(price, *columns, *_arrays(self.types), self.rounds, M, slope))
+        return int(
+            _evaluate(price, *columns, *_arrays(self.types), self.rounds, M, self.costs, slope)
+        )
 
     def prices(self) -> ConfigurationPrices:
         """Return the best prices round by round, where some more cannot be paid."""
         self.refine(1)
         bound = max(self.bound, self._evaluate(self.best, np.empty(self.best.shape)), 0)
         by_round = self.best[: self.last_round + 1]
-        return ConfigurationPrices(by_round, Fraction(bound, SCALE), self.iterations)
+        scale = self.costs.scale
+        return ConfigurationPrices(by_round, Fraction(bound, scale), self.iterations, scale)
 
 
 def _arrays(types: ColumnTypes) -> tuple[IntArray, IntArray, IntArray, IntArray]:
@@ -320,9 +337,10 @@ def _evaluate(
     path: IntArray,
     rounds: int,
     M: int,
+    costs: CompletionCosts,
     slope: FloatArray,
 ) -> int:
-    """Return the dual function, times SCALE, and a subgradient, for block prices.
+    """Return the dual function, in units of the costs, and a subgradient, for block prices.
 
     Block b holds the rounds ``b·rounds … (b + 1)·rounds − 1``, without round 0.
     """
@@ -331,7 +349,7 @@ def _evaluate(
     total = np.int64(0)
     for i in range(arrival.size):
         types = path[first[i] : first[i + 1]]
-        cost, k = _cheapest_start(price, arrival[i], output[i], types, rounds)
+        cost, k = _cheapest_start(price, i, arrival[i], output[i], types, rounds, costs)
         total += cost
         for j in range(output[i]):
             b = (k + j + 1) // rounds
@@ -351,17 +369,27 @@ def _evaluate(
 
 @njit(cache=True, nogil=True)
 def _cheapest_start(
-    price: IntArray, arrival: int, output: int, types: IntArray, rounds: int
+    price: IntArray,
+    i: int,
+    arrival: int,
+    output: int,
+    types: IntArray,
+    rounds: int,
+    costs: CompletionCosts,
 ) -> tuple[int, int]:
-    """Least ``SCALE·(k + o − a) + Σ_j U_{k+j}`` over k ≥ a, and its k.
+    """Least ``cost_i(k + o) + Σ_j U_{k+j}`` over k ≥ a, and its k.
 
-    Prices are not negative, so no k with ``SCALE·(k + o − a)`` above the best can be better.
+    Neither costs nor prices are negative, and costs do not fall, so no k whose cost is not below
+    the best can be better. Where the cost ends at a fixed one, a start beyond all prices has that.
     """
     blocks = price.shape[0]
     best, best_k = np.int64(2**62), arrival
+    if costs.rate[i] == 0:
+        best, best_k = costs.fixed[i], max(arrival, blocks * rounds)
     k = arrival
-    while (k + output - arrival) * SCALE < best:
-        cost = np.int64((k + output - arrival) * SCALE)
+    before = cost_at(costs, i, k + output)
+    while before < best:
+        cost = before
         for j in range(output):
             b = (k + j + 1) // rounds
             if b >= blocks:
@@ -370,6 +398,7 @@ def _cheapest_start(
         if cost < best:
             best, best_k = cost, k
         k += 1
+        before = cost_at(costs, i, k + output)
     return int(best), int(best_k)
 
 

@@ -2,21 +2,21 @@
 
 Let two states at boundary t have the same requests waiting, or let the first have started one
 more, j. Let the first have in every round to come no more KV tokens held by what runs, and a total
-latency of those started that is not larger; where j counts, larger by at most ``t + o_j − a_j``.
+cost of those started that is not larger; where j counts, larger by at most ``cost_j(t + o_j)``.
 Then whatever way on from the second is open to the first, without j: there is at least as much
 room in every round. The schedule so made is no worse, since in the second one j starts at t or
-later. So some best schedule does without the second. Where two states make each other needless,
-the first in the order of (latency, place) stays; so what is left out for one that is left out too
-is made needless by one that stays: the relation is transitive, and goes down in the number of
-waiting requests or in this order.
+later, or is left out. So some best schedule does without the second. Where two states make each
+other needless, the first in the order of (cost, place) stays; so what is left out for one that is
+left out too is made needless by one that stays: the relation is transitive, and goes down in the
+number of waiting requests or in this order.
 
 The rule that of equal requests the one that arrives later starts no earlier is kept: whether a
 state obeys it depends on what waits only, and a way on that does not is no worse after exchanging
 starts of equals.
 
-The excess of a state is ``SCALE · (latency of those started)`` less the least costs of those
-started, up to a term that depends on t only, plus what the running requests will still pay; so
-latencies are compared by the excess less these payments.
+The excess of a state is the cost of those started less their least start costs, up to a term that
+depends on t only, plus what the running requests will still pay; so costs are compared by the
+excess less these payments.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 
 from ....models.instance import IntArray
 from ...state_table import Words
-from ..bounds.configuration import SCALE
 from .excess import Excess
 from .layer import WAITING, Layer
 
@@ -147,17 +146,9 @@ def mark_needless(
             if waiting >> np.uint64(j) & _ONE:
                 richer = _group(groups.waits, waiting ^ (_ONE << np.uint64(j)))
                 if richer >= 0:
-                    _compare(groups, group, richer, _owed(excess, t, j), needless)
+                    _compare(groups, group, richer, excess.owed[j, t], needless)
         group += 1
     return group
-
-
-@njit(cache=True, nogil=True)
-def _owed(excess: Excess, t: int, j: int) -> int:
-    """``SCALE·(t + o_j − a_j)`` less the least start cost of j: its last start pays no price."""
-    last = excess.start.shape[1] - 1
-    owed: int = excess.start[j, last] - SCALE * (last - t)
-    return owed
 
 
 @njit(cache=True, nogil=True)

@@ -7,8 +7,10 @@ schedule that goes on from there is at least
                   + Σ_{i still waits} min { start cost at k : k > t, i fits there beside what runs }
 
 and a state for which this exceeds the budget is dropped: the terms left out are ≥ 0, and what runs
-now leaves no more room than it does later on its own. Of requests with equal s and o, the one that
-arrives later starts no earlier: exchanging two starts that do changes neither occupancy nor total.
+now leaves no more room than it does later on its own. Where a request can only be left out any
+more (see `excess`), it no longer counts as waiting. Of equal requests (`excess.earlier_twin`), the
+one that arrives later starts no earlier: exchanging two starts that do changes no occupancy, and
+costs no more.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ from numba import njit
 
 from ....models.instance import IntArray
 from ...state_table import Words
-from ..bounds.configuration import SCALE
 from .excess import FAR, Excess
 from .layer import WAITING, Layer, insert
 from .lookahead import Outlook, Running, exceeds, fits, outlook
@@ -294,18 +295,18 @@ def _close(
     for i in work.waiting[: work.sizes[0]]:
         if not _is_waiting(state, i):
             continue
-        alone = False
+        alone = alone and t + 1 >= excess.gone[i]
         started -= excess.later[i, t + 1]
         least += _delayed(excess, t, i, depth, work)
         if least > budget:
             return True
     if not alone:
         return insert(following, state, started, position, work.started[depth])
-    value = started + _remaining_slack(excess, t + 2, state)
+    value = work.total[depth] + _remaining_slack(excess, t + 2, state)
     if value <= budget:
         best.found[0], best.found[1], best.found[2] = value, t, position
         best.started[0] = work.started[depth]
-        best.budget[0] = value - SCALE
+        best.budget[0] = value - excess.scale
     return True
 
 
@@ -316,7 +317,7 @@ def _delayed(excess: Excess, t: int, i: int, depth: int, work: Workspace) -> int
     s, o, M = excess.prompt[i], excess.output[i], excess.M
     if fits(running, s, o, excess.cheapest[i, t + 1] - t, M):
         return 0
-    least, k = FAR, t + 1
+    least, k = excess.left_out[i], t + 1
     while excess.later[i, k] < least:
         if excess.start[i, k] < least and fits(running, s, o, k - t, M):
             least = excess.start[i, k]
@@ -333,6 +334,8 @@ def _remaining_slack(excess: Excess, first: int, state: Words) -> int:
         total += excess.slack[t]
     for i in range(excess.output.size):
         left = int(np.int64((state[i >> 3] >> np.uint64(8 * (i & 7))) & _BYTE))
+        if left == WAITING:  # left out
+            continue
         for t in range(first, min(first + left, excess.slack.size)):
             total -= excess.earned[i, t, excess.output[i] - left + t - first]
     return total

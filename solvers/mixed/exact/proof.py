@@ -1,4 +1,4 @@
-"""Prove a schedule optimal, or find a better one: the exact method for total latency."""
+"""Prove a schedule optimal, or find a better one: the exact method for sums over completions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from ....models.errors import InputError
 from ....models.instance import Instance
 from ....models.mixed.feasibility import check_mixed
 from ....models.mixed.schedule import MixedSchedule
-from ..bounds.configuration import SCALE, ConfigurationPrices
+from ..bounds.configuration import ConfigurationPrices
+from ..completion_costs import CompletionCosts, completion_costs
+from ..search.place import place_rest
 from .excess import excess_terms
 from .layer import MOST_REQUESTS, WAITING
 from .search import OutOfLimits, SearchLimits, search_states
@@ -38,11 +40,11 @@ class ExactOutcome:
     schedule : MixedSchedule
         The best schedule known, never worse than the given one.
     bound : int
-        No schedule has a smaller total latency.
+        No schedule costs fewer steps (no smaller total latency).
     nodes : int
         States expanded.
     complete : bool
-        Whether the schedule is optimal: `bound` is its latency.
+        Whether the schedule is optimal: it costs `bound` steps.
     """
 
     schedule: MixedSchedule
@@ -61,6 +63,7 @@ def prove(
     schedule: MixedSchedule,
     prices: ConfigurationPrices,
     *,
+    costs: CompletionCosts | None = None,
     bound: int = 0,
     time_limit: float | None = None,
     work_limit: int | None = None,
@@ -70,7 +73,7 @@ def prove(
     stop: Callable[[], bool] | None = None,
     found: Callable[[MixedSchedule, int], None] | None = None,
 ) -> ExactOutcome:
-    """Search all schedules that cost at most V, for V rising from the bound of the prices.
+    """Search all schedules that cost at most V steps, for V rising from the bound of the prices.
 
     Each search that finds nothing proves that the optimum exceeds V; one that finds a schedule
     finds an optimal one. V rises such that each search takes some times as long as the one before.
@@ -82,9 +85,11 @@ def prove(
     schedule : MixedSchedule
         A feasible schedule.
     prices : ConfigurationPrices
-        Prices for the instance: the closer their bound, the smaller the search.
+        Prices for the instance and the costs: the closer their bound, the smaller the search.
+    costs : CompletionCosts, optional
+        What completions cost; the total latency by default.
     bound : int
-        A lower bound known from elsewhere.
+        A lower bound in steps, known from elsewhere.
     time_limit : float, optional
         Seconds of wall-clock time.
     work_limit : int, optional
@@ -124,10 +129,14 @@ def prove(
     (7, True)
     """
     _check(instance, schedule)
+    if costs is None:
+        costs = completion_costs(instance, "latency")
+    scale = costs.scale
     limits = SearchLimits(time_limit, work_limit, memory_limit, stop)
-    value = _latency(instance, schedule)
-    excess, priced = excess_terms(instance, prices, value)
-    bound = max(bound, -(-priced // SCALE), int(instance.output.sum()))
+    value = costs.of(schedule.completion(instance)) // scale
+    excess, priced = excess_terms(instance, prices, value, costs=costs)
+    alone = costs.of(instance.arrival + instance.output) // scale
+    bound = max(bound, -(-priced // scale), alone)
     tried: list[tuple[int, int]] = []
     try:
         while bound < value:
@@ -137,8 +146,8 @@ def prove(
             before = limits.nodes
             start = search_states(excess, priced, target, limits, threads=threads)
             if start is not None:
-                schedule = MixedSchedule(start)
-                value = bound = _latency(instance, schedule)
+                schedule = MixedSchedule(place_rest(instance, start))
+                value = bound = costs.of(schedule.completion(instance)) // scale
             else:
                 bound = target + 1
                 tried.append((target, limits.nodes - before))
@@ -160,12 +169,8 @@ def _check(instance: Instance, schedule: MixedSchedule) -> None:
         raise InputError(f"schedule: expected a feasible schedule: {violations[0].message}")
 
 
-def _latency(instance: Instance, schedule: MixedSchedule) -> int:
-    return int((schedule.completion(instance) - instance.arrival).sum())
-
-
 def _next_target(bound: int, value: int, tried: list[tuple[int, int]]) -> int:
-    """Choose the latency up to which to search next, less than `value`."""
+    """Choose the steps up to which to search next, fewer than `value`."""
     if not tried:
         return min(value - 1, bound + int(FIRST_SHARE * (value - bound)))
     target = tried[-1][0]

@@ -1,4 +1,4 @@
-"""One search with dominance: all schedules of latency up to a value, boundary by boundary."""
+"""One search with dominance: all schedules of cost up to a value, boundary by boundary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from ....models.instance import IntArray
 from ...state_table import Words
-from ..bounds.configuration import SCALE
 from .dominance import bytes_when_sorted, in_groups, mark_needless
 from .excess import Excess
 from .expansion import Best, Workspace, expand, workspace
@@ -136,16 +135,18 @@ def search_states(
     *,
     threads: int = 1,
 ) -> IntArray | None:
-    """Return the starts of a schedule of least latency if it is at most `value`, else None.
+    """Return the starts of a schedule of least cost if it is at most `value` steps, else None.
+
+    Requests that are left out have no start: −1.
 
     Parameters
     ----------
     excess : Excess
         The terms of the excess.
     bound : int
-        LB of the prices, in units of ``1 / SCALE``.
+        LB of the prices, in units of ``1 / scale``.
     value : int
-        Latency, at most the value that `excess` was made for.
+        Steps, at most those that `excess` was made for.
     limits : SearchLimits
         What the search may use.
     guide : Guide, optional
@@ -160,7 +161,9 @@ def search_states(
     """
     n = excess.output.size
     best = Best(
-        np.array([value * SCALE - bound]), np.full(3, -1, dtype=np.int64), np.zeros(1, np.uint64)
+        np.array([value * excess.scale - bound]),
+        np.full(3, -1, dtype=np.int64),
+        np.zeros(1, np.uint64),
     )
     spaces = [workspace(excess) for _ in range(threads)]
     layer = root(n)

@@ -12,7 +12,7 @@ from ...certificates.clock import Clock, OutOfMemory
 from ...certificates.mixed.certified_configurations import certified_value
 from ...certificates.mixed.path_search import PathSearch
 from ...certificates.mixed.price_table import PriceTable
-from ...certificates.one_by_one import latency_one_by_one, require_none_below
+from ...certificates.one_by_one import latency_one_by_one, require_none_better
 from ..bounds.column_types import column_types
 from ..bounds.configuration import SCALE, ConfigurationPrices
 from .sublimation import least_up_to
@@ -54,14 +54,14 @@ def replay(claim: PathSearch, instance: Instance, clock: Clock) -> int:
     7
     """
     alone = latency_one_by_one(instance.arrival.tolist(), instance.output.tolist())
-    require_none_below(claim.value, alone)
+    require_none_better(claim.value, alone)
     _require_sizes(instance, claim, clock)
     prices = _on_types(instance, claim.table)
     least = least_up_to(instance, prices, claim.value - 1, time_limit=clock.seconds_left)
     if least is None:
         clock.check()
         raise OutOfMemory("not verified: the path graphs do not fit the memory")
-    require_none_below(claim.value, least)
+    require_none_better(claim.value, least)
     return claim.value
 
 

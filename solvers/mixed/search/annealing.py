@@ -5,6 +5,9 @@ its earliest feasible start ≥ release + delay beside those already placed (ser
 Without delays some optima have no code: a later start is smaller at the others' completions, so
 M = 12, s = [1, 1, 1, 1, 2, 1], o = [3, 1, 10, 4, 8, 4], all at 0, has optimum 44 but no order
 below 45.
+
+A request that could only start where its cost has reached the end of its rise, a fixed one, is left
+out: it may follow after everything else, and takes no room before (`LEFT_OUT`).
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ STRIDE = 4
 #: What `decode` returns for a code that is rejected.
 REJECTED = 2**62
 
+#: Start of a request that is left out, to be placed after all others.
+LEFT_OUT = -2
+
 #: A decode is given up where it is this many temperatures behind what may still be accepted.
 _HOPELESS = 8.0
 
@@ -40,11 +46,15 @@ class Part(NamedTuple):
     release, prompt, output : ndarray of int64, shape (m,)
         Earliest start, s and o of each request.
     weight : ndarray of int64, shape (m,)
-        Cost of one round of later start, ≥ 0.
+        Cost of one round of later start, ≥ 0, from `free` on.
     fixed : ndarray of int64, shape (H + 1,) or (3, H + 1)
         Profile of the fixed runs; no run may end after round H.
     M : int
         KV capacity.
+    free : ndarray of int64, shape (m,)
+        Last start that costs nothing.
+    lump : ndarray of int64, shape (m,)
+        ≥ 0: what any later start costs besides.
     """
 
     release: IntArray
@@ -53,6 +63,31 @@ class Part(NamedTuple):
     weight: IntArray
     fixed: IntArray
     M: int
+    free: IntArray
+    lump: IntArray
+
+
+def waiting_part(
+    release: IntArray,
+    prompt: IntArray,
+    output: IntArray,
+    weight: IntArray,
+    fixed: IntArray,
+    M: int,
+) -> Part:
+    """Return a part in which each round after its release costs a request its weight."""
+    return Part(release, prompt, output, weight, fixed, M, release, 0 * release)
+
+
+@njit(cache=True, nogil=True)
+def start_cost(part: Part, i: int, k: int) -> int:
+    """Cost of a start at k, or of leaving it out."""
+    if k == LEFT_OUT:
+        left_out: int = part.lump[i]
+        return left_out
+    late = k - part.free[i]
+    cost: int = part.lump[i] + part.weight[i] * late
+    return cost if late > 0 else 0
 
 
 class Walk(NamedTuple):
@@ -69,7 +104,7 @@ class Walk(NamedTuple):
     best : ndarray of int64, shape (m,)
         The best schedule seen.
     cost : ndarray of int64, shape (2,)
-        ``Σ weight · start`` of `start` and of `best`.
+        Σ of the starts' costs of `start` and of `best`.
     kept : ndarray of int64, shape (⌈m / STRIDE⌉, H + 1) or (⌈m / STRIDE⌉, 3, H + 1)
         Entry c: the profile of the fixed runs and the first ``c · STRIDE`` of the order.
     valid : ndarray of int64, shape (1,)
@@ -104,6 +139,8 @@ def begin(part: Part, order: IntArray, delay: IntArray | None = None) -> Walk | 
         valid=np.zeros(1, np.int64),
         held=part.fixed.copy(),
     )
+    walk.start[:] = part.release
+    walk.cost[:] = sum(start_cost(part, i, part.release[i]) for i in range(m))
     cost = decode(part, walk, 0, m, float(REJECTED), float(REJECTED))
     if cost == REJECTED:
         return None
@@ -128,10 +165,12 @@ def decode(part: Part, walk: Walk, first: int, last: int, limit: float, hopeless
         k = earliest_start(
             held, part.M, part.prompt[i], part.output[i], part.release[i] + walk.delay[i]
         )
+        if part.weight[i] == 0 and (k == NOWHERE or k > part.free[i]):
+            k = LEFT_OUT
         if k == NOWHERE:
             return REJECTED
         fresh[i] = k
-        cost += part.weight[i] * (k - start[i])
+        cost += start_cost(part, i, k) - start_cost(part, i, start[i])
         unchanged = unchanged and k == start[i]
         if position >= last:
             if unchanged:
@@ -139,7 +178,8 @@ def decode(part: Part, walk: Walk, first: int, last: int, limit: float, hopeless
                 return cost
             if cost > hopeless:
                 return REJECTED
-        add_run(held, part.prompt[i], part.output[i], k)
+        if k != LEFT_OUT:
+            add_run(held, part.prompt[i], part.output[i], k)
     return cost if cost <= limit else REJECTED
 
 
@@ -159,7 +199,8 @@ def _profile_before(part: Part, walk: Walk, position: int) -> IntArray:
 @njit(cache=True, nogil=True)
 def _add_runs(part: Part, walk: Walk, held: IntArray, first: int, end: int) -> None:
     for i in walk.order[first:end]:
-        add_run(held, part.prompt[i], part.output[i], walk.start[i])
+        if walk.start[i] != LEFT_OUT:
+            add_run(held, part.prompt[i], part.output[i], walk.start[i])
 
 
 @njit(cache=True, nogil=True)
@@ -197,7 +238,7 @@ def _try_delay(part: Part, walk: Walk, stream: Stream, limit: float, temperature
     if before > 0 and uniform(stream) < 0.7:
         walk.delay[i] = 0
     else:
-        walk.delay[i] = walk.start[i] - part.release[i] + 1 + below(stream, 4)
+        walk.delay[i] = max(0, walk.start[i] - part.release[i]) + 1 + below(stream, 4)
     if not _accepted(part, walk, position, position, limit, temperature):
         walk.delay[i] = before
 

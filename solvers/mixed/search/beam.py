@@ -104,7 +104,7 @@ def widen(instance: Instance, budget: Budget, incumbent: Incumbent) -> bool:
     >>> incumbent = Incumbent(instance, MixedSchedule([0, 4]), None)
     >>> widen(instance, Budget(0.0, 10_000, None), incumbent)
     True
-    >>> incumbent.latency
+    >>> incumbent.value
     7
     """
     width, turn = FIRST_WIDTH, 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ....models.instance import Instance, IntArray
+import numpy as np
+
+from ....models.instance import FloatArray, Instance, IntArray
 from ..list_scheduling.incumbents import list_schedules
 from ..list_scheduling.list_schedule import list_schedule
 
@@ -20,8 +22,15 @@ EXPONENTS = (
 )
 
 
-def greedy_starts(instance: Instance) -> Iterator[IntArray]:
+def greedy_starts(instance: Instance, worth: FloatArray | None = None) -> Iterator[IntArray]:
     """Yield starts of list schedules, the common orders first, then mixed keys.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance.
+    worth : ndarray of float64, shape (n,), optional
+        What a round of each request is worth, ≥ 0: mixed keys are taken per worth, too.
 
     Examples
     --------
@@ -35,4 +44,8 @@ def greedy_starts(instance: Instance) -> Iterator[IntArray]:
     s, o, peak = (x.astype(float) for x in (instance.prompt, instance.output, instance.peak))
     for alpha, beta, gamma in EXPONENTS:
         for skip in (False, True):
-            yield list_schedule(instance, s**alpha * o**beta * peak**gamma, skip=skip).start
+            key = s**alpha * o**beta * peak**gamma
+            yield list_schedule(instance, key, skip=skip).start
+            if worth is not None:
+                per_worth = np.divide(key, worth, out=np.full_like(key, np.inf), where=worth > 0)
+                yield list_schedule(instance, per_worth, skip=skip).start

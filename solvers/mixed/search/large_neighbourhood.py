@@ -20,7 +20,7 @@ from numba import njit
 from ....models.instance import Instance, IntArray
 from ...limits import Budget, Incumbent
 from ...random_stream import Stream, below
-from .annealing import Part, anneal, begin
+from .annealing import Part, anneal, begin, waiting_part
 from .place import place_in_order
 from .profile import add_run, is_within, last_round, nothing_held, remove_run
 
@@ -175,7 +175,8 @@ class Neighbourhood:
         if ahead:
             weight[-(ahead // 2) :] += n_rest // (ahead // 2)
         release = np.maximum(self.release[window] - origin, 0)
-        return Part(release, s, o, weight, held[..., origin : end + 1].copy(), self.M), origin
+        held = held[..., origin : end + 1].copy()
+        return waiting_part(release, s, o, weight, held, self.M), origin
 
     def _replace(
         self,

@@ -7,9 +7,11 @@ import numpy as np
 from ....models.instance import Instance, IntArray
 from ...limits import Budget, Incumbent
 from ...random_stream import Stream
-from .annealing import Part, Walk, anneal, begin
+from ..completion_costs import CompletionCosts
+from .annealing import LEFT_OUT, Part, Walk, anneal, begin, waiting_part
+from .place import place_rest
 from .polish import left_shift, polish_pairs
-from .profile import add_run, nothing_held
+from .profile import add_run, last_round, nothing_held
 
 #: Annealing steps per request in a run: few at first, and twice as many each `DOUBLE_AFTER` runs.
 STEPS_PER_REQUEST, MOST_STEPS_PER_REQUEST = 4_000, 16_000
@@ -32,18 +34,26 @@ DELAYS = 0.02
 
 
 def anneal_in_runs(
-    instance: Instance, budget: Budget, incumbent: Incumbent, stream: Stream
+    instance: Instance,
+    budget: Budget,
+    incumbent: Incumbent,
+    stream: Stream,
+    costs: CompletionCosts | None = None,
+    until: int | None = None,
 ) -> None:
-    """Anneal and polish until the budget is spent.
+    """Anneal and polish until the budget is spent, or the incumbent costs no more than `until`.
 
     Some runs begin at the schedule that was the incumbent at first; most go on from the incumbent
-    of the moment, with less heat, and half of these may also delay requests.
+    of the moment, with less heat, and half of these may also delay requests. What completions cost
+    is their latency, unless `costs` say otherwise.
     """
     first = incumbent.schedule.start
-    part = _whole(instance, first)
+    part = _whole(instance, first, costs)
     mean_output = float(instance.output.mean())
+    worth = 1.0 if costs is None else costs.per_round(instance.output) / costs.scale
+    origin = int(instance.arrival.min())
     run = fresh = warm = 0
-    while not budget.is_spent:
+    while not budget.is_spent and (until is None or incumbent.value > until):
         if run < FIRST_RUNS or run % RESTARTS == 0:
             start, hot, delays = first, HOT[fresh % len(HOT)], 0.0
             fresh += 1
@@ -56,24 +66,35 @@ def anneal_in_runs(
         if walk is not None:
             per_request = STEPS_PER_REQUEST * 2 ** (run // DOUBLE_AFTER)
             steps = instance.n * min(per_request, MOST_STEPS_PER_REQUEST)
-            heat = (hot * mean_output, COLD * mean_output)
+            heat = (hot * mean_output * worth, COLD * mean_output * worth)
             _run(part, walk, budget, stream, steps, heat, delays)
-            incumbent.offer(_polished(part, walk.best, budget) + int(instance.arrival.min()))
+            best = np.where(walk.best == LEFT_OUT, LEFT_OUT - origin, walk.best) + origin
+            best = place_rest(instance, best)
+            if int((best + instance.output).max()) - origin <= last_round(part.fixed):
+                best = _polished(part, best - origin, budget) + origin
+            incumbent.offer(best)
         run += 1
 
 
-def _whole(instance: Instance, start: IntArray) -> Part:
+def _whole(instance: Instance, start: IntArray, costs: CompletionCosts | None) -> Part:
     """Return all requests as one part, from the first arrival to well beyond a schedule's end."""
     origin = int(instance.arrival.min())
     end = int((start + instance.output).max()) - origin
     H = end + end // 4 + 2 * int(instance.output.max())
-    return Part(
+    part = waiting_part(
         release=instance.arrival - origin,
         prompt=instance.prompt.copy(),
         output=instance.output.copy(),
         weight=np.ones(instance.n, np.int64),
         fixed=nothing_held(instance, H),
         M=instance.gpu.kv_capacity,
+    )
+    if costs is None:
+        return part
+    return part._replace(
+        weight=costs.rate // costs.scale,
+        free=costs.due - instance.output - origin,
+        lump=costs.fixed // costs.scale,
     )
 
 
@@ -102,7 +123,7 @@ def _polished(part: Part, best: IntArray, budget: Budget) -> IntArray:
     moved = [True]
 
     def pairs(first: int, end: int) -> None:
-        moved[0] |= polish_pairs(*columns, first, end)
+        moved[0] |= polish_pairs(part, start, held, first, end)
 
     while moved[0] and not budget.is_spent:
         moved[0] = bool(left_shift(*columns))

@@ -41,6 +41,32 @@ def place_all(instance: Instance, order: IntArray) -> IntArray | None:
     return None
 
 
+def place_rest(instance: Instance, start: IntArray) -> IntArray:
+    """Return starts for all, where some have none yet (−1): each at its earliest beside the others.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 2], prompt=[3, 1], output=[4, 2])
+    >>> place_rest(instance, np.array([0, -1])).tolist()
+    [0, 3]
+    """
+    rest = np.flatnonzero(start < 0)
+    placed = start.copy()
+    if not rest.size:
+        return placed
+    origin = int(instance.arrival.min())
+    there = np.flatnonzero(start >= 0)
+    end = max([int(instance.arrival.max()), *(start + instance.output)[there].tolist()])
+    held = nothing_held(instance, end + int(instance.output[rest].sum()) - origin)
+    for i in there:
+        add_run(held, instance.prompt[i], instance.output[i], start[i] - origin)
+    columns = (instance.arrival - origin, instance.prompt, instance.output)
+    placed -= origin
+    place_in_order(rest, *columns, instance.gpu.kv_capacity, held, placed)
+    return placed + origin
+
+
 def _rounds_of_work(instance: Instance) -> int:
     """Rounds that are as full as they may be with all requests, rounded up."""
     area = -(-int(instance.volume.sum()) // instance.gpu.kv_capacity)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from numba import njit
 
 from ....models.instance import IntArray
+from .annealing import Part, start_cost
 from .profile import NOWHERE, add_run, earliest_start, remove_run
 
 
@@ -43,22 +44,14 @@ def _reinsert(
 
 
 @njit(cache=True, nogil=True)
-def polish_pairs(
-    release: IntArray,
-    s: IntArray,
-    o: IntArray,
-    M: int,
-    start: IntArray,
-    held: IntArray,
-    first: int,
-    end: int,
-) -> bool:
+def polish_pairs(part: Part, start: IntArray, held: IntArray, first: int, end: int) -> bool:
     """Take out each pair whose first is among ``first … end − 1``, and put it back as is best.
 
     The second goes in before the first, each at its earliest feasible start; then the first one or
     two rounds later than that, so that the second may start earlier. A pair stays as it was unless
-    the sum of starts falls. `start` and `held` are changed; returns whether any pair moved.
+    the cost of its starts falls. `start` and `held` are changed; returns whether any pair moved.
     """
+    release, s, o, M = part.release, part.prompt, part.output, part.M
     n = release.size
     moved = False
     for i in range(first, end):
@@ -69,16 +62,20 @@ def polish_pairs(
             remove_run(held, s[i], o[i], before_i)
             remove_run(held, s[j], o[j], before_j)
             best_i, best_j = before_i, before_j
+            best = start_cost(part, i, before_i) + start_cost(part, j, before_j)
+            least_j = start_cost(part, j, release[j])
             k = release[i]
             for _ in range(3):
                 new_i = earliest_start(held, M, s[i], o[i], k)
-                if new_i == NOWHERE or new_i + release[j] >= best_i + best_j:
+                if new_i == NOWHERE or start_cost(part, i, new_i) + least_j >= best:
                     break
                 add_run(held, s[i], o[i], new_i)
                 new_j = earliest_start(held, M, s[j], o[j], release[j])
                 remove_run(held, s[i], o[i], new_i)
-                if new_j != NOWHERE and new_i + new_j < best_i + best_j:
-                    best_i, best_j = new_i, new_j
+                if new_j != NOWHERE:
+                    cost = start_cost(part, i, new_i) + start_cost(part, j, new_j)
+                    if cost < best:
+                        best, best_i, best_j = cost, new_i, new_j
                 k = new_i + 1
             start[i], start[j] = best_i, best_j
             add_run(held, s[i], o[i], best_i)

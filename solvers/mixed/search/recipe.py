@@ -14,6 +14,7 @@ from ....models.mixed.problem import require_mixed
 from ....models.mixed.schedule import MixedSchedule
 from ...limits import Budget, Incumbent
 from ...random_stream import Stream, random_stream
+from ..completion_costs import CompletionCosts
 from . import beam
 from .greedy import greedy_starts
 from .large_neighbourhood import Neighbourhood
@@ -47,6 +48,8 @@ def improve_schedule(
     instance: Instance,
     schedule: MixedSchedule,
     *,
+    costs: CompletionCosts | None = None,
+    until: int | None = None,
     time_limit: float,
     work_limit: int | None = None,
     seed: int = 0,
@@ -58,6 +61,8 @@ def improve_schedule(
     Greedy schedules come first. Then instances of up to `MOST_BEAM_REQUESTS` requests are
     searched by beams of doubling widths, those of up to `MOST_ANNEALED_REQUESTS` annealed as a
     whole, run after run; larger ones busy stretch by busy stretch, and then window by window.
+    Where completions cost something else, instances are annealed as a whole up to
+    `MOST_ANNEALED_CELLS` requests × rounds, and larger ones keep the best greedy schedule.
 
     Parameters
     ----------
@@ -65,6 +70,10 @@ def improve_schedule(
         The instance (unit-time law).
     schedule : MixedSchedule
         A feasible schedule of it. Aborted runs only cost: they are left out of the search.
+    costs : CompletionCosts, optional
+        What completions cost; their latency by default.
+    until : int, optional
+        With costs: steps that are good enough.
     time_limit : float
         Seconds of wall-clock time, ≥ 0.
     work_limit : int, optional
@@ -75,7 +84,8 @@ def improve_schedule(
     stop : callable, optional
         Asked about every 20 ms; the search ends when it returns True.
     found : callable, optional
-        Called with each improved schedule and its total latency, which falls from call to call.
+        Called with each improved schedule and what it costs in steps (its total latency), which
+        falls from call to call.
 
     Returns
     -------
@@ -98,9 +108,38 @@ def improve_schedule(
     """
     _check_arguments(instance, schedule, time_limit, work_limit, seed)
     budget = Budget(time_limit, work_limit, stop)
-    incumbent = Incumbent(instance, schedule, found)
-    _search(instance, budget, incumbent, random_stream(seed))
+    if costs is None:
+        incumbent = Incumbent(instance, schedule, found)
+        _search(instance, budget, incumbent, random_stream(seed))
+    else:
+        per_step = costs
+
+        def steps(completion: IntArray) -> int:
+            return per_step.of(completion) // per_step.scale
+
+        incumbent = Incumbent(instance, schedule, found, steps)
+        _search_costs(instance, budget, incumbent, random_stream(seed), costs, until)
     return incumbent.schedule
+
+
+def _search_costs(
+    instance: Instance,
+    budget: Budget,
+    incumbent: Incumbent,
+    stream: Stream,
+    costs: CompletionCosts,
+    until: int | None,
+) -> None:
+    """Improve the incumbent where completions cost something else than their latency."""
+    worth = (costs.rate + costs.fixed / instance.output) / costs.scale
+    for start in greedy_starts(instance, worth):
+        if budget.is_spent:
+            return
+        budget.work += instance.n
+        incumbent.offer(start)
+    rounds = int(incumbent.schedule.completion(instance).max() - instance.arrival.min())
+    if instance.n * rounds <= MOST_ANNEALED_CELLS:
+        anneal_in_runs(instance, budget, incumbent, stream, costs, until)
 
 
 def _search(instance: Instance, budget: Budget, incumbent: Incumbent, stream: Stream) -> None:
@@ -159,13 +198,13 @@ def _search_stretches(
         alone, shift = moved_to_zero(instance, members)
         first = shift - whole.origin
         best = Incumbent(alone, MixedSchedule(whole.start[members] - first), None)
-        before = best.latency
+        before = best.value
         part = share.part(waits[j] / left)
         _search(alone, part, best, stream)
         share.settle(part)
         start = best.schedule.start + first
         adopted = whole.adopt(members, start, budget, incumbent)
-        if best.latency < before and not adopted and j + 1 < len(stretches):
+        if best.value < before and not adopted and j + 1 < len(stretches):
             part = share.part(waits[j] / left)
             both = np.concatenate([members, stretches[j + 1]])
             better = _next_gives_way(instance, whole, both, start, part, stream)

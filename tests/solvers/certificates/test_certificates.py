@@ -82,7 +82,7 @@ def latency_below(value, table, instance=SMALL):
 
     The claim that there is none must be refused with just that schedule, and hold otherwise.
     """
-    found = layer_search.least_below(value, instance, table, Clock(None))
+    found = layer_search.better_than(value, instance, table, Clock(None))
     claim = ExhaustiveSearch(value=value, table=table)
     if found is None:
         assert bound_of(claim, instance) == value
@@ -498,7 +498,8 @@ WHOLE = "expected an integer from 0 to 2^62, found"
          "objective_name: expected one of latency, weighted, tardiness, makespan, reward; found "
          "'speed'"),
         (document(objective_name="makespan"),
-         "proof.kind: configuration-prices proves bounds on latency, not on makespan"),
+         "proof.kind: configuration-prices proves bounds on latency, weighted, tardiness, reward, "
+         "not on makespan"),
         (document(bound=7.0), "bound: expected an integer or a fraction, found 7.0"),
         (document(bound=True), "bound: expected an integer or a fraction, found True"),
         (document(bound=-1), "bound: expected an integer from 0 to 10^1000, found -1"),

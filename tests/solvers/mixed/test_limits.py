@@ -190,7 +190,7 @@ def test_schedule_searches_keep_the_limits_and_find_the_optimum_of_tiny_ones():
         missed += latency(instance, found) > best
         incumbent = Incumbent(instance, given, None)
         if widen(instance, Budget(0.0, 200_000, None), incumbent):
-            assert incumbent.latency == best
+            assert incumbent.value == best
     assert missed == 0
 
 

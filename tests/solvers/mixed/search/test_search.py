@@ -16,7 +16,7 @@ from batchprophet.models.mixed.schedule import Eviction, MixedSchedule
 from batchprophet.models.objectives import total_latency
 from batchprophet.solvers.limits import Budget, Incumbent
 from batchprophet.solvers.mixed.list_scheduling.list_schedule import list_schedule
-from batchprophet.solvers.mixed.search.annealing import Part, anneal, begin, decode
+from batchprophet.solvers.mixed.search.annealing import anneal, begin, decode, waiting_part
 from batchprophet.solvers.mixed.search.greedy import greedy_starts
 from batchprophet.solvers.mixed.search.large_neighbourhood import Neighbourhood
 from batchprophet.solvers.mixed.search.place import place_all
@@ -41,7 +41,7 @@ def one_by_one(instance):
 def whole(instance, rounds):
     ones = np.ones(instance.n, np.int64)
     nothing = np.zeros(rounds + 1, np.int64)
-    return Part(
+    return waiting_part(
         release=instance.arrival.copy(),
         prompt=instance.prompt.copy(),
         output=instance.output.copy(),
@@ -95,8 +95,9 @@ def test_what_annealing_keeps_is_what_a_full_decode_gives():
             anneal(part, walk, stream, (now, now + 50, 300), (10.0, 0.5), 0.2)
             again = begin(part, walk.order, walk.delay)
             assert again.start.tolist() == walk.start.tolist()
-            assert again.cost[0] == walk.cost[0] == walk.start.sum()
-            assert walk.cost[1] == walk.best.sum()
+            waited = int((walk.start - part.release).sum())
+            assert again.cost[0] == walk.cost[0] == waited
+            assert walk.cost[1] == int((walk.best - part.release).sum())
             assert check_mixed(instance, MixedSchedule(walk.best)) == []
 
 
@@ -115,17 +116,21 @@ def test_a_walk_does_not_depend_on_where_it_pauses():
 def test_fixed_runs_are_left_in_peace():
     # One request (2, 3), M = 10; the fixed runs hold 6 in rounds 1 … 4, so it would hold 9, 10, 11:
     # its third token must be in round 5, so it starts at 2.
-    part = Part(*(np.array([x]) for x in (0, 2, 3, 1)), np.array([0, 6, 6, 6, 6, 0, 0, 0]), 10)
+    part = waiting_part(
+        *(np.array([x]) for x in (0, 2, 3, 1)), np.array([0, 6, 6, 6, 6, 0, 0, 0]), 10
+    )
     assert begin(part, np.array([0])).start.tolist() == [2]
 
 
 def test_a_code_that_passes_the_last_round_is_none():
-    part = Part(*(np.array([x]) for x in (0, 2, 3, 1)), np.zeros(3, np.int64), 10)
+    part = waiting_part(*(np.array([x]) for x in (0, 2, 3, 1)), np.zeros(3, np.int64), 10)
     assert begin(part, np.array([0])) is None
 
 
 def test_a_decode_stops_at_its_limit():
-    part = Part(*(np.array(x) for x in ([0, 0], [2, 2], [2, 2], [1, 1])), np.zeros(9, np.int64), 4)
+    part = waiting_part(
+        *(np.array(x) for x in ([0, 0], [2, 2], [2, 2], [1, 1])), np.zeros(9, np.int64), 4
+    )
     walk = begin(part, np.array([0, 1]))  # one after the other: starts 0 and 2
     assert decode(part, walk, 0, 2, 2.0, 99.0) == 2
     assert decode(part, walk, 0, 2, 1.0, 99.0) > 2
@@ -257,7 +262,7 @@ def test_a_neighbourhood_keeps_its_profile_and_never_gets_worse():
         schedule = MixedSchedule(neighbourhood.start)
         assert check_mixed(instance, schedule) == []
         assert schedule.start.sum() < before
-        assert incumbent.latency == latency(instance, schedule)
+        assert incumbent.value == latency(instance, schedule)
         before = schedule.start.sum()
         held = np.zeros_like(neighbourhood.held)
         for s, o, k in zip(instance.prompt, instance.output, schedule.start, strict=True):
@@ -322,7 +327,7 @@ def test_starts_of_a_stretch_are_adopted_if_all_gain_by_them():
             for s, o, k in zip(instance.prompt, instance.output, neighbourhood.start, strict=True):
                 held[k + 1 : k + o + 1] += s + np.arange(1, o + 1)
             assert np.array_equal(held, neighbourhood.held)
-        assert incumbent.latency == latency(instance, MixedSchedule(schedule.start))
+        assert incumbent.value == latency(instance, MixedSchedule(schedule.start))
     assert gained > 50
 
 
