@@ -12,6 +12,7 @@ from .blocks import BlocksProof, ContinuousBlocksProof, SeparateBlocksProof
 from .continuous.batch_length_prices import BatchLengthPriceProof
 from .continuous.continuous_search import ContinuousSearch
 from .continuous.simple import ContinuousBound
+from .mixed.by_deadline import DeadlineProof
 from .mixed.class_prices import ClassPriceProof
 from .mixed.combinatorial import CombinatorialBound
 from .mixed.configuration_prices import ConfigurationPriceProof
@@ -37,6 +38,7 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
             KnapsackPriceProof,
             ConfigurationPriceProof,
             ExhaustiveSearch,
+            DeadlineProof,
             EqualRequestsProof,
             ClassPriceProof,
             RoundPriceProof,

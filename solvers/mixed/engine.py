@@ -142,7 +142,8 @@ def improve_and_prove(
 def has_configurations(search: BestSoFar[MixedSchedule]) -> bool:
     """Whether the instance is of a size for configuration prices; there must be a schedule."""
     assert search.schedule is not None
-    if completion_costs(search.instance, search.objective) is None:
+    sum_over_completions = search.objective != "makespan"
+    if sum_over_completions and completion_costs(search.instance, search.objective) is None:
         return False
     last_round = int(search.schedule.completion(search.instance).max())
     return configuration.is_applicable(search.instance, last_round)

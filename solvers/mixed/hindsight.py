@@ -27,6 +27,7 @@ from .bounds.one_long_request import ONE_LONG, one_long_request
 from .engine import UNITS_PER_NODE, has_configurations, improve_and_prove
 from .few_classes import by_class
 from .list_scheduling.incumbents import list_schedules
+from .makespan import shorten_and_prove
 from .milp_size import is_applicable
 from .parts import mixed_parts
 from .within_limits import within_limits
@@ -62,7 +63,7 @@ def begin(search: Search, known: MixedSchedule | None, options: Options) -> None
 def _prove(search: Search, options: Options) -> None:
     """Run the engine for sums over completions, the MILP for the rest and where a form is named."""
     work_limit, threads, seed = options.work_limit, options.threads, options.seed
-    if options.formulation != "auto" or options.objective == "makespan":
+    if options.formulation != "auto":
         _milp().try_milp(search, options)
         return
     if search.seconds_left == 0:
@@ -74,7 +75,12 @@ def _prove(search: Search, options: Options) -> None:
     by_milp = is_limited(search.instance) or not has_configurations(search)
     last_resort = by_milp and is_applicable(search)
     seconds = search.seconds_left * (0.5 if last_resort else 1.0)
-    improve_and_prove(search, time_limit=seconds, work_limit=work_limit, threads=threads, seed=seed)
+    if options.objective == "makespan":
+        shorten_and_prove(search, work_limit=work_limit, threads=threads, seed=seed)
+    else:
+        improve_and_prove(
+            search, time_limit=seconds, work_limit=work_limit, threads=threads, seed=seed
+        )
     if last_resort and not search.proved:
         nodes = None if work_limit is None else work_limit // UNITS_PER_NODE
         _milp().try_milp(search, replace(options, work_limit=nodes))

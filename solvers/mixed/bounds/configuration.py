@@ -114,6 +114,9 @@ def configuration_prices(
     *,
     costs: CompletionCosts | None = None,
     begin: ConfigurationPrices | None = None,
+    last_round: int | None = None,
+    block: int = 1,
+    first_length: float = FIRST_LENGTH,
     time_limit: float | None = None,
     work_limit: int | None = None,
     stop: Callable[[], bool] | None = None,
@@ -127,11 +130,17 @@ def configuration_prices(
         The instance (mixed batching).
     schedule : MixedSchedule
         A feasible schedule: its value is what the steps aim at, its last completion the last
-        round that is priced.
+        round that is priced, by default.
     costs : CompletionCosts, optional
         What completions cost; the total latency by default.
     begin : ConfigurationPrices, optional
         Prices of this instance and these costs to improve, by adaptive steps.
+    last_round : int, optional
+        Last round that may have a price.
+    block : int
+        Rounds per block where prices are improved.
+    first_length : float
+        Length of the first adaptive step, in what a round is worth.
     time_limit : float, optional
         Seconds.
     work_limit : int, optional
@@ -155,9 +164,12 @@ def configuration_prices(
     (True, True)
     """
     limits = _Limits(time_limit, work_limit, stop)
-    search = _Volume(instance, schedule, costs or completion_costs(instance, "latency"), begin)
+    if costs is None:
+        costs = completion_costs(instance, "latency")
+    coarsest = STAGES[0] if begin is None else block
+    search = _Volume(instance, schedule, costs, begin, coarsest, last_round)
     if begin is not None:
-        search.leave_and_return(limits, found)
+        search.leave_and_return(limits, first_length, found)
         return search.prices()
     for rounds in STAGES:
         search.refine(rounds)
@@ -181,7 +193,7 @@ class _Limits:
     def allow_step(self, rounds: int) -> bool:
         """Whether one more step may be taken."""
         if self.work_left is not None:
-            self.work_left -= STAGES[0] // rounds
+            self.work_left -= max(1, STAGES[0] // rounds)
             self.reached = self.work_left < 0
         elif self.time_limit is not None:
             self.reached = time.perf_counter() >= self.begin + self.time_limit
@@ -207,9 +219,10 @@ class _Volume:
         schedule: MixedSchedule,
         costs: CompletionCosts,
         begin: ConfigurationPrices | None,
+        coarsest: int,
+        last_round: int | None,
     ) -> None:
         completion = schedule.completion(instance)
-        coarsest = STAGES[0] if begin is None else STAGES[-1]
         self.instance = instance
         self.types = column_types(instance)
         self.first_rounds = first_rounds(instance, self.types)
@@ -217,11 +230,13 @@ class _Volume:
         self.per_round = costs.per_round(instance.output)
         self.goal = costs.of(completion)
         self.last_round = -(-int(completion.max()) // coarsest) * coarsest
+        if last_round is not None:
+            self.last_round = last_round
         if begin is not None:
             self.last_round = begin.price.shape[0] - 1
         self.rounds = coarsest
         self.iterations = 0
-        self.best = self._first_prices() if begin is None else begin.price.copy()
+        self.best = self._first_prices() if begin is None else begin.price[::coarsest].copy()
         self.bound = -(2**62)
 
     def _first_prices(self) -> IntArray:
@@ -275,9 +290,12 @@ class _Volume:
                 before = self.bound
         self.iterations += steps
 
-    def leave_and_return(self, limits: _Limits, found: Callable[[Fraction], None] | None) -> None:
+    def leave_and_return(
+        self, limits: _Limits, first_length: float, found: Callable[[Fraction], None] | None
+    ) -> None:
         """Take adaptive steps from long to short; keep the best of their points and averages."""
         slope, ignored = np.zeros(self.best.shape), np.empty(self.best.shape)
+        self._drop_unpayable(self.best)
         self.bound = self._evaluate(self.best, slope)
         ascent = AdaptiveAscent(self.best / self.per_round)
         while (
@@ -286,7 +304,7 @@ class _Volume:
             and limits.allow_step(self.rounds)
         ):
             part = max(limits.part_used(), ascent.steps / ADAPTIVE_STEPS)
-            ascent.step(slope, FIRST_LENGTH * (LAST_LENGTH / FIRST_LENGTH) ** part)
+            ascent.step(slope, first_length * (LAST_LENGTH / first_length) ** part)
             self._offer(rounded(ascent.point, self.per_round), slope, found)
             if ascent.steps % LOOK_AFTER == 0:
                 self._offer(rounded(ascent.centre, self.per_round), ignored, found)
@@ -310,8 +328,11 @@ class _Volume:
         columns = (self.instance.arrival, self.instance.output)
         M = self.instance.gpu.kv_capacity
         return int(
-            _evaluate(price, *columns, *_arrays(self.types), self.rounds, M, self.costs, slope)
-        )
+            _evaluate(
+                price, *columns, *_arrays(self.types), self.rounds, self.last_round, M, self.costs,
+                slope,
+            )
+        )  # fmt: skip
 
     def prices(self) -> ConfigurationPrices:
         """Return the best prices round by round, where some more cannot be paid."""
@@ -336,28 +357,27 @@ def _evaluate(
     first: IntArray,
     path: IntArray,
     rounds: int,
+    last: int,
     M: int,
     costs: CompletionCosts,
     slope: FloatArray,
 ) -> int:
     """Return the dual function, in units of the costs, and a subgradient, for block prices.
 
-    Block b holds the rounds ``b·rounds … (b + 1)·rounds − 1``, without round 0.
+    Block b holds the rounds ``b·rounds … (b + 1)·rounds − 1`` up to the last, without round 0.
     """
     slope[:] = 0.0
-    blocks = price.shape[0]
+    blocks = min(price.shape[0], last // rounds + 1)
     total = np.int64(0)
     for i in range(arrival.size):
         types = path[first[i] : first[i + 1]]
-        cost, k = _cheapest_start(price, i, arrival[i], output[i], types, rounds, costs)
+        cost, k = _cheapest_start(price, i, arrival[i], output[i], types, rounds, last, costs)
         total += cost
-        for j in range(output[i]):
-            b = (k + j + 1) // rounds
-            if b < blocks:
-                slope[b, types[j]] += 1.0
+        for j in range(min(output[i], last - k)):
+            slope[(k + j + 1) // rounds, types[j]] += 1.0
     work = workspace(size.size, M)
     for b in range(blocks):
-        length = rounds if b > 0 else rounds - 1
+        length = min((b + 1) * rounds, last + 1) - max(b * rounds, 1)
         if length == 0:
             continue
         weight, members = heaviest_configuration(price[b], size, to_go, M, work)
@@ -375,6 +395,7 @@ def _cheapest_start(
     output: int,
     types: IntArray,
     rounds: int,
+    last: int,
     costs: CompletionCosts,
 ) -> tuple[int, int]:
     """Least ``cost_i(k + o) + Σ_j U_{k+j}`` over k ≥ a, and its k.
@@ -382,19 +403,15 @@ def _cheapest_start(
     Neither costs nor prices are negative, and costs do not fall, so no k whose cost is not below
     the best can be better. Where the cost ends at a fixed one, a start beyond all prices has that.
     """
-    blocks = price.shape[0]
     best, best_k = np.int64(2**62), arrival
     if costs.rate[i] == 0:
-        best, best_k = costs.fixed[i], max(arrival, blocks * rounds)
+        best, best_k = costs.fixed[i], max(arrival, last)
     k = arrival
     before = cost_at(costs, i, k + output)
     while before < best:
         cost = before
-        for j in range(output):
-            b = (k + j + 1) // rounds
-            if b >= blocks:
-                break
-            cost += price[b, types[j]]
+        for j in range(min(output, last - k)):
+            cost += price[(k + j + 1) // rounds, types[j]]
         if cost < best:
             best, best_k = cost, k
         k += 1

@@ -31,6 +31,8 @@ ORDERS: Mapping[str, Order] = MappingProxyType(
         "volume per weight": lambda instance: _per(instance.volume, instance.weight),
         "volume per reward": lambda instance: _per(instance.volume, instance.reward),
         "deadline": due_times,
+        "longest output": lambda instance: -instance.output,
+        "largest volume": lambda instance: -instance.volume,
     }
 )
 
@@ -38,6 +40,7 @@ _FOR_ALL = ("output", "volume", "prompt + output", "arrival")
 _ALSO = {
     "weighted": ("volume per weight",),
     "tardiness": ("volume per weight", "deadline"),
+    "makespan": ("longest output", "largest volume"),
     "reward": ("volume per reward",),
 }
 

@@ -39,9 +39,8 @@ def anneal_in_runs(
     incumbent: Incumbent,
     stream: Stream,
     costs: CompletionCosts | None = None,
-    until: int | None = None,
 ) -> None:
-    """Anneal and polish until the budget is spent, or the incumbent costs no more than `until`.
+    """Anneal and polish until the budget is spent.
 
     Some runs begin at the schedule that was the incumbent at first; most go on from the incumbent
     of the moment, with less heat, and half of these may also delay requests. What completions cost
@@ -53,7 +52,7 @@ def anneal_in_runs(
     worth = 1.0 if costs is None else costs.per_round(instance.output) / costs.scale
     origin = int(instance.arrival.min())
     run = fresh = warm = 0
-    while not budget.is_spent and (until is None or incumbent.value > until):
+    while not budget.is_spent:
         if run < FIRST_RUNS or run % RESTARTS == 0:
             start, hot, delays = first, HOT[fresh % len(HOT)], 0.0
             fresh += 1

@@ -49,7 +49,6 @@ def improve_schedule(
     schedule: MixedSchedule,
     *,
     costs: CompletionCosts | None = None,
-    until: int | None = None,
     time_limit: float,
     work_limit: int | None = None,
     seed: int = 0,
@@ -72,8 +71,6 @@ def improve_schedule(
         A feasible schedule of it. Aborted runs only cost: they are left out of the search.
     costs : CompletionCosts, optional
         What completions cost; their latency by default.
-    until : int, optional
-        With costs: steps that are good enough.
     time_limit : float
         Seconds of wall-clock time, ≥ 0.
     work_limit : int, optional
@@ -118,7 +115,7 @@ def improve_schedule(
             return per_step.of(completion) // per_step.scale
 
         incumbent = Incumbent(instance, schedule, found, steps)
-        _search_costs(instance, budget, incumbent, random_stream(seed), costs, until)
+        _search_costs(instance, budget, incumbent, random_stream(seed), costs)
     return incumbent.schedule
 
 
@@ -128,7 +125,6 @@ def _search_costs(
     incumbent: Incumbent,
     stream: Stream,
     costs: CompletionCosts,
-    until: int | None,
 ) -> None:
     """Improve the incumbent where completions cost something else than their latency."""
     worth = (costs.rate + costs.fixed / instance.output) / costs.scale
@@ -139,7 +135,7 @@ def _search_costs(
         incumbent.offer(start)
     rounds = int(incumbent.schedule.completion(instance).max() - instance.arrival.min())
     if instance.n * rounds <= MOST_ANNEALED_CELLS:
-        anneal_in_runs(instance, budget, incumbent, stream, costs, until)
+        anneal_in_runs(instance, budget, incumbent, stream, costs)
 
 
 def _search(instance: Instance, budget: Budget, incumbent: Incumbent, stream: Stream) -> None:
