@@ -10,11 +10,12 @@ READY := $(VENV)/.ready
 demo: $(ALONE)
 	$(BIN)/batchprophet demo
 
+# A file's tests share what they build and compile: they stay on one core.
 test: lint types
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 test-all: lint types
-	$(BIN)/pytest -n auto --cov
+	$(BIN)/pytest -n auto --dist loadfile --cov
 
 lint: $(READY)
 	$(BIN)/ruff check .

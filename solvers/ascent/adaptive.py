@@ -57,7 +57,7 @@ class AdaptiveAscent:
         _step(self.point, self.centre, self._mean, self._square, slope, unbiased, root)
 
 
-def rounded(point: FloatArray, scale: int) -> IntArray:
+def rounded(point: FloatArray, scale: float) -> IntArray:
     """Return the point in integer units of ``1 / scale``."""
     return (scale * point).astype(np.int64)
 

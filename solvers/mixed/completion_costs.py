@@ -86,6 +86,8 @@ class CompletionCosts(NamedTuple):
 def completion_costs(instance: Instance, objective: str) -> CompletionCosts | None:
     """Return an objective's costs; None where they would not fit 64 bits, or it is the makespan.
 
+    What would not be late at the horizon ``a_max + Σ o``, by which all can be done, never is.
+
     Examples
     --------
     >>> from batchprophet.models.instance import Gpu
@@ -100,24 +102,34 @@ def completion_costs(instance: Instance, objective: str) -> CompletionCosts | No
     step = value_step(instance, objective)
     if objective == "makespan":
         return None
-    nothing = np.zeros(instance.n, dtype=np.int64)
-    if objective == "reward":
-        due, rate, fixed = latest_completion(instance), nothing, _in_steps(instance.reward, step)
-    else:
-        weight, due = late_costs(instance, objective)
-        rate, fixed = _in_steps(weight, step), nothing
-    if rate is None or fixed is None:
+    if objective == "latency":
+        return latency_costs(instance)
+    reward = objective == "reward"
+    weight, due = (
+        (instance.reward, latest_completion(instance))
+        if reward
+        else late_costs(instance, objective)
+    )
+    steps, nothing = _in_steps(weight, step), np.zeros(instance.n, dtype=np.int64)
+    if steps is None:
         return None
+    fixed, rate = (steps, nothing) if reward else (nothing, steps)
     end = int(instance.arrival.max()) + int(instance.output.sum())
     rounds = [max(0, end - d) for d in due.tolist()]
     largest = sum(f + r * t for f, r, t in zip(fixed.tolist(), rate.tolist(), rounds, strict=True))
     scale = FINEST_SCALE
     while scale > COARSEST_SCALE and largest * scale > MOST_COST:
         scale //= 2
-    if objective != "latency" and largest * scale > MOST_COST:
+    if largest * scale > MOST_COST:
         return None
     counts = np.array(rounds) > 0  # elsewhere it is never late
     return CompletionCosts(due, scale * fixed * counts, scale * rate * counts, scale)
+
+
+def latency_costs(instance: Instance) -> CompletionCosts:
+    """Return the costs of the total latency, of any size."""
+    ones = np.ones(instance.n, dtype=np.int64)
+    return CompletionCosts(instance.arrival, 0 * ones, FINEST_SCALE * ones, FINEST_SCALE)
 
 
 def by_deadline(instance: Instance, deadline: int) -> CompletionCosts:

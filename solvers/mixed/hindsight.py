@@ -35,6 +35,10 @@ from .within_limits import within_limits
 if TYPE_CHECKING:
     import pyomo.environ as pyo
 
+#: Where only the MILP can prove anything, the search for schedules before it gets this share of the
+#: time, and at most so many seconds for each request.
+SEARCH_SHARE, SECONDS_PER_REQUEST = 0.2, 0.05
+
 Search = BestSoFar[MixedSchedule]
 
 #: The form of the MILP that is written where none is named.
@@ -72,15 +76,14 @@ def _prove(search: Search, options: Options) -> None:
     if search.proved:
         return
     # The engine's proofs leave limits on a round out; the MILP does not.
+    schedules_alone = options.objective != "latency" and not has_configurations(search)
     by_milp = is_limited(search.instance) or not has_configurations(search)
     last_resort = by_milp and is_applicable(search)
     seconds = search.seconds_left * (0.5 if last_resort else 1.0)
-    if options.objective == "makespan":
-        shorten_and_prove(search, work_limit=work_limit, threads=threads, seed=seed)
-    else:
-        improve_and_prove(
-            search, time_limit=seconds, work_limit=work_limit, threads=threads, seed=seed
-        )
+    if last_resort and schedules_alone:
+        seconds = min(SEARCH_SHARE * search.seconds_left, SECONDS_PER_REQUEST * search.instance.n)
+    engine = shorten_and_prove if options.objective == "makespan" else improve_and_prove
+    engine(search, time_limit=seconds, work_limit=work_limit, threads=threads, seed=seed)
     if last_resort and not search.proved:
         nodes = None if work_limit is None else work_limit // UNITS_PER_NODE
         _milp().try_milp(search, replace(options, work_limit=nodes))

@@ -9,6 +9,7 @@ time; exhaustive searches on these prices go on from there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -75,6 +76,7 @@ TOKEN_PRICE = 0.02
 def shorten_and_prove(
     search: BestSoFar[MixedSchedule],
     *,
+    time_limit: float = math.inf,
     work_limit: int | None = None,
     threads: int | None,
     seed: int,
@@ -85,6 +87,8 @@ def shorten_and_prove(
     ----------
     search : BestSoFar
         Of the makespan; has a schedule and a bound already; what is found goes there.
+    time_limit : float
+        Seconds from now on.
     work_limit : int or None
         Units of work for each stage; with it the clock plays no part.
     threads : int or None
@@ -92,7 +96,7 @@ def shorten_and_prove(
     seed : int
         Seed of the schedule search.
     """
-    driver = Driver(search, work=work_limit, threads=threads)
+    driver = Driver(search, time_limit, work_limit, threads)
     engine = _Makespan(driver, seed)
     driver.run([engine.schedules()], engine.proofs())
 

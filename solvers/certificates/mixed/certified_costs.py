@@ -119,7 +119,7 @@ def costs_of(instance: Instance, objective: str, scale: int) -> Costs:
 
 def last_completion(instance: Instance) -> int:
     """``a_max + Σ o``: after it nothing completes that would cost less before."""
-    return max(instance.arrival.tolist()) + sum(instance.output.tolist())
+    return int(instance.arrival.max()) + sum(map(int, instance.output))
 
 
 def _decimals(values: Sequence[float]) -> list[Fraction]:

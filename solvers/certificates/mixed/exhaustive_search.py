@@ -58,8 +58,8 @@ of total latency 7, below the value 8 of the proof
             If it finds one: then nothing is proved, whatever its value.
         """
         found = better_than(self.value, instance, self.table, clock, objective)
-        value = self.value * value_step(instance, objective)
-        value = int(value) if value.denominator == 1 else value
+        exact = self.value * value_step(instance, objective)
+        value: Exact = int(exact) if exact.denominator == 1 else exact
         require_none_better(value, found, objective)
         return value
 

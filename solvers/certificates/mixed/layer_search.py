@@ -498,7 +498,7 @@ def _cheapest_fit(terms: Terms, held: IntArray, i: int, t: int) -> int:
         if terms.start[i, k] < least and _fits(terms, held, i, k - t):
             least = terms.start[i, k]
         k += 1
-    return least
+    return int(least)
 
 
 @njit(cache=True, nogil=True)

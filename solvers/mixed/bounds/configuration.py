@@ -40,11 +40,13 @@ from ....models.instance import FloatArray, Instance, IntArray
 from ....models.mixed.schedule import MixedSchedule
 from ...ascent.adaptive import AdaptiveAscent, rounded
 from ...ascent.volume import StepFactor
-from ..completion_costs import FINEST_SCALE as SCALE
-from ..completion_costs import CompletionCosts, completion_costs, cost_at
+from ..completion_costs import FINEST_SCALE, CompletionCosts, cost_at, latency_costs
 from .column_types import ColumnTypes, column_types, first_rounds
 from .configuration_pricing import heaviest_configuration, workspace
 from .fluid_prices import fluid_prices
+
+#: For the total latency, prices are multiples of 1 / SCALE.
+SCALE = FINEST_SCALE
 
 #: Rounds per block, from coarse to fine.
 STAGES = (16, 8, 4, 2, 1)
@@ -165,7 +167,7 @@ def configuration_prices(
     """
     limits = _Limits(time_limit, work_limit, stop)
     if costs is None:
-        costs = completion_costs(instance, "latency")
+        costs = latency_costs(instance)
     coarsest = STAGES[0] if begin is None else block
     search = _Volume(instance, schedule, costs, begin, coarsest, last_round)
     if begin is not None:
@@ -409,7 +411,7 @@ def _cheapest_start(
     k = arrival
     before = cost_at(costs, i, k + output)
     while before < best:
-        cost = before
+        cost = np.int64(before)
         for j in range(min(output, last - k)):
             cost += price[(k + j + 1) // rounds, types[j]]
         if cost < best:

@@ -35,7 +35,7 @@ from ....models.instance import Instance, IntArray
 from ..bounds.column_types import column_types
 from ..bounds.configuration import ConfigurationPrices
 from ..bounds.configuration_pricing import heaviest_configuration, workspace
-from ..completion_costs import CompletionCosts, completion_costs, cost_at
+from ..completion_costs import CompletionCosts, cost_at, latency_costs
 
 #: Cost of what cannot be: more than any budget, and 64 of it still fit 64 bits.
 FAR = 2**55
@@ -127,7 +127,7 @@ def excess_terms(
             f"found shape {price.shape} and smallest {price.min(initial=0)}"
         )
     if costs is None:
-        costs = completion_costs(instance, "latency")
+        costs = latency_costs(instance)
     M = instance.gpu.kv_capacity
     last = max(price.shape[0] - 1, int(instance.arrival.max()))
     slack = _heaviest(price, types.size, types.to_go, M, last, between)

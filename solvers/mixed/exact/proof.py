@@ -11,7 +11,7 @@ from ....models.instance import Instance
 from ....models.mixed.feasibility import check_mixed
 from ....models.mixed.schedule import MixedSchedule
 from ..bounds.configuration import ConfigurationPrices
-from ..completion_costs import CompletionCosts, completion_costs
+from ..completion_costs import CompletionCosts, latency_costs
 from ..search.place import place_rest
 from .excess import excess_terms
 from .layer import MOST_REQUESTS, WAITING
@@ -130,7 +130,7 @@ def prove(
     """
     _check(instance, schedule)
     if costs is None:
-        costs = completion_costs(instance, "latency")
+        costs = latency_costs(instance)
     scale = costs.scale
     limits = SearchLimits(time_limit, work_limit, memory_limit, stop)
     value = costs.of(schedule.completion(instance)) // scale

@@ -152,7 +152,7 @@ def test_lists_are_placed_alike_without_idle_stretches():
 def test_with_everything_known_it_is_nearly_optimal_on_tiny_instances():
     rng = np.random.default_rng(2)
     cost = best = optimal = 0
-    for _ in range(25):
+    for _ in range(12):
         instance = random_instance(rng, 6, capacity=(8, 14)).replace(arrival=np.zeros(6, np.int64))
         schedule = simulate(instance, "bayes:law=arrival-model-1,samples=1,effort=400")
         assert not check_mixed(instance, schedule)
@@ -162,7 +162,7 @@ def test_with_everything_known_it_is_nearly_optimal_on_tiny_instances():
         )
         assert value >= least
         cost, best, optimal = cost + value, best + least, optimal + (value == least)
-    assert optimal >= 20
+    assert optimal >= 10
     assert cost <= 1.005 * best
 
 

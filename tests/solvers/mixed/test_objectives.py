@@ -109,9 +109,7 @@ def test_any_prices_prove_the_optimum_and_nothing_better(objective):
         if better >= 0:
             assert better_than(better, instance, table, Clock(None), objective) == best, seed
             with pytest.raises(Contradicted, match="nothing is proved"):
-                ExhaustiveSearch(value=better, table=table).bound(
-                    instance, objective, Clock(None)
-                )
+                ExhaustiveSearch(value=better, table=table).bound(instance, objective, Clock(None))
 
 
 @pytest.mark.parametrize("objective", SUMS)
