@@ -61,8 +61,8 @@ def solve(
         A feasible schedule of the regime; the result is never worse.
     formulation : {"auto", "dense", "running-sum"}
         A form of the MILP to solve; under separate batching {"auto", "time-expanded", "stages",
-        "classes", "batch-sequence"}. By itself the engine for the total latency; for the other
-        objectives the dense form if it has at most `mixed.milp.MOST_DENSE_NONZEROS` non-zeros.
+        "classes", "batch-sequence"}. By itself the engine; where that proves nothing of
+        an objective, the dense form if it has at most `mixed.milp.MOST_DENSE_NONZEROS` non-zeros.
     progress : callable, optional
         Called with a `Progress` at each step and while the solver runs.
 

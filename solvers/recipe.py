@@ -66,7 +66,7 @@ class Options:
 
     @property
     def ask_for_milp(self) -> bool:
-        """Whether the MILP is to be solved, and not the engine for the total latency."""
+        """Whether the MILP may be solved, and not the engine for the total latency alone."""
         return self.objective != "latency" or self.formulation != "auto"
 
     def share(self, part: float) -> Options:
