@@ -17,6 +17,7 @@ from batchprophet.online.mixed.simulator import simulate
 from batchprophet.online.study.cell import Limit
 from batchprophet.online.study.cell_runner import run_cell
 from batchprophet.online.study.export import RUN_COLUMNS
+from batchprophet.online.study.predictions import parse_predictions
 from batchprophet.online.study.reading import read_study
 from batchprophet.online.study.result import CellResult
 from batchprophet.online.study.study import Study
@@ -136,7 +137,8 @@ def test_predictions_of_no_error_change_nothing(tmp_path: Path) -> None:
 
 def test_a_study_tells_lengths_anew_as_a_run_by_itself_does(tmp_path: Path) -> None:
     policies = ("mc-sf", "bayes:samples=1,effort=50")
-    study = replace(read(tmp_path, 'predictions = ["hazard"]'), policies=policies)
+    hazard = (parse_predictions("hazard"),)
+    study = replace(read(tmp_path), policies=policies, predictions=hazard)
     rows = [row for row in result_rows(study, results(study)) if row.policy != HINDSIGHT]
     assert [row.policy for row in rows] == [*policies] * 2
     assert {row.outcome for row in rows} == {"done"}
