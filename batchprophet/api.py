@@ -25,7 +25,7 @@ from .results.checked import Checked, CheckedBound, CheckedClaims
 from .results.compared import Compared, ComparedBoth
 from .results.converted import Converted
 from .results.goodput import goodput_of, limits_of
-from .results.regimes import counterfactuals, slo_of
+from .results.regimes import Judge, counterfactuals, slo_of
 from .results.simulated import Simulated
 from .results.solved import Solved
 from .results.studied import Studied
@@ -33,7 +33,6 @@ from .results.studied import Studied
 if TYPE_CHECKING:
     from .models.extension import Extend
     from .online.continuous.counterfactuals import Counterfactual
-    from .online.evaluation import Comparison
     from .online.mixed.policy import Policy
     from .online.regime import OnlineRegime
     from .online.separate.policy import SeparatePolicy
@@ -464,22 +463,29 @@ def compare(
     from .online.regimes import regime
 
     finished = [each.policy for each in comparison.ranked()]
-    changes = _changes(regime(model), comparison, finished, seed)
+    changes = _changes(regime(model), loaded, finished, seed, comparison.value_of)
     return Compared(comparison=comparison, slo=limits, changes=changes)
 
 
 def _changes(
-    online: OnlineRegime, comparison: Comparison, finished: list[str], seed: int
+    online: OnlineRegime,
+    instance: Instance,
+    finished: list[str],
+    seed: int,
+    value: Judge | None = None,
 ) -> dict[str, list[Counterfactual]]:
-    """Play some of the built-in policies that finish, the best first, again on other GPUs."""
+    """Play some of the built-in policies that finish, the best first, again on other GPUs.
+
+    They are judged by `value`, by default the total latency.
+    """
     known = online.registry.built_in
     return counterfactuals(
-        comparison.instance,
+        instance,
         online.model,
         [name for name in finished if name.partition(":")[0] in known],
         seed=seed,
         deliberate=online.registry.deliberate,
-        value=comparison.value_of,
+        value=value,
     )
 
 

@@ -148,4 +148,4 @@ def _longest_wait(release: IntArray, work: IntArray, starts: IntArray, allowed: 
             if left_out > 0:
                 inside += left_out
             best = max(best, inside - (release[i] - release[first]))
-    return best
+    return int(best)

@@ -41,7 +41,7 @@ class More:
     """
 
     speed_gap: Callable[[Instance, Any, float], float | None]
-    counterfactuals: Callable[[Instance, str, int, Judge], list[Counterfactual]]
+    counterfactuals: Callable[[Instance, str, int, Judge | None], list[Counterfactual]]
     played_again: str
 
 
@@ -52,7 +52,7 @@ def _speed_gap(instance: Instance, schedule: Any, bound: float) -> float | None:
 
 
 def _counterfactuals(
-    instance: Instance, policy: str, seed: int, value: Judge
+    instance: Instance, policy: str, seed: int, value: Judge | None
 ) -> list[Counterfactual]:
     from ..online.continuous.counterfactuals import counterfactuals
 
@@ -118,7 +118,7 @@ def counterfactuals(
     *,
     seed: int,
     deliberate: tuple[str, ...],
-    value: Judge,
+    value: Judge | None = None,
 ) -> dict[str, list[Counterfactual]]:
     """Play the best policy and the engines' own again on other GPUs.
 
@@ -134,8 +134,8 @@ def counterfactuals(
         As in the comparison.
     deliberate : tuple of str
         Policies that take long, and are left out.
-    value : callable
-        ``value(instance, schedule)``, what schedules are judged by.
+    value : callable, optional
+        ``value(instance, schedule)``, what schedules are judged by; the total latency by default.
 
     Returns
     -------

@@ -201,6 +201,18 @@ def test_the_engine_of_continuous_batching_is_compiled_off_the_clock(monkeypatch
     assert done == []
 
 
+def test_weights_and_deadlines_run_the_code_that_is_compiled():
+    # Arrays that are read-only are another type for numba, and would compile all of it again.
+    from batchprophet.solvers.certificates.continuous.batch_lengths import facts_of
+
+    instance = FOUR.replace(weight=[1, 2, 3, 4][: FOUR.n], deadline=[4] * FOUR.n)
+    types = {
+        objective: [numba.typeof(each) for each in facts_of(instance, 1, 1, objective)]
+        for objective in ("latency", "weighted", "tardiness")
+    }
+    assert types["latency"] == types["weighted"] == types["tardiness"]
+
+
 def test_path_graphs_are_compiled_where_they_are_reached(monkeypatch):
     instance = bp.make("arrival-model-1", seed=100, settings={"n": 12})
     done = []
