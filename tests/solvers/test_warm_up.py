@@ -186,12 +186,12 @@ def test_the_engine_of_continuous_batching_is_compiled_off_the_clock(monkeypatch
         done.append(instance.n)
 
     own = replace(recipe("continuous"), compiled=lambda: bool(done), compile=compile_slowly)
-    told = []
+    told, begin = [], time.perf_counter()
     solution = own.solve(FOUR, Options(objective=objective, time_limit=0.5), progress=told.append)
     assert done == [FOUR.n]
     assert [each.phase for each in told].count(PHASE) == 1
     assert solution.bound is not None
-    assert solution.seconds < 3.0
+    assert solution.seconds <= time.perf_counter() - begin - 3.0
     # Compiled once, and not at all where no time is given or the MILP is asked for.
     own.solve(FOUR, Options(objective=objective, time_limit=0.5))
     assert len(done) == 1
