@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal
 from .arguments.instances import load_for, located, require_model, require_seconds
 from .arguments.outputs import PathLike, require_outputs
 from .arguments.policies import policy_specifications
+from .models.claims import Claims
 from .models.errors import BatchprophetError, InputError
 from .models.files.instance_file import read_instance
-from .models.files.solution_file import read_schedule
+from .models.files.solution_file import read_solution_file
 from .models.instance import Instance
 from .models.objectives import MAXIMISED, OBJECTIVES, is_defined, with_latency_limit
 from .models.regime import Schedule
 from .models.regimes import check as violations_of
 from .models.regimes import regime_of, schedule_value
-from .models.service import is_maximised, require_comparable
-from .results.checked import Checked, CheckedBound
+from .models.service import require_comparable
+from .results.checked import Checked, CheckedBound, CheckedClaims
 from .results.compared import Compared, ComparedBoth
 from .results.converted import Converted
 from .results.goodput import goodput_of, limits_of
-from .results.regimes import counterfactuals, slo_of
+from .results.regimes import Judge, counterfactuals, slo_of
 from .results.simulated import Simulated
 from .results.solved import Solved
 from .results.studied import Studied
@@ -461,19 +462,22 @@ def compare(
     )
     from .online.regimes import regime
 
-    best_first = -1 if is_maximised(objective) else 1
-    finished = sorted(
-        (each for each in comparison.results if each.metrics is not None),
-        key=lambda each: best_first * (comparison.ratio_to_best(each) or 0.0),
-    )
-    changes = _changes(regime(model), loaded, [each.policy for each in finished], seed)
+    finished = [each.policy for each in comparison.ranked()]
+    changes = _changes(regime(model), loaded, finished, seed, comparison.value_of)
     return Compared(comparison=comparison, slo=limits, changes=changes)
 
 
 def _changes(
-    online: OnlineRegime, instance: Instance, finished: list[str], seed: int
+    online: OnlineRegime,
+    instance: Instance,
+    finished: list[str],
+    seed: int,
+    value: Judge | None = None,
 ) -> dict[str, list[Counterfactual]]:
-    """Play some of the built-in policies that finish, the best first, again on other GPUs."""
+    """Play some of the built-in policies that finish, the best first, again on other GPUs.
+
+    They are judged by `value`, by default the total latency.
+    """
     known = online.registry.built_in
     return counterfactuals(
         instance,
@@ -481,6 +485,7 @@ def _changes(
         [name for name in finished if name.partition(":")[0] in known],
         seed=seed,
         deliberate=online.registry.deliberate,
+        value=value,
     )
 
 
@@ -629,7 +634,8 @@ def check(
     Returns
     -------
     Checked
-        Every violated rule, or the values of a feasible schedule; and the verdict on the bound.
+        Every violated rule, or the values of a feasible schedule; the verdict on the bound; and
+        what the file claims of the schedule but is not so.
 
     Raises
     ------
@@ -650,8 +656,10 @@ def check(
       kv-capacity  KV capacity 9 exceeded by 1 token in round 4 (10 tokens held)
     """
     loaded = instance if isinstance(instance, Instance) else read_instance(instance)
-    planned = (
-        read_schedule(schedule, loaded) if isinstance(schedule, (str, os.PathLike)) else schedule
+    planned, claims = (
+        read_solution_file(schedule, loaded)
+        if isinstance(schedule, (str, os.PathLike))
+        else (schedule, Claims())
     )
     limits = slo_of(slo, planned.model)
     load_for(planned.model, loaded, None if isinstance(instance, Instance) else instance)
@@ -670,12 +678,14 @@ def check(
             certificate, loaded, planned.model, values=values, time_limit=time_limit
         )
     complete = not violations and not rejects
+    said = CheckedClaims.compare(claims, loaded, planned, values=values, bound=bound)
     return Checked(
         instance=loaded,
         schedule=planned,
         violations=violations,
         values=values,
         bound=bound,
+        claims=said,
         goodput=goodput_of(loaded, planned, limits) if complete and limits is not None else None,
     )
 
@@ -832,8 +842,8 @@ def demo(
     Parameters
     ----------
     time_limit : float
-        Seconds for the hindsight solve, ≥ 0. Compilation, up to a minute at first use, comes first
-        and is not counted.
+        Seconds for the hindsight solve, ≥ 0. Compilation, up to some minutes at first use, comes
+        first and is not counted.
     progress : callable, optional
         As in `compare`.
 

@@ -137,6 +137,16 @@ class Comparison:
         """Whether more of it is better."""
         return is_maximised(self.objective_name)
 
+    def ranked(self) -> list[PolicyResult]:
+        """Return the policies that finish, the best first; of equal value the least mean first."""
+        sign = -1 if self.maximised else 1
+
+        def place(result: PolicyResult) -> tuple[Exact, float]:
+            assert result.metrics is not None
+            return sign * (self.value(result) or 0), result.metrics.mean_latency
+
+        return sorted((each for each in self.results if each.metrics is not None), key=place)
+
     @property
     def hindsight_value(self) -> Exact:
         """Objective value of the hindsight schedule, exact."""
@@ -186,11 +196,13 @@ class Comparison:
             if self.service is not None:
                 return self.service.value_of_completions(self.instance, result.completion)
             return evaluate(self.instance, result.completion, objective)
-        if result.schedule is None:
-            return None
+        return None if result.schedule is None else self.value_of(self.instance, result.schedule)
+
+    def value_of(self, instance: Instance, schedule: Schedule) -> Exact:
+        """Value of a schedule, of this or another instance, by what is judged here; exact."""
         if self.service is not None:
-            return self.service.value(self.instance, result.schedule)
-        return schedule_value(self.instance, result.schedule, objective)
+            return self.service.value(instance, schedule)
+        return schedule_value(instance, schedule, self.solution.objective_name)
 
     @property
     def best_known(self) -> Exact:

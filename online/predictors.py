@@ -1,25 +1,30 @@
-"""Predictors of output lengths: noise of a set size, and means fitted to the past only.
+"""Predictors of output lengths: noise of a set size, and means and quantiles of the past only.
 
-A specification is ``KIND:SIZE``. Policies take it as the option ``lengths`` in every regime, and
-studies as their predictions. Noise knows the truth and errs by a set amount; each kind draws the
-same random numbers for the same seed, whatever its size (common random numbers). Fitted predictors
-know of each request what a server could have logged before it came.
+A specification is ``KIND:SIZE``, or of bins ``KIND:SIZE:qPERCENT`` for an upper quantile in place
+of the mean. Policies take it as the option ``lengths`` in every regime, and studies as their
+predictions. Noise knows the truth and errs by a set amount; each kind draws the same random numbers
+for the same seed, whatever its size (common random numbers). Fitted predictors know of each request
+what a server could have logged before it came.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+from bisect import insort
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from ..models.durations import batch_durations
 from ..models.errors import InputError
 from ..models.instance import FloatArray, Instance, IntArray
+from ..models.shown import alternatives
 
 #: No prediction is longer: a request can never be longer than the KV capacity.
 LONGEST = 2**40
@@ -94,20 +99,39 @@ def class_means(instance: Instance, k: float, rng: np.random.Generator) -> Ends:
     return mean, mean
 
 
-def bins(instance: Instance, k: float, rng: np.random.Generator) -> Ends:
+def bins(
+    instance: Instance, k: float, rng: np.random.Generator, percent: float | None = None
+) -> Ends:
     """Return the mean output of past requests with prompts of like length: k bins of the prompts.
 
-    With k = 1 it is the mean of the past. See `BinnedMeans`, `past_means`.
+    With k = 1 it is the mean of the past; with a percentage its quantile. See `BinnedMeans`,
+    `BinnedQuantiles`, `told_by_past`.
     """
-    mean = _tokens(np.floor(past_means(instance, int(k), [""] * instance.n) + 0.5))
-    return mean, mean
+    return _of_past(instance, int(k), [""] * instance.n, percent)
 
 
-def class_bins(instance: Instance, k: float, rng: np.random.Generator) -> Ends:
+def class_bins(
+    instance: Instance, k: float, rng: np.random.Generator, percent: float | None = None
+) -> Ends:
     """Return the same as `bins`, for the requests of each class label apart."""
     label = [""] * instance.n if instance.label is None else list(instance.label)
-    mean = _tokens(np.floor(past_means(instance, int(k), label) + 0.5))
-    return mean, mean
+    return _of_past(instance, int(k), label, percent)
+
+
+def _of_past(instance: Instance, k: int, group: list[str], percent: float | None) -> Ends:
+    made = BinnedMeans if percent is None else partial(BinnedQuantiles, percent=percent)
+    told = _tokens(np.floor(told_by_past(instance, k, group, made) + 0.5))
+    return told, told
+
+
+class Learner(Protocol):
+    """What learns output lengths by prompt length, one request at a time."""
+
+    def add(self, prompt: int, output: int) -> None:
+        """Learn the output length of a request, both in tokens."""
+
+    def expected(self, prompt: int) -> float | None:
+        """Return what is predicted for a prompt; None where nothing is known."""
 
 
 class BinnedMeans:
@@ -172,12 +196,88 @@ class BinnedMeans:
         self._count = np.bincount(at, minlength=self._k)
 
 
-def past_means(instance: Instance, k: int, group: list[str]) -> FloatArray:
-    """Predict each output by `BinnedMeans` of the requests before it, shape (n,).
+class BinnedQuantiles:
+    """Upper quantiles of outputs by prompt length, learned one request at a time.
+
+    Bins are as in `BinnedMeans`. Predicted is the least length that the given percentage of the
+    bin's requests do not exceed, the one to come counted as one that does: of m requests the
+    ``⌈(m + 1)·percent / 100⌉``-th shortest. So if a bin's requests come in no order, the next one
+    is longer with a probability of at most ``1 − percent / 100`` (split conformal prediction).
+    Where a bin has too few requests for that, all bins count together; where these are too few,
+    their longest.
+
+    Parameters
+    ----------
+    k : int
+        How many bins, ≥ 1.
+    percent : float
+        From 0 to 100, both excluded.
+
+    Examples
+    --------
+    Of ten requests the tenth shortest is exceeded by one in eleven; the median is the sixth.
+
+    >>> upper, median = BinnedQuantiles(1, percent=90), BinnedQuantiles(1, percent=50)
+    >>> for output in range(1, 11):
+    ...     upper.add(5, output)
+    ...     median.add(5, output)
+    >>> upper.expected(5), median.expected(5), BinnedQuantiles(1, percent=90).expected(5)
+    (10.0, 6.0, None)
+
+    References
+    ----------
+    Vovk, Gammerman, Shafer, *Algorithmic Learning in a Random World*, 2005.
+    """
+
+    def __init__(self, k: int, *, percent: float) -> None:
+        self._k = k
+        self._share = Fraction(percent) / 100
+        self._prompts: list[int] = []
+        self._outputs: list[int] = []
+        self._edges: FloatArray = np.empty(0)
+        self._known: list[list[int]] = [[] for _ in range(k)]
+        self._all: list[int] = []
+
+    def add(self, prompt: int, output: int) -> None:
+        """Learn the output length of a request, both in tokens."""
+        self._prompts.append(prompt)
+        self._outputs.append(output)
+        insort(self._all, output)
+        size = len(self._prompts)
+        if size & (size - 1) == 0:  # 1, 2, 4, …
+            self._draw_bins()
+        else:
+            insort(self._known[int(np.searchsorted(self._edges, prompt))], output)
+
+    def expected(self, prompt: int) -> float | None:
+        """Return the quantile of prompts of like length; None where nothing is known."""
+        if not self._all:
+            return None
+        for known in (self._known[int(np.searchsorted(self._edges, prompt))], self._all):
+            rank = math.ceil((len(known) + 1) * self._share)
+            if rank <= len(known):
+                return float(known[rank - 1])
+        return float(self._all[-1])
+
+    def _draw_bins(self) -> None:
+        prompts = np.array(self._prompts)
+        self._edges = np.quantile(prompts, np.linspace(0, 1, self._k + 1)[1:-1])
+        at = np.searchsorted(self._edges, prompts)
+        outputs = np.array(self._outputs)
+        self._known = [np.sort(outputs[at == each]).tolist() for each in range(self._k)]
+
+
+def told_by_past(
+    instance: Instance,
+    k: int,
+    group: list[str],
+    learner: Callable[[int], Learner] = BinnedMeans,
+) -> FloatArray:
+    """Predict each output by a learner of the requests before it, shape (n,).
 
     A request is known from the moment at which it would be complete if it were served alone from
-    its arrival on; no policy completes it sooner. Where nothing of its group is known the mean of
-    all groups counts; where nothing is known at all, one token, as policies plan that learn lengths
+    its arrival on; no policy completes it sooner. Where nothing of its group is known what all
+    groups say counts; where nothing is known at all, one token, as policies plan that learn lengths
     while they run.
 
     Parameters
@@ -188,6 +288,8 @@ def past_means(instance: Instance, k: int, group: list[str]) -> FloatArray:
         Bins per group, ≥ 1.
     group : list of str
         The group of each request.
+    learner : callable
+        Makes the `Learner` of a number of bins.
 
     Examples
     --------
@@ -197,12 +299,12 @@ def past_means(instance: Instance, k: int, group: list[str]) -> FloatArray:
     >>> instance = Instance(
     ...     gpu=Gpu(kv_capacity=20), arrival=[0, 3, 4], prompt=[2] * 3, output=[4] * 3
     ... )
-    >>> past_means(instance, 1, [""] * 3).tolist()
+    >>> told_by_past(instance, 1, [""] * 3).tolist()
     [1.0, 1.0, 4.0]
     """
     law = batch_durations(instance)
-    groups: dict[str, BinnedMeans] = {}
-    overall = BinnedMeans(1)
+    groups: dict[str, Learner] = {}
+    overall = learner(1)
     running: list[tuple[int, int]] = []
     predicted = np.empty(instance.n)
     rows = list(zip(instance.arrival.tolist(), instance.prompt.tolist(), strict=True))
@@ -210,8 +312,10 @@ def past_means(instance: Instance, k: int, group: list[str]) -> FloatArray:
         arrival, prompt = rows[i]
         while running and running[0][0] <= arrival:
             _, j = heapq.heappop(running)
-            for means in (overall, groups.setdefault(group[j], BinnedMeans(k))):
-                means.add(rows[j][1], int(instance.output[j]))
+            if group[j] not in groups:
+                groups[group[j]] = learner(k)
+            for each in (overall, groups[group[j]]):
+                each.add(rows[j][1], int(instance.output[j]))
         expected = groups[group[i]].expected(prompt) if group[i] in groups else None
         expected = overall.expected(prompt) if expected is None else expected
         predicted[i] = 1 if expected is None else expected
@@ -233,31 +337,54 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 )
 
 
+#: Kinds of which an upper quantile may be asked for.
+OF_BINS = ("bins", "class-bins")
+
+
 def predictor(text: str) -> tuple[Kind, float] | None:
     """Return kind and size of a specification ``KIND:SIZE``; None if it names no kind.
+
+    With ``KIND:SIZE:qPERCENT`` the kind tells that quantile.
 
     Raises
     ------
     InputError
-        If the size is out of its range.
+        If the size is out of its range, or a quantile is asked for that there is not.
 
     Examples
     --------
     >>> kind, size = predictor("bins:50")
     >>> kind.told, size, predictor("exact")
     ('predicted', 50.0, None)
+    >>> predictor("bins:50:q90")[1]
+    50.0
     """
     name, colon, rest = text.partition(":")
     if name not in KINDS or not colon:
         return None
     kind = KINDS[name]
-    try:
-        size = float(rest)
-    except ValueError:
-        size = math.nan
+    number, quantile, percent = rest.partition(":")
+    size = _number(number)
     if not (int(kind.whole) <= size <= 1e6) or (kind.whole and size != int(size)):
-        raise InputError(f"{name}: expected {kind.size}, found {rest!r}")
-    return kind, size
+        raise InputError(f"{name}: expected {kind.size}, found {number!r}")
+    if not quantile:
+        return kind, size
+    if name not in OF_BINS:
+        raise InputError(f"{name}: expected no quantile, which is of {alternatives(OF_BINS)}")
+    upper = _number(percent.removeprefix("q"))
+    if not percent.startswith("q") or not 0 < upper < 100:
+        raise InputError(
+            f"{name}: expected a quantile as q90, between q0 and q100, found {percent!r}"
+        )
+    of = bins if name == "bins" else class_bins
+    return replace(kind, predict=partial(of, percent=upper)), size
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _tokens(values: FloatArray) -> IntArray:

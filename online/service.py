@@ -16,7 +16,7 @@ from ..solvers.first_tokens import first_token_bound
 from ..solvers.goodput import goodput_bound
 from ..solvers.regimes import recipe
 from ..solvers.solution import Solution
-from ..solvers.tail_latency import tail_latency_bound
+from ..solvers.tail_latency import exact_tail_latency_bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ def service_of(
         most = goodput_bound(instance, known, model=model)
         return Service(objective=objective, bound=most, limits=known)
     if objective == "p99":
-        tail = Fraction(tail_latency_bound(instance, model=model))
+        tail = Fraction(exact_tail_latency_bound(instance, model=model))
         return Service(objective=objective, bound=tail, limits=known)
     rules = recipe(model)
     contiguous = rules.first_tokens is not None and rules.first_tokens(instance).contiguous

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 #: What is said meanwhile.
-PHASE = "compiling, once per machine: up to a minute, not counted"
+PHASE = "compiling, once per machine: up to some minutes, not counted"
 
 
 def are_compiled(functions: Iterable[tuple[str, str]]) -> bool:

@@ -124,6 +124,7 @@ def solve_extended(
     latest = first_latest(milps, instance, options.objective, horizon)
     search = BestSoFar[ScheduleType](instance, options.objective, options.seconds)
     search.listen = progress
+    recipe.compile_off_the_clock(search, replace(options, formulation="auto"))
     solve = _ExtendedSearch(milps, search, options, extend, form, given=horizon is not None)
     known = _bounded_without(recipe, search, options, warm_start)
     solve.run(latest, known)

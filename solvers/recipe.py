@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic
 
 from ..models.blocks import blocks
@@ -20,6 +21,7 @@ from ..models.regime import Regime, Schedule, ScheduleType
 from .best_so_far import BestSoFar
 from .blocks import Parts, fall_apart, solve_blocks
 from .certificates.proof import RecomputedProof
+from .compiled import PHASE
 from .extendable import Extendable
 from .machines import FirstTokens, Machines
 from .progress import Progress
@@ -89,6 +91,11 @@ def _always() -> bool:
     return True
 
 
+def _not_by_itself(_: Options) -> bool:
+    """Say that what a solve runs is compiled when it comes to it, or before."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe(Generic[ScheduleType]):
     """What a regime does in a solve.
@@ -122,6 +129,9 @@ class Recipe(Generic[ScheduleType]):
     compile : callable
         ``compile(instance, announce)`` compiles what an instance needs (None: everything), and
         calls `announce` before it does.
+    runs_compiled : callable
+        ``runs_compiled(options)``: whether a solve begins with the whole of the compiled code, so
+        that it is compiled off the clock, whoever asks for the solve.
     build_model : callable, optional
         ``build_model(instance, objective, formulation)`` returns a MILP, a Pyomo model; "auto" is
         the regime's default form.
@@ -144,6 +154,7 @@ class Recipe(Generic[ScheduleType]):
     load: Callable[[Instance], None] = _nothing
     compiled: Callable[[], bool] = _always
     compile: Callable[[Instance | None, Callable[[], None]], None] = _nothing
+    runs_compiled: Callable[[Options], bool] = _not_by_itself
     build_model: Callable[[Instance, str, str], Any] | None = None
     extendable: Callable[[], Extendable[ScheduleType]] | None = None
     prepare: Callable[[Instance, Options], None] | None = None
@@ -172,12 +183,18 @@ class Recipe(Generic[ScheduleType]):
         search = BestSoFar[ScheduleType](instance, options.objective, options.seconds)
         search.listen = progress
         try:
+            self.compile_off_the_clock(search, options)
             self._search(search, known, options)
         except KeyboardInterrupt:
             if search.schedule is None:
                 raise
             search.account.append("interrupted")
         return search.solution()
+
+    def compile_off_the_clock(self, search: BestSoFar[Any], options: Options) -> None:
+        """Compile what the solve of a search runs, unless that is done, and say so meanwhile."""
+        if self.runs_compiled(options) and search.seconds_left > 0 and not self.compiled():
+            search.off_the_clock(PHASE, partial(self.compile, search.instance, _nothing))
 
     def _warm_start(
         self, instance: Instance, options: Options, warm_start: Schedule | None

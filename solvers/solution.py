@@ -49,6 +49,8 @@ class Solution(Generic[ScheduleType]):
         What found the schedule and what proved the bound.
     seconds : float
         Wall-clock time of the solve.
+    bound_by : str or None
+        What proved the bound, the last word of `method`; None if nothing was proved.
     bounds : tuple of (str, bound value)
         Every bound that was computed, by name, as proved (before rounding).
     log : str
@@ -67,6 +69,7 @@ class Solution(Generic[ScheduleType]):
     bound: Exact | None
     method: str
     seconds: float
+    bound_by: str | None = None
     bounds: tuple[tuple[str, int | float | Fraction], ...] = ()
     log: str = ""
     certificate: Certificate | None = None
@@ -76,6 +79,11 @@ class Solution(Generic[ScheduleType]):
     def status(self) -> Status:
         """``"optimal"`` only where incumbent and bound are equal; else ``"feasible"``."""
         return "optimal" if self.bound == self.objective else "feasible"
+
+    @property
+    def certified(self) -> bool:
+        """Whether the certificate proves the bound, and not a weaker one."""
+        return self.certificate is not None and self.certificate.bound == self.bound
 
     @property
     def lower_bound(self) -> Exact | None:
@@ -130,6 +138,8 @@ class Solution(Generic[ScheduleType]):
         }
         if self.objective_name in MAXIMISED:
             record["upper_bound"] = json_number(self.upper_bound)
+        if self.bound is not None:
+            record["certified"] = self.certified
         return record | {
             "status": self.status,
             "gap": self.gap,
@@ -207,6 +217,7 @@ def certified(
         bound=bound,
         method=method if winner is None else f"{method}; bound: {winner}",
         seconds=seconds,
+        bound_by=winner,
         bounds=bounds,
         log=log,
         certificate=certificate,

@@ -15,24 +15,26 @@ them after ``min a`` only. So their works, at least those of W without its k lar
 Nor can the latency of all but k be less than the (k + 1)-th largest of the times that each request
 takes alone. A percentile between two order statistics is bounded by the same mean of their bounds.
 
-The sets tried are all requests that arrive between two arrivals. Sums are of floating-point numbers
-≥ 0, and the result is lowered by more than their rounding error.
+The sets tried are all requests that arrive between two arrivals. Works are rounded down to whole
+parts of a time unit (`first_tokens.whole_works`); all else is done in integers and fractions.
 """
 
 from __future__ import annotations
+
+import math
+from fractions import Fraction
 
 import numpy as np
 from numba import njit
 
 from ..models.errors import InputError
-from ..models.instance import FloatArray, Instance, IntArray
+from ..models.instance import Instance, IntArray
+from ..models.objectives import Exact
+from .first_tokens import whole_works
 from .regimes import recipe
 
 #: Steps of the search over windows for each machine; beyond, fewer first arrivals are tried.
 MOST_STEPS = 2 * 10**7
-
-#: Relative allowance for the rounding of works and of their sums, of up to 2^28 terms.
-ROUNDING = 2.0**-22
 
 
 def tail_latency_bound(instance: Instance, *, model: str = "mixed", percent: float = 99.0) -> float:
@@ -51,7 +53,7 @@ def tail_latency_bound(instance: Instance, *, model: str = "mixed", percent: flo
     Returns
     -------
     float
-        In the instance's time unit; 0 for a regime that says nothing of machines.
+        In the instance's time unit, rounded down; 0 for a regime that says nothing of machines.
 
     Raises
     ------
@@ -60,6 +62,7 @@ def tail_latency_bound(instance: Instance, *, model: str = "mixed", percent: flo
 
     See Also
     --------
+    exact_tail_latency_bound : The same, not rounded.
     batchprophet.compare : Shows it for the 99th percentile beside that of each schedule.
 
     Examples
@@ -74,31 +77,47 @@ def tail_latency_bound(instance: Instance, *, model: str = "mixed", percent: flo
     >>> round(tail_latency_bound(instance, percent=50), 3)  # half-way between 5 and 6 of them
     7.7
     """
+    exact = exact_tail_latency_bound(instance, model=model, percent=percent)
+    nearest = float(exact)
+    return nearest if Fraction(nearest) <= exact else math.nextafter(nearest, -math.inf)
+
+
+def exact_tail_latency_bound(
+    instance: Instance, *, model: str = "mixed", percent: float = 99.0
+) -> Exact:
+    """Return the bound of `tail_latency_bound`, which takes the same, without rounding.
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 9], prompt=[3, 1], output=[4, 2])
+    >>> exact_tail_latency_bound(instance)
+    Fraction(199, 50)
+    """
     if not 0 <= percent <= 100:
         raise InputError(f"percent: expected from 0 to 100, found {percent!r}")
     rules = recipe(model)
     rules.rules.require(instance)
     if rules.machines is None:
-        return 0.0
+        return 0
     known = rules.machines(instance)
-    place = percent / 100 * (instance.n - 1)
-    lower = min(int(place), instance.n - 1)
+    place = Fraction(percent) * (instance.n - 1) / 100
+    lower = int(place)
     upper = min(lower + 1, instance.n - 1)
-    share = place - lower
     by_arrival = np.argsort(instance.arrival, kind="stable")
-    release = (instance.arrival - instance.arrival.min())[by_arrival].astype(np.float64)
-    allowed = np.array([instance.n - 1 - lower, instance.n - 1 - upper])
-    least = np.sort(known.alone)[[lower, upper]].astype(np.float64)
+    release = (instance.arrival - instance.arrival.min())[by_arrival]
+    allowed = (instance.n - 1 - lower, instance.n - 1 - upper)
+    least = [Fraction(each) for each in np.sort(known.alone)[[lower, upper]].tolist()]
     starts = _first_arrivals(instance.n)
     for work in known.works:
-        works = np.ascontiguousarray(work[by_arrival])
-        slack = ROUNDING * float(works.sum())
-        for k in range(2):
-            found = _longest_wait(release, works, starts, int(allowed[k])) - slack
-            least[k] = max(least[k], found)
-    low, high = least.tolist()
-    # Exact where the two are equal.
-    return float(low + share * (high - low) * (1 - ROUNDING))
+        shift, units = whole_works(instance, work)
+        ordered = np.ascontiguousarray(units[by_arrival])
+        for k, left_out in enumerate(allowed):
+            found = int(_longest_wait(release << shift, ordered, starts, left_out))
+            least[k] = max(least[k], Fraction(found, 1 << shift))
+    low, high = least
+    bound = low + (place - lower) * (high - low)
+    return int(bound) if bound.denominator == 1 else bound
 
 
 def _first_arrivals(n: int) -> IntArray:
@@ -108,16 +127,16 @@ def _first_arrivals(n: int) -> IntArray:
 
 
 @njit(cache=True)
-def _longest_wait(release: FloatArray, work: FloatArray, starts: IntArray, allowed: int) -> float:
+def _longest_wait(release: IntArray, work: IntArray, starts: IntArray, allowed: int) -> int:
     """The largest of the theorem's bounds over windows of arrivals, with `allowed` left out."""
-    n, best = release.size, 0.0
-    largest = np.zeros(allowed + 1)
+    n, best = release.size, np.int64(0)
+    largest = np.zeros(allowed + 1, dtype=np.int64)
     for first in starts:
         if n - first <= allowed:
             break
         # A heap would do no less: most works are below the least of the largest.
-        largest[:] = -1.0
-        inside = 0.0
+        largest[:] = -1
+        inside = np.int64(0)
         for i in range(first, n):
             left_out = work[i]
             if allowed > 0 and left_out > largest[0]:
@@ -126,7 +145,7 @@ def _longest_wait(release: FloatArray, work: FloatArray, starts: IntArray, allow
                 while at + 1 < allowed and largest[at] > largest[at + 1]:
                     largest[at], largest[at + 1] = largest[at + 1], largest[at]
                     at += 1
-            if left_out > 0.0:
+            if left_out > 0:
                 inside += left_out
             best = max(best, inside - (release[i] - release[first]))
-    return best
+    return int(best)

@@ -18,7 +18,7 @@ def compile_first(
 ) -> None:
     """Compile what an instance needs unless that is done, and say so meanwhile.
 
-    Compilation takes up to a minute, once after installation, and would count against the time
+    Compilation takes up to some minutes, once after installation, and would count against the time
     limit of a solve.
 
     Parameters

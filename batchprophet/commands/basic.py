@@ -166,8 +166,8 @@ def check(
         Path,
         typer.Argument(
             metavar="SCHEDULE",
-            help="A schedule from anywhere, or a MILP solver's solution (.sol) of an exported "
-            "model.",
+            help="A schedule from anywhere (JSON), or a MILP solver's solution (.sol) of an "
+            "exported model.",
         ),
     ],
     bound: BoundFile = None,
@@ -182,12 +182,14 @@ def check(
 ) -> None:
     """Check a schedule (every violated rule, when, by how much) and verify the proof of a bound.
 
-    The regime, the objective and what follows them are for a .sol only: as the model was exported.
+    The regime, the objective and what follows them are for a solver's .sol only: as the model was
+    exported.
     """
     from .. import api
+    from ..models.files.reading import is_json
 
     given: Path | Schedule = schedule
-    if schedule.name.endswith((".sol", ".sol.gz")):
+    if schedule.name.endswith((".sol", ".sol.gz")) and not is_json(schedule):
         given = api.read_solution(
             instance, schedule, model=model, objective=objective, formulation=formulation,
             extend=function_named(extend), horizon=horizon,

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 #: Width of a table that goes to a file or a pipe, where lines need not fold.
 PIPE_WIDTH = 140
 
+#: Columns up to which a table is set with wide gaps; more have to fit the line.
+MOST_SPACED = 7
+
 #: Most characters of a message; of a longer one, both ends are shown.
 LONGEST_LINE = 1000
 
@@ -165,7 +168,12 @@ def _table(title: str, columns: Sequence[str], *, justify_right: int) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=Text(title) if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1) if len(columns) <= MOST_SPACED else (0, 1, 0, 0),
+    )
     for position, column in enumerate(columns):
         right = position >= len(columns) - justify_right
         table.add_column(

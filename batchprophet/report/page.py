@@ -29,7 +29,7 @@ from ..pictures.svg import to_svg
 from ..pictures.tail import mean_and_p99
 from . import table as tables
 from .filled import filled
-from .sentences import facts, provenance, signed
+from .sentences import change_text, facts, judged_phrase, provenance
 
 if TYPE_CHECKING:
     from ..models.instance import Instance
@@ -159,10 +159,11 @@ def _changes(compared: Compared) -> dict[str, Any] | None:
         return None
     headings = [each.change for each in next(iter(compared.changes.values()))]
     rows = [
-        (policy, [signed(each.relative) for each in found])
+        (policy, [change_text(each.relative) for each in found])
         for policy, found in compared.changes.items()
     ]
-    return {"headings": headings, "rows": rows}
+    judged = judged_phrase(compared.comparison.objective_name)
+    return {"headings": headings, "rows": rows, "judged": judged}
 
 
 def _waiting_svg(position: int, instance: Instance, schedules: Mapping[str, Schedule]) -> Markup:
@@ -277,6 +278,6 @@ def _description(instance: Instance, row: tables.Row) -> str:
     return (
         f"Gantt chart and KV occupancy of {row.policy}: total latency "
         f"{shown.text(metrics.total_latency)} {shown.unit}, makespan "
-        f"{shown.text(metrics.makespan)}, peak {metrics.peak_kv:,} of "
+        f"{shown.text(metrics.makespan)} {shown.unit}, peak {metrics.peak_kv:,} of "
         f"{instance.gpu.kv_capacity:,} KV tokens."
     )

@@ -56,30 +56,52 @@ def reading(comparison: Comparison) -> list[str]:
 
     Nothing is claimed that is not proved: where the optimum is not known, ratios are intervals.
     """
-    finished = [result for result in comparison.results if result.metrics is not None]
-    best_first = -1 if comparison.maximised else 1
-    finished.sort(key=lambda result: best_first * (comparison.ratio_to_best(result) or 0.0))
+    finished = comparison.ranked()
     sentences = [_proof(comparison)]
-    ratios = [_ratio(comparison, result) for result in finished]
-    if len(ratios) > 1 and ratios[0] == ratios[-1]:
-        sentences.append(f"All {len(ratios)} policies that finish tie, each {ratios[0]}.")
-    elif ratios:
-        sentences.append(f"The best policy here is {finished[0].policy}, {ratios[0]}.")
-        worst = f"The worst policy that finishes is {finished[-1].policy}, {ratios[-1]}."
-        sentences += [worst] * (len(ratios) > 1)
+    if len(finished) > 1 and comparison.value(finished[0]) == comparison.value(finished[-1]):
+        ratio = _ratio(comparison, finished[0])
+        sentences.append(f"All {len(finished)} policies that finish tie, each {ratio}.")
+    elif finished:
+        ends = [("best", "here is", "here are", 0)]
+        ends += [("worst", "that finishes is", "that finish are", -1)] * (len(finished) > 1)
+        sentences += [_end(comparison, finished, *each) for each in ends]
     sentences += [
         f"{result.policy} {result.verdict}." for result in comparison.results if not result.metrics
     ]
     name = _phrase(comparison)
     for reference in comparison.references:
-        value, best = number_text(comparison.value(reference)), comparison.ratio_to_best(reference)
+        value, far = number_text(comparison.value(reference)), comparison.ratio_to_best(reference)
         if comparison.value(reference) is None:
             continue
         sentences.append(
             f"{reference.name} is a reference, since its batches mix prompt and token jobs: {name} "
-            f"{value}, {ratio_text(best)} times the best schedule known."
+            f"{value}, {ratio_text(far)} times the best schedule known."
         )
     return sentences
+
+
+#: Policies of a tie that are named.
+MOST_NAMED = 3
+
+
+def _end(
+    comparison: Comparison,
+    finished: Sequence[PolicyResult],
+    kind: str,
+    of_one: str,
+    of_several: str,
+    place: int,
+) -> str:
+    """Name the policies at one end of the table, and say how far they are from the optimum."""
+    value = comparison.value(finished[place])
+    tied = [each.policy for each in finished if comparison.value(each) == value]
+    ratio = _ratio(comparison, finished[place])
+    if len(tied) == 1:
+        return f"The {kind} policy {of_one} {tied[0]}, {ratio}."
+    if len(tied) > MOST_NAMED + 1:
+        tied = [*tied[:MOST_NAMED], f"{len(tied) - MOST_NAMED} more"]
+    names = f"{', '.join(tied[:-1])} and {tied[-1]}"
+    return f"The {kind} policies {of_several} {names}, each {ratio}."
 
 
 def speed_text(speed: float) -> str:
@@ -103,11 +125,13 @@ def speed_reading(speed: float | None) -> list[str]:
     ]
 
 
-def changes_reading(changes: Mapping[str, Sequence[Counterfactual]]) -> list[str]:
-    """Return what other GPUs would have given policies, a sentence for each."""
+def changes_reading(
+    changes: Mapping[str, Sequence[Counterfactual]], objective: str = "latency"
+) -> list[str]:
+    """Return what other GPUs would have given policies by what is judged, a sentence for each."""
     return [
-        f"The total latency of {policy} changes by "
-        + ", ".join(f"{signed(each.relative)} with {each.change}" for each in found)
+        f"The {judged_phrase(objective)} of {policy} changes by "
+        + ", ".join(f"{change_text(each.relative)} with {each.change}" for each in found)
         + "."
         for policy, found in changes.items()
     ]
@@ -202,6 +226,17 @@ def signed(change: float) -> str:
     """
     text = f"{100 * abs(change):.1f} %"
     return text if text == "0.0 %" else ("−" if change < 0 else "+") + text
+
+
+def change_text(relative: float | None) -> str:
+    """Return a relative change, which what was 0 and is not does not have.
+
+    Examples
+    --------
+    >>> change_text(0.5), change_text(None)
+    ('+50.0 %', 'more than 0 from 0')
+    """
+    return "more than 0 from 0" if relative is None else signed(relative)
 
 
 def price_reading(price: Price) -> list[str]:
@@ -312,6 +347,8 @@ def _ratio(comparison: Comparison, result: PolicyResult) -> str:
     """Say how far a policy that finishes is from the optimum, as far as it is proved."""
     best, bound = comparison.ratio_to_best(result), comparison.ratio_to_bound(result)
     name = _phrase(comparison)
+    if comparison.maximised and comparison.value(result) == 0 and best is not None:
+        return f"with a {name} of 0"
     if best is None:
         return f"without a ratio, since the best {name} known is 0"
     if comparison.proved if comparison.service else comparison.solution.status == "optimal":
@@ -329,8 +366,18 @@ def _ratio(comparison: Comparison, result: PolicyResult) -> str:
 
 def _phrase(comparison: Comparison) -> str:
     """Return what is judged, in a sentence."""
-    name = comparison.objective_name
-    return SERVICE_PHRASES.get(name) or JUDGED[name][0]
+    return judged_phrase(comparison.objective_name)
+
+
+def judged_phrase(objective: str) -> str:
+    """Return what is judged, in a sentence.
+
+    Examples
+    --------
+    >>> judged_phrase("p99"), judged_phrase("latency")
+    ('99th percentile of latency', 'total latency')
+    """
+    return SERVICE_PHRASES.get(objective) or JUDGED[objective][0]
 
 
 def _spread(values: IntArray) -> str:

@@ -42,6 +42,12 @@ JUDGED: Mapping[str, tuple[str, str]] = {
     "goodput": ("requests within limits", "number of requests that keep their latency limits"),
 }
 
+#: Headings of what is judged, where they are shorter than its name.
+SHORT: Mapping[str, str] = {"requests within limits": "within limits"}
+
+#: From here on figures of tables with limits have no decimals, which would say nothing.
+WHOLE_FROM = 1000
+
 
 def columns(limits: str | None = None, objective: str = "latency") -> Mapping[str, str]:
     """Return the headings of the table, with what each figure means.
@@ -66,17 +72,19 @@ def columns(limits: str | None = None, objective: str = "latency") -> Mapping[st
     )
     made = {
         "policy": "the hindsight schedule knows the future; policies do not",
-        judged: meaning,
+        SHORT.get(judged, judged): meaning,
         "mean": "mean latency",
         "p99": "99th percentile of latency",
     }
     if objective == "p99":
         del made["p99"]  # it is what they are judged by
-    if limits is not None:
+    known, proved = "ratio to best known", f"ratio to {bound} bound"
+    if limits is not None:  # short, so that the table fits a terminal of 100 characters
         made["goodput"] = f"share of the requests within {limits}"
+        known, proved = "to best", "to bound"
     return made | {
-        "ratio to best known": f"{judged} divided by that of the best schedule known",
-        f"ratio to {bound} bound": f"{judged} divided by the proved {bound} bound: {ratio}",
+        known: f"{judged} divided by that of the best schedule known",
+        proved: f"{judged} divided by the proved {bound} bound: {ratio}",
         "seconds": "time to compute the schedule",
     }
 
@@ -146,16 +154,12 @@ class Row:
             verdict = self.verdict.partition(":")[0]
             blank = ("",) * (1 if self.objective == "p99" else 2)
             return (self.policy, verdict, *blank, *goodput, "", "", seconds_text(self.seconds))
-        tail = (
-            ()
-            if self.objective == "p99"
-            else (f"{self.metrics.p99_latency / self.shown.per:,.1f}",)
-        )
+        tail = () if self.objective == "p99" else (self._figure(self.metrics.p99_latency, 1),)
         named = f"{self.policy} ({self.verdict})" if self.verdict else self.policy
         return (
             named,
             self.value,
-            f"{self.metrics.mean_latency / self.shown.per:,.2f}",
+            self._figure(self.metrics.mean_latency, 2),
             *tail,
             *goodput,
             ratio_text(self.ratio_to_best),
@@ -163,16 +167,19 @@ class Row:
             seconds_text(self.seconds),
         )
 
+    def _figure(self, time: float, decimals: int) -> str:
+        """Write a time; large ones of tables with limits without decimals."""
+        shown = time / self.shown.per
+        return f"{shown:,.{0 if self.limited and shown >= WHOLE_FROM else decimals}f}"
+
 
 def rows(comparison: Comparison) -> list[Row]:
     """Return the table of a comparison: hindsight on top, then policies from best to worst.
 
-    Policies of equal value keep their order; those that do not finish come next, and
-    references, which break the regime's rules, last.
+    Of policies of equal value the least mean latency comes first; those that do not finish come
+    next, and references, which break the regime's rules, last.
     """
-    finished = [result for result in comparison.results if result.metrics is not None]
-    best_first = -1 if comparison.maximised else 1
-    finished.sort(key=lambda result: best_first * (comparison.value(result) or 0))
+    finished = comparison.ranked()
     others = [result for result in comparison.results if result.metrics is None]
     return [
         _hindsight_row(comparison),

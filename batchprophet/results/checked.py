@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..arguments.instances import located
+from ..models.claims import Claims
 from ..models.errors import InputError
 from ..models.files.writing import json_number
 from ..models.instance import Instance
@@ -14,6 +16,7 @@ from ..models.objectives import Exact
 from ..models.regime import Schedule
 from ..models.violation import Violation
 from ..report import table as tables
+from .regimes import speed_gap_of
 from .scheduled import PathLike, Scheduled, lines
 from .shown import Shown
 
@@ -110,6 +113,66 @@ class CheckedBound(Shown):
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedClaims:
+    """What a solution file says of its schedule but is not so.
+
+    Attributes
+    ----------
+    wrong : tuple of str
+        Claims that disagree with the schedule, with each other, or with the certificate.
+    unproved : tuple of str
+        The bound, where the file itself says that it has no certificate, and the one at hand proves
+        less.
+    """
+
+    wrong: tuple[str, ...] = ()
+    unproved: tuple[str, ...] = ()
+
+    @classmethod
+    def compare(
+        cls,
+        claims: Claims,
+        instance: Instance,
+        schedule: Schedule,
+        *,
+        values: Mapping[str, Exact],
+        bound: CheckedBound | None,
+    ) -> CheckedClaims:
+        """Compare claims with the values of a feasible schedule and with a verified bound.
+
+        Without values, that is of an infeasible schedule, nothing is compared.
+        """
+        if not values:
+            return cls()
+        wrong = claims.faults(values)
+        if not wrong:
+            wrong = _speed_faults(claims, instance, schedule)
+        certificate = None if bound is None or not bound.verified else bound.certificate
+        if certificate is None or certificate.objective_name != claims.name:
+            return cls(wrong=tuple(wrong))
+        unproved = claims.unproved(certificate.bound)
+        if unproved is None:
+            return cls(wrong=tuple(wrong))
+        if claims.certified is False:
+            return cls(wrong=tuple(wrong), unproved=(unproved,))
+        return cls(wrong=(*wrong, unproved))
+
+
+def _speed_faults(claims: Claims, instance: Instance, schedule: Schedule) -> list[str]:
+    """Return what is wrong with the gap as speed of the GPU, where value and bound are right."""
+    claimed = claims.speed_equivalent_gap
+    if claimed is None:
+        return []
+    found = None
+    if claims.bound is not None and claims.name == "latency":
+        found = speed_gap_of(instance, schedule, claims.bound)
+    if found is not None and math.isclose(claimed, found, rel_tol=1e-6, abs_tol=1e-9):
+        return []
+    said = "there is none" if found is None else f"it is {found:.6g}"
+    return [f"speed_equivalent_gap: {claimed:.6g} is claimed, {said}"]
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Checked(Scheduled, Shown):
     """The checker's verdict on a schedule, and on a bound where one is given.
@@ -126,6 +189,8 @@ class Checked(Scheduled, Shown):
         The schedule's value under each objective that the instance allows; empty unless feasible.
     bound : CheckedBound or None
         The verdict on the certificate of a bound.
+    claims : CheckedClaims
+        What the schedule's file claims but is not so; nothing where the schedule came without one.
     goodput : Goodput or None
         Requests within latency limits, where limits are given and the schedule is feasible.
     """
@@ -135,6 +200,7 @@ class Checked(Scheduled, Shown):
     violations: tuple[Violation, ...]
     values: dict[str, Exact]
     bound: CheckedBound | None = None
+    claims: CheckedClaims = CheckedClaims()
     goodput: Goodput | None = None
 
     @property
@@ -144,21 +210,37 @@ class Checked(Scheduled, Shown):
 
     @property
     def holds(self) -> bool:
-        """Whether the schedule is feasible, and the bound, if there is one, is verified."""
-        return self.feasible and (self.bound is None or self.bound.verified)
+        """Whether the schedule is feasible, its file claims nothing wrong, the bound is verified.
+
+        Without a file or without a bound there is nothing that could be wrong with it.
+        """
+        sound = self.feasible and not self.claims.wrong
+        return sound and (self.bound is None or self.bound.verified)
 
     def _shown(self) -> tuple[str, list[str], list[tuple[Any, ...]]]:
         title, *facts = self._schedule_summary().splitlines()
         rows: list[tuple[Any, ...]] = [tuple(fact.strip().split(maxsplit=1)) for fact in facts]
         if self.bound is not None:
             rows.append(("bound", "verified" if self.bound.verified else "not verified"))
+        rows += [tuple(each.split(": ", 1)) for each in self.claims.wrong]
         return title, [], rows
 
     def summary(self) -> str:
-        """Return the verdict: values of a feasible schedule, or violations, one per line."""
-        if self.bound is None:
-            return self._schedule_summary()
-        return f"{self._schedule_summary()}\n{self.bound.summary()}"
+        """Return the verdict: values or violations, then what is claimed wrongly, and the bound."""
+        parts = [self._schedule_summary(), *self._claims_summary()]
+        if self.bound is not None:
+            parts.append(self.bound.summary())
+        return "\n".join(parts)
+
+    def _claims_summary(self) -> list[str]:
+        said = []
+        for title, found in (
+            ("claimed, but not so", self.claims.wrong),
+            ("claimed without a certificate", self.claims.unproved),
+        ):
+            facts = [tuple(each.split(": ", 1)) for each in found]
+            said += [lines(title, [(key, text) for key, text in facts])] if facts else []
+        return said
 
     def _schedule_summary(self) -> str:
         if self.feasible:
@@ -192,6 +274,10 @@ class Checked(Scheduled, Shown):
                 for each in self.violations
             ],
         }
+        if self.claims.wrong or self.claims.unproved:
+            record["claims"] = {
+                "wrong": list(self.claims.wrong), "unproved": list(self.claims.unproved)
+            }  # fmt: skip
         if self.goodput is not None:
             record["goodput"] = self.goodput.to_record()
         return record if self.bound is None else record | {"bound": self.bound.to_record()}

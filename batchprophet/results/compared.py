@@ -57,7 +57,8 @@ class Compared(Shown):
     slo : Slo or None
         Latency limits; with them the table has the goodput.
     changes : mapping of str to sequence of Counterfactual
-        What other GPUs would have given some policies, under continuous batching.
+        What other GPUs would have given some policies by what is judged, under continuous
+        batching.
     """
 
     comparison: Comparison
@@ -119,7 +120,12 @@ class Compared(Shown):
 
     @cached_property
     def speed_equivalent_gap(self) -> float | None:
-        """How much faster a GPU closes the gap, 0.05 for 5 %; None where nothing tells."""
+        """How much faster a GPU closes the gap, 0.05 for 5 %; None where nothing tells.
+
+        Of the total latency, so None where the schedules are judged by something else.
+        """
+        if self.comparison.objective_name != "latency":
+            return None
         return speed_gap(self.instance, self.solution)
 
     @cached_property
@@ -157,7 +163,7 @@ class Compared(Shown):
             ),
             *class_reading(self.classes(), regime(self.comparison.model).shown_in(self.instance)),
             *speed_reading(self.speed_equivalent_gap),
-            *changes_reading(self.changes),
+            *changes_reading(self.changes, self.comparison.objective_name),
         ]
 
     def to_record(self) -> dict[str, Any]:

@@ -8,11 +8,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..models.errors import InputError
+from ..models.instance import Instance
+from ..models.objectives import Exact
+from ..models.regimes import schedule_value
 
 if TYPE_CHECKING:
     from ..arguments.slo import Slo
-    from ..models.instance import Instance
+    from ..models.regime import Schedule
     from ..online.continuous.counterfactuals import Counterfactual
+
+#: Value of a schedule by what schedules are judged by.
+Judge = Callable[[Instance, Any], Exact]
 
 #: Output tokens up to which policies are played again on other GPUs.
 MOST_TOKENS = 2 * 10**6
@@ -28,13 +34,14 @@ class More:
         ``speed_gap(instance, schedule, bound)``: by how much a faster GPU closes the gap, as
         1/f − 1; None where no speed does.
     counterfactuals : callable
-        ``counterfactuals(instance, policy, seed)``: the policy on GPUs with one thing changed.
+        ``counterfactuals(instance, policy, seed, value)``: the policy on GPUs with one thing
+        changed, by what it is judged.
     played_again : str
         The engines' own policy, which comparisons play again on other GPUs.
     """
 
     speed_gap: Callable[[Instance, Any, float], float | None]
-    counterfactuals: Callable[[Instance, str, int], list[Counterfactual]]
+    counterfactuals: Callable[[Instance, str, int, Judge | None], list[Counterfactual]]
     played_again: str
 
 
@@ -44,10 +51,12 @@ def _speed_gap(instance: Instance, schedule: Any, bound: float) -> float | None:
     return speed_equivalent_gap(instance, schedule, bound)
 
 
-def _counterfactuals(instance: Instance, policy: str, seed: int) -> list[Counterfactual]:
+def _counterfactuals(
+    instance: Instance, policy: str, seed: int, value: Judge | None
+) -> list[Counterfactual]:
     from ..online.continuous.counterfactuals import counterfactuals
 
-    return counterfactuals(instance, policy, seed=seed)
+    return counterfactuals(instance, policy, seed=seed, value=value)
 
 
 #: By the name of the regime.
@@ -67,12 +76,22 @@ def speed_gap(instance: Instance, solution: Any) -> float | None:
 
     Only of the total latency, and where a bound is known.
     """
-    more = MORE.get(solution.schedule.model)
-    if more is None or solution.objective_name != "latency" or solution.bound is None:
+    if solution.objective_name != "latency" or solution.bound is None:
         return None
-    if solution.status == "optimal":
+    return speed_gap_of(instance, solution.schedule, float(solution.bound))
+
+
+def speed_gap_of(instance: Instance, schedule: Schedule, bound: float) -> float | None:
+    """Return the gap of a schedule to a bound on its total latency as speed of the GPU.
+
+    None where there is none to tell; 0 where the bound is reached.
+    """
+    more = MORE.get(schedule.model)
+    if more is None:
+        return None
+    if bound == schedule_value(instance, schedule, "latency"):
         return 0.0
-    return more.speed_gap(instance, solution.schedule, float(solution.bound))
+    return more.speed_gap(instance, schedule, bound)
 
 
 def slo_of(text: str | None, model: str) -> Slo | None:
@@ -93,7 +112,13 @@ def slo_of(text: str | None, model: str) -> Slo | None:
 
 
 def counterfactuals(
-    instance: Instance, model: str, finished: list[str], *, seed: int, deliberate: tuple[str, ...]
+    instance: Instance,
+    model: str,
+    finished: list[str],
+    *,
+    seed: int,
+    deliberate: tuple[str, ...],
+    value: Judge | None = None,
 ) -> dict[str, list[Counterfactual]]:
     """Play the best policy and the engines' own again on other GPUs.
 
@@ -109,6 +134,8 @@ def counterfactuals(
         As in the comparison.
     deliberate : tuple of str
         Policies that take long, and are left out.
+    value : callable, optional
+        ``value(instance, schedule)``, what schedules are judged by; the total latency by default.
 
     Returns
     -------
@@ -121,4 +148,4 @@ def counterfactuals(
     quick = [name for name in finished if name.partition(":")[0] not in deliberate]
     engines = [name for name in quick if name.partition(":")[0] == more.played_again]
     chosen = dict.fromkeys([*engines[:1], *quick[:1]])
-    return {name: more.counterfactuals(instance, name, seed) for name in chosen}
+    return {name: more.counterfactuals(instance, name, seed, value) for name in chosen}

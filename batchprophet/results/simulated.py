@@ -12,7 +12,7 @@ from ..models.instance import Instance
 from ..models.regime import Schedule
 from ..models.regimes import regime_of
 from ..report import table as tables
-from ..report.sentences import signed
+from ..report.sentences import change_text
 from .scheduled import PathLike, Scheduled, lines
 from .shown import Shown
 
@@ -65,13 +65,14 @@ class Simulated(Scheduled, Shown):
                 "latency",
                 f"mean {m.mean_latency / shown.per:,.2f}, p50 {m.p50_latency / shown.per:,.1f}, "
                 f"p90 {m.p90_latency / shown.per:,.1f}, p99 {m.p99_latency / shown.per:,.1f}, "
-                f"max {shown.text(m.max_latency)}",
+                f"max {shown.text(m.max_latency)} {shown.unit}",
             ),
             (
                 "time to first token",
-                f"mean {m.mean_ttft / shown.per:,.2f}, p99 {m.p99_ttft / shown.per:,.1f}",
+                f"mean {m.mean_ttft / shown.per:,.2f}, p99 {m.p99_ttft / shown.per:,.1f} "
+                f"{shown.unit}",
             ),
-            ("makespan", shown.text(m.makespan)),
+            ("makespan", f"{shown.text(m.makespan)} {shown.unit}"),
             ("KV", f"{m.kv_utilisation:.1%} of the capacity used, peak {m.peak_kv:,}"),
         ]
         facts = list((dict(facts) | dict(m.facts())).items())  # a regime's own replace these
@@ -80,7 +81,7 @@ class Simulated(Scheduled, Shown):
         if self.goodput is not None:
             facts.append(("goodput", self.goodput.text()))
         if self.changes:
-            changes = (f"{each.change}: {signed(each.relative)}" for each in self.changes)
+            changes = (f"{each.change}: {change_text(each.relative)}" for each in self.changes)
             facts.append(("on other GPUs", "; ".join(changes) + " of the total latency"))
         return [*facts, ("seconds", tables.seconds_text(self.seconds))]
 

@@ -84,11 +84,11 @@ class Solved(Scheduled, Shown):
             return []
         certificate, bound = self.solution.certificate, self.solution.bound
         if certificate is None:
-            said = "no bound; the bound above is HiGHS's word"
+            said = f"no bound; the bound above is by {self.solution.bound_by}"
         else:
             said = f"{self._text(certificate.bound)} without the constraints, so with them too"
             if certificate.bound != bound:
-                said += "; the bound above is HiGHS's word"
+                said += f"; the bound above is by {self.solution.bound_by}"
         return [*self.constrained.facts(), ("certified", said)]
 
     def _text(self, value: Exact | None) -> str:
@@ -179,11 +179,12 @@ class Solved(Scheduled, Shown):
         if certificate is None:
             return "no bound has a certificate"
         text = f"bound {tables.number_text(certificate.bound)}, proof: {certificate.proof.kind}"
-        if certificate.bound == self.solution.bound:
+        if self.solution.certified:
             return text
         uncertified = tables.number_text(self.solution.bound)
         return (
-            f"{text} (the better bound {uncertified} is the MILP solver's and has no certificate)"
+            f"{text} (the better bound {uncertified} has no certificate; found by "
+            f"{self.solution.bound_by})"
         )
 
     def save_certificate(self, path: PathLike) -> None:

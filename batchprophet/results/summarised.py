@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from ..models.service import is_maximised
 from ..online.statistics.intervals import Interval
 from ..online.statistics.ratios import RatioFigures, ratio_figures
 from ..report.table import HINDSIGHT, JUDGED, ratio_text
+from .goodput import limit_unit
 from .shown import Shown
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class PolicySummary:
         finishes and the ratio exists; None where there is no such instance.
     maximised : bool
         Whether the worst ratio is the least.
+    goodput : float or None
+        Mean share of the requests within the limits, over the instances on which it finishes; None
+        without limits, and where it finishes on none.
+    limited : bool
+        Whether there are limits.
     """
 
     policy: str
@@ -51,6 +57,8 @@ class PolicySummary:
     to_best: RatioFigures | None
     to_bound: RatioFigures | None
     maximised: bool = False
+    goodput: float | None = None
+    limited: bool = False
 
     def worst(self, figures: RatioFigures) -> float:
         """Return the worst of ratios: the greatest, or of what is maximised the least."""
@@ -71,7 +79,8 @@ class PolicySummary:
         best, bound = self._texts(self.to_best), self._texts(self.to_bound)
         interval = None if self.to_best is None else self.interval(self.to_best)
         ends = "" if interval is None else interval_text(interval)
-        return (self.policy, finished, str(self.wins), best[0], ends, *best[1:], *bound)
+        share = ("" if self.goodput is None else f"{self.goodput:.1%}",) * self.limited
+        return (self.policy, finished, str(self.wins), *share, best[0], ends, *best[1:], *bound)
 
     def _texts(self, figures: RatioFigures | None) -> tuple[str, str, str]:
         if figures is None:
@@ -87,6 +96,7 @@ class PolicySummary:
             "finished": self.finished,
             "wins": self.wins,
             "proved_optimal": self.proved,
+            **({"mean_goodput": self.goodput} if self.limited else {}),
             "ratio_to_best": self._figures_record(self.to_best),
             "ratio_to_bound": self._figures_record(self.to_bound),
         }
@@ -112,7 +122,7 @@ class Summarised(Shown):
     Attributes
     ----------
     compared : tuple of Compared
-        One an instance, of the same regime and objective.
+        One an instance, of the same regime, objective and latency limits.
     """
 
     compared: tuple[Compared, ...]
@@ -125,6 +135,8 @@ class Summarised(Shown):
                 "compared: expected comparisons of one regime by one objective, found "
                 f"{found or 'none'}"
             )
+        if len({each.slo for each in self.compared}) != 1:
+            raise InputError("compared: expected comparisons with the same latency limits")
 
     @property
     def model(self) -> str:
@@ -148,25 +160,37 @@ class Summarised(Shown):
         bound = "upper" if is_maximised(self.objective_name) else "lower"
         best = f"{judged} divided by that of the best schedule known"
         proved = f"{judged} divided by the proved {bound} bound"
+        slo = self.compared[0].slo
+        unit = limit_unit(self.compared[0].instance).unit
+        share = "mean share of the requests within"
         return {
             "policy": "the hindsight schedule knows the future; policies do not",
             "finished": "instances on which it finishes; the figures are over these",
             "wins": "instances on which no policy has a better value; ties count for each",
-            "mean/best": f"mean of {best}",
+            **({} if slo is None else {"goodput": f"{share} {slo.text(unit)}"}),
+            "mean / best": f"mean of {best}",
             "95 % interval": "of this mean by Student's t, the instances being a sample",
-            "median/best": f"median of {best}",
-            "worst/best": f"worst of {best}",
-            "mean/bound": f"mean of {proved}",
-            "median/bound": f"median of {proved}",
-            "worst/bound": f"worst of {proved}",
+            "median / best": f"median of {best}",
+            "worst / best": f"worst of {best}",
+            "mean / bound": f"mean of {proved}",
+            "median / bound": f"median of {proved}",
+            "worst / bound": f"worst of {proved}",
         }
 
     def rows(self) -> list[PolicySummary]:
         """Return hindsight, then the policies: more finished first, then the better mean ratio."""
         values = [_values(each) for each in self.compared]
+        shares = [each.goodputs() for each in self.compared]
         names = dict.fromkeys(name for each in values for name in each)
         sign = -1 if is_maximised(self.objective_name) else 1
-        made = [self._row(name, values) for name in names]
+        made = [
+            replace(
+                self._row(name, values),
+                goodput=_mean([each[name].share for each in shares if name in each]),
+                limited=self.compared[0].slo is not None,
+            )
+            for name in names
+        ]
 
         def place(row: PolicySummary) -> tuple[bool, int, float]:
             mean = 0.0 if row.to_best is None else row.to_best.mean_of_ratios
@@ -353,6 +377,10 @@ def _figures(pairs: Sequence[tuple[Exact, Exact]]) -> RatioFigures | None:
         [float(Fraction(value)) for value, _ in pairs],
         [float(Fraction(reference)) for _, reference in pairs],
     )
+
+
+def _mean(shares: Sequence[float]) -> float | None:
+    return sum(shares) / len(shares) if shares else None
 
 
 def _best_sentence(row: PolicySummary, figures: RatioFigures, n: int) -> str:

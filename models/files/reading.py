@@ -52,6 +52,17 @@ def read_record(path: Path, record: Any, format_name: str, kinds: dict[str, str]
         raise InputError(f"{path}: not valid JSON ({reason})") from error
 
 
+def is_json(path: Path) -> bool:
+    """Whether a file looks like a JSON object, whatever its name: it begins with a brace.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    return read_input(path).lstrip().startswith(b"{")
+
+
 def _refuse_other_formats(path: Path, content: bytes, format_name: str) -> None:
     """Check what a reader must know before anything else: text, JSON, an object, its format."""
     if not content.strip():

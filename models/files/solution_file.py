@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union
 
 import msgspec
 
+from ..claims import Claims
 from ..instance import Instance
 from ..regime import Schedule
 from ..regimes import REGIMES, regime_of
@@ -30,6 +32,7 @@ class _Solution(Strict, kw_only=True):
     lower_bound: float | None = None
     upper_bound: float | None = None
     status: str | None = None
+    certified: bool | None = None
     gap: float | None = None
     speed_equivalent_gap: float | None = None
     method: str | None = None
@@ -89,12 +92,24 @@ def read_schedule(path: str | os.PathLike[str], instance: Instance) -> Schedule:
     InputError
         If the file cannot be read as such, or has another number of requests.
     """
+    return read_solution_file(path, instance)[0]
+
+
+def read_solution_file(path: str | os.PathLike[str], instance: Instance) -> tuple[Schedule, Claims]:
+    """Read the schedule in a solution file, and what the file says of it.
+
+    Raises
+    ------
+    InputError
+        As in `read_schedule`.
+    """
     models = tuple(REGIMES)
     known = {"model": alternatives(models)}
     record = read_record(Path(path), _records(models), SOLUTION_FORMAT, known)
     tag: str = type(record).__struct_config__.tag
     schedule: Schedule = REGIMES[tag].from_record(str(path), record.schedule, instance)
-    return schedule
+    said = {field.name: getattr(record, field.name) for field in fields(Claims)}
+    return schedule, Claims(**said)
 
 
 def schedule_record(schedule: Schedule) -> dict[str, Any]:

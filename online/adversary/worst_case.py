@@ -24,7 +24,7 @@ from ..separate.policy import SeparatePolicy
 from .regimes import JUDGES
 from .search import Hunt
 from .shrink import shrink
-from .space import Space, default_span
+from .space import LIMITS, Space, default_span
 from .witness import Witness
 
 #: Share of the time limit after which the shrinking begins.
@@ -168,11 +168,18 @@ def find_worst_case(
 
 
 def _require_gpu_of(model: str, gpu: Gpu | None, vary_limits: bool) -> None:
-    """Refuse limits on a round of mixed batching: a witness of it holds none but M."""
+    """Refuse limits on a round of mixed batching, of which a witness holds none but M.
+
+    Elsewhere refuse to vary limits where there is none.
+    """
+    found = [name for name in LIMITS if gpu is not None and getattr(gpu, name) is not None]
     if regime(model).rules.takes_limits:
+        if vary_limits and not found:
+            raise InputError(
+                "vary_limits: expected a limit up to which to vary it (max_num_seqs or "
+                "max_num_batched_tokens), found neither"
+            )
         return
-    limits = ("running_requests", "batch_tokens")
-    found = [name for name in limits if gpu is not None and getattr(gpu, name) is not None]
     if found or vary_limits:
         name = f"gpu.{found[0]}" if found else "vary_limits"
         raise InputError(

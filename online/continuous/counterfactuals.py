@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from ...models.batch_time import AffineTime
+from ...models.continuous.schedule import ContinuousSchedule
 from ...models.instance import Gpu, Instance
+from ...models.objectives import Exact, total_latency
 from .policy import ContinuousPolicy
 from .simulator import simulate_continuous
 
@@ -16,7 +19,7 @@ FASTER = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counterfactual:
-    """Total latency of a policy on a changed GPU.
+    """What a policy comes to on a changed GPU.
 
     Attributes
     ----------
@@ -24,17 +27,22 @@ class Counterfactual:
         What is changed.
     total_latency : int
         In the batch-time law's unit.
-    relative : float
-        The change of the total latency, relative to the GPU as it is; negative is less.
+    relative : float or None
+        The change of what is judged, by default the total latency, relative to the GPU as it is;
+        negative is less. None where it was 0 and is not.
     """
 
     change: str
     total_latency: int
-    relative: float
+    relative: float | None
 
 
 def counterfactuals(
-    instance: Instance, policy: ContinuousPolicy | str, *, seed: int = 0
+    instance: Instance,
+    policy: ContinuousPolicy | str,
+    *,
+    seed: int = 0,
+    value: Callable[[Instance, ContinuousSchedule], Exact] | None = None,
 ) -> list[Counterfactual]:
     """Run a policy with more KV memory, seats and tokens in a batch, and on a faster GPU.
 
@@ -46,6 +54,8 @@ def counterfactuals(
         A policy that finishes on it.
     seed : int
         As in `simulate_continuous`.
+    value : callable, optional
+        ``value(instance, schedule)``, what is judged; the total latency by default.
 
     Returns
     -------
@@ -67,16 +77,23 @@ def counterfactuals(
     seats × 2: +0.0%
     """
 
-    def total(changed: Instance) -> int:
+    def judged(changed: Instance) -> tuple[int, Exact]:
         schedule = simulate_continuous(changed, policy, seed=seed)
-        return int((schedule.completion(changed) - changed.arrival).sum())
+        total = total_latency(changed, schedule.completion(changed))
+        return total, total if value is None else value(changed, schedule)
 
-    before = total(instance)
+    _, before = judged(instance)
     return [
-        Counterfactual(change=change, total_latency=after, relative=after / before - 1)
+        Counterfactual(change=change, total_latency=total, relative=_relative(after, before))
         for change, gpu in changed_gpus(instance.gpu)
-        for after in [total(instance.replace(gpu=gpu))]
+        for total, after in [judged(instance.replace(gpu=gpu))]
     ]
+
+
+def _relative(after: Exact, before: Exact) -> float | None:
+    if before == 0:
+        return 0.0 if after == 0 else None
+    return float(Fraction(after) / before - 1)
 
 
 def changed_gpus(gpu: Gpu) -> Iterator[tuple[str, Gpu]]:

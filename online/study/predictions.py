@@ -13,11 +13,12 @@ import numpy as np
 
 from ...models.errors import InputError
 from ...models.instance import Instance
+from ..lengths import HAZARD
 from ..predictors import KINDS, predictor
 
-Told = Literal["exact", "predicted", "interval", "none"]
+Told = Literal["exact", "predicted", "interval", "none", "hazard"]
 
-_PLAIN = ("default", "exact", "none")
+_PLAIN = ("default", "exact", HAZARD, "none")
 
 #: Stream of the seed that predictions are drawn from: no instance or policy draws from it.
 STREAM = 0x9E37
@@ -30,24 +31,29 @@ class Predictions:
     Attributes
     ----------
     name : str
-        ``"default"`` (each policy is told what it asks for), ``"exact"``, ``"none"``, or a kind
-        of `KINDS`.
+        ``"default"`` (each policy is told what it asks for), ``"exact"``, ``"hazard"``,
+        ``"none"``, or a kind of `KINDS`.
     size : float or None
         The error x ≥ 0 of the kind, or its number of classes.
+    quantile : str
+        Of bins ``"q90"`` and the like for an upper quantile; else empty.
 
     Examples
     --------
     >>> parse_predictions("noise:0.5")
-    Predictions(name='noise', size=0.5)
+    Predictions(name='noise', size=0.5, quantile='')
     """
 
     name: str
     size: float | None = None
+    quantile: str = ""
 
     @property
     def label(self) -> str:
         """Its name in tables and study files."""
-        return self.name if self.size is None else f"{self.name}:{self.size:g}"
+        if self.size is None:
+            return self.name
+        return f"{self.name}:{self.size:g}" + (f":{self.quantile}" if self.quantile else "")
 
     @property
     def told(self) -> Told | None:
@@ -69,12 +75,14 @@ class Predictions:
         if self.size is None:
             return instance
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))
-        low, high = KINDS[self.name].predict(instance, self.size, rng)
+        found = predictor(self.label)
+        assert found is not None  # it was parsed
+        low, high = found[0].predict(instance, self.size, rng)
         return instance.replace(predicted_low=low, predicted_high=high)
 
 
 def parse_predictions(text: object) -> Predictions:
-    """Parse ``default``, ``exact``, ``none``, or ``KIND:SIZE``.
+    """Parse ``default``, ``exact``, ``hazard``, ``none``, ``KIND:SIZE``, or ``KIND:SIZE:qPERCENT``.
 
     Raises
     ------
@@ -96,4 +104,5 @@ def parse_predictions(text: object) -> Predictions:
         found = predictor(f"{name}{colon}{size}")
     except InputError as error:
         raise InputError(f"predictions: {error}") from error
-    return Predictions(name=name, size=None if found is None else found[1])
+    quantile = size.partition(":")[2]
+    return Predictions(name=name, size=None if found is None else found[1], quantile=quantile)

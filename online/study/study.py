@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...models.errors import InputError
+from ..lengths import HAZARD
 from ..regimes import regime
 from .cell import Cell, Limit, PolicyRun, Problem
 from .predictions import Predictions
@@ -113,10 +114,11 @@ def told_spec(model: str, policy: str, predictions: Predictions) -> str | None:
     told = predictions.told
     if told is None:
         return policy
-    if told not in made.length_kinds:
+    anew = told == HAZARD  # in place of one number
+    if ("predicted" if anew else told) not in made.length_kinds:
         return None
     if not hasattr(made, "lengths"):  # it has one kind only
-        return policy
+        return None if anew else policy
     if "lengths=" in policy or "error=" in policy:
         raise InputError(
             f"policies: expected no lengths= or error= beside predictions, found {policy!r}"

@@ -122,6 +122,10 @@ def _asks_for_milp(options: Options) -> bool:
     return options.objective == "reward" or options.formulation != "auto"
 
 
+def _runs_engine(options: Options) -> bool:
+    return not _asks_for_milp(options)
+
+
 def _prepare(instance: Instance, options: Options) -> None:
     if _asks_for_milp(options):
         from . import milp  # noqa: F401 - loaded before the clock starts
@@ -183,6 +187,7 @@ CONTINUOUS = Recipe(
     load=_load,
     compiled=_compiled,
     compile=_compile,
+    runs_compiled=_runs_engine,
     build_model=_build_model,
     extendable=_extendable,
 )

@@ -14,8 +14,11 @@ from ..certificates.clock import Clock
 from ..compiled import are_compiled
 from ..recipe import Options
 from .bounds.charge import charge_bound
+from .compiled_instance import compiled_instance
 from .engine import improve_and_prove
 from .hindsight import Search, begin
+from .search.run_schedules import schedule_of
+from .search.runs import Places
 
 #: Compiled functions that stand for all.
 FUNCTIONS = (
@@ -57,3 +60,18 @@ def load_compiled_code() -> None:
     for _, proof in charge_bound(instance, search.schedule, steps=PRICE_STEPS):
         proof.bound(instance, "latency", Clock(None))
     check_continuous(instance, search.schedule)
+    _build_once(instance)
+
+
+def _build_once(instance: Instance) -> None:
+    """Build a schedule from places, one request after the other: so the search hands one in."""
+    end = np.cumsum(instance.output)
+    places = Places(
+        number=np.ones(instance.n, np.int64),
+        before=np.zeros((instance.n, 1), np.int64),
+        first=(end - instance.output)[:, np.newaxis].copy(),
+        chunks=np.ones((instance.n, 1), np.int64),
+        tokens=instance.prompt.reshape(-1, 1, 1).copy(),
+    )
+    schedule = schedule_of(compiled_instance(instance), places)
+    assert schedule.completion(instance).size == instance.n

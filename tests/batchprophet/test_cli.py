@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -451,7 +452,10 @@ def test_simulate_prints_and_writes(
     assert run(["check", str(small), str(out)]) == 0
     capsys.readouterr()
     assert run(["simulate", str(small), "--policy", "mc-sf"]) == 0
-    assert "total latency        7 rounds" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "total latency        7 rounds" in shown
+    for line in ("latency", "time to first token", "makespan"):  # times have their unit
+        assert re.search(rf"^  {line} .*\d rounds$", shown, re.MULTILINE), line
 
 
 def test_policy_that_cycles_is_the_answer_no(fails, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # the fixture is a function

@@ -173,6 +173,40 @@ def test_a_comparison_plays_the_best_policy_and_the_engines_rule_on_other_gpus(c
     assert shown == set(compared.changes)
 
 
+def test_other_gpus_change_what_is_judged_and_no_gap_as_speed_is_told_of_it(instance):
+    # Half of the requests are within the limits on two seats (above), all of them on four.
+    compared = bp.compare(
+        instance, policies="vllm", model="continuous", time_limit=0, objective="goodput",
+        slo="ttft=60",
+    )  # fmt: skip
+    seats = {each.change: each for each in compared.changes["vllm"]}["seats × 2"]
+    assert seats.relative == 1.0
+    text = compared.summary()
+    assert "The number of requests within the limits of vllm changes by " in text
+    assert "total latency of vllm" not in text
+    assert "Change of the number of requests within the limits where" in page_of(compared)
+    # The bound that a faster GPU would reach is one of the total latency.
+    assert compared.speed_equivalent_gap is None
+    assert "would reach the lower bound" not in text
+
+
+def page_of(compared):
+    from batchprophet.report.page import Origin, render
+
+    return render([compared], Origin.today(command="test"))
+
+
+def test_a_change_from_nothing_has_no_ratio(instance):
+    from batchprophet.online.continuous.counterfactuals import counterfactuals
+
+    late = {"KV memory × 2": 0, "seats × 2": 3, "batches 10 % shorter": 0}
+    values = iter([0, *late.values()])
+    found = counterfactuals(instance, "vllm", value=lambda _, __: next(values))
+    assert {each.change: each.relative for each in found} == {
+        "KV memory × 2": 0.0, "seats × 2": None, "batches 10 % shorter": 0.0
+    }  # fmt: skip
+
+
 def test_the_report_has_the_goodput_and_other_gpus(compared, tmp_path):
     page = compared.save(tmp_path).read_text()
     assert "On other GPUs" in page

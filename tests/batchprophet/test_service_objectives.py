@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,8 @@ import pytest
 
 import batchprophet as bp
 from batchprophet.cli import run
+from batchprophet.commands import console
+from batchprophet.models.batch_time import AffineTime
 
 #: One at a time fits: in order of arrival the long one is first.
 GPU = bp.Gpu(kv_capacity=9)
@@ -20,7 +26,26 @@ LONG_FIRST = bp.Instance(
     gpu=GPU, arrival=[0, 0, 0], prompt=[3, 1, 1], output=[6, 2, 2], name="long first"
 )
 EQUAL = bp.Instance(gpu=GPU, arrival=[0, 0], prompt=[4, 4], output=[5, 5], name="equal")
+WIDE_FIRST = bp.Instance(
+    gpu=GPU, arrival=[0, 0, 0], prompt=[7, 1, 1], output=[2, 1, 1], name="wide first"
+)
 POLICIES = "mc-sf,mc-benchmark,alpha-greedy:alpha=0.1"
+
+
+@contextmanager
+def captured_terminal(width: int) -> Iterator[io.StringIO]:
+    """A terminal of some width, whose text is kept."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown = Terminal()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", shown)
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("TERM", "xterm")
+        yield shown
 
 
 def compared(objective: str, **options: Any) -> bp.Compared:
@@ -67,7 +92,7 @@ def test_more_goodput_is_better() -> None:
     assert (comparison.maximised, comparison.best_known) == (True, 2)
     assert comparison.bound is not None
     assert comparison.bound >= 2
-    assert [*found.columns()][1] == "requests within limits"
+    assert [*found.columns()][1] == "within limits"
     ratios = [row.ratio_to_best for row in found.rows()[1:]]
     assert ratios == sorted(ratios, reverse=True)
     record = found.to_record()
@@ -88,6 +113,64 @@ def test_where_none_can_be_in_time_that_is_proved() -> None:
         "All 2 policies that finish tie, each without a ratio, since the best number of requests "
         "within the limits known is 0.",
     ]
+
+
+def test_ties_are_named_together_and_the_least_mean_comes_first() -> None:
+    # Within 1 round: both short ones where they are first, in order of arrival the wide one alone.
+    found = bp.compare(
+        WIDE_FIRST, objective="goodput", slo="ttft=1", time_limit=0,
+        policies="mc-benchmark,vllm,mc-sf,shortest-total",
+    )  # fmt: skip
+    values = {row.policy: row.exact for row in found.rows()[1:]}
+    means = [row.metrics.mean_latency for row in found.rows()[1:]]
+    assert [*values.values()] == [2, 2, 1, 1]
+    assert means[0] <= means[1]
+    assert means[2] <= means[3]
+    best, worst = found.reading()[1:3]
+    names = [*values]
+    assert best.startswith(f"The best policies here are {names[0]} and {names[1]}, each ")
+    assert worst.startswith(f"The worst policies that finish are {names[2]} and {names[3]}, each ")
+
+
+def test_of_many_ties_three_are_named() -> None:
+    comparison = bp.compare(
+        WIDE_FIRST, objective="goodput", slo="ttft=1", time_limit=0, policies="mc-sf,mc-benchmark"
+    ).comparison
+    one, other = comparison.ranked()
+    many = replace(comparison, results=(one, *[other] * 5))
+    worst = bp.Compared(comparison=many).reading()[2]
+    names = ", ".join([other.policy] * 3)
+    assert worst.startswith(f"The worst policies that finish are {names} and 2 more, each ")
+
+
+def test_none_within_the_limits_is_said_without_a_ratio() -> None:
+    # A schedule in which every request waits has none within 1 round.
+    comparison = compared("goodput", slo="ttft=1", time_limit=0).comparison
+    idle = replace(comparison.ranked()[0], policy="idle", schedule=bp.MixedSchedule([5, 13, 13]))
+    judged = bp.Compared(comparison=replace(comparison, results=(*comparison.results, idle)))
+    assert judged.reading()[2] == (
+        "The worst policy that finishes is idle, with a number of requests within the limits of 0."
+    )
+
+
+def test_tables_with_limits_fit_a_terminal_of_100_characters() -> None:
+    # The longest built-in names, seconds as milliseconds, 7 digits of total latency.
+    gpu = bp.Gpu(
+        kv_capacity=4000, running_requests=2, batch_time=AffineTime(c0=900, c1=1, c2=9, c3=0.1)
+    )
+    n = 12
+    slow = bp.Instance(gpu=gpu, arrival=[0] * n, prompt=[1000] * n, output=[90] * n, name="slow")
+    for objective in ("latency", "goodput"):
+        found = bp.compare(
+            slow, model="continuous", objective=objective, slo="ttft=500000,tpot=4000", time_limit=0
+        )
+        assert max(row.metrics.mean_latency for row in found.rows()[1:] if row.metrics) > 10**8
+        with captured_terminal(100) as shown:
+            console.print_comparison("slow", [*found.columns()], found.rows())
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue()).splitlines()
+        assert max(map(len, lines)) <= 100
+        # A title, a heading of one line, a rule, and the rows: nothing folds.
+        assert len([line for line in lines if line.strip()]) == 3 + len(found.rows())
 
 
 def test_python_needs_limits_for_the_goodput_too() -> None:
@@ -145,6 +228,31 @@ def test_a_summary_by_hand() -> None:
         bp.summarise([made[0], compared("p99", time_limit=0)])
     with pytest.raises(bp.InputError, match="found none"):
         bp.summarise([])
+
+
+def test_a_summary_has_the_goodput_where_there_are_limits(
+    paths: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Within a round of the arrival: of "long first" two of three under mc-sf (above), of the equal
+    # ones, which run one after the other, one of two.
+    made = [
+        bp.compare(each, policies="mc-sf", slo="ttft=1", time_limit=0)
+        for each in (LONG_FIRST, EQUAL)
+    ]
+    found = bp.summarise(made)
+    assert [*found.columns()][3] == "goodput"
+    assert "within 1 rounds to the first token" in found.columns()["goodput"]
+    rows = {row.policy: row for row in found.rows()}
+    assert rows["mc-sf"].goodput == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert rows["mc-sf"].cells()[3] == "58.3%"
+    assert all(len(row.cells()) == len(found.columns()) for row in rows.values())
+    assert found.to_record()["policies"][1]["mean_goodput"] == rows["mc-sf"].goodput
+    assert [*found.to_frame()["mean_goodput"]] == [row.goodput for row in found.rows()]
+    words = ["compare", *paths, "--policies", "mc-sf", "--slo", "ttft=1", "--time-limit", "0"]
+    assert run([*words, "--summary"]) == 0
+    assert "58.3%" in capsys.readouterr().out
+    with pytest.raises(bp.InputError, match="the same latency limits"):
+        bp.summarise([made[0], bp.compare(EQUAL, policies="mc-sf", time_limit=0)])
 
 
 def test_a_summary_says_what_does_not_finish() -> None:

@@ -15,7 +15,7 @@ from batchprophet.online.continuous.simulator import simulate_continuous
 from batchprophet.online.lengths import told_lengths
 from batchprophet.online.mixed.policies.mc_sf import McSf
 from batchprophet.online.mixed.simulator import simulate
-from batchprophet.online.predictors import BinnedMeans, past_means, predictor
+from batchprophet.online.predictors import BinnedMeans, BinnedQuantiles, predictor, told_by_past
 from batchprophet.online.regimes import regime
 from batchprophet.online.separate.simulator import simulate_separate
 from tests.paths import SHARED
@@ -35,18 +35,18 @@ def test_only_requests_that_could_be_complete_are_known():
     rng = np.random.default_rng(1)
     for _ in range(50):
         instance = burst(rng)
-        told = past_means(instance, 4, [""] * instance.n)
+        told = told_by_past(instance, 4, [""] * instance.n)
         i = int(rng.integers(1, instance.n))
         known = instance.arrival + instance.output <= instance.arrival[i]  # unit times
         other = np.where(known, instance.output, instance.output + 20)
         changed = instance.replace(output=np.minimum(other, 60 - instance.prompt))
-        assert past_means(changed, 4, [""] * instance.n)[i] == told[i]
+        assert told_by_past(changed, 4, [""] * instance.n)[i] == told[i]
 
 
 def test_one_bin_is_the_mean_of_the_past():
     rng = np.random.default_rng(2)
     instance = burst(rng)
-    told = past_means(instance, 1, [""] * instance.n)
+    told = told_by_past(instance, 1, [""] * instance.n)
     for i in range(instance.n):
         known = instance.arrival + instance.output <= instance.arrival[i]
         past = instance.output[known]
@@ -85,6 +85,43 @@ def test_bins_are_quantiles_of_the_prompts_and_lean_to_the_mean():
             assert means.expected(s) == pytest.approx(expected)
 
 
+def test_quantiles_are_order_statistics_of_the_bin_or_of_all():
+    rng = np.random.default_rng(7)
+    for size in (1, 5, 64, 100):
+        prompt, output = rng.integers(1, 1000, size), rng.integers(1, 100, size)
+        learner = BinnedQuantiles(4, percent=80)
+        for s, o in zip(prompt.tolist(), output.tolist(), strict=True):
+            learner.add(s, o)
+        edges = np.quantile(prompt[: 1 << (size.bit_length() - 1)], [0.25, 0.5, 0.75])
+        for s in (1, 300, 999):
+            alike = output[np.searchsorted(edges, prompt) == np.searchsorted(edges, s)]
+            enough = alike.size >= 4  # ⌈5 · 0.8⌉ = 4, of fewer than four none
+            known = np.sort(alike if enough else output)
+            rank = -(-(known.size + 1) * 80 // 100)
+            expected = known[min(rank, known.size) - 1]
+            assert learner.expected(s) == expected
+
+
+def test_few_are_longer_than_their_upper_quantile():
+    # Outputs are drawn apart from one another: at most one in ten exceeds what q90 predicts.
+    rng = np.random.default_rng(10)
+    n = 4000
+    instance = Instance(
+        gpu=Gpu(kv_capacity=10**6), arrival=np.arange(n) * 10, prompt=rng.integers(1, 500, n),
+        output=np.ceil(np.exp(rng.normal(3, 1, n))).astype(int),
+    )  # fmt: skip
+    for percent in (50, 90, 99):
+        told = told_lengths(instance, McSf(lengths=f"bins:5:q{percent}"), rng).high
+        longer = (instance.output > told)[n // 2 :].mean()
+        assert longer <= 1 - percent / 100 + 0.02
+        assert longer >= 0.5 * (1 - percent / 100)  # and it is not all that fits
+
+
+def test_separate_batching_refuses_what_is_too_short_of_quantiles_too():
+    with pytest.raises(InputError, match="predicted too short"):
+        simulate_separate(burst(np.random.default_rng(5)), "shortest-remaining:lengths=bins:5:q90")
+
+
 def test_classes_are_told_apart():
     rng = np.random.default_rng(4)
     n = 60
@@ -99,7 +136,17 @@ def test_classes_are_told_apart():
 
 
 @pytest.mark.parametrize(
-    "spec", ["hazard", "bins:5", "class-bins:2", "noise:0.5", "over:0.5", "interval:1"]
+    "spec",
+    [
+        "hazard",
+        "bins:5",
+        "bins:5:q90",
+        "class-bins:2",
+        "class-bins:2:q75.5",
+        "noise:0.5",
+        "over:0.5",
+        "interval:1",
+    ],
 )
 def test_policies_of_all_regimes_take_them(spec):
     rng = np.random.default_rng(5)
@@ -120,6 +167,12 @@ def test_policies_of_all_regimes_take_them(spec):
     [
         ("mc-sf:lengths=bins:0", "bins: expected an integer from 1 to 10\\^6, found '0'"),
         ("mc-sf:lengths=noise:-1", "noise: expected a relative error from 0 to 10\\^6, found '-1'"),
+        ("mc-sf:lengths=bins:3:q100", "bins: expected a quantile as q90, between q0 and q100"),
+        ("mc-sf:lengths=bins:3:90", "bins: expected a quantile as q90, between q0 and q100"),
+        (
+            "mc-sf:lengths=noise:1:q90",
+            "noise: expected no quantile, which is of bins or class-bins",
+        ),
         ("mc-sf:lengths=magic:3", "lengths: expected one of exact, predicted, interval"),
         ("mc-sf:lengths=bins", "lengths: expected one of exact, predicted, interval"),
         ("mc-sf:lengths=bins:3,error=1", "error: goes with lengths=predicted, found lengths=bins"),

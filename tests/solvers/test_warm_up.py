@@ -23,6 +23,7 @@ from batchprophet.solvers.hindsight import solve
 from batchprophet.solvers.mixed import engine
 from batchprophet.solvers.mixed import warm_up as mixed_warm_up
 from batchprophet.solvers.progress import Progress
+from batchprophet.solvers.recipe import Options
 from batchprophet.solvers.regimes import RECIPES, recipe
 
 #: In a process of its own with a cache of its own: what is compiled while the demo's clock runs.
@@ -173,6 +174,43 @@ def test_what_is_off_the_clock_takes_no_time_from_the_limit():
     search.off_the_clock(PHASE, lambda: time.sleep(0.3))
     assert search.seconds < 0.3
     assert [each.phase for each in told] == [PHASE]
+
+
+@pytest.mark.parametrize("objective", ["latency", "weighted", "makespan"])
+def test_the_engine_of_continuous_batching_is_compiled_off_the_clock(monkeypatch, objective):
+    # Whoever asks for the solve, and whatever it minimises: the engine runs for all of these.
+    done = []
+
+    def compile_slowly(instance, announce):
+        time.sleep(3.0)
+        done.append(instance.n)
+
+    own = replace(recipe("continuous"), compiled=lambda: bool(done), compile=compile_slowly)
+    told, begin = [], time.perf_counter()
+    solution = own.solve(FOUR, Options(objective=objective, time_limit=0.5), progress=told.append)
+    assert done == [FOUR.n]
+    assert [each.phase for each in told].count(PHASE) == 1
+    assert solution.bound is not None
+    assert solution.seconds <= time.perf_counter() - begin - 3.0
+    # Compiled once, and not at all where no time is given or the MILP is asked for.
+    own.solve(FOUR, Options(objective=objective, time_limit=0.5))
+    assert len(done) == 1
+    done.clear()
+    own.solve(FOUR, Options(objective=objective, time_limit=0))
+    own.solve(FOUR, Options(objective="latency", formulation="batch-sequence", time_limit=1))
+    assert done == []
+
+
+def test_weights_and_deadlines_run_the_code_that_is_compiled():
+    # Arrays that are read-only are another type for numba, and would compile all of it again.
+    from batchprophet.solvers.certificates.continuous.batch_lengths import facts_of
+
+    instance = FOUR.replace(weight=[1, 2, 3, 4][: FOUR.n], deadline=[4] * FOUR.n)
+    types = {
+        objective: [numba.typeof(each) for each in facts_of(instance, 1, 1, objective)]
+        for objective in ("latency", "weighted", "tardiness")
+    }
+    assert types["latency"] == types["weighted"] == types["tardiness"]
 
 
 def test_path_graphs_are_compiled_where_they_are_reached(monkeypatch):

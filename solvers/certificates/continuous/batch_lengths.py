@@ -62,7 +62,8 @@ def facts_of(instance: Instance, interval: int, tokens: int, objective: str) -> 
     late = [0] * instance.n
     if objective == "tardiness":  # a part of an interval before the deadline makes all of it free
         late = [max(0, -(-(d - first) // interval)) for d in due_times(instance).tolist()]
-    weight = np.ones(instance.n) if objective == "latency" else instance.weight
+    # A copy, since code for arrays that are read-only is compiled anew.
+    weight = np.ones(instance.n) if objective == "latency" else instance.weight.copy()
     gpu, time = instance.gpu, instance.gpu.batch_time
     if isinstance(time, AffineTime):
         own = time.c0 if time.c0_prompt is None else time.c0_prompt

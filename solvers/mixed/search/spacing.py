@@ -92,8 +92,7 @@ def spaced_schedule(
     )
     search.first()
     search.improve(random_stream(seed))
-    start = search.best_starts(instance)
-    return None if bool((start == NOWHERE).any()) else start
+    return search.best_starts(instance)
 
 
 def are_few_classes(instance: Instance) -> bool:
@@ -225,6 +224,8 @@ def _place(
 ) -> int:
     """Fill starts and profile; return the sum of starts, or `least` once it is reached.
 
+    So it does where a request is due too late to fit into the profile: such a schedule is longer
+    than one without spacings, which always fits, since a request fits once all others have ended.
     The class whose next request is due first goes on; of equals that of the least KV area.
     """
     count = o.size
@@ -239,6 +240,8 @@ def _place(
                 c = each
         i = following[c]
         k = earliest_start(held, M, s[c], o[c], max(arrival[i], due[c] // PARTS))
+        if k == NOWHERE:
+            return least
         add_run(held, s[c], o[c], k)
         start[i] = k
         total += k

@@ -210,3 +210,15 @@ def test_a_tampered_witness_is_caught(folder, tmp_path, capsys, key, change, cod
 def test_options_of_another_regime_are_refused(words, message, capsys):
     assert run(["adversary", "--policy", "mc-sf", *words.split()]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_there_must_be_limits_to_vary(tmp_path, capsys):
+    gpu = Gpu(kv_capacity=10)
+    with pytest.raises(InputError, match=r"^vary_limits: expected a limit up to which to vary it"):
+        find_worst_case(
+            "vllm", model="continuous", n=3, kv_capacity=10, gpu=gpu, vary_limits=True, work_limit=1
+        )
+    words = ["adversary", "--policy", "vllm", "--model", "continuous", "--vary-limits"]
+    assert run([*words, "--out", str(tmp_path / "w")]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "found neither" in line

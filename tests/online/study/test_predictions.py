@@ -74,10 +74,11 @@ def test_errors_of_different_size_use_the_same_random_numbers(kind: str) -> None
     assert not np.array_equal(small, ends(f"{kind}:0.5", seed=2)[1])
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_policies_take_the_predictions(kind: str) -> None:
+@pytest.mark.parametrize("text", [*(f"{kind}:2" for kind in KINDS), "bins:2:q90"])
+def test_policies_take_the_predictions(text: str) -> None:
     instance = make_instance("arrival-model-2", seed=3)
-    predictions = parse_predictions(f"{kind}:2")
+    predictions = parse_predictions(text)
+    assert predictions.label == text
     told = predictions.predict(instance, 3)
     policy = McSf(lengths=predictions.told or "exact")
     high = told_lengths(told, policy, np.random.default_rng(0)).high
@@ -92,7 +93,10 @@ def test_policies_take_the_predictions(kind: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nosie:0.5", "expected one of default, exact, none, over:SIZE"),
+        ("nosie:0.5", "expected one of default, exact, hazard, none, over:SIZE"),
+        ("hazard:2", "expected one of default"),
+        ("bins:2:90", "bins: expected a quantile as q90, between q0 and q100, found '90'"),
+        ("over:2:q90", "over: expected no quantile, which is of bins or class-bins"),
         ("noise", "expected one of default"),
         ("exact:1", "expected one of default"),
         ("noise:-1", "noise: expected a relative error from 0 to 10.6, found '-1'"),

@@ -69,6 +69,23 @@ def test_policies_run_with_the_predictions_that_they_take(tmp_path: Path) -> Non
     ]
 
 
+def test_lengths_told_anew_and_quantiles_are_predictions_too(tmp_path: Path) -> None:
+    text = 'predictions = ["hazard", "bins:4", "bins:4:q90"]\n' + GOOD
+    text = text.replace('["mc-sf", "vllm"]', '["mc-sf", "bayes:samples=1,effort=1"]')
+    runs = read_study(write(tmp_path, text)).policy_runs()
+    assert [(run.spec, run.predictions.label) for run in runs] == [
+        ("mc-sf:lengths=hazard", "hazard"),
+        ("bayes:samples=1,effort=1,lengths=hazard", "hazard"),
+        ("mc-sf:lengths=predicted", "bins:4"),
+        ("bayes:samples=1,effort=1,lengths=predicted", "bins:4"),
+        ("mc-sf:lengths=predicted", "bins:4:q90"),
+        ("bayes:samples=1,effort=1,lengths=predicted", "bins:4:q90"),
+    ]
+    # What is told nothing of lengths is not told them anew either.
+    with pytest.raises(InputError, match="vllm takes none of the predictions hazard"):
+        read_study(write(tmp_path, 'predictions = ["hazard"]\n' + GOOD))
+
+
 def test_all_built_in_policies_by_default(tmp_path: Path) -> None:
     text = GOOD.replace('policies = ["mc-sf", "vllm"]\n', "")
     assert "smallest-volume" in read_study(write(tmp_path, text)).policies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import pytest
 from batchprophet.cli import run
 from batchprophet.models.families.registry import make_instance
 from batchprophet.online.evaluation import compare
+from batchprophet.online.mixed.simulator import simulate
 from batchprophet.online.study.cell import Limit
 from batchprophet.online.study.cell_runner import run_cell
 from batchprophet.online.study.export import RUN_COLUMNS
+from batchprophet.online.study.predictions import parse_predictions
 from batchprophet.online.study.reading import read_study
 from batchprophet.online.study.result import CellResult
 from batchprophet.online.study.study import Study
@@ -130,6 +133,19 @@ def test_predictions_of_no_error_change_nothing(tmp_path: Path) -> None:
     rows = [row for row in result_rows(study, results(study)) if row.policy == "mc-sf"]
     assert [row.predictions for row in rows[:4]] == ["exact", "noise:0", "interval:0", "over:0"]
     assert len({(row.seed, row.value) for row in rows}) == 2
+
+
+def test_a_study_tells_lengths_anew_as_a_run_by_itself_does(tmp_path: Path) -> None:
+    policies = ("mc-sf", "bayes:samples=1,effort=50")
+    hazard = (parse_predictions("hazard"),)
+    study = replace(read(tmp_path), policies=policies, predictions=hazard)
+    rows = [row for row in result_rows(study, results(study)) if row.policy != HINDSIGHT]
+    assert [row.policy for row in rows] == [*policies] * 2
+    assert {row.outcome for row in rows} == {"done"}
+    for problem, row in zip(study.problems(), rows[::2], strict=True):
+        instance = problem.source.make(problem.seed)
+        alone = simulate(instance, "mc-sf:lengths=hazard", seed=problem.seed)
+        assert row.value == int((alone.completion(instance) - instance.arrival).sum())
 
 
 def test_the_bytes_of_the_table_are_those_of_its_rows(tmp_path: Path) -> None:

@@ -179,6 +179,23 @@ def test_spaced_schedules_are_feasible_and_depend_on_the_seed_only():
         assert (start == spaced_schedule(instance, seed=4)).all()
 
 
+def test_a_spacing_beyond_the_profile_is_no_schedule():
+    # Four requests of 4 rounds with a spacing of 20: the third does not fit into 4 · 4 + 2 rounds.
+    # It has no start then, and no run of a request may be put before the first round.
+    from batchprophet.solvers.mixed.search.profile import nothing_held
+    from batchprophet.solvers.mixed.search.spacing import FAR, PARTS, _place
+
+    instance = equal(9, 3, 4, [0] * 4)
+    held, start = nothing_held(instance, 17), np.zeros(4, np.int64)
+    columns = np.array([0, 4]), instance.arrival, np.array([3]), np.array([4])
+    far = np.array([[0], [20 * PARTS]])
+    assert _place(*columns, 9, far, FAR, held, start) == FAR
+    assert (start >= 0).all()
+    held = nothing_held(instance, 17)
+    near = np.array([[0], [4 * PARTS]])
+    assert _place(*columns, 9, near, FAR, held, start) == 0 + 4 + 8 + 12
+
+
 def test_spaced_schedules_are_for_few_classes():
     many = Instance(
         gpu=Gpu(kv_capacity=50), arrival=[0] * 8, prompt=range(1, 9), output=range(1, 9)
