@@ -138,7 +138,8 @@ def solve(
             extend=extend, horizon=horizon,
         )  # fmt: skip
     engine = extend is not None or formulation == "auto"  # else the MILP solves
-    if time_limit > 0 and objective == "latency" and engine:
+    compiled = objective == "latency" or model == "mixed"
+    if time_limit > 0 and compiled and engine:
         compile_first(model, progress, instance=loaded)
     if extend is not None:
         from .solvers.extended import solve_extended
