@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import partial
 from itertools import count
 
@@ -30,7 +29,7 @@ from ..random_stream import random_stream
 from ..stages import Driver, Limits, Stage
 from ..workers import Found, Mailbox
 from .bounds.column_types import column_types
-from .bounds.configuration import ConfigurationPrices, configuration_prices
+from .bounds.configuration import ConfigurationPrices, deadline_prices
 from .completion_costs import FINEST_SCALE, by_deadline
 from .engine import (
     CONFIGURATIONS,
@@ -58,10 +57,9 @@ TURN_SECONDS = 2.0
 TURNS = 8
 
 #: By which part the next deadline to be refuted is later than the last, at first; prices for
-#: blocks of so many rounds, and of fewer where the last were too coarse; length of the first steps.
+#: blocks of so many rounds, and of fewer where the last were too coarse.
 STEP = 0.04
 BLOCKS = (8, 4, 2)
-FIRST_LENGTH = 0.03
 
 #: Share of the time left, or of the work, for prices that refute one deadline.
 ONE_DEADLINE = 0.12
@@ -198,21 +196,15 @@ class _Makespan:
             self._refuted(deadline, proof, CONFIGURATIONS)
 
     def _prices(self, deadline: int, block: int, limits: Limits) -> ConfigurationPrices:
-        """Climb from the prices of the last deadline, stretched, until the bound is above 0."""
-        relaxed = self.relaxed
-        above_zero: list[Fraction] = []
-        return configuration_prices(
-            relaxed,
+        """Climb from the last prices, stretched, until the bound is above 0."""
+        return deadline_prices(
+            self.relaxed,
             self.mailbox.best(),
-            costs=by_deadline(relaxed, deadline),
-            begin=ConfigurationPrices(self._stretched(deadline), Fraction(0), 0),
-            last_round=deadline,
+            self._stretched(deadline),
             block=block,
-            first_length=FIRST_LENGTH,
             time_limit=limits.seconds,
             work_limit=limits.steps(units=2 * UNITS_PER_PRICE_STEP),
-            stop=lambda: bool(above_zero) or limits.stop(),
-            found=lambda bound: above_zero.append(bound) if bound > 0 else None,
+            stop=limits.stop,
         )
 
     def _stretched(self, deadline: int) -> IntArray:

@@ -166,6 +166,7 @@ def test_reward_of_an_instance_on_which_nothing_can_be_earned():
 def test_first_schedules_try_every_order():
     names = {name for name, _ in list_schedules(SMALL, "reward", MixedSchedule([0, 4]))}
     names |= {name for name, _ in list_schedules(SMALL, "weighted")}
+    names |= {name for name, _ in list_schedules(SMALL, "makespan")}
     late = SMALL.replace(deadline=[3] * SMALL.n)
     names |= {name for name, _ in list_schedules(late, "tardiness")}
     assert names >= {f"list schedule by {order}" for order in ORDERS}

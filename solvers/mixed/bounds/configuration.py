@@ -34,15 +34,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numba import njit
 
 from ....models.instance import FloatArray, Instance, IntArray
 from ....models.mixed.schedule import MixedSchedule
 from ...ascent.adaptive import AdaptiveAscent, rounded
 from ...ascent.volume import StepFactor
-from ..completion_costs import FINEST_SCALE, CompletionCosts, cost_at, latency_costs
+from ..completion_costs import FINEST_SCALE, CompletionCosts, by_deadline, latency_costs
 from .column_types import ColumnTypes, column_types, first_rounds
-from .configuration_pricing import heaviest_configuration, workspace
+from .configuration_dual import blend, dual_value, squared_norm, step_along
 from .fluid_prices import fluid_prices
 
 #: For the total latency, prices are multiples of 1 / SCALE.
@@ -71,6 +70,9 @@ PATIENCE, SHORTER = 20, 0.8
 #: to the other.
 FIRST_LENGTH, LAST_LENGTH = 0.1, 0.001
 ADAPTIVE_STEPS = 8000
+
+#: Length of the first step where prices of another deadline are the beginning.
+FIRST_DEADLINE_LENGTH = 0.03
 
 #: Adaptive steps from one look at the bound of their average to the next.
 LOOK_AFTER = 10
@@ -116,9 +118,6 @@ def configuration_prices(
     *,
     costs: CompletionCosts | None = None,
     begin: ConfigurationPrices | None = None,
-    last_round: int | None = None,
-    block: int = 1,
-    first_length: float = FIRST_LENGTH,
     time_limit: float | None = None,
     work_limit: int | None = None,
     stop: Callable[[], bool] | None = None,
@@ -132,17 +131,11 @@ def configuration_prices(
         The instance (mixed batching).
     schedule : MixedSchedule
         A feasible schedule: its value is what the steps aim at, its last completion the last
-        round that is priced, by default.
+        round that is priced.
     costs : CompletionCosts, optional
         What completions cost; the total latency by default.
     begin : ConfigurationPrices, optional
         Prices of this instance and these costs to improve, by adaptive steps.
-    last_round : int, optional
-        Last round that may have a price.
-    block : int
-        Rounds per block where prices are improved.
-    first_length : float
-        Length of the first adaptive step, in what a round is worth.
     time_limit : float, optional
         Seconds.
     work_limit : int, optional
@@ -166,18 +159,74 @@ def configuration_prices(
     (True, True)
     """
     limits = _Limits(time_limit, work_limit, stop)
-    if costs is None:
-        costs = latency_costs(instance)
-    coarsest = STAGES[0] if begin is None else block
-    search = _Volume(instance, schedule, costs, begin, coarsest, last_round)
+    costs = latency_costs(instance) if costs is None else costs
     if begin is not None:
-        search.leave_and_return(limits, first_length, found)
+        search = _Volume(instance, schedule, costs, begin=begin.price)
+        search.leave_and_return(limits, FIRST_LENGTH, found)
         return search.prices()
+    search = _Volume(instance, schedule, costs)
     for rounds in STAGES:
         search.refine(rounds)
         search.climb(limits, found)
         if limits.reached or search.bound >= search.goal:
             break
+    return search.prices()
+
+
+def deadline_prices(
+    instance: Instance,
+    schedule: MixedSchedule,
+    begin: IntArray,
+    *,
+    block: int,
+    time_limit: float | None = None,
+    work_limit: int | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> ConfigurationPrices:
+    """Find prices that prove that no schedule is done by D: climb until their bound is above 0.
+
+    Parameters
+    ----------
+    instance : Instance
+        The instance (mixed batching).
+    schedule : MixedSchedule
+        A feasible schedule.
+    begin : ndarray of int64, shape (D + 1, K)
+        Prices of the rounds up to the deadline D: where to begin.
+    block : int
+        Rounds for which prices are the same.
+    time_limit : float, optional
+        Seconds.
+    work_limit : int, optional
+        Iterations, as for `configuration_prices`.
+    stop : callable, optional
+        Asked after every step; True ends the search.
+
+    Returns
+    -------
+    ConfigurationPrices
+        Prices of the tardiness with all due at D (`completion_costs.by_deadline`).
+
+    Examples
+    --------
+    >>> from batchprophet.models.instance import Gpu
+    >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[3, 3], output=[4, 4])
+    >>> types = column_types(instance)
+    >>> begin = np.full((6, types.size.size), SCALE // 8)
+    >>> schedule = MixedSchedule([0, 3])
+    >>> prices = deadline_prices(instance, schedule, begin, block=2, work_limit=20_000)
+    >>> prices.bound > 0  # the last round of one and the third of the other hold 14 tokens
+    True
+    """
+    above_zero: list[Fraction] = []
+    limits = _Limits(
+        time_limit, work_limit, lambda: bool(above_zero) or (stop is not None and stop())
+    )
+    costs = by_deadline(instance, begin.shape[0] - 1)
+    search = _Volume(instance, schedule, costs, begin=begin, block=block)
+    search.leave_and_return(
+        limits, FIRST_DEADLINE_LENGTH, lambda bound: above_zero.append(bound) if bound > 0 else None
+    )
     return search.prices()
 
 
@@ -220,9 +269,9 @@ class _Volume:
         instance: Instance,
         schedule: MixedSchedule,
         costs: CompletionCosts,
-        begin: ConfigurationPrices | None,
-        coarsest: int,
-        last_round: int | None,
+        *,
+        begin: IntArray | None = None,
+        block: int = 1,
     ) -> None:
         completion = schedule.completion(instance)
         self.instance = instance
@@ -231,14 +280,12 @@ class _Volume:
         self.costs = costs
         self.per_round = costs.per_round(instance.output)
         self.goal = costs.of(completion)
-        self.last_round = -(-int(completion.max()) // coarsest) * coarsest
-        if last_round is not None:
-            self.last_round = last_round
+        self.rounds = STAGES[0] if begin is None else block
+        self.last_round = -(-int(completion.max()) // self.rounds) * self.rounds
         if begin is not None:
-            self.last_round = begin.price.shape[0] - 1
-        self.rounds = coarsest
+            self.last_round = begin.shape[0] - 1
         self.iterations = 0
-        self.best = self._first_prices() if begin is None else begin.price[::coarsest].copy()
+        self.best = self._first_prices() if begin is None else begin[::block].copy()
         self.bound = -(2**62)
 
     def _first_prices(self) -> IntArray:
@@ -275,10 +322,10 @@ class _Volume:
             and self.bound < self.goal
             and limits.allow_step(self.rounds)
         ):
-            length = factor.value * (self.goal - self.bound) / _square(average)
-            _step(self.best, average, length, trial)
+            length = factor.value * (self.goal - self.bound) / squared_norm(average)
+            step_along(self.best, average, length, trial)
             value = self._evaluate(trial, slope)
-            _blend(average, slope, NEWEST)
+            blend(average, slope, NEWEST)
             if value > self.bound:
                 factor.succeeded()
                 self.best, trial = trial, self.best
@@ -330,7 +377,7 @@ class _Volume:
         columns = (self.instance.arrival, self.instance.output)
         M = self.instance.gpu.kv_capacity
         return int(
-            _evaluate(
+            dual_value(
                 price, *columns, *_arrays(self.types), self.rounds, self.last_round, M, self.costs,
                 slope,
             )
@@ -347,97 +394,3 @@ class _Volume:
 
 def _arrays(types: ColumnTypes) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     return types.size, types.to_go, types.first, types.path
-
-
-@njit(cache=True, nogil=True)
-def _evaluate(
-    price: IntArray,
-    arrival: IntArray,
-    output: IntArray,
-    size: IntArray,
-    to_go: IntArray,
-    first: IntArray,
-    path: IntArray,
-    rounds: int,
-    last: int,
-    M: int,
-    costs: CompletionCosts,
-    slope: FloatArray,
-) -> int:
-    """Return the dual function, in units of the costs, and a subgradient, for block prices.
-
-    Block b holds the rounds ``b·rounds … (b + 1)·rounds − 1`` up to the last, without round 0.
-    """
-    slope[:] = 0.0
-    blocks = min(price.shape[0], last // rounds + 1)
-    total = np.int64(0)
-    for i in range(arrival.size):
-        types = path[first[i] : first[i + 1]]
-        cost, k = _cheapest_start(price, i, arrival[i], output[i], types, rounds, last, costs)
-        total += cost
-        for j in range(min(output[i], last - k)):
-            slope[(k + j + 1) // rounds, types[j]] += 1.0
-    work = workspace(size.size, M)
-    for b in range(blocks):
-        length = min((b + 1) * rounds, last + 1) - max(b * rounds, 1)
-        if length == 0:
-            continue
-        weight, members = heaviest_configuration(price[b], size, to_go, M, work)
-        total -= length * weight
-        for position in range(members):
-            slope[b, work.chosen[position]] -= length
-    return int(total)
-
-
-@njit(cache=True, nogil=True)
-def _cheapest_start(
-    price: IntArray,
-    i: int,
-    arrival: int,
-    output: int,
-    types: IntArray,
-    rounds: int,
-    last: int,
-    costs: CompletionCosts,
-) -> tuple[int, int]:
-    """Least ``cost_i(k + o) + Σ_j U_{k+j}`` over k ≥ a, and its k.
-
-    Neither costs nor prices are negative, and costs do not fall, so no k whose cost is not below
-    the best can be better. Where the cost ends at a fixed one, a start beyond all prices has that.
-    """
-    best, best_k = np.int64(2**62), arrival
-    if costs.rate[i] == 0:
-        best, best_k = costs.fixed[i], max(arrival, last)
-    k = arrival
-    before = cost_at(costs, i, k + output)
-    while before < best:
-        cost = np.int64(before)
-        for j in range(min(output, last - k)):
-            cost += price[(k + j + 1) // rounds, types[j]]
-        if cost < best:
-            best, best_k = cost, k
-        k += 1
-        before = cost_at(costs, i, k + output)
-    return int(best), int(best_k)
-
-
-@njit(cache=True, nogil=True)
-def _square(average: FloatArray) -> float:
-    total = 0.0
-    for value in average.flat:
-        total += value * value
-    return max(total, 1e-12)
-
-
-@njit(cache=True, nogil=True)
-def _step(price: IntArray, average: FloatArray, length: float, trial: IntArray) -> None:
-    for b in range(price.shape[0]):
-        for q in range(price.shape[1]):
-            trial[b, q] = max(0, price[b, q] + np.int64(length * average[b, q]))
-
-
-@njit(cache=True, nogil=True)
-def _blend(average: FloatArray, slope: FloatArray, newest: float) -> None:
-    for b in range(average.shape[0]):
-        for q in range(average.shape[1]):
-            average[b, q] += newest * (slope[b, q] - average[b, q])
