@@ -126,6 +126,7 @@ def solve(
     require_seconds(time_limit)
     loaded = load_for(model, instance)
     from .solvers import hindsight
+    from .solvers.regimes import recipe
     from .solvers.warm_up import compile_first
 
     if extend is None and horizon is not None:
@@ -138,13 +139,11 @@ def solve(
             extend=extend, horizon=horizon,
         )  # fmt: skip
     engine = extend is not None or formulation == "auto"  # else the MILP solves
-    compiled = objective == "latency" or model == "mixed"
-    if time_limit > 0 and compiled and engine:
+    if time_limit > 0 and engine and objective in recipe(model).engine:
         compile_first(model, progress, instance=loaded)
     if extend is not None:
         from .solvers.extended import solve_extended
         from .solvers.recipe import Options
-        from .solvers.regimes import recipe
 
         options = Options(
             objective=objective, time_limit=time_limit, work_limit=work_limit, threads=threads,

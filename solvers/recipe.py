@@ -129,6 +129,8 @@ class Recipe(Generic[ScheduleType]):
     compile : callable
         ``compile(instance, announce)`` compiles what an instance needs (None: everything), and
         calls `announce` before it does.
+    engine : tuple of str
+        Objectives that its engine, which is compiled, is for.
     runs_compiled : callable
         ``runs_compiled(options)``: whether a solve begins with the whole of the compiled code, so
         that it is compiled off the clock, whoever asks for the solve.
@@ -154,6 +156,7 @@ class Recipe(Generic[ScheduleType]):
     load: Callable[[Instance], None] = _nothing
     compiled: Callable[[], bool] = _always
     compile: Callable[[Instance | None, Callable[[], None]], None] = _nothing
+    engine: tuple[str, ...] = ("latency",)
     runs_compiled: Callable[[Options], bool] = _not_by_itself
     build_model: Callable[[Instance, str, str], Any] | None = None
     extendable: Callable[[], Extendable[ScheduleType]] | None = None

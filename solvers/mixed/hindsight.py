@@ -16,6 +16,7 @@ from ...models.instance import Instance
 from ...models.mixed.problem import is_limited
 from ...models.mixed.regime import MIXED as RULES
 from ...models.mixed.schedule import MixedSchedule
+from ...models.objectives import OBJECTIVES
 from ..best_so_far import BestSoFar
 from ..certificates.mixed.combinatorial import CombinatorialBound
 from ..extendable import Extendable
@@ -162,6 +163,7 @@ MIXED = Recipe(
     load=_load,
     compiled=_compiled,
     compile=_compile,
+    engine=tuple(OBJECTIVES),
     build_model=_build_model,
     extendable=_extendable,
     prepare=_prepare,

@@ -8,7 +8,7 @@ schedule that goes on from there is at least
 
 and a state for which this exceeds the budget is dropped: the terms left out are ≥ 0, and what runs
 now leaves no more room than it does later on its own. Where a request can only be left out any
-more (see `excess`), it no longer counts as waiting. Of equal requests (`excess.earlier_twin`), the
+more (see `excess`), it no longer counts as waiting. Of equal requests (the twins of `excess`), the
 one that arrives later starts no earlier: exchanging two starts that do changes no occupancy, and
 costs no more.
 """
