@@ -101,7 +101,17 @@ def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
             if position % 3 < 2 and part
         ).replace("path - like", "path-like")  # griffe reads a subtraction
     page_html = re.sub(r"<td.*?</td>", lambda cell: cell[0].replace("\\|", "|"), page_html)
-    return enlargeable(course.mathml(whole_figures(unbroken_columns(page_html))))
+    page_html = unbroken_columns(only_dollars(page_html))
+    return enlargeable(course.mathml(whole_figures(page_html)))
+
+
+def only_dollars(page_html: str) -> str:
+    """Set as output what looks like another shell's prompt: ours are all dollars."""
+
+    def output(found: re.Match[str]) -> str:
+        return f'<span class="go">{re.sub("<[^>]+>", "", found["line"])}</span>'
+
+    return re.sub(r'(?P<line><span class="gp">[%#] *</span>.*?)(?=\n|</code>)', output, page_html)
 
 
 def unbroken_columns(page_html: str) -> str:

@@ -234,6 +234,13 @@ def test_columns_of_outputs_are_not_broken_and_sentences_are(site):
     assert not re.search(r'class="columns">[^\n]*  certified  ', solved)
 
 
+def test_only_commands_are_set_as_commands(site):
+    # A comment of LaTeX that a command prints begins like the prompt of another shell.
+    page = (site / "how-to/my-table.html").read_text("utf-8")
+    assert '<span class="go">% arrival-model-1-seed3-n=6</span>' in page
+    assert set(re.findall(r'<span class="gp">(.*?)</span>', page)) == {"$ "}
+
+
 def test_short_cells_of_tables_keep_figures_and_units_together(site):
     page = (site / "separate-benchmark.html").read_text("utf-8")
     assert "<td>0.0\u00a0%</td>" in page or '">0.0\u00a0%</td>' in page
