@@ -12,10 +12,13 @@ from __future__ import annotations
 import base64
 import copy
 import html
+import math
 import re
+import struct
 import sys
 import textwrap
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -203,22 +206,48 @@ def mathml(page_html: str) -> str:
     return re.sub(pattern, converted, page_html, flags=re.DOTALL)
 
 
-def code_html(cell: Any) -> str:
-    """Return the source of a code cell, and what it printed and drew."""
-    parts = [highlight(cell.source, PythonLexer(), HtmlFormatter())]
-    text = ""
+#: A slide: lines of code in its height, and columns of code in its width and in half of it.
+HIGH, WIDE, HALF = 32, 146, 71
+
+#: A piece of a code cell: source, what was printed, or a picture (the bytes of its file).
+Piece = tuple[str, Any]
+
+
+def pieces(cell: Any) -> list[Piece]:
+    """Divide a code cell: its source at blank lines, what it printed, what it drew.
+
+    A function that is higher than a slide is divided at the statements of its body.
+    """
+    found: list[Piece] = []
+    for part in re.split(r"(?<=\n\n)(?=\S)", cell.source):
+        body = re.split(r"(?<=\n)(?=    \S)", part) if part.count("\n") >= HIGH else [part]
+        found += [("source", each) for each in body]
+    text, pictures = "", []
     for output in cell.outputs:
         data = output.get("data", {})
         if "image/png" in data:
-            encoded = base64.b64encode(base64.b64decode(data["image/png"])).decode()
-            parts.append(
-                f'<img alt="Picture drawn by the code" src="data:image/png;base64,{encoded}">'
-            )
+            pictures.append(("drawn", base64.b64decode(data["image/png"])))
         elif "application/vnd.jupyter.widget-view+json" not in data:
             text += output.get("text") or data.get("text/plain", "") + "\n"
-    if text.strip():
-        parts.insert(1, f'<pre class="output">{html.escape(text.rstrip())}</pre>')
-    return "".join(parts)
+    return found + ([("printed", text.rstrip())] if text.strip() else []) + pictures
+
+
+def code_html(parts: list[Piece]) -> str:
+    """Return pieces of a code cell, in their order."""
+    made = []
+    for kind, group in groupby(parts, key=lambda piece: piece[0]):
+        contents = [content for _, content in group]
+        if kind == "source":
+            made.append(highlight("".join(contents), PythonLexer(), HtmlFormatter()))
+        elif kind == "printed":
+            made += [f'<pre class="output">{html.escape(text)}</pre>' for text in contents]
+        else:
+            encoded = [base64.b64encode(picture).decode() for picture in contents]
+            made += [
+                f'<img alt="Picture drawn by the code" src="data:image/png;base64,{each}">'
+                for each in encoded
+            ]
+    return "".join(made)
 
 
 def page(name: str, kind: str, body: str, script: str = "") -> str:
@@ -240,15 +269,18 @@ def shown_cells(path: Path) -> list[Any]:
 
 
 def slides(path: Path) -> str:
-    """Return a notebook as slides: one per section, and per further cell of code in it."""
+    """Return a notebook as slides: one per section, and per further cell of code in it.
+
+    Code with its outputs goes on in the next slide where it is higher than one.
+    """
     made: list[tuple[str, str, str]] = []  # heading, words, code with its outputs
     heading = title(path)
     for cell in shown_cells(path):
         if cell.cell_type == "code":
-            if made and not made[-1][2]:
-                made[-1] = (*made[-1][:2], code_html(cell))
-            else:
-                made.append((heading, "", code_html(cell)))
+            beside = bool(made) and not made[-1][2]
+            first, *others = fitting(cell, beside=beside)
+            made[-1:] = [(*made[-1][:2], first)] if beside else [*made[-1:], (heading, "", first)]
+            made += [(heading, "", code) for code in others]
             continue
         for part in re.split(r"(?m)^(?=## )", cell.source):
             found = re.match(r"#+ (.*)\n?", part)
@@ -257,7 +289,7 @@ def slides(path: Path) -> str:
             if part.strip():
                 made.append((heading, to_html(part), ""))
     body = "\n".join(
-        f'<section class="{"both" if words and code else "one"}"><h2>{to_html(name)[3:-4]}</h2>'
+        f'<section class="{"both" if words and code else "one"}">{heading_html(name, number)}'
         f'<div class="words">{words}</div><div class="code">{code}</div>'
         f'<footer>{html.escape(title(path))} <button data-step="-1">‹</button>'
         f'{number} / {len(made)}<button data-step="1">›</button></footer></section>'
@@ -266,12 +298,39 @@ def slides(path: Path) -> str:
     return page(title(path), "slides", body, (STYLES / "slides.js").read_text("utf-8"))
 
 
+def fitting(cell: Any, *, beside: bool) -> list[str]:
+    """Divide a code cell and its outputs by slides; the first part may be beside words."""
+    by_slide: list[list[Piece]] = [[]]
+    for piece in pieces(cell):
+        wide = HALF if beside and len(by_slide) == 1 else WIDE
+        if by_slide[-1] and sum(height(each, wide) for each in [*by_slide[-1], piece]) > HIGH:
+            by_slide.append([])
+        by_slide[-1].append(piece)
+    return [code_html(parts) for parts in by_slide]
+
+
+def height(piece: Piece, wide: int) -> float:
+    """Return the height of a piece of code, in lines of code of so many columns."""
+    kind, content = piece
+    if kind == "drawn":
+        across, down = struct.unpack(">II", content[16:24])  # in the file's header
+        return 1.5 + min(24, 0.45 * wide * down / across)  # a column is 0.45 as wide as a line high
+    lines = sum(max(1, math.ceil(len(line) / wide)) for line in content.splitlines())
+    return lines + (1.5 if kind == "printed" else 0)
+
+
+def heading_html(name: str, number: int) -> str:
+    """Return the heading of a slide: that of the first one is the title."""
+    level = "h1" if number == 1 else "h2"
+    return f"<{level}>{to_html(name)[3:-4]}</{level}>"
+
+
 def handout(path: Path) -> str:
     """Return a notebook as a text to be printed, with room for the answers."""
     parts: list[str] = []
     for cell in shown_cells(path):
         if cell.cell_type == "code":
-            parts.append(f'<div class="cell">{code_html(cell)}</div>')
+            parts.append(f'<div class="cell">{code_html(pieces(cell))}</div>')
             continue
         parts.append(to_html(cell.source))
         if "## Exercises" in cell.source:

@@ -8,7 +8,7 @@
 - `on_page_markdown`: lists the notebooks on the course's first page, links pages by their titles,
   and sets subscripts as such.
 - `on_page_content`: turns TeX into MathML, so that pages need nothing from the network; lets each
-  picture lead to its file.
+  picture lead to its file; keeps columns of outputs, and figures in tables, from being broken.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ SOURCES = ROOT / "build" / "sources"
 #: The page to play with, and the archive for a class, as they are in the site.
 GAME = "game.html"
 ARCHIVE = "course/class.zip"
+
+#: Characters of a cell that is not broken if it has a figure.
+SHORT_CELL = 14
 
 
 def on_startup(command: str, dirty: bool) -> None:
@@ -98,7 +101,47 @@ def on_page_content(page_html: str, page: Any, config: Any, files: Any) -> str:
             if position % 3 < 2 and part
         ).replace("path - like", "path-like")  # griffe reads a subtraction
     page_html = re.sub(r"<td.*?</td>", lambda cell: cell[0].replace("\\|", "|"), page_html)
-    return enlargeable(course.mathml(page_html))
+    page_html = unbroken_columns(only_dollars(page_html))
+    return enlargeable(course.mathml(whole_figures(page_html)))
+
+
+def only_dollars(page_html: str) -> str:
+    """Set as output what looks like another shell's prompt: ours are all dollars."""
+
+    def output(found: re.Match[str]) -> str:
+        return f'<span class="go">{re.sub("<[^>]+>", "", found["line"])}</span>'
+
+    return re.sub(r'(?P<line><span class="gp">[%#] *</span>.*?)(?=\n|</code>)', output, page_html)
+
+
+def unbroken_columns(page_html: str) -> str:
+    """Mark the lines of outputs that have columns: these are scrolled, all others may be broken.
+
+    Outputs are lines without colours. A line with columns has two gaps, or is a rule; a line with
+    one gap names a value, which may be a sentence.
+    """
+
+    def marked(line: str) -> str:
+        plain = re.fullmatch(r'(?:<span class="go">)?(?P<text>[^<]*)(?:</span>)?', line)
+        aligned = plain and re.search(r"\S {2,}\S+.* {2,}\S|^ *[─-]{4,}", plain["text"])
+        return f'<span class="columns">{line}</span>' if aligned else line
+
+    def block(found: re.Match[str]) -> str:
+        return found["before"] + "\n".join(marked(line) for line in found["code"].split("\n"))
+
+    blocks = r"(?P<before><pre[^>]*>(?:<span></span>)?<code[^>]*>)(?P<code>.*?)(?=</code></pre>)"
+    return re.sub(blocks, block, page_html, flags=re.DOTALL)
+
+
+def whole_figures(page_html: str) -> str:
+    """Keep a figure in a short cell of a table together with its unit, or its interval."""
+
+    def whole(found: re.Match[str]) -> str:
+        text = found["text"]
+        short = len(text) <= SHORT_CELL and re.search(r"\d", text)
+        return found["before"] + (text.replace(" ", "\u00a0") if short else text)
+
+    return re.sub(r"(?P<before><td[^>]*>)(?P<text>[^<]+)(?=</td>)", whole, page_html)
 
 
 def enlargeable(page_html: str) -> str:

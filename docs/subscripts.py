@@ -31,7 +31,9 @@ def without_braces(text: str) -> str:
 
 def prose(markdown: str, change: Callable[[str], str], besides: str = "(?!)") -> str:
     """Change a text outside of code, formulas and whatever else matches `besides`."""
-    kept = rf"(^ *```.*?^ *```$|^(?: {{4}}|\t)[^\n]*$|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$|{besides})"
+    code = r"^ *```.*?^ *```$|^(?: {4}|\t)[^\n]*$|`[^`\n]+`"
+    formulas = r"\$\$.*?\$\$|\$[^$\n]+(?:\n[^$\n]+)?\$"  # the latter may go on in a second line
+    kept = f"({code}|{formulas}|{besides})"
     parts = re.split(kept, markdown, flags=re.DOTALL | re.MULTILINE)
     return "".join(part if position % 2 else change(part) for position, part in enumerate(parts))
 

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 import batchprophet as bp
+from tests.browser import Browser, program
 from tests.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -104,6 +105,44 @@ def test_slides_are_numbered_and_a_hand_out_has_room_for_each_answer(path):
     assert [int(n) for n in re.findall(rf"(\d+) / {total}<", slides)] == [*range(1, total + 1)]
     assert handout.count('<div class="answer">') == len(bp.teach.exercises(path.name[:2]))
     assert "@page" in handout
+
+
+#: Parts of slides that would have to be scrolled, which a projector and paper do not.
+HIDDEN = """[...document.querySelectorAll("section")].flatMap((slide, k) => {
+  document.querySelector(".here").classList.remove("here");
+  slide.classList.add("here");
+  return [...slide.querySelectorAll(".words, .code")]
+    .filter(e => e.scrollHeight > e.clientHeight + 2 || e.scrollWidth > e.clientWidth + 2)
+    .map(e => [k + 1, e.className, e.scrollHeight, e.clientHeight]);
+})"""
+
+
+@pytest.mark.skipif(program() is None, reason="needs Chromium")
+def test_each_slide_fits_on_the_screen_and_a_hand_out_on_a_phone(tmp_path):
+    slides, handout = tmp_path / "slides.html", tmp_path / "handout.html"
+    with Browser() as browser:
+        for path in NOTEBOOKS:
+            slides.write_text(course().slides(path), "utf-8")
+            browser.screen(1280, 720)
+            browser.open(slides)
+            assert browser.evaluate(HIDDEN) == [], path
+            handout.write_text(course().handout(path), "utf-8")
+            browser.screen(390, 844, mobile=True)
+            browser.open(handout)
+            assert browser.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_slides_divide_code_between_functions_and_lose_nothing():
+    path = NOTEBOOKS[1]
+    made = course()
+    (cell,) = [cell for cell in made.shown_cells(path) if "def branch_and_bound" in cell.source]
+    parts = made.pieces(cell)
+    assert "".join(content for kind, content in parts if kind == "source") == cell.source
+    shown = made.fitting(cell, beside=True)
+    assert len(shown) > 1
+    text = "".join(re.sub(r"<[^>]+>|\s", "", part) for part in shown)
+    whole = re.sub(r"<[^>]+>|\s", "", made.code_html(parts))
+    assert text == whole
 
 
 def test_the_order_of_the_course_has_no_circle():

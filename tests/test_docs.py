@@ -8,11 +8,13 @@ import subprocess
 import sys
 import zipfile
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
+from tests.browser import Browser, program
 from tests.pages import FENCE, OUTPUT, run_page, same_but_for_time
 from tests.paths import ROOT
 
@@ -163,6 +165,7 @@ def test_formulas_are_mathml(site):
         text = path.read_text("utf-8")
         assert 'class="arithmatex"' not in text, path
         assert "<mi>&</mi>" not in text, f"{path}: a formula's environment was not understood"
+        assert "<mi>s</mi><mi>u</mi><mi>b</mi>" not in text, f"{path}: tags within a formula"
 
 
 def without_code(page):
@@ -175,7 +178,7 @@ def without_code(page):
 def test_no_formula_is_shown_as_it_was_typed(site):
     assert "a<sub>i</sub> ≥ 0" in (site / "model/index.html").read_text("utf-8")
     for page in site.rglob("*.html"):
-        for typed in (r"\b[^\W\d_]_\w", r"\w_\{", r"\\frac", r"\$\$"):
+        for typed in (r"\b[^\W\d_]_\w", r"[\w)\]]_\{", r"\)_\w", r"\\frac", r"\$\$"):
             assert not re.findall(typed, without_code(page)), (page, typed)
 
 
@@ -200,6 +203,86 @@ def test_pictures_open(site):
     shown = sum(len(re.findall(r'<img [^>]*src="[^":]+\.png"', page)) for page in pages)
     assert shown > 40
     assert shown == sum(len(re.findall(r'<a class="picture" href="[^"]+\.png"', p)) for p in pages)
+
+
+def test_headings_go_down_one_level_at_a_time_and_pictures_are_described(site):
+    for page in set(site.rglob("*.html")) - {site / "game.html", site / "404.html"}:
+        text = page.read_text("utf-8")
+        levels = [int(level) for level in re.findall(r"<h([1-6])\b", text)]
+        assert levels.count(1) == 1, page
+        assert levels[0] == 1, page
+        assert all(b <= a + 1 for a, b in pairwise(levels)), page
+        for picture in re.findall(r"<img\b[^>]*>", text):
+            assert re.search(r'alt="[^"]+"', picture), (page, picture[:200])
+
+
+def test_commands_are_set_as_code(site):
+    # An indented command after a list would be a paragraph of its last item.
+    for page in site.rglob("*.html"):
+        assert not re.findall(r"<p>(?:batchprophet|python) .*--.*", page.read_text("utf-8")), page
+
+
+def test_columns_of_outputs_are_not_broken_and_sentences_are(site):
+    table = (site / "how-to/my-table.html").read_text("utf-8")
+    columns = re.findall(r'<span class="columns">(.*?)</span>', table)
+    assert any("requests within limits" in line for line in columns)
+    assert any("mc-sf" in line for line in columns)
+    assert any("────" in line for line in columns)
+    assert not any("The optimum is proved" in line for line in columns)
+    solved = (site / "how-to/my-constraint.html").read_text("utf-8")
+    assert "  certified    157" in solved  # a sentence beside its name
+    assert not re.search(r'class="columns">[^\n]*  certified  ', solved)
+
+
+def test_only_commands_are_set_as_commands(site):
+    # A comment of LaTeX that a command prints begins like the prompt of another shell.
+    page = (site / "how-to/my-table.html").read_text("utf-8")
+    assert '<span class="go">% arrival-model-1-seed3-n=6</span>' in page
+    assert set(re.findall(r'<span class="gp">(.*?)</span>', page)) == {"$ "}
+
+
+def test_short_cells_of_tables_keep_figures_and_units_together(site):
+    page = (site / "separate-benchmark.html").read_text("utf-8")
+    assert "<td>0.0\u00a0%</td>" in page or '">0.0\u00a0%</td>' in page
+    assert not re.search(r"<td[^>]*>[\d.]+ %</td>", page)
+
+
+#: Parts of a page that stand out of the window, and code of little contrast with its ground.
+UNREADABLE = """(() => {
+  const part = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const known = {};
+  const light = colour => known[colour] ??= (() => {
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(part);
+    return .2126 * r + .7152 * g + .0722 * b;
+  })();
+  const ground = e => {
+    const own = e ? getComputedStyle(e).backgroundColor : "white";
+    return own.endsWith(", 0)") ? ground(e.parentElement) : own;
+  };
+  const found = new Set();
+  if (document.documentElement.scrollWidth > innerWidth) found.add("wider than the window");
+  for (const e of document.querySelectorAll(".highlight pre span[class]")) {
+    const own = getComputedStyle(e).color, [a, b] = [light(own), light(ground(e))];
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    if (e.textContent.trim() && ratio < 4.5) found.add(`${e.className}: ${own}`);
+  }
+  return [...found];
+})()"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(program() is None, reason="needs Chromium")
+@pytest.mark.parametrize("dark", [False, True])
+def test_pages_fit_a_phone_and_code_can_be_read(site, dark):
+    pages = sorted(set(site.rglob("*.html")) - {site / "game.html", site / "404.html"})
+    with Browser() as browser:
+        browser.screen(390, 844, mobile=True, dark=dark)
+        for page in pages:
+            browser.open(page)
+            assert browser.evaluate(UNREADABLE) == [], page
 
 
 def test_the_course_is_there_to_be_downloaded(site):

@@ -36,7 +36,7 @@ REQUESTS = ("#44aa99", "#cc6677", "#ddcc77", "#882255", "#117733", "#aa4499", "#
 #: One line per policy: colour and dash change together.
 LINES = tuple(
     (colour, dash)
-    for dash in ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+    for dash in ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
     for colour in ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7")
 )
 

@@ -8,6 +8,12 @@ const go = to => {
   all[now].classList.add("here");
   history.replaceState(null, "", `#${now + 1}`);
 };
+// Words that are higher than their slide are set smaller, while all slides are shown.
+for (const words of document.querySelectorAll(".words")) {
+  for (let size = 95; words.scrollHeight > words.clientHeight + 1 && size >= 70; size -= 5) {
+    words.style.fontSize = `${size}%`;
+  }
+}
 document.documentElement.classList.add("deck");
 addEventListener("keydown", event => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;

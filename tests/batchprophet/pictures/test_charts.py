@@ -77,3 +77,8 @@ def test_ids_are_legible_on_their_colours(colour):
 def test_seven_requests_have_seven_colours():
     assert len({palette.of_request(i) for i in range(7)}) == 7
     assert plots.MOST_NAMES == 30
+
+
+def test_as_many_policies_as_a_study_may_have_are_told_apart():
+    # Five policies with four kinds of lengths, and some that need none.
+    assert len(set(palette.LINES)) == len(palette.LINES) >= 24
