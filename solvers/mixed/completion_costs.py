@@ -34,6 +34,8 @@ COARSEST_SCALE = 2**8
 class CompletionCosts(NamedTuple):
     """What completions cost, in units of ``1 / scale`` steps of the objective.
 
+    Its arrays can be written to whatever the objective: to compiled code others are another type.
+
     Attributes
     ----------
     due : ndarray of int64, shape (n,)
@@ -66,21 +68,10 @@ class CompletionCosts(NamedTuple):
         late = completion > self.due
         return int((late * (self.fixed + self.rate * (completion - self.due))).sum())
 
-    @property
-    def is_latency(self) -> bool:
-        """Whether each round costs a step for every request, from its arrival on or later."""
-        return bool((self.rate == self.scale).all()) and not self.fixed.any()
-
     def per_round(self, output: IntArray) -> float:
         """What a round of a request is worth on average: the size of prices and of their steps."""
         worth = float(self.rate.mean() + self.fixed.mean() / output.mean())
         return max(1.0, worth)
-
-    def take(self, members: IntArray) -> CompletionCosts:
-        """Return the costs of some requests."""
-        return CompletionCosts(
-            self.due[members], self.fixed[members], self.rate[members], self.scale
-        )
 
 
 def completion_costs(instance: Instance, objective: str) -> CompletionCosts | None:
@@ -123,13 +114,14 @@ def completion_costs(instance: Instance, objective: str) -> CompletionCosts | No
     if largest * scale > MOST_COST:
         return None
     counts = np.array(rounds) > 0  # elsewhere it is never late
-    return CompletionCosts(due, scale * fixed * counts, scale * rate * counts, scale)
+    return CompletionCosts(due.copy(), scale * fixed * counts, scale * rate * counts, scale)
 
 
 def latency_costs(instance: Instance) -> CompletionCosts:
     """Return the costs of the total latency, of any size."""
     ones = np.ones(instance.n, dtype=np.int64)
-    return CompletionCosts(instance.arrival, 0 * ones, FINEST_SCALE * ones, FINEST_SCALE)
+    due = instance.arrival.copy()
+    return CompletionCosts(due, 0 * ones, FINEST_SCALE * ones, FINEST_SCALE)
 
 
 def by_deadline(instance: Instance, deadline: int) -> CompletionCosts:

@@ -18,6 +18,7 @@ from batchprophet.solvers.certificates.mixed.layer_search import better_than
 from batchprophet.solvers.certificates.mixed.price_table import PriceTable
 from batchprophet.solvers.certificates.verification import verify
 from batchprophet.solvers.hindsight import solve
+from batchprophet.solvers.mixed.bounds import configuration_dual
 from batchprophet.solvers.mixed.bounds.configuration import configuration_prices
 from batchprophet.solvers.mixed.completion_costs import (
     by_deadline,
@@ -25,8 +26,10 @@ from batchprophet.solvers.mixed.completion_costs import (
     steps_of,
     value_of,
 )
+from batchprophet.solvers.mixed.exact import excess, expansion, lookahead
 from batchprophet.solvers.mixed.exact.proof import prove
 from batchprophet.solvers.mixed.proofs.price_tables import price_table
+from batchprophet.solvers.mixed.search import annealing, polish
 from tests.brute_force import brute_force
 from tests.tiny_instances import OBJECTIVES, tiny_limited_instance
 
@@ -218,3 +221,22 @@ def test_by_deadline_is_zero_iff_all_are_done():
     last = int(completion.max())
     assert by_deadline(instance, last).of(completion) == 0
     assert by_deadline(instance, last - 1).of(completion) > 0
+
+
+def test_all_objectives_run_what_is_compiled_for_the_latency():
+    # Arrays that cannot be written to would be another type, and compile everything once more.
+    modules = (configuration_dual, annealing, polish, excess, expansion, lookahead)
+
+    def compiled():
+        functions = [f for module in modules for f in vars(module).values()]
+        return [len(f.signatures) for f in functions if hasattr(f, "signatures")]
+
+    instance = make_instance("arrival-model-1", seed=2, settings={"n": 10})
+    instance = instance.replace(
+        weight=1 + np.arange(10) % 3, horizon=40, deadline=instance.arrival + 20
+    )
+    solve(instance, work_limit=1_000)
+    before = compiled()
+    for objective in OBJECTIVES:
+        solve(instance, objective=objective, work_limit=1_000)
+        assert compiled() == before, objective
