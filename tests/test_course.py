@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 import batchprophet as bp
+from tests.browser import Browser, program
 from tests.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -104,6 +105,34 @@ def test_slides_are_numbered_and_a_hand_out_has_room_for_each_answer(path):
     assert [int(n) for n in re.findall(rf"(\d+) / {total}<", slides)] == [*range(1, total + 1)]
     assert handout.count('<div class="answer">') == len(bp.teach.exercises(path.name[:2]))
     assert "@page" in handout
+
+
+@pytest.mark.skipif(program() is None, reason="needs Chromium")
+@pytest.mark.parametrize("number", ["02", "11"])
+def test_slides_fit_or_are_scrolled_by_keys(number, tmp_path):
+    (path,) = [path for path in NOTEBOOKS if path.name.startswith(number)]
+    (tmp_path / "slides.html").write_text(course().slides(path), "utf-8")
+    cut = "[...all[now].querySelectorAll('.words, .code')].some(overflows)"
+    with Browser() as page:
+        page.screen(1280, 720)
+        page.open(tmp_path / "slides.html")
+        long = []
+        for place in range(page.evaluate("all.length")):
+            assert page.evaluate("now") == place
+            if page.evaluate(cut):
+                assert page.evaluate("all[now].classList.contains('long')")
+                page.press("ArrowDown", 40)
+                assert page.evaluate("all[now].querySelector('.code').scrollTop") > 0
+                long.append(page.evaluate("all[now].querySelector('h2').innerText"))
+            page.press("ArrowRight", 39)
+        assert long == (["Branch and bound, watched"] if number == "02" else [])
+        page.command("Emulation.setEmulatedMedia", media="print")  # paper shows all
+        assert not page.evaluate("[...document.querySelectorAll('.words, .code')].some(overflows)")
+        assert page.complaints() == []
+
+
+def test_code_in_a_hand_outs_answers_is_code():
+    assert "regret of <code>never</code>" in course().handout(NOTEBOOKS[4])
 
 
 def test_the_order_of_the_course_has_no_circle():

@@ -37,6 +37,23 @@ def small(tmp_path: Path) -> str:
             "INSTANCE: expected a file, found the policy vllm; several policies are separated by "
             "commas: --policies a,b",
         ),
+        (
+            ["compare", "SMALL", "--policies", "mc-sf", "mine:Policy:ageing=2"],
+            "INSTANCE: expected a file, found the policy mine:Policy:ageing=2; several policies "
+            "are separated by commas: --policies a,b",
+        ),
+        (
+            ["policies", "--check", "nowhere.py:Policy"],
+            "; a module is named without .py: nowhere:Policy",
+        ),
+        (
+            ["solve", "SMALL", "--extend", "nowhere.py:cap"],
+            "; a module is named without .py: nowhere:cap",
+        ),
+        (
+            ["solve", "SMALL", "--objective", "p99"],
+            "found 'p99' (compare judges by p99, ttft, goodput too)",
+        ),
         (["simulate", "SMALL", "--policy", "mc-sf:skp=true"], "; did you mean skip?"),
         (["make", "arrival-model-3", "--out", "OUT"], "; did you mean arrival-model-2?"),
         (["make", "arrival-model-1", "--set", "kv_capcity=3", "--out", "OUT"], "kv_capacity?"),
