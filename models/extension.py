@@ -124,7 +124,8 @@ def extended(model: pyo.ConcreteModel, extend: Extend) -> Extension:
             extend(model)
     except Exception as error:
         text = " ".join(str(error).split())
-        if isinstance(error, AttributeError) and error.obj is model:
+        misspelt = isinstance(error, AttributeError) and error.obj is model
+        if misspelt:
             parts = model.component_objects(descend_into=False)
             text += f"; the model has {', '.join(part.local_name for part in parts)}"
         raise InputError(f"extend: {name} failed ({type(error).__name__}: {text})") from error

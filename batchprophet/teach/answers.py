@@ -74,4 +74,16 @@ def near(found: float, wanted: float, tolerance: float = 0.005) -> bool:
 def short(answer: Any) -> str:
     """What an answer looks like, in a few words."""
     text = " ".join(repr(answer).split())
-    return text if len(text) <= 40 else f"a {type(answer).__name__}"
+    return text if len(text) <= 40 else kind(answer)
+
+
+def kind(answer: Any) -> str:
+    """What an answer is, with its article.
+
+    Examples
+    --------
+    >>> kind(3), kind("three")
+    ('an int', 'a str')
+    """
+    name = type(answer).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

@@ -152,3 +152,11 @@ class Fickle:
     rules = {each["rule"] for each in json.loads(capsys.readouterr().out)["findings"]}
     assert "seed" in rules
     assert run(["policies", "--check", "nothing"]) == 2
+
+
+def test_what_is_no_instance_is_refused_by_what_it_is() -> None:
+    for given, found in ((("mc-sf", 1.0), "tuple"), (None, "NoneType"), (3, "int")):
+        with pytest.raises(
+            bp.InputError, match=f"instance: expected an Instance .*, found {found}$"
+        ):
+            bp.simulate(given, "mc-sf")  # type: ignore[arg-type]

@@ -192,6 +192,7 @@ def test_letters_may_be_written_as_one_likes():
         assert check("02.4", answer)
     assert "found 'f', which is none of" in check("02.4", "b, f").message
     assert "; found 3, which is no function" in check("02.2", 3).message
+    assert check("10.3", 3).message.endswith("; found an int.")
 
 
 def test_shares_are_those_of_the_bounds():
