@@ -335,7 +335,7 @@ def handout(path: Path) -> str:
         parts.append(to_html(cell.source))
         if "## Exercises" in cell.source:
             for key, asks in bp.teach.exercises(path.name[:2]).items():
-                said = indexed(html.escape(asks))
+                said = indexed(re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(asks)))
                 parts.append(f'<div class="answer"><b>{int(key[3:])}</b> {said}</div>')
     number = int(path.name[:2])
     head = f'<p class="head">batchprophet, notebook {number}<span>Name:</span></p>'
@@ -358,4 +358,6 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python docs/course.py FOLDER")
     files = write(Path(sys.argv[1]))
-    print(f"wrote {len(files)} files to {sys.argv[1]}: student notebooks, slides, hand-outs")
+    print(
+        f"wrote {len(files)} files to {sys.argv[1]}: student/*.ipynb, slides/*.html, handout/*.html"
+    )

@@ -8,7 +8,9 @@ them at the values that the schedule gives to the variables, in exact arithmetic
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -118,9 +120,14 @@ def extended(model: pyo.ConcreteModel, extend: Extend) -> Extension:
     before = _Snapshot.of(model)
     name = getattr(extend, "__name__", type(extend).__name__)
     try:
-        extend(model)
+        with _errors_raised_only():
+            extend(model)
     except Exception as error:
         text = " ".join(str(error).split())
+        misspelt = isinstance(error, AttributeError) and error.obj is model
+        if misspelt:
+            parts = model.component_objects(descend_into=False)
+            text += f"; the model has {', '.join(part.local_name for part in parts)}"
         raise InputError(f"extend: {name} failed ({type(error).__name__}: {text})") from error
     before.require_kept(model)
     added = before.added(model)
@@ -130,6 +137,21 @@ def extended(model: pyo.ConcreteModel, extend: Extend) -> Extension:
         if not generate_standard_repn(row.body).is_linear():
             raise InputError(f"extend: expected linear constraints, found {row.name}")
     return added
+
+
+@contextmanager
+def _errors_raised_only() -> Iterator[None]:
+    """Keep Pyomo from logging the errors that it raises as well; warnings are logged as ever."""
+    logger = logging.getLogger("pyomo.core")
+
+    def below_error(record: logging.LogRecord) -> bool:
+        return record.levelno < logging.ERROR
+
+    logger.addFilter(below_error)
+    try:
+        yield
+    finally:
+        logger.removeFilter(below_error)
 
 
 def broken_row(row: Any) -> str | None:

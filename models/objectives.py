@@ -254,6 +254,10 @@ OBJECTIVES: Mapping[str, Callable[[Instance, IntArray], Exact]] = MappingProxyTy
 MAXIMISED = frozenset({"reward"})
 
 
+#: What `compare` judges schedules by, and no solver minimises (`service.SERVICE`).
+JUDGED_ONLY = ("p99", "ttft", "goodput")
+
+
 def require_objective(objective: str) -> None:
     """Refuse what is not one of `OBJECTIVES`.
 
@@ -264,7 +268,10 @@ def require_objective(objective: str) -> None:
     """
     if objective not in OBJECTIVES:
         known = ", ".join(OBJECTIVES)
-        raise InputError(f"objective: expected one of {known}; found {objective!r}")
+        hint = (
+            f" (compare judges by {', '.join(JUDGED_ONLY)} too)" if objective in JUDGED_ONLY else ""
+        )
+        raise InputError(f"objective: expected one of {known}; found {objective!r}{hint}")
 
 
 def is_defined(instance: Instance, objective: str) -> bool:

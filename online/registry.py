@@ -172,6 +172,22 @@ def _entries(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
 
+def without_ending(module_name: str, attribute: str) -> str:
+    """Return how a module that was named by its file is named, as the end of a message.
+
+    Examples
+    --------
+    >>> without_ending("mine.py", "Policy")
+    '; a module is named without .py: mine:Policy'
+    >>> without_ending("mine", "Policy")
+    ''
+    """
+    module = module_name.removesuffix(".py")
+    if module == module_name:
+        return ""
+    return f"; a module is named without .py: {module}:{attribute}"
+
+
 def import_class(where: str) -> type:
     """Return the class that ``module:Class`` names, whatever it is.
 
@@ -184,7 +200,10 @@ def import_class(where: str) -> type:
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        raise InputError(f"policy {where}: cannot import {module_name!r} ({error})") from error
+        hint = without_ending(module_name, attribute)
+        raise InputError(
+            f"policy {where}: cannot import {module_name!r} ({error}){hint}"
+        ) from error
     except Exception as error:  # a module of a third party may raise anything
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"policy {where}: cannot import {module_name!r} ({reason})") from error

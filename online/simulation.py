@@ -64,5 +64,14 @@ def ask(
         last = traceback.extract_tb(error.__traceback__)[-1]
         raise PolicyError(
             f"{where}: decide raised {type(error).__name__} ({error}) in "
-            f"{Path(last.filename).name}, line {last.lineno}"
+            f"{Path(last.filename).name}, line {last.lineno}{_what_it_has(error)}"
         ) from error
+
+
+def _what_it_has(error: Exception) -> str:
+    """Return what may be asked of a view or an observation, where something else was asked."""
+    asked = error.obj if isinstance(error, AttributeError) else None
+    if not type(asked).__module__.startswith(__package__):
+        return ""
+    names = [name for name in dir(asked) if not name.startswith("_")]
+    return f"; it has {', '.join(names)}"

@@ -231,7 +231,7 @@ class _ExtendedSearch(Generic[ScheduleType]):
         if search.schedule is None:
             raise NoScheduleFound(
                 "no schedule that obeys the constraints was found within the limits; allow more "
-                "time, or give one that obeys them (warm_start)"
+                "time (--time-limit), or in Python give one that obeys them (warm_start)"
             )
 
     def _later(self, latest: IntArray) -> IntArray:

@@ -16,7 +16,7 @@ from typing import Any, Generic
 from ..models.blocks import blocks
 from ..models.errors import InputError
 from ..models.instance import Instance
-from ..models.objectives import OBJECTIVES, Exact
+from ..models.objectives import Exact, require_objective
 from ..models.regime import Regime, Schedule, ScheduleType
 from .best_so_far import BestSoFar
 from .blocks import Parts, fall_apart, solve_blocks
@@ -53,7 +53,7 @@ class Options:
     formulation: str = "auto"
 
     def __post_init__(self) -> None:
-        require_among("objective", self.objective, OBJECTIVES)
+        require_objective(self.objective)
         if not self.time_limit >= 0:
             raise InputError(f"time_limit: expected at least 0 seconds, found {self.time_limit!r}")
         if self.work_limit is not None and not 0 <= self.work_limit < 2**31:

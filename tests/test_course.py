@@ -145,6 +145,10 @@ def test_slides_divide_code_between_functions_and_lose_nothing():
     assert text == whole
 
 
+def test_code_in_a_hand_outs_answers_is_code():
+    assert "regret of <code>never</code>" in course().handout(NOTEBOOKS[4])
+
+
 def test_the_order_of_the_course_has_no_circle():
     paths = course().notebook_paths()
     assert paths == NOTEBOOKS

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from ..models.errors import InputError
+from ..online.registry import without_ending
 from .policies import find_local_modules
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ def function_named(where: str | None) -> Extend | None:
         module = importlib.import_module(module_name)
     except Exception as error:  # a module of the caller's may raise anything
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"--extend {where}: cannot import {module_name!r} ({text})") from error
+        hint = without_ending(module_name, name)
+        raise InputError(
+            f"--extend {where}: cannot import {module_name!r} ({text}){hint}"
+        ) from error
     found = getattr(module, name, None)
     if not callable(found):
         has = "no" if found is None else "no function"

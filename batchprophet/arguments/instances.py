@@ -43,6 +43,10 @@ def load_for(model: str, instance: Instance | PathLike, path: PathLike | None = 
     path : path-like, optional
         The file that the instance comes from, for messages.
     """
+    if not isinstance(instance, (Instance, str, os.PathLike)):
+        raise InputError(
+            f"instance: expected an Instance or the path of a file, found {type(instance).__name__}"
+        )
     loaded = instance if isinstance(instance, Instance) else read_instance(instance)
     with located(path if isinstance(instance, Instance) else instance):
         regime("separate" if model == "both" else model).require(loaded)

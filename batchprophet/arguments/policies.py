@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,12 +104,14 @@ def refuse_policies_as_instances(paths: Sequence[Path]) -> None:
     Raises
     ------
     InputError
-        If a path is no file and the name of a policy.
+        If a path is no file and the name of a policy, or looks like ``module:Class``.
     """
     from ..online.regimes import REGIMES
 
     for path in paths:
-        known = any(str(path) in rules.registry.names() for rules in REGIMES.values())
+        name = str(path).partition(":")[0]
+        known = any(name in rules.registry.names() for rules in REGIMES.values())
+        known = known or re.fullmatch(r"[\w.]+:[A-Za-z_]\w*(:.*)?", str(path)) is not None
         if known and not path.exists():
             raise InputError(
                 f"INSTANCE: expected a file, found the policy {path}; several policies are "

@@ -47,6 +47,12 @@ class Studied(Shown):
         ]
         return self.study.name, columns, [*rows]
 
+    def __repr__(self) -> str:
+        sources = len({row.source for row in self.rows})
+        policies = len(self.study.policies)
+        size = f"{len(self.rows)} rows, sources {sources}, policies {policies}"
+        return f"Studied({self.study.name}: {size})"
+
     def summary(self) -> str:
         """Return the table of policies as text."""
         _, columns, rows = self._shown()

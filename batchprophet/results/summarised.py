@@ -11,6 +11,7 @@ from ..models.errors import InputError
 from ..models.service import is_maximised
 from ..online.statistics.intervals import Interval
 from ..online.statistics.ratios import RatioFigures, ratio_figures
+from ..report.sentences import SERVICE_PHRASES
 from ..report.table import HINDSIGHT, JUDGED, ratio_text
 from .goodput import limit_unit
 from .shown import Shown
@@ -242,7 +243,8 @@ class Summarised(Shown):
         """Return what the table shows, sentence by sentence."""
         rows, n = self.rows(), len(self.compared)
         proved = sum(each.comparison.proved for each in self.compared)
-        judged = JUDGED[self.objective_name][0]
+        name = self.objective_name
+        judged = SERVICE_PHRASES.get(name) or JUDGED[name][0]
         sentences = [f"The optimal {judged} is proved on {proved} of {n} instances."]
         policies = [row for row in rows if row.policy != HINDSIGHT]
         whole = [row for row in policies if row.finished == row.instances and row.to_best]

@@ -25,17 +25,18 @@ def number(answer: Any) -> float:
     3.0
     """
     if isinstance(answer, bool) or not isinstance(answer, numbers.Real):
-        raise Unread(f"{_short(answer)}, which is no number")
+        raise Unread(f"{short(answer)}, which is no number")
     return float(answer)
 
 
 def listed(answer: Any, size: int) -> list[float]:
     """Read that many numbers from a list, tuple or array, in order."""
     if isinstance(answer, (str, bytes, Mapping, set)) or not isinstance(answer, Iterable):
-        raise Unread(f"{_short(answer)}, which is no list")
+        raise Unread(f"{short(answer)}, which is no list")
     values = [number(each) for each in answer]
     if len(values) != size:
-        raise Unread(f"{len(values)} numbers instead of {size}")
+        found = f"{len(values)} number{'' if len(values) == 1 else 's'}"
+        raise Unread(f"{found} instead of {size}")
     return values
 
 
@@ -44,18 +45,18 @@ def names(answer: Any, known: Collection[str]) -> set[str]:
     if isinstance(answer, str):
         answer = [answer]
     if not isinstance(answer, Iterable) or isinstance(answer, (bytes, Mapping)):
-        raise Unread(f"{_short(answer)}, which is no list of names")
+        raise Unread(f"{short(answer)}, which is no list of names")
     found = list(answer)
     strange = [each for each in found if not isinstance(each, str) or each not in known]
     if strange:
-        raise Unread(f"{_short(strange[0])}, which is none of {', '.join(sorted(known))}")
+        raise Unread(f"{short(strange[0])}, which is none of {', '.join(sorted(known))}")
     return set(found)
 
 
 def instance(answer: Any, *, most: int = MOST_REQUESTS) -> Instance:
     """Read a small instance, which is solved at once."""
     if not isinstance(answer, Instance):
-        raise Unread(f"{_short(answer)}, which is no bp.Instance")
+        raise Unread(f"{short(answer)}, which is no bp.Instance")
     if answer.n > most:
         raise Unread(f"one of {answer.n} requests, of which there may be {most}")
     if int(answer.arrival.max() - answer.arrival.min() + answer.output.sum()) > MOST_ROUNDS:
@@ -70,7 +71,19 @@ def near(found: float, wanted: float, tolerance: float = 0.005) -> bool:
     return abs(found - wanted) <= tolerance * max(1.0, abs(wanted))
 
 
-def _short(answer: Any) -> str:
+def short(answer: Any) -> str:
     """What an answer looks like, in a few words."""
     text = " ".join(repr(answer).split())
-    return text if len(text) <= 40 else f"a {type(answer).__name__}"
+    return text if len(text) <= 40 else kind(answer)
+
+
+def kind(answer: Any) -> str:
+    """What an answer is, with its article.
+
+    Examples
+    --------
+    >>> kind(3), kind("three")
+    ('an int', 'a str')
+    """
+    name = type(answer).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ...models.disk import read_input
 from ...models.errors import InputError
-from ...models.objectives import OBJECTIVES
+from ...models.objectives import require_objective
 from ...models.shown import suggestion
 from ..regimes import regime
 from .cell import Limit
@@ -78,8 +78,7 @@ def _study(record: dict[str, Any], folder: Path) -> Study:
     model = _text("model", record.get("model", "mixed"))
     rules = regime(model)
     objective = _text("objective", record.get("objective", "latency"))
-    if objective not in OBJECTIVES:
-        raise InputError(f"objective: expected one of {', '.join(OBJECTIVES)}; found {objective!r}")
+    require_objective(objective)
     policies = _texts("policies", record.get("policies", list(rules.registry.by_default)))
     told = _texts("predictions", record.get("predictions", ["default"]))
     study = Study(

@@ -18,6 +18,7 @@ from ...models.families.registry import FAMILIES, make_instance
 from ...models.files.instance_file import read_instance
 from ...models.gpu_text import length_of_round, with_gpu
 from ...models.instance import Gpu, Instance
+from ...models.objectives import with_latency_limit
 from ...models.traces import convert_trace
 from ...models.traces.window import Window
 
@@ -50,6 +51,8 @@ GPU_SETTINGS = (
     "block_size",
     "chunked_prefill",
 )
+#: What may be set of every source: a deadline so long after each arrival.
+LIMIT = "latency_limit"
 _OF_WINDOW = ("start", "count", "every", "thin", "kv_capacity", "oversize")
 
 
@@ -64,7 +67,7 @@ class Source:
     origin : str
         Name of a family, or the absolute path of a trace or an instance file.
     settings : tuple of (str, value)
-        Of the family or of the trace's window.
+        Of the family or of the trace's window, and `latency_limit` of any source.
     label : str
         Its name in tables.
     sha256 : str
@@ -77,6 +80,9 @@ class Source:
     ... )
     >>> source.make(100).n
     8
+    >>> (due,) = sources("family", "arrival-model-1", {"n": 2, "latency_limit": 20})
+    >>> due.make(100).deadline.tolist()
+    [20, 20]
     """
 
     kind: Kind
@@ -98,13 +104,19 @@ class Source:
         InputError
             If the file is not what it was, or nothing can be made of it.
         """
+        settings = dict(self.settings)
+        limit = settings.pop(LIMIT, None)
+        made = self._made(seed, settings)
+        return made if limit is None else with_latency_limit(made, limit)
+
+    def _made(self, seed: int, settings: dict[str, Any]) -> Instance:
         if self.kind == "family":
-            return make_instance(self.origin, seed=seed, settings=dict(self.settings))
+            return make_instance(self.origin, seed=seed, settings=settings)
         if file_digest(self.origin) != self.sha256:
             raise InputError(f"{self.origin}: expected the file that the study began with")
         if self.kind == "file":
             return read_instance(self.origin)
-        window, gpu = _window_and_gpu(dict(self.settings))
+        window, gpu = _window_and_gpu(settings)
         return with_gpu(convert_trace(self.origin, seed=seed, **window).instance, **gpu)
 
     @property
@@ -184,15 +196,18 @@ def _combinations(settings: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def _require_settings(kind: Kind, origin: str, settings: dict[str, Any]) -> None:
+    if LIMIT in settings:
+        with_latency_limit(_ANY, settings[LIMIT])
+        settings = {key: value for key, value in settings.items() if key != LIMIT}
     if kind == "family":
         if origin not in FAMILIES:
             raise InputError(f"family: expected one of {', '.join(FAMILIES)}; found {origin!r}")
         FAMILIES[origin].read(settings)
         return
-    known = (*TRACE_SETTINGS, *GPU_SETTINGS) if kind == "trace" else ()
+    known = (*TRACE_SETTINGS, *GPU_SETTINGS, LIMIT) if kind == "trace" else (LIMIT,)
     for key in settings:
         if key not in known:
-            takes = f"settings among {', '.join(known)}" if known else "no settings of a file"
+            takes = f"settings among {', '.join(known)}"
             raise InputError(f"{origin}: expected {takes}; found {key!r}")
     if kind == "trace":
         window, gpu = _window_and_gpu(settings)

@@ -37,6 +37,23 @@ def small(tmp_path: Path) -> str:
             "INSTANCE: expected a file, found the policy vllm; several policies are separated by "
             "commas: --policies a,b",
         ),
+        (
+            ["compare", "SMALL", "--policies", "mc-sf", "mine:Policy:ageing=2"],
+            "INSTANCE: expected a file, found the policy mine:Policy:ageing=2; several policies "
+            "are separated by commas: --policies a,b",
+        ),
+        (
+            ["policies", "--check", "nowhere.py:Policy"],
+            "; a module is named without .py: nowhere:Policy",
+        ),
+        (
+            ["solve", "SMALL", "--extend", "nowhere.py:cap"],
+            "; a module is named without .py: nowhere:cap",
+        ),
+        (
+            ["solve", "SMALL", "--objective", "p99"],
+            "found 'p99' (compare judges by p99, ttft, goodput too)",
+        ),
         (["simulate", "SMALL", "--policy", "mc-sf:skp=true"], "; did you mean skip?"),
         (["make", "arrival-model-3", "--out", "OUT"], "; did you mean arrival-model-2?"),
         (["make", "arrival-model-1", "--set", "kv_capcity=3", "--out", "OUT"], "kv_capacity?"),
@@ -135,3 +152,11 @@ class Fickle:
     rules = {each["rule"] for each in json.loads(capsys.readouterr().out)["findings"]}
     assert "seed" in rules
     assert run(["policies", "--check", "nothing"]) == 2
+
+
+def test_what_is_no_instance_is_refused_by_what_it_is() -> None:
+    for given, found in ((("mc-sf", 1.0), "tuple"), (None, "NoneType"), (3, "int")):
+        with pytest.raises(
+            bp.InputError, match=f"instance: expected an Instance .*, found {found}$"
+        ):
+            bp.simulate(given, "mc-sf")  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from batchprophet.models.errors import PolicyError
+from batchprophet.online.mixed import RequestView
 from batchprophet.online.simulation import ask
 
 
@@ -36,3 +37,18 @@ def test_a_fault_of_the_policy_says_where():
             np.random.default_rng(0),
             "policy raises at 3",
         )
+
+
+def test_what_a_view_has_is_said_where_something_else_was_asked_of_it():
+    class Asks:
+        name = "asks"
+
+        def decide(self, observation, rng):
+            return observation.output
+
+    view = RequestView(index=0, arrival=0, prompt=3)
+    expected = r"has no attribute 'output'\) in test_simulation\.py, line \d+; it has arrival, .*"
+    with pytest.raises(PolicyError, match=expected + "longest, planned, "):
+        ask(Asks(), view, np.random.default_rng(0), "policy asks at 0")
+    with pytest.raises(PolicyError, match=r"line \d+$"):  # nothing of ours
+        ask(Asks(), 3, np.random.default_rng(0), "policy asks at 0")

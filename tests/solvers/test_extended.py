@@ -1,6 +1,7 @@
 """Constraints of a caller on the MILPs: against brute force, and what must be refused."""
 
 import itertools
+import logging
 from functools import cache
 
 import numpy as np
@@ -348,6 +349,9 @@ def test_only_additions_are_taken():
     assert said(squared) == "extend: expected linear constraints, found squared"
     assert "found p, a BooleanVar" in said(either) or "LogicalConstraint" in said(either)
     assert "beyond failed (KeyError:" in said(beyond)
+    misspelt = said(lambda model: model.batch[1])
+    assert "no attribute 'batch'; the model has REQUESTS, " in misspelt.replace("\n", " ")
+    assert " A, m" in misspelt
     assert said(lambda model: None) == "extend: expected <lambda> to add a constraint, found none"
     with pytest.raises(InputError, match="horizon: expected at least 4, by which"):
         bp.solve(SMALL, extend=one_by_one, horizon=3)
@@ -403,3 +407,19 @@ def test_all_objectives():
                     work_limit=1000)  # fmt: skip
     assert not free.constrained.complete
     assert "the solver's bound is not used" in free.summary()
+
+
+def test_an_error_of_pyomo_is_said_once(caplog):
+    def no_row(model):
+        model.none = pyo.Constraint(model.ROUNDS, rule=lambda m, t: sum([]) <= 1)
+
+    def warned(model):
+        logging.getLogger("pyomo.core").warning("of mine")
+        no_row(model)
+
+    with pytest.raises(InputError, match=r"no_row failed .*return Constraint\.Feasible"):
+        bp.solve(SMALL, extend=no_row)
+    assert not caplog.records
+    with pytest.raises(InputError, match="warned failed"):
+        bp.solve(SMALL, extend=warned)
+    assert [record.message for record in caplog.records] == ["of mine"]

@@ -8,7 +8,7 @@ const empty = move => !move.prefill.length && !move.decode.length;
 
 const BATCH_DESK = {
   go: "Run batch",
-  event: "To event",
+  event: "Next event",
   queue: "Prompts that wait: press to read them in the next batch",
 
   /* Why a batch, or waiting, is refused, in one sentence each. */
@@ -30,7 +30,7 @@ const BATCH_DESK = {
       "prompt-requests": () => `A prompt batch holds at most ${count(most, "request")}, this one would hold ${found}.`,
       "prompt-tokens": () => `A prompt batch reads at most ${count(most, "token")}, this one would read ${found}.`,
       "token-requests": () => `A token batch holds at most ${count(most, "request")}, this one would hold ${found}.`,
-      "batch-tokens": () => `A batch has at most ${count(most, "token")}, this one would have ${found}.`,
+      "batch-tokens": () => `A batch has at most ${count(most, "token")}, this one would have ${found}.${level.limits.chunked_prefill ? " A smaller chunk of a prompt makes room." : ""}`,
       seats: () => `At most ${count(most, "request")} may hold a cache at once, here ${found} would.`,
       kv: () => `At the end of this batch the cache would hold ${refused.held} of ${refused.capacity ?? level.capacity} tokens, ${refused.over} too many: ${listOf(held(refused.cache))}.`,
       stuck: () => `Afterwards ${listOf(refused.stuck.map(id))} could never be completed: caches only grow, and nothing is dropped here. In the end they need more than the ${level.capacity} tokens, whoever goes first.`,
@@ -42,10 +42,9 @@ const BATCH_DESK = {
   batchText({ prefill, decode, preempt = [] }) {
     const { level } = play, parts = [];
     const whole = ([i, chunk]) => (chunk === level.requests[i].prompt ? id(i) : `${id(i)} (${count(chunk, "token")})`);
-    if (preempt.length) parts.push(`drop ${listOf(preempt.map(id))}`);
     if (prefill.length) parts.push(`${prefill.length === 1 ? "prompt" : "prompts"} of ${listOf(prefill.map(whole))}`);
     if (decode.length) parts.push(`tokens of ${listOf(decode.map(id))}`);
-    return parts.join(" and ");
+    return parts.join(" and ") + (preempt.length ? `, the cache of ${listOf(preempt.map(id))} dropped` : "");
   },
   moveText(move, before) {
     if (move.what === "batch") return `at ${clockText(move.t)}, ${this.batchText(move)}`;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from ...models.errors import BatchprophetError
 from ...models.instance import Gpu, Instance
 from ...models.mixed.milp import build_model
 from ...solvers import solve_model
-from ..answers import listed, names, near, number
+from ..answers import listed, names, near, number, short
 from ..runs import instance_of, optimum_of
 from ..verdict import Unread, Verdict, exercise, right, wrong
 from .optimum import TWO, eight, judge_total, optimal
@@ -38,7 +39,7 @@ def optimum_with_a_third(answer: Any) -> Verdict:
 def makespan_model(answer: Any) -> Verdict:
     """Judge a model builder by the optima of its models on small instances."""
     if not callable(answer):
-        raise Unread(f"a {type(answer).__name__}, which is no function")
+        raise Unread(f"{short(answer)}, which is no function")
     tiny = {"n": 3, "kv_capacity": 9}
     drawn = [make("arrival-model-1", seed=seed, settings=tiny) for seed in range(3)]
     for tried in (TWO, *drawn):
@@ -119,7 +120,10 @@ STATEMENTS = {
 @exercise("02.4", asks="the letters of the facts that together prove it")
 def what_proves_optimality(answer: Any) -> Verdict:
     """Judge a set of statements."""
-    chosen = names(list(answer) if isinstance(answer, str) else answer, STATEMENTS)
+    if isinstance(answer, str):  # "bce", or "b, c and e"
+        words = [word for word in re.split(r"[\s,]+", answer) if word not in ("", "and")]
+        answer = [letter for word in words for letter in word]
+    chosen = names(answer, STATEMENTS)
     for letter in sorted(chosen):
         needed, why = STATEMENTS[letter]
         if not needed:

@@ -15,7 +15,7 @@ from ...models.instance import Instance
 from ...online import check_policy
 from ...online.mixed import Decision, Observation, RequestView
 from ..answers import instance as read_instance
-from ..answers import number
+from ..answers import kind, number
 from ..runs import figures, starts
 from ..verdict import Unread, Verdict, exercise, right, wrong
 from .optimum import optimal
@@ -79,7 +79,7 @@ def _require_policy(answer: Any) -> None:
     if isinstance(answer, type):
         raise Unread(f"the class {answer.__name__}: give an object of it, {answer.__name__}()")
     if not callable(getattr(answer, "decide", None)):
-        raise Unread(f"a {type(answer).__name__} without a method `decide`")
+        raise Unread(f"{kind(answer)} without a method `decide`")
 
 
 def _first_fault(policy: Any) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...audits.audited import Audited
-from ..answers import near, number
+from ..answers import kind, near, number
 from ..verdict import Unread, Verdict, exercise, right, wrong
 
 #: KV capacity of the server that wrote the notebook's log, and the fixed time of its batches in ms.
@@ -49,7 +49,7 @@ def fitted_memory(answer: Any) -> Verdict:
 def audit_of_a_wrong_law(answer: Any) -> Verdict:
     """Judge an audit: it must be with the slow law, which explains nothing."""
     if not isinstance(answer, Audited):
-        raise Unread(f"a {type(answer).__name__}")
+        raise Unread(kind(answer))
     told = answer.audit.law.c0
     if near(told, FIXED_TIME, 0.05):
         return wrong(

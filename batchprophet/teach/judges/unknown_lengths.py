@@ -10,7 +10,7 @@ import numpy as np
 from ...api import make, simulate
 from ...models.instance import Gpu, Instance
 from ...online.mixed import NonClairvoyantOptimum
-from ..answers import near, number
+from ..answers import kind, near, number
 from ..verdict import Unread, Verdict, exercise, right, wrong
 
 #: KV capacities of the second exercise, and the cost that counts as none.
@@ -96,7 +96,7 @@ def worth_of_bins(instance: Instance) -> float:
 def prompts_that_mislead(answer: Any) -> Verdict:
     """Judge an instance: the same arrivals and outputs, and half of the prompts of others."""
     if not isinstance(answer, Instance):
-        raise Unread(f"a {type(answer).__name__}")
+        raise Unread(kind(answer))
     told = chat()
     if answer.n != told.n or (answer.arrival != told.arrival).any():
         return wrong("The requests are to arrive as in `chat`.")

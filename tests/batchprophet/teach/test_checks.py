@@ -187,6 +187,14 @@ def test_a_model_is_judged_by_its_optima():
     assert "cannot be solved" in check("02.2", lambda *given: None).message
 
 
+def test_letters_may_be_written_as_one_likes():
+    for answer in ("bce", "b, c, e", "b, c and e", ("e", "c", "b")):
+        assert check("02.4", answer)
+    assert "found 'f', which is none of" in check("02.4", "b, f").message
+    assert "; found 3, which is no function" in check("02.2", 3).message
+    assert check("10.3", 3).message.endswith("; found an int.")
+
+
 def test_shares_are_those_of_the_bounds():
     values = {3: (48.73, 51), 4: (57.88, 60), 5: (76.64, 82), 6: (89.87, 98), 7: (91.87, 100)}
     shares = [1 - bound / optimum for bound, optimum in [*values.values(), (102.03, 112)]]

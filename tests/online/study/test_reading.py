@@ -15,6 +15,7 @@ from batchprophet.models.families.registry import make_instance
 from batchprophet.models.files.instance_file import write_instance
 from batchprophet.online.study.cell import PolicyRun
 from batchprophet.online.study.reading import read_study
+from batchprophet.online.study.source import sources
 from tests.paths import ROOT, SHARED
 
 STUDIES = ROOT / "studies"
@@ -182,6 +183,30 @@ def test_what_is_refused(tmp_path: Path, old: str, new: str, message: str | None
     with pytest.raises(InputError, match=f"study.toml: .*{message}") as refusal:
         read_study(path)
     assert "\n" not in str(refusal.value)
+
+
+def test_every_source_takes_a_latency_limit(tmp_path: Path) -> None:
+    file = tmp_path / "own.json"
+    write_instance(make_instance("arrival-model-1", seed=1, settings={"n": 3}), file)
+    (tmp_path / "trace.csv").write_text("at,in,out\n0,3,4\n1,2,2\n", "utf-8")
+    trace = {
+        "columns": "arrival=at,prompt=in,output=out", "round_ms": 500, "kv_capacity": 47,
+        "latency_limit": 7,
+    }  # fmt: skip
+    found = [
+        *sources("family", "arrival-model-1", {"n": 3, "latency_limit": [7, 9]}),
+        *sources("file", str(file), {"latency_limit": 7}),
+        *sources("trace", str(tmp_path / "trace.csv"), trace),
+    ]
+    for source, limit in zip(found, (7, 9, 7, 7), strict=True):
+        made = source.make(1)
+        assert made.deadline is not None
+        assert (made.deadline - made.arrival).tolist() == [limit] * made.n
+    assert len({source.label for source in found}) == 4
+    assert found[0].record != found[1].record
+    for wrong in (-1, 2.5, "7"):
+        with pytest.raises(InputError, match="latency_limit: expected an integer ≥ 0, found"):
+            sources("family", "arrival-model-1", {"latency_limit": wrong})
 
 
 def test_a_trace_needs_rounds_and_capacity(tmp_path: Path) -> None:
