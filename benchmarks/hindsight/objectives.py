@@ -14,11 +14,11 @@ import argparse
 
 import numpy as np
 
+from batchprophet import with_latency_limit
+from batchprophet.models import Instance
 from batchprophet.models.families import make_instance
-from batchprophet.models.instance import Instance
-from batchprophet.models.objectives import with_latency_limit
 from batchprophet.solvers.hindsight import solve
-from batchprophet.solvers.mixed.warm_up import load_compiled_code
+from batchprophet.solvers.mixed import load_compiled_code
 
 OBJECTIVES = ("weighted", "tardiness", "makespan", "reward")
 

@@ -800,7 +800,7 @@ def test_a_bound_without_a_certificate_is_called_so(tmp_path):
         name="starts at arrival")))  # fmt: skip
     assert replace(solved, solution=weaker).certified() == (
         "bound 6, proof: combinatorial "
-        "(the better bound 7 has no certificate; found by exhaustive search)"
+        f"(the better bound 7 has no certificate; found by {solved.solution.bound_by})"
     )
     none = replace(solved, solution=replace(solved.solution, certificate=None))
     assert none.certified() == "no bound has a certificate"
