@@ -356,7 +356,7 @@ class _Engine:
 
     def _table(self) -> PriceTable:
         assert self.prices is not None
-        return price_table(self.relaxed, self.prices, self.search.objective)
+        return price_table(self.relaxed, self.prices)
 
     def _bound(self) -> int:
         """Return the fewest steps that a schedule costs, by a bound of what is searched.

@@ -104,7 +104,7 @@ def test_the_listeners_exceptions_are_its_own(monkeypatch):
             raise OverflowError("mine")
 
     with pytest.raises(OverflowError, match="mine"):
-        solve(MIXED, objective="weighted", progress=listen)
+        solve(MIXED, objective="weighted", formulation="dense", progress=listen)
 
 
 #: Weights and rewards beyond the solver's tolerances, and of very different size.

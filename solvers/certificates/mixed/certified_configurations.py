@@ -74,7 +74,8 @@ def certified_value(
     types : sequence of (int, int), length K
         (w, r) of each type, none twice.
     price : ndarray of int64, shape (T + 1, K)
-        ``U_t(w, r) = price[t, q] / scale ≥ 0`` for types q; row 0 is not used.
+        ``U_t(w, r) = price[t, q] / scale ≥ 0`` for types q, in steps of the objective (rounds for
+        the total latency); row 0 is not used.
     clock : Clock, optional
         How long it may take; as long as it takes by default.
 
@@ -164,8 +165,7 @@ class PricedTypes:
         self._of_peak: dict[int, list[int]] = defaultdict(list)
         for column, q in enumerate(kept):
             self._of_peak[sum(types[q])].append(column)
-        larger = self.costs.units // scale
-        self.exact_in_64_bits = self._fits(larger * int(price.max(initial=0)))
+        self.exact_in_64_bits = self._fits(int(price.max(initial=0)))
         self.price: Any = np.ascontiguousarray(price[:, kept])
         self._best: Any = np.empty((M // 2 + 1, M + 1), dtype=np.int64)
         if not self.exact_in_64_bits:
@@ -175,7 +175,6 @@ class PricedTypes:
                     f"found {self.price.size}"
                 )
             self.price, self._best = self.price.astype(object), self._best.tolist()
-        self.price = larger * self.price
 
     def _fits(self, largest: int) -> bool:
         """Whether no result below can reach 2^62, with all prices at most `largest`."""

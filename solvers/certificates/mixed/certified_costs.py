@@ -16,14 +16,13 @@ Nothing here is shared with the search for good prices.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from ....models.errors import InputError
 from ....models.instance import Instance
-from ....models.objectives import due_times, latest_completion
+from ....models.objectives import due_times, latest_completion, value_step
 
 #: Objectives that are sums over completions.
 OBJECTIVES = ("latency", "weighted", "tardiness", "reward")
@@ -52,35 +51,38 @@ class Cost(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """All costs, in units of ``1 / units`` of the objective.
+    """All costs, in units of ``1 / scale`` steps of the objective.
 
     Attributes
     ----------
     each : tuple of Cost, length n
         Of each request.
-    units : int
+    scale : int
         ≥ 1.
+    step : Fraction
+        The step (`models.objectives.value_step`): it divides all weights, or all rewards.
     earnable : Fraction or None
         For the reward what could be earned at most, of which costs are lost; None for sums.
     """
 
     each: tuple[Cost, ...]
-    units: int
+    scale: int
+    step: Fraction
     earnable: Fraction | None
 
     def value(self, total: int) -> Fraction:
         """Objective value of a total of costs, or bound of a bound."""
-        amount = Fraction(total, self.units)
+        amount = total * self.step / self.scale
         return amount if self.earnable is None else self.earnable - amount
 
     def total(self, value: Fraction | int) -> Fraction:
         """Return the total of costs of an objective value."""
         amount = Fraction(value) if self.earnable is None else self.earnable - value
-        return amount * self.units
+        return amount * self.scale / self.step
 
 
 def costs_of(instance: Instance, objective: str, scale: int) -> Costs:
-    """Return the costs in units that divide ``1 / scale`` and all coefficients.
+    """Return the costs in units of ``1 / scale`` steps, all of them whole.
 
     Raises
     ------
@@ -93,7 +95,8 @@ def costs_of(instance: Instance, objective: str, scale: int) -> Costs:
     >>> gpu = Gpu(kv_capacity=9)
     >>> instance = Instance(gpu=gpu, arrival=[0, 2], prompt=[3, 1], output=[4, 2], weight=[1, 0.5])
     >>> costs_of(instance, "weighted", 3)
-    Costs(each=(Cost(due=0, fixed=0, rate=6), Cost(due=0, fixed=0, rate=3)), units=6, earnable=None)
+    Costs(each=(Cost(due=0, fixed=0, rate=6), Cost(due=0, fixed=0, rate=3)), scale=3, \
+step=Fraction(1, 2), earnable=None)
     """
     n = instance.n
     fixed, rate, earnable = [Fraction()] * n, [Fraction()] * n, None
@@ -108,13 +111,13 @@ def costs_of(instance: Instance, objective: str, scale: int) -> Costs:
         earnable = sum(fixed, Fraction())
     else:
         raise InputError(f"objective: expected one of {OBJECTIVES}, found {objective!r}")
-    units = scale * math.lcm(*(x.denominator for x in (*fixed, *rate)))
+    step = value_step(instance, objective)
     end = last_completion(instance)
     each = tuple(
-        Cost(d, int(units * f), int(units * r)) if d < end else Cost(d, 0, 0)
+        Cost(d, int(scale * f / step), int(scale * r / step)) if d < end else Cost(d, 0, 0)
         for d, f, r in zip(due, fixed, rate, strict=True)
     )
-    return Costs(each, units, earnable)
+    return Costs(each, scale, step, earnable)
 
 
 def last_completion(instance: Instance) -> int:

@@ -5,19 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ....models.instance import Instance
-from ....models.objectives import value_step
 from ...certificates.mixed.price_table import PriceTable
 from ..bounds.column_types import column_types, first_rounds
 from ..bounds.configuration import ConfigurationPrices
 
 
-def price_table(
-    instance: Instance, prices: ConfigurationPrices, objective: str = "latency"
-) -> PriceTable:
+def price_table(instance: Instance, prices: ConfigurationPrices) -> PriceTable:
     """Take over the prices of a search, without those that no request can ever pay.
-
-    Those of a search are in steps of the objective (`completion_costs`), those of a table in the
-    objective's own unit.
 
     Before the first request that can be of a type in a round arrives, the type's price can only
     raise what is deducted.
@@ -35,9 +29,6 @@ def price_table(
     types = column_types(instance)
     payable = np.arange(prices.price.shape[0])[:, None] >= first_rounds(instance, types)
     pairs = zip(types.size.tolist(), types.to_go.tolist(), strict=True)
-    step = value_step(instance, objective)
     return PriceTable(
-        scale=prices.scale * step.denominator,
-        types=tuple(pairs),
-        price=step.numerator * np.where(payable, prices.price, 0),
+        scale=prices.scale, types=tuple(pairs), price=np.where(payable, prices.price, 0)
     )

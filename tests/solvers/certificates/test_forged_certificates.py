@@ -9,6 +9,7 @@ import copy
 import json
 from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -107,6 +108,13 @@ def honest_mixed(instance, best):
             yield value, {"kind": kind, "value": value, **table.to_record()}
 
 
+def honest_makespan(instance, best):
+    """Proofs that no schedule is done earlier."""
+    within = {"kind": "exhaustive-search", "value": 1, "scale": 1, "types": [], "rounds": []}
+    for value in range(max(1, best - 2), best + 1):
+        yield value, {"kind": "deadline", "value": value, "proof": within}
+
+
 def divided(rng, instance, proofs):
     """Proofs of parts, as `blocks` hold them; a proof takes a part of the instance."""
     members = rng.permutation(instance.n).tolist()
@@ -203,15 +211,15 @@ def table_by_chance(rng, instance):
 
 def by_chance(rng, instance, objective, value):
     """A proof of some kind for the regime and objective, made without looking for a good one."""
-    kind = rng.choice([k for k, p in PROOF_KINDS.items() if p.model == "mixed"])
-    if objective != "latency":
-        kind = rng.choice(["combinatorial", "round-prices", "blocks"])
+    kinds = [k for k, p in PROOF_KINDS.items() if p.model == "mixed" and objective in p.objectives]
+    kind = rng.choice(kinds)
+    value = int(Fraction(value) / value_step(instance, objective))
     if kind == "combinatorial":
         return {"kind": kind, "name": str(rng.choice(list(ROUTINES[objective])))}
     if kind == "blocks":
 
         def inner(part):
-            proof = by_chance(rng, part, objective, value)
+            proof = by_chance(rng, part, objective, value * value_step(instance, objective))
             return None if proof["kind"] in ("blocks", "path-search") else proof
 
         return {"kind": str(kind), "parts": divided(rng, instance, inner)}
@@ -251,6 +259,11 @@ def by_chance(rng, instance, objective, value):
     table = table_by_chance(rng, instance)
     if kind == "configuration-prices":
         return {"kind": str(kind), **table}
+    if kind == "deadline":
+        within = rng.choice(["configuration-prices", "exhaustive-search"])
+        claimed = {"value": int(rng.choice([0, 1, 2]))} if within == "exhaustive-search" else {}
+        proof = {"kind": str(within), **claimed, **table}
+        return {"kind": str(kind), "value": int(value + rng.choice([1, 2, 2**61])), "proof": proof}
     return {"kind": str(kind), "value": int(value + rng.choice([0, 0, 1, 5, 2**61])), **table}
 
 
@@ -345,14 +358,14 @@ class Tally:
         self.rng, self.model = rng, model
         self.accepted, self.refused = Counter(), Counter()
 
-    def try_honest(self, instance, best, proofs):
+    def try_honest(self, instance, best, proofs, objective="latency"):
         """Every honest proof is accepted; none with some numbers changed proves more."""
         for bound, proof in proofs:
-            honest = claim(instance, "latency", self.model, max(0, int(bound)), proof)
+            honest = claim(instance, objective, self.model, max(0, int(bound)), proof)
             assert verdict(honest, instance) is None, (instance, proof)
             self.accepted[proof["kind"]] += 1
             for _ in range(5):
-                self.try_forged(instance, "latency", best, mutated(self.rng, proof))
+                self.try_forged(instance, objective, best, mutated(self.rng, proof))
 
     def try_forged(self, instance, objective, best, proof):
         made = forge(self.rng, instance, objective, self.model, best, proof)
@@ -372,11 +385,14 @@ def test_no_forged_bound_of_mixed_batching_is_verified(seed):
         best, _ = brute_force(instance)
         proofs = (*honest_mixed(instance, best), honest_blocks(rng, instance))
         tally.try_honest(instance, best, proofs)
+        optima = {name: brute_force(instance, name)[0] for name in OBJECTIVES}
+        of_makespan = honest_makespan(instance, optima["makespan"])
+        tally.try_honest(instance, optima["makespan"], of_makespan, "makespan")
         for _ in range(40):
             objective = str(rng.choice(OBJECTIVES))
-            optimum = best if objective == "latency" else brute_force(instance, objective)[0]
+            optimum = optima[objective]
             tally.try_forged(
-                instance, objective, optimum, by_chance(rng, instance, objective, best)
+                instance, objective, optimum, by_chance(rng, instance, objective, optimum)
             )
     assert tally.accepted.keys() == tally.refused.keys() == kinds_of("mixed")
     assert tally.refused.total() > 1000
@@ -463,9 +479,12 @@ def table_search(kind, **changes):
 def test_huge_numbers_of_a_table_are_refused_in_one_line(kind):
     s, o = (int(column[0]) for column in (tiny_instance(6).prompt, tiny_instance(6).output))
     dear = {"types": [[s + o, 0]], "rounds": [{"first": 3, "last": 9, "prices": [[0, 2**61]]}]}
-    assert "costs (requests × rounds × outputs), found 3 × " in verdict(*table_search(kind, **dear))
-    if kind == "exhaustive-search":  # the other rounds prices to a scale of its own
+    if kind == "path-search":
+        large = "costs (requests × rounds × outputs), found 3 × "
+        assert large in verdict(*table_search(kind, **dear))
+    else:  # which ends at the horizon, and does not round prices to a scale of its own
         fine = {"scale": 2**60, "value": 10}
+        assert "costs below" in verdict(*table_search(kind, **dear))
         assert "costs below" in verdict(*table_search(kind, **dear, **fine))
     assert "nothing is proved" in verdict(*table_search(kind, value=2**61))
     long = {"types": [[s + o, 0]], "rounds": [{"first": 1, "last": 2**25 - 2, "prices": []}]}
@@ -583,6 +602,9 @@ def hostile(kind):
         gpu = Gpu(kv_capacity=instance.gpu.kv_capacity, batch_time=instance.gpu.batch_time)
         instance = instance.replace(gpu=gpu)
         proof = {"regime": "continuous", "proof": document["proof"]}
+    elif kind == "deadline":
+        document, instance = hostile("exhaustive-search")
+        proof = {"value": 100, "proof": document["proof"]}
     elif kind in (inside := {
         "blocks": "exhaustive-search", "separate-blocks": "walk-search",
         "continuous-blocks": "batch-length-prices",
@@ -590,7 +612,8 @@ def hostile(kind):
         document, instance = hostile(inside[kind])
         part = {"requests": list(range(instance.n)), "proof": document["proof"]}
         proof = {"parts": [part]}
-    return claim(instance, "latency", PROOF_KINDS[kind].model, 1, {"kind": kind, **proof}), instance
+    objective, model = PROOF_KINDS[kind].objectives[0], PROOF_KINDS[kind].model
+    return claim(instance, objective, model, 1, {"kind": kind, **proof}), instance
 
 
 @pytest.mark.parametrize("kind", sorted(set(PROOF_KINDS) - QUICK_KINDS))

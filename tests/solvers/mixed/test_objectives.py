@@ -123,7 +123,7 @@ def test_the_search_of_states_agrees_with_brute_force(objective):
         costs = completion_costs(instance, objective)
         work = int(np.random.default_rng(seed).integers(1, 200))
         prices = configuration_prices(instance, first, costs=costs, work_limit=work)
-        table = price_table(instance, prices, objective)
+        table = price_table(instance, prices)
         proved = ConfigurationPriceProof(table=table).bound(instance, objective, Clock(None))
         found = value_of(instance, objective, prices.bound)
         assert is_at_best(proved, found, objective), "the table proves what the search found"
