@@ -42,10 +42,12 @@ class SeparateEqualRequestsProof:
 
     Examples
     --------
+    Both are prefilled at once, and the second begins its token jobs a batch later: 3 and 4.
+
     >>> from batchprophet.models.instance import Gpu
     >>> instance = Instance(gpu=Gpu(kv_capacity=9), arrival=[0, 0], prompt=[2, 2], output=[3, 3])
     >>> SeparateEqualRequestsProof(batches=1, split=0).bound(instance, "latency", Clock(None))
-    9
+    7
     """
 
     batches: int

@@ -161,7 +161,7 @@ def patterns(grid: Grid, most: int) -> Patterns | None:
     --------
     >>> found = patterns(on_grid(Rules(20, 30, 400, together=8, running=16), 15), 1000)
     >>> found.run.size, int(found.first[-1])
-    (55, 284)
+    (52, 284)
     """
     at_once = min((grid.M - grid.spare) // grid.weight, grid.running)
     bits = int(at_once).bit_length()

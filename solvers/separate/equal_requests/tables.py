@@ -66,12 +66,13 @@ def bound_below(graph: Patterns, times: Times) -> Bound:
 
     Examples
     --------
-    Two at 0 that do not fit together, each a prompt batch and two token batches: 3 and 6.
+    Two at 0 that do not fit in step. Both are prefilled, and the second begins a batch later: they
+    complete at 3 and 4.
 
     >>> from .patterns import Rules, below_grid, patterns
     >>> graph = patterns(below_grid(Rules(2, 3, 9, together=2, running=2), 1), 100)
     >>> bound_below(graph, Times(1, 1, np.array([0, 0])))
-    Bound(total=9, split=0)
+    Bound(total=7, split=0)
     """
     n = times.arrival.size
     shape = (n + 1, int(graph.first[-1]))
@@ -175,11 +176,13 @@ def path_on(graph: Patterns, times: Times) -> Path:
 
     Examples
     --------
+    On a grid of two the second waits for two token batches.
+
     >>> from .patterns import Rules, on_grid, patterns
     >>> graph = patterns(on_grid(Rules(2, 3, 9, together=2, running=2), 2), 100)
     >>> path = path_on(graph, Times(1, 1, np.array([0, 0])))
     >>> path.total, path.steps.tolist()
-    (9, [1, -1, 1, -1])
+    (8, [2, -1, 0, -1])
     """
     n = times.arrival.size
     shape = (n + 1, int(graph.first[-1]))
