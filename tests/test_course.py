@@ -157,6 +157,7 @@ def test_the_order_of_the_course_has_no_circle():
     picture = course().dependences()
     assert picture.startswith('<svg role="img"')
     assert "11 builds on 9" in picture
+    assert "12 builds on 2" in picture
 
 
 def test_the_command_writes_all_files(tmp_path):

@@ -31,8 +31,8 @@ def is_solution(cell):
     return "solution" in cell.metadata.get("tags", [])
 
 
-def test_there_are_eleven_in_order():
-    assert [path.name[:3] for path in NOTEBOOKS] == [f"{number:02}_" for number in range(1, 12)]
+def test_there_are_twelve_in_order():
+    assert [path.name[:3] for path in NOTEBOOKS] == [f"{number:02}_" for number in range(1, 13)]
 
 
 @each_notebook

@@ -24,6 +24,7 @@ NOTEBOOKS = {
     "09": "own_policy",
     "10": "server_audit",
     "11": "unknown_lengths",
+    "12": "alike",
 }
 
 

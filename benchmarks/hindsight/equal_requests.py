@@ -1,9 +1,12 @@
 """Equal requests: in step, periodic, and what `solve` finds and proves.
 
     python benchmarks/hindsight/equal_requests.py --time-limit 20 --random 6 --seed 2026
+    python benchmarks/hindsight/equal_requests.py --time-limit 20 --model separate
 
 Columns: s, o, M, n, rounds between arrivals; total latency of `mc-sf`, of one start every d rounds
-for the best d, of the best schedule; the bound; the gap in per cent; seconds.
+for the best d, of the best schedule; the bound; the gap in per cent; seconds. Under separate
+batching the limits and batch times come before n, and in place of the two policies the one of
+`POLICIES` with the least latency.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import argparse
 import numpy as np
 
 import batchprophet as bp
+from batchprophet.models.batch_time import ConstantTime
 
 #: s, o, M, n, rounds between arrivals.
 ROWS = (
@@ -25,6 +29,17 @@ ROWS = (
     (50, 50, 1000, 100, 3),
     (1, 60, 1000, 300, 0),
 )
+
+
+#: s, o, M, B_P, B_D, τ_P, τ_D, n, slots between arrivals; 0: none.
+SEPARATE = (
+    (20, 30, 400, 8, 16, 3, 1, 80, 2),
+    (20, 30, 400, 8, 16, 3, 1, 80, 0),
+    (20, 30, 400, 8, 16, 3, 1, 80, 4),
+)
+
+#: Policies of separate batching that are tried.
+POLICIES = ("prefill-first", "full-prompt-batch", "shortest-remaining", "threshold")
 
 
 def drawn(rng: np.random.Generator) -> tuple[int, int, int, int, int]:
@@ -57,12 +72,40 @@ def row(s: int, o: int, M: int, n: int, every: int, limit: float) -> list[object
     return [s, o, M, n, every, in_step, best, known, bound, gap, f"{found.seconds:.1f}"]
 
 
+def separate_row(
+    s: int, o: int, M: int, B_P: int, B_D: int, prompt: int, token: int, n: int, every: int,
+    limit: float,
+) -> list[object]:  # fmt: skip
+    instance = bp.Instance(
+        gpu=bp.Gpu(
+            kv_capacity=M,
+            prompt_batch_requests=B_P,
+            token_batch_requests=B_D,
+            batch_time=ConstantTime(prompt=prompt, token=token),
+        ),
+        arrival=every * np.arange(n),
+        prompt=[s] * n,
+        output=[o] * n,
+    )
+    policies = (bp.simulate(instance, policy, model="separate") for policy in POLICIES)
+    policy = min(run.metrics.total_latency for run in policies)
+    found = bp.solve(instance, model="separate", time_limit=limit).solution
+    known, bound = int(found.objective), int(found.lower_bound or 0)
+    gap = f"{100 * (known - bound) / known:.2f}"
+    return [s, o, M, B_P, B_D, prompt, token, n, every, policy, known, bound, gap, found.seconds]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for each instance")
     parser.add_argument("--random", type=int, default=0, help="instances drawn, after the fixed")
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--model", choices=("mixed", "separate"), default="mixed")
     options = parser.parse_args()
+    if options.model == "separate":
+        for each in SEPARATE:
+            print(*separate_row(*each, options.time_limit), sep="\t", flush=True)
+        return
     rng = np.random.default_rng(options.seed)
     for each in (*ROWS, *(drawn(rng) for _ in range(options.random))):
         print(*row(*each, options.time_limit), sep="\t", flush=True)

@@ -24,6 +24,7 @@ from .mixed.path_search import PathSearch
 from .mixed.round_prices import RoundPriceProof
 from .proof import Proof, RecomputedProof
 from .relaxation import RelaxationProof
+from .separate.equal_requests import SeparateEqualRequestsProof
 from .separate.waits_and_stalls import WaitsAndStallsProof
 from .separate.walk_prices import WalkPriceProof
 from .separate.walk_search import WalkSearch
@@ -44,6 +45,7 @@ RECOMPUTED_KINDS: Mapping[str, type[RecomputedProof]] = MappingProxyType(
             RoundPriceProof,
             WalkPriceProof,
             WaitsAndStallsProof,
+            SeparateEqualRequestsProof,
             WalkSearch,
             BatchLengthPriceProof,
             ContinuousBound,

@@ -27,6 +27,7 @@ from .bounds.combinatorial import simple_bounds
 from .bounds.waits_and_stalls import MOST_MEMORY, waits_and_stalls, work_of
 from .bounds.workloads import first_tokens, machines
 from .engine import improve_and_prove
+from .few_classes import by_class
 from .parts import separate_parts
 from .search.list_encodings import list_encodings
 from .search.schedule_builder import REJECTED, schedule_of, total_latency, working_space
@@ -125,6 +126,8 @@ def _prove(search: Search, options: Options) -> None:
     if search.objective == "latency":
         wait_and_stall(search)
     search.tell("simple bounds")
+    if not options.ask_for_milp:
+        by_class(search, options)
     if search.proved:
         return
     if options.ask_for_milp:

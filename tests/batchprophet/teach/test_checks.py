@@ -93,6 +93,16 @@ ANSWERS = {
     "10.1": (30_748, [(15_000, "told the audit"), (30_000, "estimate"), (12, "Seen")]),
     "10.2": (29_968, [(30_000, "does not know"), (25_000, "far from")]),
     "11.1": (6, [(5.5, "in hindsight"), (6.5, "less than 6.5"), (5, "No policy")]),
+    "12.1": (7, [(6, "210 tokens"), (8, "fit, too"), (0, "no number of rounds")]),
+    "12.2": (
+        [0, *np.cumsum([9, 10, 10, 10] * 10)[:39].tolist()],
+        [
+            (list(range(0, 400, 10)), "has 9400"),
+            (list(range(40)), "does not fit"),
+            ([0.5] * 40, "whole rounds"),
+        ],
+    ),
+    "12.3": (10, [(5, "in step"), (30, "larger numbers"), (61, "no number of requests")]),
     "11.2": (144, [(36, "still cost 32%"), (72, "still cost"), (100, "none of the")]),
 }
 
@@ -109,8 +119,8 @@ def test_what_is_right_is_accepted_and_what_is_wrong_refused(exercise):
 
 
 def test_every_exercise_has_a_check():
-    counts = [len(bp.teach.exercises(f"{number:02}")) for number in range(1, 12)]
-    assert counts == [4] * 9 + [3, 3]
+    counts = [len(bp.teach.exercises(f"{number:02}")) for number in range(1, 13)]
+    assert counts == [4] * 9 + [3, 3, 3]
 
 
 def test_answers_of_another_kind_are_no_errors():
@@ -126,8 +136,8 @@ def test_an_unknown_exercise_is_bad_input():
         check("02.9", 1)
     with pytest.raises(bp.InputError, match=r"such as '02\.3', found 'two'"):
         check("two", 1)
-    with pytest.raises(bp.InputError, match="expected a notebook from 01 to 11, found '12'"):
-        bp.teach.exercises("12")
+    with pytest.raises(bp.InputError, match="expected a notebook from 01 to 12, found '13'"):
+        bp.teach.exercises("13")
 
 
 def test_feedback_is_true_iff_right_and_reads_as_text():

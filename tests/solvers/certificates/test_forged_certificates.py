@@ -37,6 +37,7 @@ from batchprophet.solvers.mixed.proofs.price_tables import price_table
 from batchprophet.solvers.replay import REPLAYS
 from batchprophet.solvers.separate.bounds.gpu_path_prices import unpriced_path
 from batchprophet.solvers.separate.bounds.waits_and_stalls import waits_and_stalls
+from batchprophet.solvers.separate.equal_requests.recipe import equal_requests
 from tests.brute_force import brute_force
 from tests.brute_force_separate import brute_force_separate
 from tests.solvers.certificates.continuous.test_batch_length_prices import (
@@ -157,6 +158,8 @@ def honest_separate(instance, best):
     if walk is not None:
         yield 0, walk.to_record()
         yield best, {**walk.to_record(), "kind": "walk-search", "value": best}
+    for found in equal_requests(instance, entries=100_000):
+        yield found.bound, found.proof.to_record()
     prices = continuous_prices(np.random.default_rng(best), instance.n, best)
     yield 0, relaxation(prices.to_record())
     alone = {"kind": "continuous-combinatorial", "name": "served at arrival"}
@@ -269,7 +272,10 @@ def by_chance(rng, instance, objective, value):
 
 def separate_by_chance(rng, instance, value):
     kinds = ["walk-prices", "walk-search", "waits-and-stalls", "separate-blocks", "relaxation"]
-    kind = rng.choice(kinds)
+    kind = rng.choice([*kinds, "separate-equal-requests"])
+    if kind == "separate-equal-requests":
+        batches, split = rng.integers([1, 0], [5, 4]).tolist()
+        return {"kind": str(kind), "batches": batches, "split": split}
     if kind == "relaxation":
         return relaxation(continuous_prices(rng, instance.n, value).to_record())
     if kind == "separate-blocks":
@@ -582,6 +588,10 @@ def hostile(kind):
             "scale": 1, "end": 150, "value": 130, "prompt": [0] * 60, "kv": [[0, 151]],
             "running": [],
         }  # fmt: skip
+    elif kind == "separate-equal-requests":
+        gpu = Gpu(kv_capacity=400, prompt_batch_requests=8)
+        instance = Instance(gpu=gpu, arrival=[0] * 300, prompt=[20] * 300, output=[30] * 300)
+        proof = {"batches": 4, "split": 0}
     elif kind == "waits-and-stalls":
         gpu = Gpu(kv_capacity=2000)
         instance = Instance(gpu=gpu, arrival=[0, 10**6], prompt=[3, 3], output=[2, 2])

@@ -1,0 +1,1 @@
+from .recipe import equal_requests as equal_requests
