@@ -110,15 +110,18 @@ def equal_requests(
         if stop() or (on is None and below is None):
             break
         left -= (n + 1) * sum(int(each.first[-1]) for each in (on, below) if each is not None)
-        spacing, bound, proof = None, 0, None
+        schedule: SeparateSchedule | None = None
+        proof: SeparateEqualRequestsProof | None = None
+        bound = 0
         if on is not None:
             spacing = spacing_of(path_on(on, times).steps, batches, rules.o - 1)
+            schedule = given.schedule(spacing)
             best = min(best, _Best(given.value(spacing), spacing), key=lambda each: each.value)
         if below is not None:
             found = bound_below(below, times)
             proof = SeparateEqualRequestsProof(batches=batches, split=found.split)
             bound = found.total - int(times.arrival.sum())
-        yield EqualRequests(spacing and given.schedule(spacing), bound, proof)
+        yield EqualRequests(schedule, bound, proof)
     yield from _annealed(given, best, steps, seed, stop)
 
 
