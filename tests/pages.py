@@ -85,7 +85,7 @@ def same_but_for_time(text):
     # On small instances it depends on the machine what proves the optimum first.
     text = re.sub(r"path graphs|exhaustive search|configuration prices", "PROOF", text)
     text = re.sub(r"path-search|exhaustive-search|configuration-prices", "PROOF", text)
-    text = re.sub(r"(?m)^(  \S.*?)\s+\d+\.\d+$", r"\1 TIME", text)
+    text = re.sub(r"(?m)^( {1,2}\S.*?)\s+\d+\.\d+$", r"\1 TIME", text)
     text = re.sub(r"(?m)& \d+\.\d+ \\\\$", r"& TIME", text)  # the last cell of a row in LaTeX
     text = re.sub(r"[─\-]{3,}", "---", text)
     return re.sub(r"[ \t]+", " ", text)
