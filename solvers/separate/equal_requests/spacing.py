@@ -169,7 +169,7 @@ def improve(
     >>> sum_of_completions(better, starts_of(better, rules), 3, times)
     14
     """
-    state = [Spacing(*(column.copy() for column in spacing)) for _ in range(3)]
+    state = [Spacing(spacing.gap.copy(), spacing.first.copy()) for _ in range(3)]
     current, trial, best = state
     start, stream = starts_of(spacing, rules), random_stream(seed)
     J = rules.o - 1

@@ -216,19 +216,19 @@ def _cheapest(
                 if t == NEVER:
                     continue
                 if u >= 0 and p > 0 and p - 1 <= graph.most[u]:
-                    _keep(cost[d], time[d], before[d], first[u] + p - 1, so_far, t, here)
+                    _keep(cost[d], time[d], before[d], first[u] + p - 1, so_far, int(t), here)
                 if u >= 0 and p == 0:
                     for k in range(1, min(grid.together, m - R, graph.most[u] + 1) + 1):
                         now = max(t, a[d + R + k - 1]) + times.prompt
                         value = so_far + m * (now - t)
-                        _keep(cost[d], time[d], before[d], first[u] + k - 1, value, now, here)
+                        _keep(cost[d], time[d], before[d], first[u] + k - 1, value, int(now), here)
                 if R > 0:
                     c = np.int64(graph.done[v])
                     goes_by = last if c == R and p == 0 else block
                     value = so_far + (m - c) * goes_by + c * last
                     state = first[graph.after[v]] + p
                     e = d + c
-                    _keep(cost[e], time[e], before[e], state, value, t + goes_by, here)
+                    _keep(cost[e], time[e], before[e], state, value, int(t + goes_by), here)
 
 
 @njit(cache=True, nogil=True)

@@ -33,7 +33,7 @@ def compile_equal_requests() -> None:
     """Search a small stream, so that the code is compiled, or loaded."""
     equal = np.ones(4, np.int64)
     instance = Instance(
-        gpu=Gpu(kv_capacity=9), arrival=[0, 0, 3, 9], prompt=equal, output=4 * equal
+        gpu=Gpu(kv_capacity=9), arrival=np.array([0, 0, 3, 9]), prompt=equal, output=4 * equal
     )
     for _ in equal_requests(instance, entries=10_000, steps=1):
         pass
