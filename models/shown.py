@@ -76,3 +76,19 @@ def html_table(
 
 def _row(cells: Sequence[str], tag: str) -> str:
     return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+
+def without_ending(module_name: str, attribute: str) -> str:
+    """Return how a module that was named by its file is named, as the end of a message.
+
+    Examples
+    --------
+    >>> without_ending("mine.py", "Policy")
+    '; a module is named without .py: mine:Policy'
+    >>> without_ending("mine", "Policy")
+    ''
+    """
+    module = module_name.removesuffix(".py")
+    if module == module_name:
+        return ""
+    return f"; a module is named without .py: {module}:{attribute}"

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic
 
 from ..models.errors import InputError
-from ..models.shown import suggestion
+from ..models.shown import suggestion, without_ending
 from .lengths import LENGTH_KINDS
 from .options import format_options, parse_options
 from .protocol import PolicyType
@@ -170,22 +170,6 @@ def policy_spec(policy: Any) -> str:
 def _entries(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """Look through all packages installed on `path` (`sys.path`): once, as it takes time."""
     return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
-
-
-def without_ending(module_name: str, attribute: str) -> str:
-    """Return how a module that was named by its file is named, as the end of a message.
-
-    Examples
-    --------
-    >>> without_ending("mine.py", "Policy")
-    '; a module is named without .py: mine:Policy'
-    >>> without_ending("mine", "Policy")
-    ''
-    """
-    module = module_name.removesuffix(".py")
-    if module == module_name:
-        return ""
-    return f"; a module is named without .py: {module}:{attribute}"
 
 
 def import_class(where: str) -> type:

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from ..models.errors import InputError
-from ..online.registry import without_ending
+from ..models.shown import without_ending
 from .policies import find_local_modules
 
 if TYPE_CHECKING:

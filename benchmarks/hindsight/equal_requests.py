@@ -16,7 +16,7 @@ import argparse
 import numpy as np
 
 import batchprophet as bp
-from batchprophet.models.batch_time import ConstantTime
+from batchprophet import ConstantTime
 
 #: s, o, M, n, rounds between arrivals.
 ROWS = (
