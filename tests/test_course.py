@@ -162,6 +162,6 @@ def test_the_order_of_the_course_has_no_circle():
 
 def test_the_command_writes_all_files(tmp_path):
     written = course().write(tmp_path)
-    assert len(written) == 33
+    assert len(written) == 3 * len(NOTEBOOKS)
     assert {path.parent.name for path in written} == {"student", "slides", "handout"}
     assert all(path.stat().st_size > 5000 for path in written)
