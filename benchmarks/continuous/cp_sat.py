@@ -146,6 +146,7 @@ def solve(instance: Instance, known: int, seconds: float) -> tuple[int | None, i
     """The best total latency found up to a known one, None if none, and the lower bound."""
     model, offset = build(instance, known)
     solver = cp_model.CpSolver()
+    solver.parameters.catch_sigint_signal = False  # it would leave none that Python knows
     solver.parameters.max_time_in_seconds = seconds
     solver.parameters.num_workers = 2
     status = solver.solve(model)

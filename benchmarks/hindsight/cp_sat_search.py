@@ -87,6 +87,7 @@ def solve_cp_sat(
         If CP-SAT calls the model invalid.
     """
     solver = cp_model.CpSolver()
+    solver.parameters.catch_sigint_signal = False  # it would leave none that Python knows
     solver.parameters.max_time_in_seconds = max(0.001, time_limit)
     solver.parameters.num_workers = threads
     solver.parameters.random_seed = seed

@@ -69,6 +69,7 @@ def test_a_formulation_allows_exactly_the_feasible_schedules(methods, benchmarks
         for variable, value in zip(variables, start.tolist(), strict=True):
             model.add(variable == value)
         solver = cp_model.CpSolver()
+        solver.parameters.catch_sigint_signal = False  # it would leave none that Python knows
         solver.parameters.num_workers = 1
         found = solver.solve(model) == cp_model.OPTIMAL
         verdicts.append(found)

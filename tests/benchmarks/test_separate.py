@@ -85,6 +85,7 @@ def test_a_formulation_allows_exactly_the_feasible_schedules(methods, benchmarks
                 tokens[i] += 1
                 model.add(starts[i, tokens[i]] == batch.start)
         solver = cp_model.CpSolver()
+        solver.parameters.catch_sigint_signal = False  # it would leave none that Python knows
         solver.parameters.num_workers = 1
         found = solver.solve(model) == cp_model.OPTIMAL
         verdicts.append(found)
@@ -105,6 +106,7 @@ def test_the_hint_of_cp_sat_is_complete(methods, benchmarks, formulation):
     model, _ = cp_sat.build(instance, windows, case.warm_start, formulation)
     assert len(model.proto.solution_hint.vars) == len(model.proto.variables)
     solver = cp_model.CpSolver()
+    solver.parameters.catch_sigint_signal = False  # it would leave none that Python knows
     solver.parameters.num_workers = 1
     solver.parameters.fix_variables_to_their_hinted_value = True
     assert solver.solve(model) == cp_model.OPTIMAL
